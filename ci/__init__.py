@@ -1,0 +1,1 @@
+"""GitOps CI for serving models with KServe."""

@@ -1,0 +1,1 @@
+"""Clusters and what runs on them."""

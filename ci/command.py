@@ -1,0 +1,166 @@
+"""The one runner of other programs: argument lists, deadlines, clean cancellation, redacted errors."""
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import anyio
+import anyio.abc
+
+from ci.errors import CommandError, MachineError
+
+GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a program that ended left.
+
+    Attributes:
+        argv: The command, redacted.
+        returncode: Its exit code.
+        stdout: What it printed.
+        stderr: What it printed to standard error; empty when it went to a log file.
+        seconds: How long it ran.
+    """
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+def redacted(text: str, secrets: Sequence[str]) -> str:
+    """Return `text` with each of `secrets` replaced by ***."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+async def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | bytes | None = None,
+    check: bool = True,
+    timeout: float | None = None,
+    log: Path | None = None,
+    secrets: Sequence[str] = (),
+) -> Result:
+    """Run one program to its end.
+
+    The program gets a process group of its own, so that Ctrl-C reaches only this tool, which then stops the whole group.
+
+    Args:
+        argv: The command as an argument list; no shell sees it.
+        cwd: The folder it runs in.
+        env: Variables added to this process's own.
+        stdin: What it reads; nothing by default.
+        check: Raise when the exit code is not 0.
+        timeout: Deadline in seconds.
+        log: File that gets standard output and standard error, appended, instead of the result.
+        secrets: Strings that no error or result may show.
+
+    Returns:
+        The ended program's result.
+
+    Raises:
+        CommandError: The exit code is not 0 (with `check`), or the deadline passed.
+        MachineError: There is no such program.
+    """
+    words = [str(word) for word in argv]
+    shown = [redacted(word, secrets) for word in words]
+    started = time.monotonic()
+    sink: IO[bytes] | None = None
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        sink = log.open("ab")
+        sink.write(f"$ {shlex.join(shown)}\n".encode())
+        sink.flush()
+    try:
+        try:
+            process = await anyio.open_process(
+                words,
+                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdout=sink if sink is not None else subprocess.PIPE,
+                stderr=subprocess.STDOUT if sink is not None else subprocess.PIPE,
+                cwd=cwd,
+                env={**os.environ, **env} if env else None,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise MachineError(f"{words[0]}: no such program", fix="python ci/main.py doctor") from error
+        out, err = bytearray(), bytearray()
+        timed_out = False
+        try:
+            with anyio.move_on_after(timeout) as scope:
+                async with anyio.create_task_group() as group:
+                    if stdin is not None and process.stdin is not None:
+                        group.start_soon(_feed, process.stdin, stdin.encode() if isinstance(stdin, str) else stdin)
+                    if process.stdout is not None:
+                        group.start_soon(_drain, process.stdout, out)
+                    if process.stderr is not None:
+                        group.start_soon(_drain, process.stderr, err)
+                    await process.wait()
+            timed_out = scope.cancelled_caught
+        finally:
+            await _end(process)
+    finally:
+        if sink is not None:
+            sink.close()
+    seconds = time.monotonic() - started
+    stdout = redacted(out.decode(errors="replace"), secrets)
+    stderr = redacted(err.decode(errors="replace"), secrets)
+    if log is not None and (timed_out or process.returncode):
+        stderr = f"{tail(log)}\n(whole log: {log})\n"
+    if timed_out or (check and process.returncode != 0):
+        raise CommandError(shown, None if timed_out else process.returncode, stdout, stderr, seconds=seconds)
+    assert process.returncode is not None
+    return Result(tuple(shown), process.returncode, stdout, stderr, seconds)
+
+
+def tail(log: Path, lines: int = 30) -> str:
+    """Return the last `lines` lines of a log file."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+async def _feed(stream: anyio.abc.ByteSendStream, data: bytes) -> None:
+    async with stream:
+        try:
+            await stream.send(data)
+        except anyio.BrokenResourceError:
+            return  # the program closed its input early; its exit code tells why
+
+
+async def _drain(stream: anyio.abc.ByteReceiveStream, into: bytearray) -> None:
+    async for chunk in stream:
+        into.extend(chunk)
+
+
+async def _end(process: anyio.abc.Process) -> None:
+    """Stop the whole process group if it still runs, politely first."""
+    if process.returncode is not None:
+        return
+    with anyio.CancelScope(shield=True):
+        _signal_group(process.pid, signal.SIGTERM)
+        with anyio.move_on_after(GRACE_SECONDS):
+            await process.wait()
+        if process.returncode is None:
+            _signal_group(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return  # ended in between

@@ -1,0 +1,1 @@
+"""Docker and the Dagger engine on this machine."""

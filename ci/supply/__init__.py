@@ -1,0 +1,1 @@
+"""Every tool and image the system needs, pinned once, got in one of two ways."""

@@ -1,0 +1,60 @@
+"""Waiting: every wait has a deadline and says what it saw last."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from ci.errors import WaitTimeoutError
+
+T = TypeVar("T")
+
+
+class NotYet(Exception):  # noqa: N818 - a state, not an error
+    """Raised by a probe whose condition does not hold yet; its text is the state seen."""
+
+
+async def until(
+    what: str,
+    probe: Callable[[], Awaitable[T]],
+    *,
+    timeout: float,
+    interval: float = 0.5,
+    successes: int = 1,
+) -> T:
+    """Call `probe` until it holds.
+
+    Args:
+        what: The condition, for the error.
+        probe: Returns when the condition holds and raises `NotYet` while it does not; other errors end the wait.
+        timeout: Deadline in seconds.
+        interval: Seconds between two calls.
+        successes: How many calls in a row must hold, for conditions that flap.
+
+    Returns:
+        What the last successful call returned.
+
+    Raises:
+        WaitTimeoutError: The deadline passed; it holds the last state seen.
+    """
+    started = time.monotonic()
+    held = 0
+    last = "nothing yet"
+    while True:
+        remaining = timeout - (time.monotonic() - started)
+        if remaining <= 0:
+            raise WaitTimeoutError(what, timeout, last)
+        try:
+            with anyio.fail_after(remaining):
+                value = await probe()
+        except NotYet as state:
+            held, last = 0, str(state)
+        except TimeoutError:
+            raise WaitTimeoutError(what, timeout, f"{last} (the last look did not return)") from None
+        else:
+            held += 1
+            last = f"held {held} of {successes} times in a row"
+            if held >= successes:
+                return value
+        await anyio.sleep(min(interval, max(0.0, timeout - (time.monotonic() - started))))
