@@ -1,0 +1,289 @@
+"""Docker on this machine: found, or installed and started."""
+
+import json
+import os
+import shutil
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import AsyncFileLock
+
+from ci import command, progress, wait
+from ci.errors import CommandError, MachineError
+from ci.host import oci_runtime, runtime_shim
+
+USER_CONFIG = Path("/etc/docker/daemon.json")
+START_SECONDS = 60.0
+ANSWER_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A Docker daemon that answers.
+
+    Attributes:
+        version: Its version.
+        default_runtime: The OCI runtime its containers get.
+        storage_driver: How it stores layers.
+        cgroup_version: "1" or "2".
+        root: Where it keeps images and volumes.
+    """
+
+    version: str
+    default_runtime: str
+    storage_driver: str
+    cgroup_version: str
+    root: str
+
+
+async def find() -> Daemon | None:
+    """Return the daemon the `docker` command reaches, or None where none answers.
+
+    Raises:
+        MachineError: A daemon is there but cannot be used: it hangs, refuses this user, or speaks another API version.
+    """
+    if shutil.which("docker") is None:
+        return None
+    try:
+        result = await command.run(
+            ["docker", "info", "--format", "{{json .}}"], check=False, timeout=ANSWER_SECONDS
+        )
+    except CommandError as error:
+        raise MachineError(
+            f"the Docker daemon does not answer within {ANSWER_SECONDS:.0f} s", fix="docker info", detail=error.detail
+        ) from error
+    return parse_info(result.stdout, result.stderr)
+
+
+def parse_info(stdout: str, stderr: str) -> Daemon | None:
+    """Read what `docker info --format '{{json .}}'` said.
+
+    Args:
+        stdout: Its output.
+        stderr: Its errors.
+
+    Returns:
+        The daemon, or None where none answers.
+
+    Raises:
+        MachineError: A daemon is there but cannot be used.
+    """
+    try:
+        info: dict[str, Any] = json.loads(stdout)
+    except ValueError:
+        info = {}
+    problems = "\n".join([*(info.get("ServerErrors") or []), stderr]).strip()
+    if info.get("ServerVersion"):
+        return Daemon(
+            version=info["ServerVersion"],
+            default_runtime=info.get("DefaultRuntime") or "runc",
+            storage_driver=info.get("Driver", ""),
+            cgroup_version=info.get("CgroupVersion") or "1",
+            root=info.get("DockerRootDir", "/var/lib/docker"),
+        )
+    lowered = problems.lower()
+    if "permission denied" in lowered:
+        raise MachineError(
+            "this user may not use the Docker daemon", fix="sudo usermod -aG docker $USER && newgrp docker", detail=problems
+        )
+    if "client version" in lowered or "api version" in lowered:
+        raise MachineError(
+            "the docker command and the Docker daemon speak different API versions",
+            fix="use a docker command of the daemon's release (apt-get install docker.io brings both), "
+            "and unset DOCKER_API_VERSION",
+            detail=problems,
+        )
+    return None
+
+
+async def ensure(folder: Path, *, install: bool = True) -> Daemon:
+    """Return a Docker daemon that can run privileged containers, installing and starting it if need be.
+
+    A daemon started here runs on after this process ends, as a machine's services do; `stop` ends it.
+
+    Args:
+        folder: Where the configuration, log and pid file of a daemon started here go.
+        install: Whether packages may be installed and a daemon started.
+
+    Returns:
+        The daemon.
+
+    Raises:
+        MachineError: There is none and none can be started; `fix` has the commands.
+    """
+    async with AsyncFileLock(_prepared(folder) / "docker.lock"):
+        daemon = await find()
+        if daemon is None:
+            _require_local()
+            if not install:
+                raise MachineError("no Docker daemon answers", fix=_by_hand())
+            _require_root()
+            if shutil.which("dockerd") is None:
+                await _install()
+                daemon = await find()  # where services start on installation it is up already
+        if daemon is None:
+            daemon = await _start(folder)
+    require_privileged(daemon)
+    return daemon
+
+
+def require_privileged(daemon: Daemon) -> None:
+    """Raise unless `docker run --privileged` can work with the machine's capabilities.
+
+    Raises:
+        MachineError: Capabilities are missing and the daemon uses plain runc, which does not cope.
+    """
+    missing = oci_runtime.missing_here()
+    if missing and daemon.default_runtime == "runc":
+        raise MachineError(
+            f"this machine lacks {', '.join(sorted(missing))}, and its Docker daemon has no runtime that copes: "
+            "privileged containers cannot start",
+            fix="stop that daemon and run again: a daemon with the runtime shim is then started; or add "
+            f'"default-runtime": "{runtime_shim.NAME}" and the runtime to {USER_CONFIG}',
+        )
+
+
+async def stop(folder: Path) -> bool:
+    """Stop the daemon that `ensure` started, and with it its containers.
+
+    Args:
+        folder: As given to `ensure`.
+
+    Returns:
+        Whether there was one.
+    """
+    async with AsyncFileLock(_prepared(folder) / "docker.lock"):
+        pid_file = folder / "dockerd.pid"
+        pid = running_pid(pid_file, "dockerd")
+        if pid is None:
+            return False
+        os.kill(pid, signal.SIGTERM)
+
+        async def gone() -> None:
+            if running_pid(pid_file, "dockerd") is not None:
+                raise wait.NotYet(f"process {pid} still runs")
+
+        await wait.until("the Docker daemon ends", gone, timeout=START_SECONDS)
+        return True
+
+
+def running_pid(pid_file: Path, program: str) -> int | None:
+    """Return the process a pid file names, if it still is that program; delete the file otherwise.
+
+    Args:
+        pid_file: The file.
+        program: Name of the program; another process may have got the number meanwhile.
+    """
+    try:
+        pid = int(pid_file.read_text())
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+    except (OSError, ValueError):
+        pid_file.unlink(missing_ok=True)
+        return None
+    if name != program:
+        pid_file.unlink(missing_ok=True)
+        return None
+    return pid
+
+
+def configuration(user: dict[str, Any], pid_file: Path, runtime: Path | None) -> dict[str, Any]:
+    """Return the configuration of a daemon started here: the user's own, and what this tool needs.
+
+    Args:
+        user: What the user's daemon.json says.
+        pid_file: Where the daemon writes its process id.
+        runtime: The runtime shim, where the machine needs it.
+    """
+    config = {"storage-driver": "overlay2", "log-opts": {"max-size": "10m", "max-file": "2"}, **user}
+    if "log-driver" in user and "log-opts" not in user:
+        del config["log-opts"]  # they are json-file's, and mean nothing to another driver
+    config["pidfile"] = str(pid_file)
+    if runtime is not None:
+        config["runtimes"] = {**user.get("runtimes", {}), runtime_shim.NAME: {"path": str(runtime)}}
+        config["default-runtime"] = runtime_shim.NAME
+    return config
+
+
+def is_debian() -> bool:
+    """Whether this is Debian or made from it (Ubuntu)."""
+    return shutil.which("apt-get") is not None
+
+
+async def _install() -> None:
+    if not is_debian():
+        raise MachineError("Docker is not installed", fix="install it: docs.docker.com/engine/install")
+    progress.note("no Docker here: installing the package docker.io (--no-install refuses)")
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"]
+    with progress.step("install docker.io"):
+        await command.run([*apt, "update"], env=env, timeout=300)
+        await command.run(
+            [*apt, "install", "--yes", "--no-install-recommends", "docker.io"], env=env, timeout=900
+        )
+
+
+async def _start(folder: Path) -> Daemon:
+    """Start a daemon that outlives this process."""
+    if Path("/run/systemd/system").is_dir() and not oci_runtime.missing_here():
+        with progress.step("start Docker (systemctl start docker)"):
+            await command.run(["systemctl", "start", "docker"], timeout=START_SECONDS)
+            return await _answering(lambda: None)
+    runtime = None
+    missing = oci_runtime.missing_here()
+    if missing:
+        progress.note(f"this machine lacks {', '.join(sorted(missing))}: Docker gets a runtime that does without")
+        runtime = await runtime_shim.install(folder)
+    pid_file = folder / "dockerd.pid"
+    user = json.loads(USER_CONFIG.read_text()) if USER_CONFIG.is_file() else {}
+    config = folder / "daemon.json"
+    config.write_text(json.dumps(configuration(user, pid_file, runtime), indent=2) + "\n")
+    running_pid(pid_file, "dockerd")
+    # left by a killed daemon; if another process has the number now, dockerd waits for a containerd that never answers
+    running_pid(Path("/run/docker/containerd/containerd.pid"), "containerd")
+    log = folder / "dockerd.log"
+    with progress.step(f"start Docker (log: {log})"):
+        # setsid --fork hands the daemon to init, so that it survives this run and leaves no zombie
+        await command.run(["setsid", "--fork", "dockerd", "--config-file", config], log=log, timeout=START_SECONDS)
+
+        def alive() -> None:
+            if not pid_file.exists() and "failed to start daemon" in command.tail(log):
+                raise MachineError("the Docker daemon did not start", fix=f"see {log}", detail=command.tail(log))
+
+        return await _answering(alive)
+
+
+async def _answering(alive: Any) -> Daemon:
+    async def probe() -> Daemon:
+        daemon = await find()
+        if daemon is None:
+            alive()
+            raise wait.NotYet("no answer")
+        return daemon
+
+    return await wait.until("the Docker daemon answers", probe, timeout=START_SECONDS, interval=0.3)
+
+
+def _require_local() -> None:
+    host = os.environ.get("DOCKER_HOST")
+    if host:
+        raise MachineError(
+            f"no Docker daemon answers at DOCKER_HOST={host}", fix="start it, or unset DOCKER_HOST to use this machine"
+        )
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise MachineError("no Docker daemon answers, and only root can install or start one", fix=f"sudo sh -c '{_by_hand()}'")
+
+
+def _by_hand() -> str:
+    install = "" if shutil.which("dockerd") else "apt-get update && apt-get install -y docker.io && "
+    start = "systemctl start docker" if Path("/run/systemd/system").is_dir() else "dockerd --storage-driver=overlay2 &"
+    return install + start
+
+
+def _prepared(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
