@@ -1,0 +1,23 @@
+"""A report file is there whole or not at all, even when the run is killed while it writes."""
+
+import tempfile
+from pathlib import Path
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write `data` beside `path` and rename it into place.
+
+    Args:
+        path: The file; its folder is made where it is missing.
+        data: Its whole content.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside:
+        try:
+            aside.write(data)
+            aside.flush()
+            Path(aside.name).chmod(0o644)
+            Path(aside.name).replace(path)
+        except BaseException:
+            Path(aside.name).unlink(missing_ok=True)
+            raise

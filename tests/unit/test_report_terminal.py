@@ -1,0 +1,103 @@
+import io
+
+from rich.console import Console
+
+from ci.report import model, terminal
+
+TIMELINE = model.CanaryTimeline(
+    name="good: sklearn-iris v2",
+    outcome="Healthy",
+    seconds=61.3,
+    stable_revision="5d5cb8c8d7",
+    canary_revision="7f9b6c6b4d",
+    requests=3600,
+    failed=0,
+    weights=[model.WeightChange(0.0, 100, 0), model.WeightChange(4.2, 80, 20), model.WeightChange(26.0, 50, 50)],
+    shares=[model.Share(20, 1000, 203, 144, 260), model.Share(50, 1000, 900, 422, 578)],
+    traffic=[
+        model.RevisionTraffic("5d5cb8c8d7", 2900, 0, 2.1, 5.6, 9.9),
+        model.RevisionTraffic("7f9b6c6b4d", 700, 0, 2.2, 5.8, 9.1),
+    ],
+    declared_pause_seconds=40.0,
+)
+REPORT = model.Report(
+    command="test",
+    started="2026-11-23T17:00:00Z",
+    outcome="failed",
+    seconds=81.25,
+    stages=[
+        model.Stage("lint", "passed", 3.51),
+        model.Stage("canary", "failed", 70.0, "[red]aborted[/red] by the analysis"),
+        model.Stage("uninstall", "skipped", 0.0),
+    ],
+    findings=[
+        model.Finding("yaml", "values.yaml", 0, "too many blank lines", "remove one", "warning"),
+        model.Finding("schema", "helm/charts/ml-serving/values.yaml", 33, "unknown key [x]", "remove it"),
+    ],
+    canaries=[TIMELINE],
+)
+
+
+def shown(renderable, width=100, **settings):
+    out = io.StringIO()
+    Console(file=out, width=width, **settings).print(renderable)
+    return out.getvalue()
+
+
+def row(text, start):
+    return next(line.split() for line in text.splitlines() if start in line)
+
+
+def test_every_stage_shows_how_it_ended_and_its_seconds():
+    text = shown(terminal.stages(REPORT.stages))
+    assert row(text, "lint") == ["✓", "lint", "3.5"]
+    assert row(text, "canary")[:3] == ["✗", "canary", "70.0"]
+    assert row(text, "uninstall") == ["-", "uninstall"]
+
+
+def test_text_of_others_is_never_taken_for_markup():
+    text = shown(terminal.render(REPORT))
+    assert "[red]aborted[/red] by the analysis" in text
+    assert "unknown key [x]" in text
+
+
+def test_findings_show_errors_first_with_place_and_remedy():
+    lines = shown(terminal.findings(REPORT.findings)).splitlines()
+    assert lines == [
+        "✗ helm/charts/ml-serving/values.yaml:33 unknown key [x] (schema)",
+        "  → remove it",
+        "! values.yaml too many blank lines (yaml)",
+        "  → remove one",
+        "1 error, 1 warning",
+    ]
+
+
+def test_the_time_line_shows_weights_shares_with_their_bound_and_latency():
+    text = shown(terminal.timeline(TIMELINE))
+    assert "Healthy after 61.3 s (40 s of them declared pauses); 3600 requests, 0 failed" in text
+    assert row(text, "4.2 s")[:6] == ["4.2", "s", "80", "%", "20", "%"]
+    assert row(text, "20.3%") == ["20", "%", "1000", "203", "20.3%", "144", "to", "260", "✓"]
+    assert row(text, "90.0%") == ["50", "%", "1000", "900", "90.0%", "422", "to", "578", "✗"]
+    assert row(text, "7f9b6c6b4d") == ["7f9b6c6b4d", "(canary)", "700", "0", "2.2", "5.8", "9.1"]
+
+
+def test_a_narrow_terminal_cuts_no_name_and_no_number():
+    text = shown(terminal.render(REPORT), width=60)
+    assert max(len(line) for line in text.splitlines()) <= 60
+    assert row(text, "70.0")[:3] == ["✗", "canary", "70.0"]
+    assert row(text, "20.3%") == ["20", "%", "1000", "203", "20.3%", "144", "to", "260", "✓"]
+    assert row(text, "7f9b6c6b4d") == ["7f9b6c6b4d", "(canary)", "700", "0", "2.2", "5.8", "9.1"]
+
+
+def test_no_color_means_no_colour(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in shown(terminal.render(REPORT), force_terminal=True)
+
+
+def test_a_file_gets_plain_text():
+    assert "\x1b" not in shown(terminal.render(REPORT))
+
+
+def test_a_run_that_did_nothing_yet_still_says_how_it_ended():
+    text = shown(terminal.render(model.Report(command="test", started="now", outcome="interrupted", seconds=0.4)))
+    assert text == "✗ interrupted in 0.4 s\n"
