@@ -11,12 +11,14 @@ from typing import Any
 from filelock import AsyncFileLock
 
 from ci import command, progress, wait
-from ci.errors import CommandError, MachineError
+from ci.errors import CheckFailedError, CommandError, MachineError
 from ci.host import oci_runtime, runtime_shim
 
 USER_CONFIG = Path("/etc/docker/daemon.json")
 START_SECONDS = 60.0
 ANSWER_SECONDS = 15.0
+SERVICE_LABEL = "ml-serving-ci.service"
+"""On every container and network that stays after a run; its value is the service's name."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,7 @@ async def find() -> Daemon | None:
     if shutil.which("docker") is None:
         return None
     try:
-        result = await command.run(
-            ["docker", "info", "--format", "{{json .}}"], check=False, timeout=ANSWER_SECONDS
-        )
+        result = await command.run(["docker", "info", "--format", "{{json .}}"], check=False, timeout=ANSWER_SECONDS)
     except CommandError as error:
         raise MachineError(
             f"the Docker daemon does not answer within {ANSWER_SECONDS:.0f} s", fix="docker info", detail=error.detail
@@ -86,7 +86,9 @@ def parse_info(stdout: str, stderr: str) -> Daemon | None:
     lowered = problems.lower()
     if "permission denied" in lowered:
         raise MachineError(
-            "this user may not use the Docker daemon", fix="sudo usermod -aG docker $USER && newgrp docker", detail=problems
+            "this user may not use the Docker daemon",
+            fix="sudo usermod -aG docker $USER && newgrp docker",
+            detail=problems,
         )
     if "client version" in lowered or "api version" in lowered:
         raise MachineError(
@@ -115,6 +117,8 @@ async def ensure(folder: Path, *, install: bool = True) -> Daemon:
     """
     async with AsyncFileLock(_prepared(folder) / "docker.lock"):
         daemon = await find()
+        if daemon is not None and daemon.default_runtime == runtime_shim.NAME:
+            await runtime_shim.install(folder)  # the daemon needs the file as long as it runs, cache cleaned or not
         if daemon is None:
             _require_local()
             if not install:
@@ -155,37 +159,62 @@ async def stop(folder: Path) -> bool:
         Whether there was one.
     """
     async with AsyncFileLock(_prepared(folder) / "docker.lock"):
-        pid_file = folder / "dockerd.pid"
-        pid = running_pid(pid_file, "dockerd")
+        config = folder / "daemon.json"
+        pid = started_with(config)
         if pid is None:
             return False
         os.kill(pid, signal.SIGTERM)
 
         async def gone() -> None:
-            if running_pid(pid_file, "dockerd") is not None:
+            if started_with(config) is not None:
                 raise wait.NotYet(f"process {pid} still runs")
 
         await wait.until("the Docker daemon ends", gone, timeout=START_SECONDS)
         return True
 
 
-def running_pid(pid_file: Path, program: str) -> int | None:
-    """Return the process a pid file names, if it still is that program; delete the file otherwise.
+def started_with(config: Path, processes: Path = Path("/proc")) -> int | None:
+    """Return the process id of the daemon that runs with a configuration file, if one does.
+
+    The process table is asked, not a pid file: that may be gone with the cache, or name a process of another program.
 
     Args:
-        pid_file: The file.
-        program: Name of the program; another process may have got the number meanwhile.
+        config: The configuration file.
+        processes: Where the process table is.
     """
-    try:
-        pid = int(pid_file.read_text())
-        name = Path(f"/proc/{pid}/comm").read_text().strip()
-    except (OSError, ValueError):
-        pid_file.unlink(missing_ok=True)
-        return None
-    if name != program:
-        pid_file.unlink(missing_ok=True)
-        return None
-    return pid
+    for folder in processes.glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # ended meanwhile
+        if Path(words[0]).name == "dockerd" and str(config) in words:
+            return int(folder.name)
+    return None
+
+
+async def ensure_network(name: str) -> None:
+    """Make sure that Docker has a network of this name, for the services this tool leaves running.
+
+    Args:
+        name: Its name.
+    """
+    found = await command.run(["docker", "network", "inspect", name], check=False, timeout=30)
+    if found.returncode != 0:
+        await command.run(
+            ["docker", "network", "create", "--label", f"{SERVICE_LABEL}=network", name], check=False, timeout=60
+        )
+        await command.run(["docker", "network", "inspect", name], timeout=30)  # another process may have been faster
+
+
+async def remove_services() -> None:
+    """Remove the containers and networks of the services this tool left running; their volumes stay as cache."""
+    chosen = ["--quiet", "--filter", f"label={SERVICE_LABEL}"]
+    containers = (await command.run(["docker", "ps", "--all", *chosen], timeout=30)).stdout.split()
+    if containers:
+        await command.run(["docker", "rm", "--force", *containers], timeout=120)
+    networks = (await command.run(["docker", "network", "ls", *chosen], timeout=30)).stdout.split()
+    if networks:
+        await command.run(["docker", "network", "rm", *networks], timeout=60)
 
 
 def configuration(user: dict[str, Any], pid_file: Path, runtime: Path | None) -> dict[str, Any]:
@@ -219,9 +248,7 @@ async def _install() -> None:
     apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"]
     with progress.step("install docker.io"):
         await command.run([*apt, "update"], env=env, timeout=300)
-        await command.run(
-            [*apt, "install", "--yes", "--no-install-recommends", "docker.io"], env=env, timeout=900
-        )
+        await command.run([*apt, "install", "--yes", "--no-install-recommends", "docker.io"], env=env, timeout=900)
 
 
 async def _start(folder: Path) -> Daemon:
@@ -229,7 +256,7 @@ async def _start(folder: Path) -> Daemon:
     if Path("/run/systemd/system").is_dir() and not oci_runtime.missing_here():
         with progress.step("start Docker (systemctl start docker)"):
             await command.run(["systemctl", "start", "docker"], timeout=START_SECONDS)
-            return await _answering(lambda: None)
+            return await _answering()
     runtime = None
     missing = oci_runtime.missing_here()
     if missing:
@@ -239,30 +266,48 @@ async def _start(folder: Path) -> Daemon:
     user = json.loads(USER_CONFIG.read_text()) if USER_CONFIG.is_file() else {}
     config = folder / "daemon.json"
     config.write_text(json.dumps(configuration(user, pid_file, runtime), indent=2) + "\n")
-    running_pid(pid_file, "dockerd")
-    # left by a killed daemon; if another process has the number now, dockerd waits for a containerd that never answers
-    running_pid(Path("/run/docker/containerd/containerd.pid"), "containerd")
+    # Files a killed daemon left: if another program has the number by now, dockerd takes that for a daemon of its own
+    # and refuses to start, or waits for a containerd that never answers.
+    pid_file.unlink(missing_ok=True)
+    _forget_unless(Path("/run/docker/containerd/containerd.pid"), "containerd")
     log = folder / "dockerd.log"
     with progress.step(f"start Docker (log: {log})"):
         # setsid --fork hands the daemon to init, so that it survives this run and leaves no zombie
         await command.run(["setsid", "--fork", "dockerd", "--config-file", config], log=log, timeout=START_SECONDS)
 
-        def alive() -> None:
-            if not pid_file.exists() and "failed to start daemon" in command.tail(log):
-                raise MachineError("the Docker daemon did not start", fix=f"see {log}", detail=command.tail(log))
+        try:
+            return await _answering(config)
+        except CheckFailedError as error:
+            raise MachineError("the Docker daemon did not start", fix=f"see {log}", detail=command.tail(log)) from error
 
-        return await _answering(alive)
 
+async def _answering(config: Path | None = None) -> Daemon:
+    """Wait for the daemon; with its configuration file, only as long as its process runs."""
+    seen = False
 
-async def _answering(alive: Any) -> Daemon:
     async def probe() -> Daemon:
+        nonlocal seen
         daemon = await find()
-        if daemon is None:
-            alive()
-            raise wait.NotYet("no answer")
-        return daemon
+        if daemon is not None:
+            return daemon
+        if config is not None:
+            runs = started_with(config) is not None
+            if seen and not runs:
+                raise CheckFailedError("the Docker daemon ended")
+            seen = runs
+        raise wait.NotYet("no answer")
 
     return await wait.until("the Docker daemon answers", probe, timeout=START_SECONDS, interval=0.3)
+
+
+def _forget_unless(pid_file: Path, program: str) -> None:
+    """Delete a pid file unless it names a running process of `program`."""
+    try:
+        name = Path(f"/proc/{int(pid_file.read_text())}/comm").read_text().strip()
+    except (OSError, ValueError):
+        name = ""
+    if name != program:
+        pid_file.unlink(missing_ok=True)
 
 
 def _require_local() -> None:
@@ -275,7 +320,9 @@ def _require_local() -> None:
 
 def _require_root() -> None:
     if os.geteuid() != 0:
-        raise MachineError("no Docker daemon answers, and only root can install or start one", fix=f"sudo sh -c '{_by_hand()}'")
+        raise MachineError(
+            "no Docker daemon answers, and only root can install or start one", fix=f"sudo sh -c '{_by_hand()}'"
+        )
 
 
 def _by_hand() -> str:

@@ -27,8 +27,11 @@ async def install(folder: Path) -> Path:
     source = Path(oci_runtime.__file__).read_text()
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / NAME
+    content = f"#!{interpreter} -IS\n{source}"
+    if target.is_file() and target.read_text() == content:
+        return target
     partial = target.with_suffix(".partial")
-    partial.write_text(f"#!{interpreter} -IS\n{source}")
+    partial.write_text(content)
     partial.chmod(0o755)
     partial.replace(target)
     return target
