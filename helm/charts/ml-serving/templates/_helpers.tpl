@@ -1,0 +1,53 @@
+{{/* Release name, with the chart's name unless it is in there already; names what belongs to the release, not to the model. */}}
+{{- define "ml-serving.fullname" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{/* Name of KServe's Deployment and Service, of the Rollout, and the stem of every other name. */}}
+{{- define "ml-serving.predictor" -}}
+{{ .Values.exampleModel.name }}-predictor
+{{- end }}
+
+{{/* Labels that never change while a release lives. Only these may stand on the InferenceService: KServe copies its labels to the pods. */}}
+{{- define "ml-serving.stableLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "ml-serving.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "ml-serving.stableLabels" . }}
+{{- end }}
+
+{{/* Selects the model's pods: the label KServe's own Service selects by. */}}
+{{- define "ml-serving.podSelector" -}}
+app: isvc.{{ include "ml-serving.predictor" . }}
+{{- end }}
+
+{{- define "ml-serving.runtime" -}}
+{{- if eq .Values.exampleModel.runtime "kserve-sklearn" }}kserve-sklearnserver{{ else }}{{ .Values.exampleModel.runtime }}{{ end }}
+{{- end }}
+
+{{/* What runs the pods, as apiVersion, kind and name. */}}
+{{- define "ml-serving.workload" -}}
+{{- if .Values.features.canaryDeployment -}}
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+{{- else -}}
+apiVersion: apps/v1
+kind: Deployment
+{{- end }}
+name: {{ include "ml-serving.predictor" . }}
+{{- end }}
+
+{{/* Label matchers of the model's series. */}}
+{{- define "ml-serving.matchers" -}}
+namespace={{ .Release.Namespace | quote }}, model={{ .Values.exampleModel.name | quote }}
+{{- end }}
+
+{{/* Seconds of a duration such as 30s, 5m, 1h. */}}
+{{- define "ml-serving.seconds" -}}
+{{- $factor := dict "s" 1 "m" 60 "h" 3600 -}}
+{{- mul (trimSuffix (regexFind "[smh]$" .) .) (get $factor (regexFind "[smh]$" .)) -}}
+{{- end }}

@@ -1,0 +1,47 @@
+{{/* Values that are each right but contradict each other. Every message says what to change. */}}
+{{- define "ml-serving.validate" -}}
+{{- $canary := .Values.canary }}
+{{- $analysis := $canary.analysis }}
+{{- if and .Values.features.kserve (not .Values.exampleModel.storageUri) }}
+{{- fail "exampleModel.storageUri is empty: set it to the model's URI, or switch features.kserve off when the InferenceService is managed elsewhere" }}
+{{- end }}
+{{- if gt (float64 .Values.slo.latency.p95Threshold) (float64 .Values.slo.latency.p99Threshold) }}
+{{- fail (printf "slo.latency.p95Threshold (%v) is above slo.latency.p99Threshold (%v): 95 %% of the requests cannot be slower than 99 %% of them; lower the first or raise the second" .Values.slo.latency.p95Threshold .Values.slo.latency.p99Threshold) }}
+{{- end }}
+{{- if and .Values.features.autoscaling (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+{{- fail (printf "autoscaling.minReplicas (%v) is above autoscaling.maxReplicas (%v): lower the first or raise the second" .Values.autoscaling.minReplicas .Values.autoscaling.maxReplicas) }}
+{{- end }}
+{{- if .Values.features.canaryDeployment }}
+{{- $previous := 0 }}
+{{- range $index, $step := $canary.steps }}
+{{- if le (int $step.weight) $previous }}
+{{- fail (printf "canary.steps[%d].weight (%v) is not above the step before it (%d): put the weights in ascending order" $index $step.weight $previous) }}
+{{- end }}
+{{- $previous = int $step.weight }}
+{{- end }}
+{{- if and (has (toString $canary.maxSurge) (list "0" "0%")) (has (toString $canary.maxUnavailable) (list "0" "0%")) }}
+{{- fail "canary.maxSurge and canary.maxUnavailable are both 0: no pod could ever be replaced; raise one of them" }}
+{{- end }}
+{{- if .Values.features.sloMonitoring }}
+{{- if gt (int $analysis.fromStep) (len $canary.steps) }}
+{{- fail (printf "canary.analysis.fromStep (%v) is beyond the last of the %d canary.steps: the analysis would never run; lower it" $analysis.fromStep (len $canary.steps)) }}
+{{- end }}
+{{- $scrape := include "ml-serving.seconds" .Values.monitoring.scrapeInterval | int }}
+{{- if lt (include "ml-serving.seconds" $analysis.window | int) (mul 2 $scrape | int) }}
+{{- fail (printf "canary.analysis.window (%s) spans less than two scrapes of monitoring.scrapeInterval (%s): a rate needs two samples; widen the window or scrape more often" $analysis.window .Values.monitoring.scrapeInterval) }}
+{{- end }}
+{{- $judged := 0 }}
+{{- $held := false }}
+{{- range $index, $step := $canary.steps }}
+{{- if ge (add1 $index) (int $analysis.fromStep | int64) }}
+{{- if $step.pause }}{{ $judged = add $judged (include "ml-serving.seconds" $step.pause | int) }}{{ else }}{{ $held = true }}{{ end }}
+{{- end }}
+{{- end }}
+{{- $limit := max (int $analysis.inconclusiveLimit) (int $analysis.failureLimit) (int $analysis.consecutiveErrorLimit) }}
+{{- $decided := add (include "ml-serving.seconds" $analysis.initialDelay | int) (mul $limit (include "ml-serving.seconds" $analysis.interval | int)) }}
+{{- if and (not $held) (ge $decided $judged) }}
+{{- fail (printf "canary.analysis could stop a bad canary only after %d s, but the pauses from canary.analysis.fromStep on end after %d s: lengthen canary.steps' pauses, or lower canary.analysis.initialDelay, interval or the limits" $decided $judged) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
