@@ -1,0 +1,79 @@
+"""How every command runs: signals cancel it, errors become one clear line and an exit code."""
+
+import os
+import signal
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import typer
+from rich.markup import escape
+
+from ci.errors import CIError
+from ci.progress import console
+
+INTERRUPTED = 130
+
+
+def run_async(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
+    """Run an async function to its end and return what it returned.
+
+    SIGINT and SIGTERM cancel it; its own clean-up still runs, and the exit code is 130.
+
+    Raises:
+        typer.Exit: With the error's exit code, after it was shown.
+    """
+    debug = bool(os.environ.get("ML_SERVING_CI_DEBUG"))
+    interrupted = False
+
+    async def main() -> Any:
+        nonlocal interrupted
+        async with anyio.create_task_group() as group:
+
+            async def listen() -> None:
+                nonlocal interrupted
+                with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    async for number in signals:
+                        if not interrupted:
+                            interrupted = True
+                            console.print(f"[yellow]{number.name}: stopping, cleaning up …[/yellow]")
+                            group.cancel_scope.cancel()
+
+            group.start_soon(listen)
+            result = await function(*args)
+            group.cancel_scope.cancel()
+            return result
+
+    try:
+        result = anyio.run(main)
+    except BaseException as error:
+        cause = _first(error)
+        if isinstance(cause, typer.Exit):
+            raise cause from None
+        if not isinstance(cause, CIError):
+            raise
+        _show(cause, debug)
+        raise typer.Exit(INTERRUPTED if interrupted else cause.exit_code) from None
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    return result
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the one error that a task group wrapped."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _show(error: CIError, debug: bool) -> None:
+    console.print(f"[red bold]error:[/red bold] {escape(error.message)}")
+    if error.fix:
+        console.print(f"  [bold]fix:[/bold] {escape(error.fix)}")
+    if error.detail and debug:
+        console.print(escape(error.detail))
+    elif error.detail:
+        console.print("  [dim]--debug shows the whole output[/dim]")
+    if debug:
+        console.print(escape("".join(traceback.format_exception(error))))

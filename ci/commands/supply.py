@@ -1,0 +1,56 @@
+"""`supply`: every tool and image, by its pin."""
+
+import dataclasses
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from ci.commands.options import SupplyOption
+from ci.commands.runner import run_async
+from ci.supply.supply import Supply, choose
+
+app = typer.Typer(
+    no_args_is_help=True, help="Every tool and image the system needs: pinned once, got in one of two ways."
+)
+
+
+@app.command()
+def fetch(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Tools or images as in pins.toml; everything by default.")
+    ] = None,
+    supply: SupplyOption = "auto",
+) -> None:
+    """Get what is missing: pulled and verified, or built. Can be stopped and run again at any point."""
+    run_async(_fetch, names, supply)
+
+
+@app.command("list")
+def list_items(
+    supply: SupplyOption = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Show every item: pinned version, which way it is got, its size, and whether it is here."""
+    items = run_async(Supply(choose(supply)).items)
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(item) for item in items], indent=2))
+        return
+    table = Table("kind", "item", "version", "way", "size", "cached", box=None)
+    for item in items:
+        size = decimal(item.size) if item.size is not None else "-"
+        table.add_row(item.kind, item.name, item.version, item.way, size, "yes" if item.cached else "no")
+    Console().print(table)
+
+
+@app.command()
+def path(supply: SupplyOption = "auto") -> None:
+    """Print the folder of the host's tools, for PATH."""
+    typer.echo(Supply(choose(supply)).bin)
+
+
+async def _fetch(names: list[str] | None, supply: str) -> None:
+    await Supply(choose(supply)).fetch(names)

