@@ -1,0 +1,3 @@
+module ml-serving-ci/pause
+
+go 1.24
