@@ -1,0 +1,151 @@
+"""From what was recorded while a canary ran to what can be said about it; pure data, no cluster."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ci.errors import CheckFailedError
+from ci.report.model import RevisionTraffic, Share, WeightChange
+
+GUARD_SECONDS = 2.0
+"""Around each change of weight, requests count for neither side: istiod gathers changes for a moment and pushes them to
+the client's proxy, so for about a second nobody can tell from outside which weight a request met."""
+
+ERROR_PROBABILITY = 1e-6
+"""Chance that a correct mesh falls out of a bound, both ends together; each request is an independent draw by Envoy."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request of the client and what came of it.
+
+    Attributes:
+        started: When it was sent, in seconds since the observation began.
+        seconds: How long the answer took.
+        status: HTTP status; 0 where no answer came.
+        address: Address of the pod that answered; empty where the answer names none.
+    """
+
+    started: float
+    seconds: float
+    status: int
+    address: str
+
+    @property
+    def good(self) -> bool:
+        """Whether it is a 2xx answer."""
+        return 200 <= self.status < 300
+
+
+def binomial_bound(draws: int, probability: float, error: float = ERROR_PROBABILITY) -> tuple[int, int]:
+    """Return the two ends that a binomial count leaves with at most `error` chance, half of it on each side.
+
+    The ends are the exact quantiles, not the normal approximation, which is too narrow at small counts.
+
+    Args:
+        draws: Number of draws.
+        probability: Chance of success of each.
+        error: Chance of falling outside.
+
+    Returns:
+        The lowest and the highest count inside.
+    """
+    if probability <= 0 or probability >= 1:
+        sure = draws if probability >= 1 else 0
+        return sure, sure
+    return (
+        _low(draws, probability, error / 2),
+        draws - _low(draws, 1 - probability, error / 2),  # the high end is the low end of the failures
+    )
+
+
+def shares(
+    weights: Sequence[WeightChange],
+    answers: Iterable[Answer],
+    revisions: Mapping[str, str],
+    *,
+    canary: str,
+    ended: float,
+) -> list[Share]:
+    """Return the canary's share of the answers while each weight was in force.
+
+    Args:
+        weights: Each weight, in the order seen.
+        answers: What the client got.
+        revisions: Pod address to pod-template hash.
+        canary: The canary's hash.
+        ended: When the weights stopped to tell revisions apart (the canary became stable), or the observation ended.
+
+    Returns:
+        One entry a weight, in order; weights too short to hold a request outside the guards are left out.
+    """
+    ends = [change.at for change in weights[1:]] + [ended]
+    answered = [answer for answer in answers if answer.address]
+    result = []
+    for change, end in zip(weights, ends, strict=True):
+        inside = [
+            answer
+            for answer in answered
+            if answer.started >= change.at + GUARD_SECONDS
+            and answer.started + answer.seconds <= min(end, ended) - GUARD_SECONDS
+        ]
+        if not inside:
+            continue
+        low, high = binomial_bound(len(inside), change.canary / (change.stable + change.canary))
+        by_canary = sum(_revision(answer, revisions) == canary for answer in inside)
+        result.append(Share(change.canary, len(inside), by_canary, low, high))
+    return result
+
+
+def traffic(answers: Iterable[Answer], revisions: Mapping[str, str]) -> list[RevisionTraffic]:
+    """Return the totals of each revision that answered.
+
+    Args:
+        answers: What the client got; those that name no pod belong to no revision.
+        revisions: Pod address to pod-template hash.
+
+    Returns:
+        One entry a revision, in the order of their first answers.
+    """
+    by_revision: dict[str, list[Answer]] = {}
+    for answer in sorted(answers, key=lambda item: item.started):
+        if answer.address:
+            by_revision.setdefault(_revision(answer, revisions), []).append(answer)
+    result = []
+    for revision, own in by_revision.items():
+        milliseconds = sorted(answer.seconds * 1000 for answer in own)
+        p50, p95, p99 = (_percentile(milliseconds, share) for share in (0.50, 0.95, 0.99))
+        failed = sum(not answer.good for answer in own)
+        result.append(RevisionTraffic(revision, len(own), failed, p50, p95, p99))
+    return result
+
+
+def _low(draws: int, probability: float, tail: float) -> int:
+    """Return the greatest count below which a binomial variable falls with at most `tail` chance."""
+    below = 0.0
+    for count in range(draws + 1):
+        below += math.exp(
+            math.lgamma(draws + 1)
+            - math.lgamma(count + 1)
+            - math.lgamma(draws - count + 1)
+            + count * math.log(probability)
+            + (draws - count) * math.log1p(-probability)
+        )
+        if below > tail:
+            return count
+    return draws
+
+
+def _revision(answer: Answer, revisions: Mapping[str, str]) -> str:
+    try:
+        return revisions[answer.address]
+    except KeyError:
+        raise CheckFailedError(
+            f"an answer came from {answer.address}, which is no pod of this Rollout",
+            fix="see whether another Deployment or Service answers for the model's host",
+        ) from None
+
+
+def _percentile(ascending: Sequence[float], share: float) -> float:
+    """Return the value that at least `share` of the values do not exceed (nearest rank)."""
+    return ascending[math.ceil(share * len(ascending)) - 1]
