@@ -58,7 +58,7 @@ async def run(
 ) -> Result:
     """Run one program to its end.
 
-    The program gets a process group of its own, so that Ctrl-C reaches only this tool, which then stops the whole group.
+    The program gets a process group of its own: Ctrl-C reaches only this tool, which then stops the whole group.
 
     Args:
         argv: The command as an argument list; no shell sees it.

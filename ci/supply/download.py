@@ -20,11 +20,7 @@ from ci.supply.pins import Download
 CONNECT_SECONDS, READ_SECONDS = 10, 60
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "AMD64": "amd64"}
 
-MANYLINUX = tuple(f"manylinux_2_{minor}" for minor in range(36, 4, -1)) + (
-    "manylinux2014",
-    "manylinux2010",
-    "manylinux1",
-)
+MANYLINUX = (*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1")
 """Platforms that Debian 12 and 13 run, newest first."""
 UNAMES = {"amd64": "x86_64", "arm64": "arm64"}
 

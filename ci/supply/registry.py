@@ -10,6 +10,7 @@ import requests
 
 from ci import command
 from ci.errors import CommandError, MachineError
+from ci.host import docker
 from ci.supply.source import layers
 from ci.wait import NotYet, until
 
@@ -17,7 +18,7 @@ CONTAINER = "ml-serving-ci-registry"
 NETWORK = "ml-serving-ci"
 IMAGE = "docker.io/library/registry"
 PORT = 5000
-LABEL = "ml-serving-ci.service=registry"
+LABEL = f"{docker.SERVICE_LABEL}=registry"
 MANIFESTS = ", ".join(
     (
         "application/vnd.oci.image.index.v1+json",
@@ -97,7 +98,7 @@ async def start(image: str, state: Path) -> Registry:
     )
     if running.returncode != 0 or running.stdout.strip() != "true":
         await command.run(["docker", "rm", "--force", CONTAINER], check=False, timeout=60)
-        await command.run(["docker", "network", "create", "--label", LABEL, NETWORK], check=False, timeout=60)
+        await docker.ensure_network(NETWORK)
         state.mkdir(parents=True, exist_ok=True)
         config = state.with_name("registry.yml")
         config.write_text(CONFIG)
@@ -119,12 +120,6 @@ async def start(image: str, state: Path) -> Registry:
             raise
     await until("the local registry answers", lambda: _answers(registry), timeout=30, interval=0.1)
     return registry
-
-
-async def stop() -> None:
-    """Remove the registry's container and network; what it holds stays in the cache."""
-    await command.run(["docker", "rm", "--force", CONTAINER], check=False, timeout=60)
-    await command.run(["docker", "network", "rm", NETWORK], check=False, timeout=60)
 
 
 async def _answers(registry: Registry) -> None:

@@ -18,6 +18,7 @@ import requests
 
 from ci import command, paths
 from ci.errors import CommandError, MachineError, UsageError
+from ci.host import docker
 from ci.progress import step
 from ci.supply import download, pins, registry
 from ci.supply.source import go, images, layers, roots
@@ -431,6 +432,7 @@ class Supply:
         async with self._exclusive("registry"):
             if self._registry is not None:
                 return
+            await docker.ensure(self.cache / "docker")
             ref = self.pins.ref(registry.IMAGE)
             present = await command.run(["docker", "image", "inspect", ref], check=False, timeout=30)
             if present.returncode != 0:

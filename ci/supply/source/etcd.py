@@ -10,7 +10,7 @@ PACKAGE = "go.etcd.io/etcd/server/v3"
 FOLDER = Path(__file__).parent / "files" / "etcd"
 
 
-async def build(toolchain: GoToolchain, modules: Mapping[str, Path], out: Path, log: Path, name: str) -> None:
+async def build(toolchain: GoToolchain, modules: Mapping[str, Path], out: Path, log: Path) -> None:
     """Write `etcd` into `out`.
 
     Args:
@@ -18,7 +18,6 @@ async def build(toolchain: GoToolchain, modules: Mapping[str, Path], out: Path, 
         modules: Module folders by pin name.
         out: Folder that gets the executable.
         log: Gets the compiler's output.
-        name: etcd's own pin name.
     """
-    kubernetes.released(modules[name], FOLDER)
+    kubernetes.released(modules["etcd"], FOLDER)
     await toolchain.build(FOLDER, {"etcd": PACKAGE}, out, log)

@@ -9,7 +9,7 @@ from ci.supply.source.go import GoToolchain
 FILES = Path(__file__).parent / "files" / "kubernetes"
 
 
-async def build(toolchain: GoToolchain, modules: Mapping[str, Path], out: Path, log: Path, name: str) -> None:
+async def build(toolchain: GoToolchain, modules: Mapping[str, Path], out: Path, log: Path) -> None:
     """Write `kubernetes` and `pause` into `out`.
 
     Args:
@@ -17,9 +17,8 @@ async def build(toolchain: GoToolchain, modules: Mapping[str, Path], out: Path, 
         modules: Module folders by pin name.
         out: Folder that gets the executables.
         log: Gets the compiler's output.
-        name: Kubernetes' own pin name.
     """
-    version = released(modules[name], FILES / "kubernetes")
+    version = released(modules["kubernetes"], FILES / "kubernetes")
     major, minor, _ = version.removeprefix("v").split(".", 2)
     stamp = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     ldflags = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in stamp.items())

@@ -6,7 +6,7 @@ import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, cast
 
 import zstandard
 
@@ -60,8 +60,8 @@ def _compressed(out: Path, compression: Compression | None) -> IO[bytes]:
     if compression is None:
         return out.open("wb")
     if compression == "gzip":
-        return gzip.GzipFile(out, "wb", compresslevel=1, mtime=0)  # type: ignore[return-value]
-    return zstandard.open(out, "wb", cctx=zstandard.ZstdCompressor(level=3, threads=-1))  # type: ignore[return-value]
+        return cast(IO[bytes], gzip.GzipFile(out, "wb", compresslevel=1, mtime=0))
+    return cast(IO[bytes], zstandard.open(out, "wb", cctx=zstandard.ZstdCompressor(level=3, threads=-1)))
 
 
 def _parents(tar: tarfile.TarFile, path: str, made: set[str]) -> None:

@@ -1,0 +1,87 @@
+"""What the stages of one run share."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ci.cluster.helm import Helm
+from ci.cluster.kind import Cluster
+from ci.cluster.kubectl import Kubectl
+from ci.errors import CheckFailedError
+from ci.report.model import Finding, Report
+from ci.supply.supply import Supply
+
+NAMESPACE = "ml-serving"
+RELEASE = "ml-serving"
+STORAGE_SECRET = "model-store"  # noqa: S105 - a Secret's name
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person asked for.
+
+    Attributes:
+        environment: Whose values are deployed.
+        keep: Leave the cluster for a look.
+        kubeconfig: An existing cluster instead of kind.
+        context: Its context; the file's current one by default.
+        allow_install: Whether missing parts of the stack may be installed on an existing cluster.
+        report: Folder of everything a run leaves to read.
+    """
+
+    environment: str
+    keep: bool
+    kubeconfig: Path | None
+    context: str | None
+    allow_install: bool
+    report: Path
+
+
+@dataclass
+class Run:
+    """One run: what the person asked for, and what the stages made so far.
+
+    Attributes:
+        options: What the person asked for.
+        supply: Tools and images.
+        report: Grows as the run goes on.
+        cleanup: Undone in reverse order when the run ends, however it ends.
+        namespace: Where the chart is installed.
+        made_cluster: The cluster, once the stage `cluster` has made or found it.
+    """
+
+    options: Options
+    supply: Supply
+    report: Report
+    cleanup: AsyncExitStack
+    namespace: str = NAMESPACE
+    made_cluster: Cluster | None = None
+    rendered: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster of this run."""
+        assert self.made_cluster is not None, "the stage cluster comes first"
+        return self.made_cluster
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """kubectl on this run's cluster."""
+        return Kubectl(self.supply.tool("kubectl"), self.cluster)
+
+    @property
+    def helm(self) -> Helm:
+        """Helm on this run's cluster."""
+        return Helm(self.supply.tool("helm"), self.cluster)
+
+    def judge(self, findings: list[Finding]) -> None:
+        """Keep findings for the report; any error among them fails the stage."""
+        self.report.findings += findings
+        errors = [finding for finding in findings if finding.severity == "error"]
+        if errors:
+            first = errors[0]
+            raise CheckFailedError(
+                f"{len(errors)} finding{'s' if len(errors) > 1 else ''}; the first: {first.file}:{first.line}: "
+                f"{first.message}",
+                fix=first.remedy,
+            )

@@ -1,0 +1,74 @@
+"""Stages `inference`, `canary`, `integration` and `uninstall`: pytest on the running cluster, each its own selection."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ci import command, paths
+from ci.errors import CheckFailedError, CommandError
+from ci.progress import note
+from ci.report import jsonfile
+from ci.report.model import CanaryTimeline
+from ci.stages.run import RELEASE, Run
+
+TESTS = paths.ROOT / "tests" / "integration"
+OWN_STAGE = ("test_inference.py", "test_canary.py", "test_uninstall.py")
+SUITE_SECONDS = 1500
+
+
+async def inference(run: Run) -> None:
+    """The model answers, by both protocols, through the mesh and by port-forward; bad requests get 4xx."""
+    await _run(run, "inference", [TESTS / "test_inference.py"])
+
+
+async def canary(run: Run) -> None:
+    """A good version canaries through under traffic, and what was seen of it goes to the report."""
+    await _run(run, "canary", [TESTS / "test_canary.py"])
+
+
+async def integration(run: Run) -> None:
+    """Every other test of the suite."""
+    await _run(run, "integration", sorted(set(TESTS.glob("test_*.py")) - {TESTS / name for name in OWN_STAGE}))
+
+
+async def uninstall(run: Run) -> None:
+    """`helm uninstall` leaves nothing behind."""
+    await _run(run, "uninstall", [TESTS / "test_uninstall.py"])
+
+
+async def _run(run: Run, name: str, files: Sequence[Path]) -> None:
+    folder = run.options.report
+    log = folder / f"pytest-{name}.log"
+    arguments = [
+        *(str(file) for file in files),
+        f"--kubeconfig={run.cluster.kubeconfig}",
+        f"--context={run.cluster.context}",
+        f"--namespace={run.namespace}",
+        f"--release={RELEASE}",
+        f"--report={folder}",
+        f"--junitxml={folder / f'pytest-{name}.xml'}",
+        "--override-ini=addopts=-ra --strict-markers --color=no",
+    ]
+    try:
+        await command.run(
+            [sys.executable, "-m", "pytest", *arguments],
+            cwd=paths.ROOT,
+            env={"ML_SERVING_CI_SUPPLY": run.supply.way},
+            log=log,
+            timeout=SUITE_SECONDS,
+        )
+    except CommandError as error:
+        text = log.read_text(errors="replace")
+        failed = re.findall(r"^(?:FAILED|ERROR) (.+)$", text, re.MULTILINE)
+        raise CheckFailedError(
+            f"{len(failed) or 1} of the {name} tests failed{': ' + failed[0] if failed else ''}",
+            fix=f"See {log}; on a kept cluster: pytest {files[0].relative_to(paths.ROOT)} --kubeconfig FILE",
+            detail=text,
+        ) from error
+    finally:
+        for file in sorted(folder.glob("canary-*.json")):
+            timeline = jsonfile.read(file, CanaryTimeline)
+            if timeline not in run.report.canaries:
+                run.report.canaries.append(timeline)
+    note(log.read_text(errors="replace").rstrip().splitlines()[-1].strip("= "))
