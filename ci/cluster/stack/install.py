@@ -1,0 +1,107 @@
+"""The stack: what it is made of, in which order, and how it comes onto a cluster."""
+
+import json
+from typing import Any, Literal
+
+import anyio
+
+from ci import progress
+from ci.cluster.stack import istio, kserve, metrics_server, monitoring, prometheus_adapter, rollouts
+from ci.cluster.stack.component import Component, StackContext
+from ci.cluster.stack.documents import is_owned
+from ci.errors import CIError, MachineError
+
+Outcome = Literal["installed", "found"]
+
+STACK: list[Component] = [
+    Component("istio", "networking.istio.io", (), istio.find, istio.install, istio.ready),
+    Component("kserve", "serving.kserve.io", (), kserve.find, kserve.install, kserve.ready),
+    Component("monitoring", "monitoring.coreos.com", (), monitoring.find, monitoring.install, monitoring.ready),
+    Component(
+        "metrics-server", "metrics.k8s.io", (), metrics_server.find, metrics_server.install, metrics_server.ready
+    ),
+    # Its controller looks for Istio's CRDs once, at its start, and again only ten minutes later.
+    Component("argo-rollouts", "argoproj.io", ("istio",), rollouts.find, rollouts.install, rollouts.ready),
+    Component(
+        "prometheus-adapter",
+        "custom.metrics.k8s.io",
+        ("monitoring",),
+        prometheus_adapter.find,
+        prometheus_adapter.install,
+        prometheus_adapter.ready,
+    ),
+]
+
+
+async def install(context: StackContext, *, allowed: bool = True) -> dict[str, Outcome]:
+    """Bring the whole stack onto the cluster: each component as soon as what it needs is there, all side by side.
+
+    A component that somebody else installed is left as it is and only waited for.
+
+    Args:
+        context: The cluster and the supply.
+        allowed: Whether missing components may be installed.
+
+    Returns:
+        Name of each component to what was done about it.
+
+    Raises:
+        MachineError: Something is missing and may not be installed; nothing was touched.
+        CIError: A component did not come up; the first failure, which stops the others.
+    """
+    found = await _found(context)
+    missing = [component.name for component in STACK if component.name not in found]
+    if missing and not allowed:
+        raise MachineError(
+            f"not on this cluster: {', '.join(missing)}", fix="install them there, or allow it with --install-stack"
+        )
+    outcomes: dict[str, Outcome] = {
+        component.name: "found" if component.name in found and not is_owned(found[component.name]) else "installed"
+        for component in STACK
+    }
+    applied = {component.name: anyio.Event() for component in STACK}
+
+    async def bring(component: Component) -> None:
+        for need in component.needs:
+            await applied[need].wait()
+        install_it = outcomes[component.name] == "installed"
+        with progress.step(f"{'install' if install_it else 'found'} {component.name}"):
+            if install_it:
+                await component.install(context)
+            applied[component.name].set()
+            await component.ready(context)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for component in STACK:
+                group.start_soon(bring, component)
+    except* CIError as failures:
+        raise _first(failures) from None
+    return outcomes
+
+
+async def _found(context: StackContext) -> dict[str, dict[str, Any]]:
+    """Return the components that are on the cluster already; an empty cluster costs one call."""
+    groups = json.loads((await context.kubectl.run("get", "--raw", "/apis")).stdout)["groups"]
+    served = {group["name"] for group in groups}
+    found: dict[str, dict[str, Any]] = {}
+
+    async def look(component: Component) -> None:
+        known_by = await component.find(context)
+        if known_by is not None:
+            found[component.name] = known_by
+
+    async with anyio.create_task_group() as group:
+        for component in STACK:
+            if component.api in served:
+                group.start_soon(look, component)
+    return found
+
+
+def _first(failures: BaseExceptionGroup[CIError]) -> CIError:
+    """Return the first error of a group, however deep."""
+    error: BaseException = failures
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, CIError)
+    return error

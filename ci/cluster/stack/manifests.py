@@ -1,0 +1,53 @@
+"""From upstream's chart or kustomization at the pinned version to objects on the cluster."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from ci.cluster.stack import documents
+from ci.cluster.stack.component import StackContext
+from ci.cluster.stack.documents import Document
+
+ESTABLISHED_SECONDS = 60
+
+
+async def from_chart(
+    context: StackContext, release: str, chart: Path, namespace: str, values: Mapping[str, Any] | None = None
+) -> list[Document]:
+    """Render one of upstream's charts.
+
+    Charts are rendered and applied, not installed as releases: what comes out is edited as documents where a chart
+    has no value for it, a stopped installation is simply applied again, and all parts are handled alike.
+    """
+    text = await context.helm.template(release, chart, namespace=namespace, values=values)
+    return await anyio.to_thread.run_sync(documents.parse, text)
+
+
+async def from_kustomization(context: StackContext, folder: Path) -> list[Document]:
+    """Build one of upstream's kustomizations."""
+    result = await context.kubectl.run("kustomize", str(folder))
+    return await anyio.to_thread.run_sync(documents.parse, result.stdout)
+
+
+async def from_files(*files: Path) -> list[Document]:
+    """Read upstream's plain manifests."""
+    text = "\n---\n".join([await anyio.Path(file).read_text() for file in files])
+    return await anyio.to_thread.run_sync(documents.parse, text)
+
+
+async def apply(context: StackContext, objects: Iterable[Document]) -> None:
+    """Put objects on the cluster, CRDs first, each labelled as ours."""
+    crds, rest = documents.split(objects)
+    if crds:
+        await context.kubectl.apply(documents.owned(crds))
+        await context.kubectl.run(
+            "wait",
+            "--for=condition=Established",
+            f"--timeout={ESTABLISHED_SECONDS}s",
+            *(f"crd/{crd['metadata']['name']}" for crd in crds),
+            timeout=ESTABLISHED_SECONDS + 10,
+        )
+    if rest:
+        await context.kubectl.apply(documents.owned(rest))

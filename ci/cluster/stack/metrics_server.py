@@ -1,0 +1,52 @@
+"""metrics-server: CPU and memory for `kubectl top` and the HorizontalPodAutoscaler."""
+
+import json
+from typing import Any
+
+from ci import wait
+from ci.cluster.stack import manifests, probes
+from ci.cluster.stack.component import READY_SECONDS, StackContext
+
+NAMESPACE = "kube-system"
+API_SERVICE = "v1beta1.metrics.k8s.io"
+IMAGE = "registry.k8s.io/metrics-server/metrics-server"
+
+
+async def find(context: StackContext) -> dict[str, Any] | None:
+    """Return the aggregated API, whoever serves it."""
+    return await context.kubectl.get("apiservice", API_SERVICE)
+
+
+async def install(context: StackContext) -> None:
+    """Apply upstream's chart."""
+    await manifests.apply(
+        context,
+        await manifests.from_chart(
+            context,
+            "metrics-server",
+            context.supply.module("metrics-server") / "charts" / "metrics-server",
+            NAMESPACE,
+            {
+                # The chart in the module still names the release before.
+                "image": {"tag": context.supply.image(IMAGE).rpartition(":")[2]},
+                # kind's kubelets sign their certificates themselves; 10 s is the shortest resolution there is.
+                "args": ["--kubelet-insecure-tls", "--metric-resolution=10s"],
+                "readinessProbe": {"initialDelaySeconds": 1, "periodSeconds": 1, "failureThreshold": 60},
+                "resources": {"requests": {"cpu": "10m", "memory": "50Mi"}},
+            },
+        ),
+    )
+
+
+async def ready(context: StackContext) -> None:
+    """Wait until the API server can use it and a node has figures."""
+    await wait.until(
+        "metrics-server answers", lambda: _measures(context), timeout=READY_SECONDS, interval=2, successes=2
+    )
+
+
+async def _measures(context: StackContext) -> None:
+    await probes.api_service(context, API_SERVICE)
+    nodes = json.loads(await probes.answers(context, "/apis/metrics.k8s.io/v1beta1/nodes"))
+    if not nodes["items"]:
+        raise wait.NotYet("no node has figures yet")

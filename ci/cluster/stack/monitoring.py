@@ -1,0 +1,111 @@
+"""Prometheus Operator and one Prometheus; it selects as kube-prometheus-stack does, by `release: prometheus`."""
+
+from typing import Any
+
+from ci import wait
+from ci.cluster.stack import documents, manifests, probes
+from ci.cluster.stack.component import READY_SECONDS, StackContext
+from ci.cluster.stack.documents import Document
+from ci.errors import CheckFailedError
+
+NAMESPACE = "monitoring"
+NAME = "prometheus"
+CRD = "prometheuses.monitoring.coreos.com"
+IMAGE = "quay.io/prometheus/prometheus"
+SELECT = {"matchLabels": {"release": "prometheus"}}
+INTERVAL = "5s"
+PORT = 9090
+SERVICE = "prometheus-operated"
+
+
+async def find(context: StackContext) -> dict[str, Any] | None:
+    """Return a Prometheus that the operator runs, in any namespace."""
+    if await context.kubectl.get("crd", CRD) is None:
+        return None  # the group may be served for ServiceMonitors alone
+    found = await context.kubectl.get_list(CRD, all_namespaces=True)
+    return found[0] if found else None
+
+
+async def install(context: StackContext) -> None:
+    """Apply upstream's bundle, then the Prometheus with what it may read."""
+    bundle = await manifests.from_files(context.supply.module("prometheus-operator") / "bundle.yaml")
+    documents.into_namespace(bundle, "default", NAMESPACE)
+    await manifests.apply(context, [documents.namespace(NAMESPACE), *bundle])
+    await manifests.apply(context, [*access(), prometheus(context.supply.image(IMAGE))])
+
+
+def access() -> list[Document]:
+    """Return the service account, and what finding scrape targets in every namespace takes: reading, nothing more."""
+    subject = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "ml-serving-ci-prometheus"}
+    reading = ["get", "list", "watch"]
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": NAME, "namespace": NAMESPACE},
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": role["name"]},
+            "rules": [{"apiGroups": [""], "resources": ["endpoints", "pods", "services"], "verbs": reading}],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": role["name"]},
+            "roleRef": role,
+            "subjects": [subject],
+        },
+    ]
+
+
+def prometheus(image: str) -> Document:
+    """Return the Prometheus object for a pinned image."""
+    everywhere: dict[str, Any] = {}
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "Prometheus",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {
+            "image": image,
+            "version": image.rpartition(":")[2],
+            "replicas": 1,
+            "retention": "1d",
+            "serviceAccountName": NAME,
+            "scrapeInterval": INTERVAL,
+            "evaluationInterval": INTERVAL,
+            "serviceMonitorSelector": SELECT,
+            "serviceMonitorNamespaceSelector": everywhere,
+            "podMonitorSelector": SELECT,
+            "podMonitorNamespaceSelector": everywhere,
+            "ruleSelector": SELECT,
+            "ruleNamespaceSelector": everywhere,
+            "resources": {"requests": {"cpu": "10m", "memory": "100Mi"}},
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "fsGroup": 2000},
+            # The operator's startup probe looks every 15 s; this is merged over it.
+            "containers": [{"name": "prometheus", "startupProbe": {"periodSeconds": 1, "failureThreshold": 120}}],
+        },
+    }
+
+
+async def ready(context: StackContext) -> None:
+    """Wait until Prometheus itself says that it is ready, asked through the API server."""
+    path = f"/api/v1/namespaces/{await _namespace(context)}/services/{SERVICE}:{PORT}/proxy/-/ready"
+    await wait.until(
+        "Prometheus ready", lambda: probes.answers(context, path), timeout=READY_SECONDS, interval=1, successes=2
+    )
+
+
+async def url(context: StackContext) -> str:
+    """Return where Prometheus answers inside the cluster."""
+    return f"http://{SERVICE}.{await _namespace(context)}.svc:{PORT}/"
+
+
+async def _namespace(context: StackContext) -> str:
+    found = await find(context)
+    if found is None:
+        raise CheckFailedError("no Prometheus object on the cluster", fix=f"kubectl get {CRD} --all-namespaces")
+    namespace: str = found["metadata"]["namespace"]
+    return namespace
