@@ -1,10 +1,10 @@
 """Downloads: hashed while they stream into a partial file, verified, and only then moved into place."""
 
 import hashlib
-import os
 import platform
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -37,6 +37,22 @@ def architecture() -> str:
     return ARCHITECTURES[machine]
 
 
+def target(python: str) -> list[str]:
+    """Return pip's options for wheels of another interpreter than this one.
+
+    What is locked is not resolved again, so a package's own bound on the interpreter is not asked.
+    """
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}[architecture()]
+    platforms = [f"--platform={tag}_{machine}" for tag in MANYLINUX]
+    return [
+        "--only-binary=:all:",
+        "--ignore-requires-python",
+        f"--python-version={python}",
+        "--implementation=cp",
+        *platforms,
+    ]
+
+
 async def wheels(requirements: Path, python: str, folder: Path, log: Path) -> None:
     """Download a locked set of wheels; pip checks each against its hash.
 
@@ -46,12 +62,10 @@ async def wheels(requirements: Path, python: str, folder: Path, log: Path) -> No
         folder: Gets the wheels.
         log: Gets pip's output.
     """
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}[architecture()]
-    platforms = [f"--platform={tag}_{machine}" for tag in MANYLINUX]
     folder.mkdir(parents=True, exist_ok=True)
     await command.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:",
-         f"--python-version={python}", "--implementation=cp", *platforms, "--requirement", requirements, "--dest", folder],
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", *target(python),
+         "--requirement", requirements, "--dest", folder],
         log=log,
         timeout=1800,
     )  # fmt: skip
@@ -78,19 +92,17 @@ async def tool(version: str, source: Download, target: Path) -> str:
 
 def _tool(url: str, sums: str, member: str, target: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
-    session = requests.Session()
-    session.mount(
-        "https://", HTTPAdapter(max_retries=Retry(total=4, backoff_factor=0.5, status_forcelist=(502, 503, 504)))
-    )
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    try:
-        digest = hashlib.sha256()
+    retries = Retry(total=4, backoff_factor=0.5, status_forcelist=(502, 503, 504))
+    digest = hashlib.sha256()
+    with requests.Session() as session, tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as work:
+        session.mount("https://", HTTPAdapter(max_retries=retries))
+        executable = Path(work, "download")
         try:
             published = session.get(sums, timeout=(CONNECT_SECONDS, READ_SECONDS))
             published.raise_for_status()
             with (
                 session.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as answer,
-                partial.open("wb") as out,
+                executable.open("wb") as out,
             ):
                 answer.raise_for_status()
                 for chunk in answer.iter_content(1 << 20):
@@ -100,26 +112,23 @@ def _tool(url: str, sums: str, member: str, target: Path) -> str:
             raise MachineError(f"{url}: {error}", fix="Check the network, or use --supply source.") from error
         if digest.hexdigest() not in published.text.lower():
             raise MachineError(f"{url}: SHA-256 {digest.hexdigest()} is not in {sums}")
-        executable = partial
         if member:
-            executable = target.with_name(f".{target.name}.member-{os.getpid()}")
-            _extract(partial, member, executable)
+            executable = _extract(executable, member, Path(work, "member"))
         executable.chmod(0o755)
         executable.rename(target)
-    finally:
-        partial.unlink(missing_ok=True)
     return digest.hexdigest()
 
 
-def _extract(archive: Path, member: str, target: Path) -> None:
+def _extract(archive: Path, member: str, target: Path) -> Path:
     """Copy exactly one regular file out of an archive; nothing else of it is written anywhere."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as z:
             target.write_bytes(z.read(member))
-        return
+        return target
     with tarfile.open(archive) as t:
         names = {name.removeprefix("./"): name for name in t.getnames()}
         stream = t.extractfile(names[member]) if member in names else None
         if stream is None:
             raise MachineError(f"{archive.name}: no file {member} in it")
         target.write_bytes(stream.read())
+    return target

@@ -1,10 +1,11 @@
 """Image layers: tar files with nothing in them that changes from one build to the next."""
 
+import contextlib
 import gzip
 import os
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Literal, cast
 
@@ -56,12 +57,17 @@ def compress(tar: Path, out: Path, compression: Compression) -> None:
         shutil.copyfileobj(source, sink, 1 << 20)
 
 
-def _compressed(out: Path, compression: Compression | None) -> IO[bytes]:
-    if compression is None:
-        return out.open("wb")
-    if compression == "gzip":
-        return cast(IO[bytes], gzip.GzipFile(out, "wb", compresslevel=1, mtime=0))
-    return cast(IO[bytes], zstandard.open(out, "wb", cctx=zstandard.ZstdCompressor(level=3, threads=-1)))
+@contextlib.contextmanager
+def _compressed(out: Path, compression: Compression | None) -> Iterator[IO[bytes]]:
+    with out.open("wb") as plain:
+        if compression is None:
+            yield plain
+        elif compression == "gzip":
+            with gzip.GzipFile("", "wb", compresslevel=1, fileobj=plain, mtime=0) as packed:
+                yield cast(IO[bytes], packed)
+        else:
+            with zstandard.open(plain, "wb", cctx=zstandard.ZstdCompressor(level=3, threads=-1)) as packed:
+                yield cast(IO[bytes], packed)
 
 
 def _parents(tar: tarfile.TarFile, path: str, made: set[str]) -> None:

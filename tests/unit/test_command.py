@@ -1,0 +1,93 @@
+"""The runner of other programs, with real processes."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from ci import command
+from ci.errors import CommandError, MachineError
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_returns_what_the_program_printed():
+    result = await command.run([sys.executable, "-c", "import sys; print(sys.stdin.read()[::-1])"], stdin="abc")
+    assert result.stdout == "cba\n"
+
+
+async def test_an_exit_code_other_than_0_is_an_error_with_command_code_and_last_line():
+    with pytest.raises(CommandError) as caught:
+        await command.run([sys.executable, "-c", "import sys; print('why', file=sys.stderr); sys.exit(7)"])
+    assert caught.value.returncode == 7
+    assert "exit code 7: why" in str(caught.value)
+    assert sys.executable in caught.value.detail
+
+
+async def test_a_missing_program_is_named():
+    with pytest.raises(MachineError, match="no-such-program-here"):
+        await command.run(["no-such-program-here"])
+
+
+async def test_secrets_are_in_no_error_and_no_output():
+    script = "import sys; print(sys.argv[1]); print('token', sys.argv[1], file=sys.stderr); sys.exit(1)"
+    with pytest.raises(CommandError) as caught:
+        await command.run([sys.executable, "-c", script, "hunter2"], secrets=["hunter2"])
+    assert "hunter2" not in f"{caught.value} {caught.value.detail} {caught.value.argv} {caught.value.stdout}"
+
+
+async def test_at_its_deadline_the_whole_process_group_is_gone(tmp_path: Path):
+    pid_file = tmp_path / "pid"
+    script = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"open({str(pid_file)!r}, 'w').write(str(child.pid))\n"
+        "time.sleep(600)\n"
+    )
+    with pytest.raises(CommandError, match="no end after"):
+        await command.run([sys.executable, "-c", script], timeout=3)
+    assert not _runs(int(pid_file.read_text()))
+
+
+async def test_cancelling_stops_a_program_that_ignores_sigterm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(command, "GRACE_SECONDS", 0.5)
+    pid_file = tmp_path / "pid"
+    script = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"open({str(pid_file)!r}, 'w').write(str(os.getpid()))\n"
+        "time.sleep(600)\n"
+    )
+    async with anyio.create_task_group() as group:
+        group.start_soon(command.run, [sys.executable, "-c", script])
+        with anyio.fail_after(10):
+            while not (pid_file.exists() and pid_file.read_text()):
+                await anyio.sleep(0.02)
+        group.cancel_scope.cancel()
+    assert not _runs(int(pid_file.read_text()))
+
+
+async def test_a_log_gets_the_output_and_a_failure_shows_its_end(tmp_path: Path):
+    log = tmp_path / "logs" / "x.log"
+    with pytest.raises(CommandError) as caught:
+        await command.run([sys.executable, "-c", "print('the reason'); raise SystemExit(3)"], log=log)
+    assert "the reason" in log.read_text()
+    assert "the reason" in caught.value.stderr
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process still runs; a killed child may stay in the table a moment as a zombie of init."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, signal.SIG_DFL)
+        except ProcessLookupError:
+            return False
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return False
+        time.sleep(0.05)
+    return True

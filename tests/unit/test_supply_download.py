@@ -1,0 +1,114 @@
+"""Downloads from a real HTTP server: nothing is in place before it is verified."""
+
+import gzip
+import hashlib
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import anyio
+import pytest
+
+from ci.errors import MachineError
+from ci.supply import download
+from ci.supply.pins import Download
+
+pytestmark = pytest.mark.anyio
+PROGRAM = b"#!/bin/sh\necho it runs\n" * 1000
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder and the address it is served at."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(folder))
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def publish(folder: Path, name: str, data: bytes) -> None:
+    (folder / name).write_bytes(data)
+    (folder / "sums").write_text(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
+
+
+def archive(name: str, data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
+    return gzip.compress(buffer.getvalue())
+
+
+async def test_a_verified_executable_is_put_in_place(site: tuple[Path, str], tmp_path: Path):
+    folder, url = site
+    publish(folder, "tool-1.2.3", PROGRAM)
+    target = tmp_path / "bin" / "tool"
+    await download.tool("v1.2.3", Download(url=url + "/tool-{version}", sums=url + "/sums"), target)
+    assert target.read_bytes() == PROGRAM
+    assert target.stat().st_mode & 0o111
+
+
+async def test_a_flipped_byte_leaves_nothing(site: tuple[Path, str], tmp_path: Path):
+    folder, url = site
+    publish(folder, "tool", PROGRAM)
+    (folder / "tool").write_bytes(b"X" + PROGRAM[1:])
+    with pytest.raises(MachineError, match="SHA-256"):
+        await download.tool("v1", Download(url=url + "/tool", sums=url + "/sums"), tmp_path / "bin" / "tool")
+    assert list((tmp_path / "bin").iterdir()) == []
+
+
+async def test_a_missing_checksum_file_leaves_nothing(site: tuple[Path, str], tmp_path: Path):
+    folder, url = site
+    publish(folder, "tool", PROGRAM)
+    (folder / "sums").unlink()
+    with pytest.raises(MachineError, match="sums"):
+        await download.tool("v1", Download(url=url + "/tool", sums=url + "/sums"), tmp_path / "bin" / "tool")
+    assert list((tmp_path / "bin").iterdir()) == []
+
+
+async def test_one_member_of_an_archive_is_taken_and_nothing_else_is_written(site: tuple[Path, str], tmp_path: Path):
+    folder, url = site
+    publish(folder, "tool.tar.gz", archive("./linux/tool", PROGRAM))
+    pin = Download(url=url + "/tool.tar.gz", sums=url + "/sums", member="linux/tool")
+    await download.tool("v1", pin, tmp_path / "bin" / "tool")
+    assert [path.name for path in (tmp_path / "bin").iterdir()] == ["tool"]
+
+
+async def test_a_member_that_is_not_there_is_named(site: tuple[Path, str], tmp_path: Path):
+    folder, url = site
+    publish(folder, "tool.tar.gz", archive("../../tool", PROGRAM))
+    pin = Download(url=url + "/tool.tar.gz", sums=url + "/sums", member="linux/tool")
+    with pytest.raises(MachineError, match="linux/tool"):
+        await download.tool("v1", pin, tmp_path / "bin" / "tool")
+    assert list((tmp_path / "bin").iterdir()) == []
+
+
+async def test_two_downloads_at_once_end_as_one_whole_file(site: tuple[Path, str], tmp_path: Path):
+    folder, url = site
+    publish(folder, "tool", PROGRAM)
+    target = tmp_path / "bin" / "tool"
+    async with anyio.create_task_group() as group:
+        for _ in range(2):
+            group.start_soon(download.tool, "v1", Download(url=url + "/tool", sums=url + "/sums"), target)
+    assert target.read_bytes() == PROGRAM
+    assert [path.name for path in target.parent.iterdir()] == ["tool"]
+
+
+async def test_a_host_that_does_not_answer_is_named(tmp_path: Path):
+    pin = Download(url="http://127.0.0.1:1/tool", sums="http://127.0.0.1:1/sums")
+    with pytest.raises(MachineError, match=r"127\.0\.0\.1"):
+        await download.tool("v1", pin, tmp_path / "tool")

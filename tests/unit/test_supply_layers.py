@@ -1,0 +1,42 @@
+"""Layers: the same bytes from the same files, with what containers need."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from ci.supply.source import layers
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    file = tmp_path / "program"
+    file.write_bytes(b"binary")
+    file.chmod(0o700)
+    return file
+
+
+def members(layer: Path) -> dict[str, tarfile.TarInfo]:
+    with zstandard.open(layer, "rb") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        return {member.name: member for member in tar}
+
+
+def test_executables_links_and_folders(tmp_path: Path, program: Path):
+    layer = tmp_path / "layer"
+    layers.from_files({"/usr/bin/program": program}, {"/usr/bin/alias": "program"}, ("/tmp", "/data"), layer, "zstd")
+    found = members(layer)
+    assert found["usr/bin/program"].mode == 0o755
+    assert found["usr/bin/program"].uid == 0
+    assert found["usr/bin/alias"].linkname == "program"
+    assert found["tmp"].isdir()
+    assert found["tmp"].mode == 0o1777
+    assert found["data"].mode == 0o755
+
+
+def test_times_and_owners_do_not_change_the_bytes(tmp_path: Path, program: Path):
+    first, second = tmp_path / "1", tmp_path / "2"
+    layers.from_files({"/p": program}, {}, (), first, "gzip")
+    program.touch()
+    layers.from_files({"/p": program}, {}, (), second, "gzip")
+    assert first.read_bytes() == second.read_bytes()

@@ -1,0 +1,59 @@
+"""Waits: deadlines, consecutive successes, and the last state seen."""
+
+import anyio
+import pytest
+
+from ci.errors import CheckFailedError, WaitTimeoutError
+from ci.wait import NotYet, until
+
+pytestmark = pytest.mark.anyio
+
+
+def answers(*states: object):
+    """A probe that goes through these states; a string is a state that does not hold."""
+    remaining = list(states)
+
+    async def probe() -> object:
+        state = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+        if isinstance(state, str):
+            raise NotYet(state)
+        return state
+
+    return probe
+
+
+async def test_returns_the_value_once_it_holds():
+    assert await until("x", answers("starting", "starting", 42), timeout=5, interval=0.01) == 42
+
+
+async def test_flapping_does_not_count_as_several_successes_in_a_row():
+    seen = []
+
+    async def probe() -> int:
+        seen.append(None)
+        if len(seen) in (1, 3):
+            raise NotYet("down")
+        return len(seen)
+
+    assert await until("x", probe, timeout=5, interval=0.01, successes=3) == 6
+
+
+async def test_the_deadline_names_the_condition_and_the_last_state():
+    with pytest.raises(WaitTimeoutError, match=r"the moon: not within .* last seen: waning"):
+        await until("the moon", answers("full", "waning"), timeout=0.2, interval=0.01)
+
+
+async def test_a_look_that_never_returns_does_not_outlive_the_deadline():
+    async def probe() -> None:
+        await anyio.sleep(60)
+
+    with anyio.fail_after(5), pytest.raises(WaitTimeoutError):
+        await until("x", probe, timeout=0.2)
+
+
+async def test_any_other_error_ends_the_wait_at_once():
+    async def probe() -> None:
+        raise CheckFailedError("it crashed")
+
+    with pytest.raises(CheckFailedError, match="it crashed"):
+        await until("x", probe, timeout=60)
