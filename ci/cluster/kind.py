@@ -1,0 +1,239 @@
+"""A throw-away cluster made by kind, in Docker."""
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import yaml
+
+from ci import command
+from ci.cluster import clean, runs
+from ci.cluster.cluster import Cluster as Cluster
+from ci.cluster.kubectl import Kubectl
+from ci.errors import CheckFailedError, CommandError, MachineError, UsageError, WaitTimeoutError
+from ci.progress import step
+from ci.supply import registry
+from ci.wait import NotYet, until
+
+CREATE_SECONDS = 300.0
+READY_SECONDS = 120.0
+MIRRORED = {
+    "docker.io": "https://registry-1.docker.io",
+    "gcr.io": "https://gcr.io",
+    "ghcr.io": "https://ghcr.io",
+    "quay.io": "https://quay.io",
+    "registry.k8s.io": "https://registry.k8s.io",
+}
+"""The registries whose images the local one holds, each under its own name, and where they really are."""
+
+HOSTS_FOLDER = "/etc/containerd/certs.d"
+CONTAINERD = f"""\
+[plugins."io.containerd.grpc.v1.cri"]
+  # on a machine without CAP_SYS_RESOURCE no process may lower its own score
+  restrict_oom_score_adj = true
+[plugins."io.containerd.grpc.v1.cri".registry]
+  config_path = "{HOSTS_FOLDER}"
+"""
+KUBELET = {
+    "kind": "KubeletConfiguration",
+    "failCgroupV1": False,
+    # the registry is next door: pull as fast as it goes
+    "registryPullQPS": 0,
+    "serializeImagePulls": False,
+}
+CONTROL_PLANE = {
+    "kind": "ClusterConfiguration",
+    # nothing survives the cluster, so nothing need reach the disk
+    "etcd": {"local": {"extraArgs": {"unsafe-no-fsync": "true"}}},
+    # there is one of each: nobody to elect
+    "controllerManager": {"extraArgs": {"leader-elect": "false"}},
+    "scheduler": {"extraArgs": {"leader-elect": "false"}},
+}
+
+
+def config(image: str, hosts: Path) -> dict[str, Any]:
+    """Return kind's configuration of a cluster of one node.
+
+    Args:
+        image: The node image.
+        hosts: Folder of `write_hosts`.
+    """
+    mount = {"hostPath": str(hosts), "containerPath": HOSTS_FOLDER, "readOnly": True}
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "networking": {"kubeProxyMode": "nftables"},
+        "containerdConfigPatches": [CONTAINERD],
+        "kubeadmConfigPatches": [yaml.safe_dump(patch) for patch in (KUBELET, CONTROL_PLANE)],
+        "nodes": [{"role": "control-plane", "image": image, "extraMounts": [mount]}],
+    }
+
+
+def write_hosts(folder: Path, mirror: str) -> None:
+    """Write containerd's registry configuration: ask the mirror first, then upstream.
+
+    Args:
+        folder: Gets one folder a registry.
+        mirror: The mirror as nodes reach it ("name:port").
+    """
+    for name, upstream in MIRRORED.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / "hosts.toml").write_text(
+            f'server = "{upstream}"\n\n'
+            f'[host."http://{mirror}/v2/{name}"]\n'
+            '  capabilities = ["pull", "resolve"]\n'
+            "  override_path = true\n"
+        )
+
+
+@asynccontextmanager
+async def kind_cluster(
+    kind: Path, kubectl: Path, image: str, report: Path, *, name: str | None = None, keep: bool = False
+) -> AsyncIterator[Cluster]:
+    """Have a kind cluster for as long as a block runs.
+
+    Args:
+        kind: The kind executable.
+        kubectl: The kubectl executable.
+        image: The node image, in Docker.
+        report: Folder that gets the node's logs when it does not come up.
+        name: The run's name instead of a random one.
+        keep: Leave the cluster when the block ends; one that did not come up is removed all the same.
+
+    Yields:
+        The cluster, its node Ready.
+
+    Raises:
+        CheckFailedError: It did not come up.
+        UsageError: There is a cluster of that name, or the name is not one.
+    """
+    cluster = await create(kind, kubectl, image, report, run=name or runs.new_id(), keep=keep)
+    try:
+        yield cluster
+    finally:
+        if not keep:
+            with anyio.CancelScope(shield=True), step(f"delete cluster {cluster.name}"):
+                await clean.delete(cluster.name)
+
+
+async def create(kind: Path, kubectl: Path, image: str, report: Path, *, run: str, keep: bool) -> Cluster:
+    """Make a cluster, or leave nothing of it.
+
+    Args:
+        kind: The kind executable.
+        kubectl: The kubectl executable.
+        image: The node image, in Docker.
+        report: Folder that gets the node's logs when it does not come up.
+        run: The run's id or name.
+        keep: Whether it is meant to outlive this process.
+
+    Returns:
+        The cluster, its node Ready.
+
+    Raises:
+        CheckFailedError: It did not come up.
+        UsageError: There is a cluster of that name, or the name is not one.
+    """
+    name = runs.cluster_name(run)
+    if name in {found.name for found in await clean.clusters()}:
+        raise _taken(run)
+    cluster = Cluster(name, runs.folder(name) / "kubeconfig", f"kind-{name}", name)
+    logs = report / "kind"
+    try:
+        with step(f"create cluster {name}"):
+            await _network(name, run, keep)
+            await _node(kind, image, cluster)
+            client = Kubectl(kubectl, cluster)
+            await until("the node is Ready", lambda: _ready(client), timeout=READY_SECONDS, interval=0.2)
+    except UsageError:
+        raise  # somebody else took the name in between: what is there is not ours
+    except (CommandError, WaitTimeoutError) as error:
+        with anyio.CancelScope(shield=True):
+            await _export_logs(kind, name, logs)
+            await clean.delete(name)
+        raise CheckFailedError(
+            f"the cluster {name} did not come up: {error.message}", fix=f"See {logs}", detail=error.detail
+        ) from error
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await clean.delete(name)
+        raise
+    return cluster
+
+
+def _taken(run: str) -> UsageError:
+    return UsageError(f"there is a cluster {run} already", fix=f"python ci/main.py cluster down --name {run}")
+
+
+async def _network(name: str, run: str, keep: bool) -> None:
+    """Make the run's own Docker network, and put the registry on it."""
+    labels = (
+        f"--label={runs.RUN_LABEL}={run}",
+        f"--label={runs.OWNER_LABEL}={runs.Owner.me()}",
+        f"--label={runs.KEEP_LABEL}={str(keep).lower()}",
+    )
+    mtu = '{{index .Options "com.docker.network.driver.mtu"}}'
+    shown = await command.run(["docker", "network", "inspect", "bridge", f"--format={mtu}"], check=False, timeout=30)
+    # as kind does for its own: a network does not take the daemon's setting over by itself
+    options = [f"--opt=com.docker.network.driver.mtu={shown.stdout.strip()}"] if shown.stdout.strip() else []
+    try:
+        await command.run(["docker", "network", "create", *labels, *options, name], timeout=60)
+    except CommandError as error:
+        if "already exists" in error.stderr:
+            raise _taken(run) from error
+        if "non-overlapping" in error.stderr:
+            raise MachineError(
+                "Docker has no address range left for another network",
+                fix="python ci/main.py cluster clean; or docker network prune",
+                detail=error.detail,
+            ) from error
+        raise
+    await command.run(["docker", "network", "connect", name, registry.CONTAINER], timeout=60)
+
+
+async def _node(kind: Path, image: str, cluster: Cluster) -> None:
+    """Run kind, and leave the kubeconfig for this user alone."""
+    folder = cluster.kubeconfig.parent
+    folder.mkdir(parents=True, mode=0o700)
+    write_hosts(folder / "hosts", f"{registry.CONTAINER}:{registry.PORT}")
+    file = folder / "kind.yaml"
+    file.write_text(yaml.safe_dump(config(image, folder / "hosts")))
+    await command.run(
+        [kind, "create", "cluster", f"--name={cluster.name}", f"--config={file}", f"--kubeconfig={cluster.kubeconfig}",
+         "--retain", "--quiet"],
+        env={"KIND_EXPERIMENTAL_PROVIDER": "docker", "KIND_EXPERIMENTAL_DOCKER_NETWORK": cluster.name}
+        | runs.environment(),
+        timeout=CREATE_SECONDS,
+    )  # fmt: skip
+    cluster.kubeconfig.chmod(0o600)
+
+
+async def _ready(kubectl: Kubectl) -> None:
+    """Hold once the node is Ready and pods can be made: kind itself only warns when they cannot (kind#2654)."""
+    try:
+        nodes = await kubectl.get_list("nodes")
+        account = await kubectl.get("serviceaccount", "default", "default")
+    except CommandError as error:
+        raise NotYet(error.message) from error
+    except json.JSONDecodeError as error:
+        raise NotYet("no answer") from error
+    for node in nodes:
+        conditions = {condition["type"]: condition for condition in node["status"].get("conditions", [])}
+        ready = conditions.get("Ready", {"status": "Unknown", "message": "the kubelet has not reported"})
+        if ready["status"] != "True":
+            raise NotYet(f"node {node['metadata']['name']}: {ready['message']}")
+    if not nodes:
+        raise NotYet("no node")
+    if account is None:
+        raise NotYet("no service account yet")
+
+
+async def _export_logs(kind: Path, name: str, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    await command.run(
+        [kind, "export", "logs", folder, f"--name={name}"], env=runs.environment(), check=False, timeout=120
+    )

@@ -1,0 +1,135 @@
+"""`cluster`: throw-away clusters by hand."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ci import paths
+from ci.cluster import clean as cleaning
+from ci.cluster import kind, runs
+from ci.commands.options import SupplyOption
+from ci.commands.runner import run_async
+from ci.errors import UsageError
+from ci.host import docker
+from ci.progress import note
+from ci.supply.supply import Supply, choose
+
+app = typer.Typer(no_args_is_help=True, help="Throw-away clusters in Docker, made by kind.")
+
+NameOption = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="Which cluster; may be left out where there is one.")
+]
+JSONOption = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+NODE_IMAGES = (
+    "docker.io/kindest/node",
+    "registry.k8s.io/coredns/coredns",
+    "registry.k8s.io/etcd",
+    "registry.k8s.io/kube-apiserver",
+    "registry.k8s.io/kube-controller-manager",
+    "registry.k8s.io/kube-proxy",
+    "registry.k8s.io/kube-scheduler",
+    "registry.k8s.io/pause",
+)
+
+
+@app.command()
+def up(
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What to call it; a random name by default.")
+    ] = None,
+    supply: SupplyOption = "auto",
+) -> None:
+    """Make a cluster that stays until `cluster down`, and print its kubeconfig's path."""
+    typer.echo(run_async(_up, name, supply))
+
+
+@app.command()
+def down(name: NameOption = None) -> None:
+    """Remove a cluster with everything that belongs to it."""
+    for line in run_async(_down, name):
+        typer.echo(f"removed {line}")
+
+
+@app.command()
+def status(as_json: JSONOption = False) -> None:
+    """Show the clusters there are: nodes, and whether one is kept, in use or left over."""
+    found: list[cleaning.Found] = run_async(cleaning.clusters)
+    if as_json:
+        rows = [dataclasses.asdict(cluster) | {"state": _state(cluster)} for cluster in found]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("name", "state", "nodes", "kubeconfig", box=None)
+    for cluster in found:
+        nodes = ", ".join(f"{node} ({state})" for node, state in cluster.nodes.items())
+        table.add_row(cluster.run, _state(cluster), nodes or "-", str(_kubeconfig_of(cluster)))
+    Console(soft_wrap=True).print(table if found else "no cluster")
+
+
+@app.command()
+def kubeconfig(name: NameOption = None) -> None:
+    """Print the path of a cluster's kubeconfig: export KUBECONFIG=$(python ci/main.py cluster kubeconfig)."""
+    typer.echo(_kubeconfig_of(run_async(_chosen, name)))
+
+
+@app.command()
+def clean(
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="This cluster only, whatever its state.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Kept clusters and those in use too.")] = False,
+) -> None:
+    """Remove what killed runs left: containers, networks, volumes, programs, files."""
+    removed = run_async(_down, name) if name else run_async(_clean, everything)
+    for line in removed:
+        typer.echo(f"removed {line}")
+    if not removed:
+        typer.echo("nothing to remove")
+
+
+async def _up(name: str | None, supply_way: str) -> Path:
+    run = name or runs.new_id()
+    runs.cluster_name(run)
+    await docker.ensure(paths.cache() / "docker")
+    supply = Supply(choose(supply_way))
+    await supply.fetch(["kind", "kubectl", *NODE_IMAGES])
+    image = await supply.in_docker("docker.io/kindest/node")
+    cluster = await kind.create(
+        supply.tool("kind"), supply.tool("kubectl"), image, paths.cache() / "logs" / run, run=run, keep=True
+    )
+    note(f"remove it: python ci/main.py cluster down --name {run}")
+    return cluster.kubeconfig
+
+
+async def _down(name: str | None) -> list[str]:
+    return await cleaning.delete((await _chosen(name)).name)
+
+
+async def _clean(everything: bool) -> list[str]:
+    return await cleaning.clean(everything=everything)
+
+
+async def _chosen(name: str | None) -> cleaning.Found:
+    found = {cluster.run: cluster for cluster in await cleaning.clusters()}
+    if name is None and len(found) == 1:
+        return next(iter(found.values()))
+    if not found:
+        raise UsageError("there is no cluster", fix="python ci/main.py cluster up")
+    if name not in found:
+        said = f"--name {name}: no such cluster" if name else "there is more than one cluster"
+        raise UsageError(said, fix=f"--name, one of {', '.join(found)}")
+    return found[name]
+
+
+def _kubeconfig_of(cluster: cleaning.Found) -> Path:
+    return runs.folder(cluster.name) / "kubeconfig"
+
+
+def _state(cluster: cleaning.Found) -> str:
+    if cluster.in_use:
+        return "in use"
+    return "kept" if cluster.kept else "left over"
