@@ -3,6 +3,11 @@
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
+{{/* Not empty when there is a model: everything else hangs on its InferenceService, so nothing is left to dangle without it. */}}
+{{- define "ml-serving.model" -}}
+{{- if and .Values.exampleModel.enabled .Values.features.kserve }}true{{ end }}
+{{- end }}
+
 {{/* Name of KServe's Deployment and Service, of the Rollout, and the stem of every other name. */}}
 {{- define "ml-serving.predictor" -}}
 {{ .Values.exampleModel.name }}-predictor

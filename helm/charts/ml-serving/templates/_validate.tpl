@@ -2,8 +2,8 @@
 {{- define "ml-serving.validate" -}}
 {{- $canary := .Values.canary }}
 {{- $analysis := $canary.analysis }}
-{{- if and .Values.features.kserve (not .Values.exampleModel.storageUri) }}
-{{- fail "exampleModel.storageUri is empty: set it to the model's URI, or switch features.kserve off when the InferenceService is managed elsewhere" }}
+{{- if and (include "ml-serving.model" .) (not .Values.exampleModel.storageUri) }}
+{{- fail "exampleModel.storageUri is empty: set it to the model's URI, or switch exampleModel.enabled off" }}
 {{- end }}
 {{- if gt (float64 .Values.slo.latency.p95Threshold) (float64 .Values.slo.latency.p99Threshold) }}
 {{- fail (printf "slo.latency.p95Threshold (%v) is above slo.latency.p99Threshold (%v): 95 %% of the requests cannot be slower than 99 %% of them; lower the first or raise the second" .Values.slo.latency.p95Threshold .Values.slo.latency.p99Threshold) }}
