@@ -10,6 +10,7 @@ import anyio
 import typer
 from rich.markup import escape
 
+from ci import tasks
 from ci.errors import CIError
 from ci.progress import console
 
@@ -48,7 +49,7 @@ def run_async(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
     try:
         result = anyio.run(main)
     except BaseException as error:
-        cause = _first(error)
+        cause = tasks.first(error)
         if isinstance(cause, typer.Exit):
             raise cause from None
         if not isinstance(cause, CIError):
@@ -58,13 +59,6 @@ def run_async(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     return result
-
-
-def _first(error: BaseException) -> BaseException:
-    """Return the one error that a task group wrapped."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _show(error: CIError, debug: bool) -> None:

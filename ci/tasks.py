@@ -1,0 +1,24 @@
+"""Tasks side by side, whose first failure is raised as itself and not in a group."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.abc
+
+
+@asynccontextmanager
+async def group() -> AsyncIterator[anyio.abc.TaskGroup]:
+    """Have a task group; the first failure ends the other tasks and is what the caller sees."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            yield tasks
+    except BaseExceptionGroup as failures:
+        raise first(failures) from None
+
+
+def first(error: BaseException) -> BaseException:
+    """Return the first error of a group, however deep; any other error is returned as it is."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
