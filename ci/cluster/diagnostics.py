@@ -169,16 +169,17 @@ def _pod_culprits(pod: Object, last_log_lines: dict[tuple[str, str, str], str]) 
 def in_order(entry: Object) -> bool:
     """Tell whether an object with a state is in the state it should be in."""
     status = entry.get("status", {})
+    phase: str = status.get("phase", "")
     conditions = {condition["type"]: condition["status"] for condition in _conditions(entry)}
     match entry["kind"]:
         case "Pod":
-            return status.get("phase") == "Succeeded" or conditions.get("Ready") == "True"
+            return phase == "Succeeded" or conditions.get("Ready") == "True"
         case "Deployment" | "StatefulSet":
             return int(status.get("readyReplicas", 0)) >= int(entry["spec"].get("replicas", 1))
         case "Rollout":
-            return status.get("phase") == "Healthy"
+            return phase == "Healthy"
         case "AnalysisRun":
-            return status.get("phase") not in FAILED_PHASES
+            return phase not in FAILED_PHASES
         case "APIService" | "Prometheus":
             return conditions.get("Available") == "True"
         case _:

@@ -26,6 +26,10 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: settings, namespace: kserve}
 data: {deploy: '{"defaultDeploymentMode": "Standard"}'}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: serving-cert, namespace: kserve}
 """
 
 ADAPTER = """
@@ -84,19 +88,19 @@ def test_a_plain_word_survives_being_written_again():
     assert documents.parse(yaml.safe_dump(document))[0] == document
 
 
-def test_trust_sets_the_bundle_of_every_webhook_and_nothing_else():
+def test_every_webhook_trusts_our_authority_and_cert_manager_has_nothing_to_do():
     before = documents.parse(WEBHOOKS)
-    edited = copy.deepcopy(before)
     certificate = certificates.issue("webhook", "kserve")
 
-    kserve.trust(edited, certificate)
+    edited = kserve.without_cert_manager(copy.deepcopy(before), certificate)
 
+    assert [document["kind"] for document in edited] == ["ValidatingWebhookConfiguration", "ConfigMap"]
     bundles = {webhook["clientConfig"].pop("caBundle") for webhook in edited[0]["webhooks"]}
     assert bundles == {kserve.secret(certificate)["data"]["ca.crt"]}
     assert edited[0]["metadata"]["annotations"] == {"other": "kept"}
     before[0]["metadata"]["annotations"].pop("cert-manager.io/inject-ca-from")
     before[0]["webhooks"][1]["clientConfig"].pop("caBundle")
-    assert edited == before
+    assert edited == before[:2]
 
 
 def test_the_adapter_serves_custom_metrics_and_leaves_resource_metrics_alone():

@@ -65,7 +65,7 @@ def chart_values(context: StackContext) -> dict[str, Any]:
 
 async def ready(context: StackContext) -> None:
     """Wait until a pod that asks for a sidecar gets one."""
-    found = await context.kubectl.get_list("deployments", all_namespaces=True, selector="app=istiod")
+    found = await context.kubectl.get_list("deployments", selector="app=istiod")
     for istiod in found:
         await probes.deployment(context, istiod["metadata"]["namespace"], istiod["metadata"]["name"])
     await wait.until(

@@ -19,10 +19,6 @@ INJECT_CA_ANNOTATION = "cert-manager.io/inject-ca-from"
 RUNTIMES = ("kserve-sklearnserver",)
 RESOURCES: dict[str, Any] = {
     "kserve": {
-        # The shared resources are switched on one by one, so that cert-manager's Certificate and Issuer stay out.
-        "createSharedResources": False,
-        "inferenceServiceConfig": {"enabled": True},
-        "storagecontainer": {"enabled": True},
         "controller": {
             "deploymentMode": "Standard",
             # KServe routes nothing here: the chart's own VirtualService does.
@@ -53,7 +49,7 @@ async def install(context: StackContext) -> None:
         context, "kserve-resources", charts / "kserve-resources", NAMESPACE, RESOURCES
     )
     certificate = await _certificate(context)
-    trust(resources, certificate)
+    resources = without_cert_manager(resources, certificate)
     manager = documents.find(resources, "Deployment", MANAGER)
     documents.probe_at_once(documents.container(manager, "manager")["readinessProbe"])
     await manifests.apply(context, [documents.namespace(NAMESPACE), secret(certificate), *crds, *resources])
@@ -94,14 +90,19 @@ async def _certificate(context: StackContext) -> ServingCertificate:
     return certificates.issue(WEBHOOK_SERVICE, NAMESPACE)
 
 
-def trust(resources: list[Document], certificate: ServingCertificate) -> None:
-    """Give every webhook the authority it is to trust, in place of cert-manager's injector."""
+def without_cert_manager(resources: list[Document], certificate: ServingCertificate) -> list[Document]:
+    """Take out what cert-manager would act on, and give every webhook the authority it is to trust.
+
+    The chart has no value for it: it renders its Certificate always.
+    """
     bundle = b64encode(certificate.authority).decode()
-    for document in resources:
+    kept = [document for document in resources if not document["apiVersion"].startswith("cert-manager.io/")]
+    for document in kept:
         if document["kind"] in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
             document["metadata"].get("annotations", {}).pop(INJECT_CA_ANNOTATION, None)
             for webhook in document["webhooks"]:
                 webhook["clientConfig"]["caBundle"] = bundle
+    return kept
 
 
 def secret(certificate: ServingCertificate) -> Document:
@@ -121,7 +122,7 @@ async def ready(context: StackContext) -> None:
 
     A Ready pod is not enough: its webhook may still refuse everything (kserve#4182).
     """
-    managers = await context.kubectl.get_list("deployments", all_namespaces=True, selector=f"control-plane={MANAGER}")
+    managers = await context.kubectl.get_list("deployments", selector=f"control-plane={MANAGER}")
     for manager in managers:
         await probes.deployment(context, manager["metadata"]["namespace"], manager["metadata"]["name"])
     await wait.until(

@@ -10,7 +10,7 @@ from ci.cluster.stack import documents
 from ci.cluster.stack.component import StackContext
 from ci.cluster.stack.documents import Document
 
-ESTABLISHED_SECONDS = 60
+APPLY_SECONDS = 120.0
 
 
 async def from_chart(
@@ -21,7 +21,7 @@ async def from_chart(
     Charts are rendered and applied, not installed as releases: what comes out is edited as documents where a chart
     has no value for it, a stopped installation is simply applied again, and all parts are handled alike.
     """
-    text = await context.helm.template(release, chart, namespace=namespace, values=values)
+    text = await context.helm.template(release, chart, namespace, values=values)
     return await anyio.to_thread.run_sync(documents.parse, text)
 
 
@@ -38,16 +38,25 @@ async def from_files(*files: Path) -> list[Document]:
 
 
 async def apply(context: StackContext, objects: Iterable[Document]) -> None:
-    """Put objects on the cluster, CRDs first, each labelled as ours."""
+    """Put objects on the cluster, CRDs first, each labelled as ours.
+
+    CRDs that somebody else has put there stay as they are.
+    """
     crds, rest = documents.split(objects)
     if crds:
-        await context.kubectl.apply(documents.owned(crds))
+        foreign = await context.kubectl.run(
+            "get", "crd", "--output=name", f"--selector={documents.MANAGED_BY}!={documents.OWNER}"
+        )
+        there = {line.partition("/")[2] for line in foreign.stdout.split()}
+        crds = [crd for crd in crds if crd["metadata"]["name"] not in there]
+    if crds:
+        await context.kubectl.apply(documents.owned(crds), timeout=APPLY_SECONDS)
         await context.kubectl.run(
             "wait",
             "--for=condition=Established",
-            f"--timeout={ESTABLISHED_SECONDS}s",
+            f"--timeout={APPLY_SECONDS:.0f}s",
             *(f"crd/{crd['metadata']['name']}" for crd in crds),
-            timeout=ESTABLISHED_SECONDS + 10,
+            timeout=APPLY_SECONDS + 10,
         )
     if rest:
-        await context.kubectl.apply(documents.owned(rest))
+        await context.kubectl.apply(documents.owned(rest), timeout=APPLY_SECONDS)

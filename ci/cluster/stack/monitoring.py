@@ -22,7 +22,7 @@ async def find(context: StackContext) -> dict[str, Any] | None:
     """Return a Prometheus that the operator runs, in any namespace."""
     if await context.kubectl.get("crd", CRD) is None:
         return None  # the group may be served for ServiceMonitors alone
-    found = await context.kubectl.get_list(CRD, all_namespaces=True)
+    found = await context.kubectl.get_list(CRD)
     return found[0] if found else None
 
 

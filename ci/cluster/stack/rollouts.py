@@ -14,7 +14,7 @@ SELECTOR = "app.kubernetes.io/component=rollouts-controller"
 
 async def find(context: StackContext) -> dict[str, Any] | None:
     """Return the controller's Deployment, in any namespace."""
-    found = await context.kubectl.get_list("deployments", all_namespaces=True, selector=SELECTOR)
+    found = await context.kubectl.get_list("deployments", selector=SELECTOR)
     return found[0] if found else None
 
 
