@@ -1,4 +1,4 @@
-"""When what the chart installs is ready: KServe's and Argo Rollouts' own words, both, since neither speaks for the other.
+"""When what the chart installs is ready, in KServe's and Argo Rollouts' own words: neither speaks for the other.
 
 An InferenceService at 0 replicas is Ready whatever the Rollout's pods do, so one is never enough.
 """

@@ -66,7 +66,7 @@ class Run:
 
     @property
     def kubectl(self) -> Kubectl:
-        """kubectl on this run's cluster."""
+        """The kubectl command on this run's cluster."""
         return Kubectl(self.supply.tool("kubectl"), self.cluster)
 
     @property

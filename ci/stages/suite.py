@@ -1,4 +1,4 @@
-"""Stages `inference`, `canary`, `integration` and `uninstall`: pytest on the running cluster, each its own selection."""
+"""Stages `inference`, `canary`, `integration` and `uninstall`: pytest on the cluster, each its own selection."""
 
 import re
 import sys
