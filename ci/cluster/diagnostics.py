@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 
+from ci import tasks
 from ci.cluster.kubectl import Kubectl
 from ci.command import Result
 
@@ -77,7 +78,7 @@ async def collect(kubectl: Kubectl, folder: Path) -> list[str]:
         return [f"the API server does not answer: {_last_line(version.stderr)}"]
     logs: dict[tuple[str, str, str], str] = {}
     with anyio.move_on_after(DEADLINE_SECONDS):
-        async with anyio.create_task_group() as group:
+        async with tasks.group() as group:
             for kind in (*WITH_STATE, "events"):
                 group.start_soon(load, kind)
             group.start_soon(keep, "events.txt", "get", "events", "--all-namespaces", "--sort-by=.lastTimestamp")
@@ -89,7 +90,7 @@ async def collect(kubectl: Kubectl, folder: Path) -> list[str]:
             await keep(name, "logs", pod, f"--namespace={namespace}", f"--container={container}", "--previous")
             logs[namespace, pod, container] = _last_line((folder / name).read_text())
 
-        async with anyio.create_task_group() as group:
+        async with tasks.group() as group:
             for kind in WITH_STATE:
                 for entry in objects.get(kind, []):
                     if not in_order(entry):

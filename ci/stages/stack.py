@@ -10,7 +10,7 @@ from ci.stages.run import Run
 
 async def execute(run: Run) -> None:
     """Bring up Istio, Argo Rollouts, KServe, Prometheus, the metrics APIs, and the model store with its models."""
-    context = StackContext(run.kubectl, run.helm, run.supply, run.options.report)
+    context = StackContext(run.kubectl, run.helm, run.supply)
     async with tasks.group() as group:
         group.start_soon(_model_store, run)
         await install.install(context, allowed=run.options.kubeconfig is None or run.options.allow_install)

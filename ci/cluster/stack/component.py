@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ci.cluster.helm import Helm
@@ -21,13 +20,11 @@ class StackContext:
         kubectl: Speaks to the cluster.
         helm: Renders upstream's charts.
         supply: Pinned charts, manifests and image references.
-        report: Folder for diagnostics when something fails.
     """
 
     kubectl: Kubectl
     helm: Helm
     supply: Supply
-    report: Path | None = None
 
 
 @dataclass(frozen=True)

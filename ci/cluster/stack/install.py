@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 import anyio
 
-from ci import progress
+from ci import progress, tasks
 from ci.cluster.stack import istio, kserve, metrics_server, monitoring, prometheus_adapter, rollouts
 from ci.cluster.stack.component import Component, StackContext
 from ci.cluster.stack.documents import is_owned
-from ci.errors import CIError, MachineError
+from ci.errors import MachineError
 
 Outcome = Literal["installed", "found"]
 
@@ -71,12 +71,9 @@ async def install(context: StackContext, *, allowed: bool = True) -> dict[str, O
             applied[component.name].set()
             await component.ready(context)
 
-    try:
-        async with anyio.create_task_group() as group:
-            for component in STACK:
-                group.start_soon(bring, component)
-    except* CIError as failures:
-        raise _first(failures) from None
+    async with tasks.group() as group:
+        for component in STACK:
+            group.start_soon(bring, component)
     return outcomes
 
 
@@ -91,17 +88,8 @@ async def _found(context: StackContext) -> dict[str, dict[str, Any]]:
         if known_by is not None:
             found[component.name] = known_by
 
-    async with anyio.create_task_group() as group:
+    async with tasks.group() as group:
         for component in STACK:
             if component.api in served:
                 group.start_soon(look, component)
     return found
-
-
-def _first(failures: BaseExceptionGroup[CIError]) -> CIError:
-    """Return the first error of a group, however deep."""
-    error: BaseException = failures
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, CIError)
-    return error
