@@ -79,7 +79,7 @@ def shares(
     Returns:
         One entry a weight, in order; weights too short to hold a request outside the guards are left out.
     """
-    ends = [change.at for change in weights[1:]] + [ended]
+    ends = [*(change.at for change in weights), ended][1:]
     answered = [answer for answer in answers if answer.address]
     result = []
     for change, end in zip(weights, ends, strict=True):
