@@ -165,11 +165,15 @@ class Wheels:
         requirements: File from the top of the checkout, every line with --hash.
         python: The interpreter's version they are for ("3.13").
         layer: Where they are installed in an image ("/usr/local/lib/python3.13/dist-packages"); empty: kept as wheels.
+        root: Name of the Debian root with that interpreter, where they are a layer.
+        imports: Modules imported once when the layer is made, so that their bytecode is in it.
     """
 
     requirements: str
     python: str
     layer: str = ""
+    root: str = ""
+    imports: tuple[str, ...] = ()
 
     @property
     def requirements_file(self) -> Path:

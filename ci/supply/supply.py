@@ -16,7 +16,7 @@ import anyio
 import filelock
 import requests
 
-from ci import command, paths
+from ci import command, paths, tasks
 from ci.errors import CommandError, MachineError, UsageError
 from ci.host import docker
 from ci.progress import step
@@ -406,7 +406,8 @@ class Supply:
         from ci.supply.source import python_images
 
         pin = self.pins.wheels[name]
-        key = pins.key(pin, pin.requirements_file, RECIPES / "python_images.py", compression)
+        root = await self._root_layer(pin.root, compression)
+        key = pins.key(pin, pin.requirements_file, RECIPES / "python_images.py", root.name)
         out = self.cache / "layers" / f"wheels-{name}-{key}.tar.{compression}"
         folder = await self._wheels(name)
         async with self._exclusive(f"wheels-layer-{name}-{compression}"):
@@ -414,7 +415,7 @@ class Supply:
                 out.parent.mkdir(parents=True, exist_ok=True)
                 with step(f"install wheels for {name}"), tempfile.TemporaryDirectory(dir=self.cache) as work:
                     tar = Path(work, "wheels.tar")
-                    await python_images.wheels_layer(pin, folder, tar, self._log(f"wheels-layer-{name}"))
+                    await python_images.wheels_layer(pin, folder, root, tar, self._log(f"wheels-layer-{name}"))
                     await _compressed(tar, out, compression)
         return out
 
@@ -486,21 +487,10 @@ def _recipe_files(recipe: str) -> list[Path]:
 
 
 async def _all(work: Callable[[str], Awaitable[object]], names: Iterable[str]) -> None:
-    """Do one thing for each name, at once; the first failure ends the rest and is the one raised."""
-    failures: list[BaseException] = []
-
-    async def one(name: str) -> None:
-        try:
-            await work(name)
-        except Exception as error:
-            failures.append(error)
-            group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
+    """Do one thing for each name, at once."""
+    async with tasks.group() as group:
         for name in names:
-            group.start_soon(one, name)
-    if failures:
-        raise failures[0]
+            group.start_soon(work, name)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,122 @@
+"""Python packages as an image layer: locked wheels, less what no server reads, with the bytecode that a start needs."""
+
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import anyio
+import zstandard
+
+from ci import command
+from ci.errors import MachineError
+from ci.supply import download
+from ci.supply.pins import Wheels
+from ci.supply.source import layers
+
+DROPPED = ("tests", "include", "bin")
+"""Folders of a package that only its developers read."""
+DROPPED_SUFFIXES = (".pyi", ".pxd", ".pyx", ".h", ".c", ".f90", ".a")
+BOTOCORE_SERVICES = ("s3", "sts", "sso", "sso-oidc")
+"""Of the 400 descriptions of AWS services in botocore's data, those that reading from S3 needs."""
+
+
+async def wheels_layer(pin: Wheels, folder: Path, root: Path, out: Path, log: Path) -> None:
+    """Install wheels for an image and write them as a layer.
+
+    The image's own interpreter, run out of its root by that root's own dynamic loader, imports `pin.imports` once:
+    that proves the set complete, and leaves the bytecode of exactly what a start reads. Without it each container
+    would compile some three thousand modules before its first answer.
+
+    Args:
+        pin: Where the wheels go, the interpreter they are for and what is imported.
+        folder: The downloaded wheels, already checked against their hashes.
+        root: Layer of the Debian root that holds the interpreter.
+        out: The layer, an uncompressed tar.
+        log: Gets the output of pip and of the interpreter.
+    """
+    with tempfile.TemporaryDirectory(dir=out.parent) as work:
+        site, unpacked = Path(work, "site"), Path(work, "root")
+        await command.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-index",
+                "--no-deps",
+                "--no-compile",
+                *download.target(pin.python),
+                "--target",
+                site,
+                *sorted(folder.glob("*.whl")),
+            ],
+            log=log,
+            timeout=900,
+        )
+        await anyio.to_thread.run_sync(_prune, site)
+        await anyio.to_thread.run_sync(_unpack, root, unpacked)
+        await _import(pin.imports, unpacked, pin.python, site, log)
+        library = f"usr/lib/python{pin.python}"
+        bytecode = {f"/{file.relative_to(unpacked)}": file for file in (unpacked / library).rglob("*.pyc")}
+        await anyio.to_thread.run_sync(layers.from_files, {pin.layer: site, **bytecode}, {}, (), out, None)
+
+
+def _prune(site: Path) -> None:
+    """Delete what nothing reads, and set every time stamp to the layer's own, which the bytecode will name."""
+    for path in _walk(site):
+        if path.is_dir():
+            data = path.parent.name == "data" and path.parent.parent.name == "botocore"
+            if path.name in DROPPED or (data and path.name not in BOTOCORE_SERVICES):
+                shutil.rmtree(path)
+        elif path.suffix in DROPPED_SUFFIXES:
+            path.unlink()
+        else:
+            os.utime(path, (0, 0))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield everything below a folder; a yielded folder may be deleted before its inside is looked at."""
+    for path in sorted(folder.iterdir()):
+        yield path
+        if path.is_dir():
+            yield from _walk(path)
+
+
+def _unpack(layer: Path, folder: Path) -> None:
+    """Unpack the files and links of a root; devices are of no use here."""
+    with zstandard.open(layer, "rb") if layer.suffix == ".zstd" else layer.open("rb") as stream:
+        with tarfile.open(fileobj=stream, mode="r|*") as tar:
+            for member in tar:
+                if member.isdir() or member.isreg() or member.issym() or member.islnk():
+                    tar.extract(member, folder, filter="tar")
+
+
+async def _import(modules: Sequence[str], root: Path, python: str, site: Path, log: Path) -> None:
+    libraries = next((path for path in sorted(root.glob("usr/lib/*-linux-gnu")) if path.is_dir()), None)
+    if libraries is None:
+        raise MachineError(f"{root.name}: no C library in this root", fix="python ci/main.py supply fetch")
+    loader = next(iter(sorted(libraries.glob("ld-linux-*.so.*"))))
+    await command.run(
+        [
+            loader,
+            "--library-path",
+            libraries,
+            root / f"usr/bin/python{python}",
+            "-s",
+            "-c",
+            f"import {', '.join(modules)}",
+        ],
+        env={
+            "PYTHONHOME": str(root / "usr"),
+            "PYTHONPATH": str(site),
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "",
+        },
+        log=log,
+        timeout=300,
+    )
