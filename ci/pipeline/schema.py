@@ -32,7 +32,7 @@ ECHO = "some validation rules were not checked"
 
 async def validate(
     client: dagger.Client, tool: tools.Tools, rendered: Mapping[str, Sequence[manifests.Manifest]]
-) -> list[Finding]:
+) -> dict[str, list[Finding]]:
     """Validate the objects of every environment.
 
     Args:
@@ -41,7 +41,7 @@ async def validate(
         rendered: The objects by environment.
 
     Returns:
-        What the schemas refuse.
+        What the schemas refuse, by environment.
     """
     container = tools.static(client, tool.kubectl_validate)
     arguments = [*(f"{environment}.yaml" for environment in rendered), "--output=json", "--local-schemas=/schemas"]
@@ -71,7 +71,7 @@ def _openapi(client: dagger.Client, kubernetes: Path, versions: set[str]) -> dag
     return directory
 
 
-def findings(output: tools.Output, rendered: Mapping[str, Sequence[manifests.Manifest]]) -> list[Finding]:
+def findings(output: tools.Output, rendered: Mapping[str, Sequence[manifests.Manifest]]) -> dict[str, list[Finding]]:
     """Read kubectl-validate's JSON.
 
     Args:
@@ -79,7 +79,7 @@ def findings(output: tools.Output, rendered: Mapping[str, Sequence[manifests.Man
         rendered: The objects it was given, by environment, in the same order.
 
     Returns:
-        One finding for each thing it refuses.
+        One finding for each thing it refuses, by environment.
 
     Raises:
         CheckFailedError: It could not do its work at all.
@@ -88,13 +88,14 @@ def findings(output: tools.Output, rendered: Mapping[str, Sequence[manifests.Man
         results = json.loads(output.stdout)
     except json.JSONDecodeError as error:
         raise CheckFailedError("kubectl-validate did not run", detail=output.stdout + output.stderr) from error
-    found = []
+    found: dict[str, list[Finding]] = {}
     for environment, objects in rendered.items():
+        found[environment] = []
         for manifest, status in zip(objects, results[f"{environment}.yaml"], strict=True):
             if status["status"] == "Success":
                 continue
             causes = manifests.dig(status, "details", "causes") or [{"message": status.get("message", "")}]
-            found += [_finding(manifest, cause) for cause in causes if ECHO not in cause["message"]]
+            found[environment] += [_finding(manifest, cause) for cause in causes if ECHO not in cause["message"]]
     return found
 
 

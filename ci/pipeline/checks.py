@@ -1,0 +1,147 @@
+"""Every check that needs no cluster, at once, and their findings as one list."""
+
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import dagger
+
+from ci import paths, tasks
+from ci.pipeline import chart, manifests, references, rules, schema, style, tools
+from ci.report.model import Finding
+
+
+@dataclass
+class _Run:
+    client: dagger.Client
+    tools: tools.Tools
+    root: Path
+    chart: chart.Chart
+    environments: Sequence[str]
+    found: list[tuple[str, Finding]] = field(default_factory=list)  # with the environment, or ""
+
+    async def keep(self, check: Coroutine[None, None, list[Finding]], environment: str = "") -> None:
+        self.found += [(environment, finding) for finding in await check]
+
+
+async def lint(
+    client: dagger.Client,
+    tool: tools.Tools,
+    root: Path = paths.ROOT,
+    environments: Sequence[str] = paths.ENVIRONMENTS,
+) -> list[Finding]:
+    """Run every check on a checkout.
+
+    Args:
+        client: The Dagger session.
+        tool: What the checks run with.
+        root: The top of the checkout.
+        environments: Whose values the chart is rendered with.
+
+    Returns:
+        What they find, by file and line; what several environments share is there once.
+    """
+    run = _Run(client, tool, root, the_chart(client, tool, root), environments)
+    async with tasks.group() as group:
+        group.start_soon(_style, run)
+        group.start_soon(_chart, run)
+    return merged(run.found, environments)
+
+
+async def render(
+    client: dagger.Client, tool: tools.Tools, environments: Sequence[str], root: Path = paths.ROOT
+) -> list[chart.Rendering]:
+    """Render the chart with the values of each environment.
+
+    Args:
+        client: The Dagger session.
+        tool: What it takes.
+        environments: Which ones.
+        root: The top of the checkout.
+
+    Returns:
+        The renderings, in the same order.
+    """
+    source = the_chart(client, tool, root)
+    renderings: dict[str, chart.Rendering] = {}
+
+    async def one(environment: str) -> None:
+        renderings[environment] = await chart.render(source, environment)
+
+    async with tasks.group() as group:
+        for environment in environments:
+            group.start_soon(one, environment)
+    return [renderings[environment] for environment in environments]
+
+
+def the_chart(client: dagger.Client, tool: tools.Tools, root: Path) -> chart.Chart:
+    """Return the project's chart.
+
+    Args:
+        client: The Dagger session.
+        tool: What it takes.
+        root: The top of the checkout.
+
+    Returns:
+        The chart.
+    """
+    return chart.chart(client, tool.helm, tool.kubernetes_version, root, str(paths.CHART.relative_to(paths.ROOT)))
+
+
+def merged(found: Sequence[tuple[str, Finding]], environments: Sequence[str]) -> list[Finding]:
+    """Say once what several environments share, and name the environment where only some have it.
+
+    Args:
+        found: Findings, each with its environment ("" for those without).
+        environments: All of them.
+
+    Returns:
+        The findings by file and line.
+    """
+    by_finding: dict[Finding, list[str]] = {}
+    for environment, finding in found:
+        by_finding.setdefault(finding, []).append(environment)
+    result = []
+    for finding, where in by_finding.items():
+        some = [environment for environment in environments if environment in where]
+        if some and len(some) < len(environments):
+            result.append(replace(finding, message=f"{finding.message} [{', '.join(some)}]"))
+        else:
+            result.append(finding)
+    return sorted(result, key=lambda finding: (finding.file, finding.line, finding.check, finding.message))
+
+
+async def _style(run: _Run) -> None:
+    container = style.linters(run.client, run.tools.wheels, run.root)
+    async with tasks.group() as group:
+        group.start_soon(run.keep, style.yaml(run.client, container, run.root))
+        group.start_soon(run.keep, style.python(run.client, container, run.root))
+        group.start_soon(run.keep, style.workflows(run.client, container, run.tools.actionlint, run.root))
+
+
+async def _chart(run: _Run) -> None:
+    rendered: dict[str, list[manifests.Manifest]] = {}
+
+    async def one(environment: str) -> None:
+        rendering = await chart.render(run.chart, environment)
+        if rendering.findings:
+            run.found += [(environment, finding) for finding in rendering.findings]
+        else:
+            rendered[environment] = chart.objects(run.chart, rendering)
+
+    async with tasks.group() as group:
+        for environment in run.environments:
+            group.start_soon(run.keep, chart.lint(run.chart, environment), environment)
+            group.start_soon(one, environment)
+    if not rendered:
+        return
+    async with tasks.group() as group:
+        group.start_soon(_schema, run, rendered)
+        for environment, objects in rendered.items():
+            run.found += [(environment, finding) for finding in references.check(objects)]
+            group.start_soon(run.keep, rules.check(run.client, run.tools.promtool, run.root, objects), environment)
+
+
+async def _schema(run: _Run, rendered: dict[str, list[manifests.Manifest]]) -> None:
+    for environment, findings in (await schema.validate(run.client, run.tools, rendered)).items():
+        run.found += [(environment, finding) for finding in findings]

@@ -1,0 +1,63 @@
+"""A Dagger session with everything the pipeline's functions ask for, from the supply."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import dagger
+
+from ci.errors import CheckFailedError
+from ci.host import engine
+from ci.pipeline import schema
+from ci.pipeline.tools import PYTHON, Tools
+from ci.supply import registry
+from ci.supply.supply import Supply
+
+ENGINE = "registry.dagger.io/engine"
+EXECUTABLES = ("helm", "promtool", "kubectl-validate", "actionlint", "dagger")
+WHEELS = "lint"
+MIRRORED = ("docker.io", "ghcr.io", "quay.io", "registry.k8s.io")
+
+
+@asynccontextmanager
+async def opened(supply: Supply) -> AsyncIterator[tuple[dagger.Client, Tools]]:
+    """Get what the pipeline needs, have the engine running, and open a session on it.
+
+    Args:
+        supply: Where tools and images come from.
+
+    Yields:
+        The client and the tools.
+
+    Raises:
+        MachineError: Something of it cannot be had here.
+        CheckFailedError: A step broke in a way that is no finding.
+    """
+    await supply.fetch([*EXECUTABLES, ENGINE, PYTHON.partition(":")[0], "kubernetes", *schema.CRDS, WHEELS])
+    if "DAGGER_SESSION_PORT" not in os.environ:  # `dagger run` has brought the session
+        mirrors = {name: f"{registry.CONTAINER}:5000/{name}" for name in MIRRORED}
+        image = await supply.in_docker(ENGINE)
+        await engine.ensure(image, registry.NETWORK, mirrors, supply.cache / "engine")
+    async with engine.session(supply.tool("dagger")) as client:
+        try:
+            yield client, tools(supply)
+        except dagger.DaggerError as error:
+            raise CheckFailedError(f"a pipeline step broke: {str(error).splitlines()[0]}", detail=str(error)) from error
+
+
+def tools(supply: Supply) -> Tools:
+    """Return what the pipeline runs with.
+
+    Args:
+        supply: Has all of it.
+    """
+    return Tools(
+        helm=supply.tool("helm"),
+        promtool=supply.tool("promtool"),
+        kubectl_validate=supply.tool("kubectl-validate"),
+        actionlint=supply.tool("actionlint"),
+        wheels=supply.wheels(WHEELS),
+        kubernetes=supply.module("kubernetes"),
+        kubernetes_version=supply.version("kubernetes"),
+        crds={name: supply.module(name) for name in schema.CRDS},
+    )
