@@ -1,0 +1,72 @@
+"""Real tools for the unit tests: from the environment, the PATH, or the supply."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import anyio
+import pytest
+import yaml
+
+from ci.paths import CHART
+from ci.supply.supply import Supply, choose
+
+
+def find_tool(name):
+    """Return the executable that $HELM (or the like) names, or the one on the PATH, or the supply's own."""
+    named = os.environ.get(name.upper()) or shutil.which(name)
+    if named:
+        return Path(named)
+    supply = Supply(choose("auto"))
+    anyio.run(supply.fetch, [name])
+    return supply.tool(name)
+
+
+@pytest.fixture(scope="session")
+def promtool():
+    return find_tool("promtool")
+
+
+class Chart:
+    """The chart, and the helm that renders it."""
+
+    def __init__(self, helm):
+        self.helm = helm
+
+    def template(self, values=None, *, release="ml-serving", env=None, folder=CHART):
+        """Run `helm template` in namespace ml-serving."""
+        files = ["-f", folder / "values" / f"{env}.yaml"] if env else []
+        return subprocess.run(
+            [self.helm, "template", release, folder, "--namespace", "ml-serving", *files, "-f", "-"],
+            input=yaml.safe_dump(values or {}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def render(self, values=None, **options):
+        """Return the rendered objects by kind and name."""
+        result = self.template(values, **options)
+        assert result.returncode == 0, result.stderr
+        objects = [item for item in yaml.safe_load_all(result.stdout) if item]
+        found = {(item["kind"], item["metadata"]["name"]): item for item in objects}
+        assert len(found) == len(objects), "two objects of one kind and name"
+        return found
+
+    def refusal(self, values):
+        """Return what helm says when it refuses the values."""
+        result = self.template(values)
+        assert result.returncode != 0, "the values were accepted"
+        return result.stderr
+
+
+@pytest.fixture(scope="session")
+def chart():
+    return Chart(find_tool("helm"))
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    return find_tool("kubectl")

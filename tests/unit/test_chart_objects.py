@@ -1,0 +1,183 @@
+"""The objects that the chart renders, and how they hang together."""
+
+import copy
+import itertools
+import shutil
+
+import pytest
+import yaml
+
+from ci.paths import CHART, ENVIRONMENTS
+
+FLAGS = ("kserve", "canaryDeployment", "sloMonitoring", "autoscaling")
+COMBINATIONS = [dict(zip(FLAGS, switches, strict=True)) for switches in itertools.product((True, False), repeat=4)]
+PREDICTOR = "sklearn-iris-predictor"
+
+
+def title(flags):
+    return "+".join(flag for flag in FLAGS if flags[flag]) or "nothing"
+
+
+@pytest.mark.parametrize("flags", COMBINATIONS, ids=title)
+def test_each_flag_takes_its_own_part_away_and_leaves_nothing_dangling(chart, flags):
+    canary, slo, scaled = flags["canaryDeployment"], flags["sloMonitoring"], flags["autoscaling"]
+    expected = {
+        ("InferenceService", "sklearn-iris"): True,
+        ("ServiceAccount", PREDICTOR): True,
+        ("Service", f"{PREDICTOR}-stable"): True,
+        ("PodDisruptionBudget", PREDICTOR): True,
+        ("Pod", f"{PREDICTOR}-test"): True,
+        ("Rollout", PREDICTOR): canary,
+        ("VirtualService", PREDICTOR): canary,
+        ("Service", f"{PREDICTOR}-canary"): canary,
+        ("AnalysisTemplate", f"{PREDICTOR}-slo"): canary and slo,
+        ("ServiceMonitor", PREDICTOR): slo,
+        ("Service", f"{PREDICTOR}-metrics"): slo,
+        ("PrometheusRule", "ml-serving-slo-alerts"): slo,
+        ("HorizontalPodAutoscaler", f"{PREDICTOR}-hpa"): scaled,
+    }
+    found = chart.render({"features": flags})
+    assert set(found) == {item for item, there in expected.items() if there and flags["kserve"]}
+    if not flags["kserve"]:
+        return
+
+    inference = found["InferenceService", "sklearn-iris"]
+    predictor = inference["spec"]["predictor"]
+    autoscaler_class = inference["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"]
+    # Exactly one owner of the number of pods.
+    if canary:
+        assert (autoscaler_class, predictor["minReplicas"]) == ("none", 0)
+        assert ("replicas" in found["Rollout", PREDICTOR]["spec"]) is not scaled
+        assert ("analysis" in found["Rollout", PREDICTOR]["spec"]["strategy"]["canary"]) is slo
+    elif scaled:
+        assert autoscaler_class == "external"
+        assert "minReplicas" not in predictor
+    else:
+        assert (autoscaler_class, predictor["minReplicas"]) == ("none", 1)
+    # Argo Rollouts sets the selector of the Services it switches; without it the stable one means all pods.
+    stable = found["Service", f"{PREDICTOR}-stable"]["spec"]
+    assert stable.get("selector") == (None if canary else {"app": f"isvc.{PREDICTOR}"})
+    if scaled:
+        scaler = found["HorizontalPodAutoscaler", f"{PREDICTOR}-hpa"]["spec"]
+        assert scaler["scaleTargetRef"]["kind"] == ("Rollout" if canary else "Deployment")
+        assert scaler["scaleTargetRef"]["name"] == PREDICTOR
+        assert ("Pods" in [metric["type"] for metric in scaler["metrics"]]) is slo
+
+
+def test_without_the_example_model_the_release_is_empty_but_for_its_namespace(chart):
+    assert chart.render({"exampleModel": {"enabled": False}}) == {}
+    only = chart.render({"exampleModel": {"enabled": False}, "namespace": {"create": True}})
+    assert list(only) == [("Namespace", "ml-serving")]
+    assert only["Namespace", "ml-serving"]["metadata"]["labels"]["istio-injection"] == "enabled"
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_every_environment_renders_for_every_combination_of_flags(chart, env):
+    for flags in COMBINATIONS:
+        assert bool(chart.render({"features": flags}, env=env)) is flags["kserve"]
+
+
+def test_two_releases_with_two_models_share_a_namespace(chart):
+    everything = {"networkPolicy": {"enabled": True}, "exampleModel": {"storageSecret": "models"}}
+    first = chart.render(everything)
+    other = copy.deepcopy(everything)
+    other["exampleModel"]["name"] = "wine"
+    second = chart.render(other, release="wine")
+    assert not set(first) & set(second)
+    assert len(first) == len(second) == 14
+    # Nothing of the second points at the first, by name, host or label.
+    assert "iris" not in yaml.safe_dump(list(second.values())).replace("/sklearn/1.0/model", "")
+
+
+def test_the_contract_names_of_the_default_release(chart):
+    found = chart.render()
+    assert ("PrometheusRule", "ml-serving-slo-alerts") in found
+    assert found["InferenceService", "sklearn-iris"]["spec"]["predictor"]["model"]["runtime"] == "kserve-sklearnserver"
+    rules = found["PrometheusRule", "ml-serving-slo-alerts"]["spec"]["groups"]
+    series = {rule["record"] for group in rules for rule in group["rules"] if "record" in rule}
+    assert {"sli:inference_latency_p95:5m", "sli:inference_latency_p99:5m", "sli:inference_error_rate:5m"} <= series
+    assert {port["port"] for port in found["Service", f"{PREDICTOR}-stable"]["spec"]["ports"]} == {80}
+
+
+def test_a_new_chart_version_changes_no_pod_template(chart, tmp_path):
+    newer = tmp_path / "ml-serving"
+    shutil.copytree(CHART, newer)
+    manifest = newer / "Chart.yaml"
+    manifest.write_text(manifest.read_text().replace("\nversion: ", "\nversion: 9"))
+    before, after = chart.render(), chart.render(folder=newer)
+    assert before["Rollout", PREDICTOR]["metadata"]["labels"] != after["Rollout", PREDICTOR]["metadata"]["labels"]
+    assert before["InferenceService", "sklearn-iris"] == after["InferenceService", "sklearn-iris"]
+
+
+def test_a_new_model_changes_the_pod_template_and_nothing_else(chart):
+    before = chart.render()
+    after = chart.render({"exampleModel": {"storageUri": "s3://models/sklearn-iris/v2"}})
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed == {("InferenceService", "sklearn-iris")}
+
+
+def test_storage_credentials_reach_the_pods_by_their_service_account(chart):
+    found = chart.render({"exampleModel": {"storageSecret": "models"}})
+    account = found["InferenceService", "sklearn-iris"]["spec"]["predictor"]["serviceAccountName"]
+    assert found["ServiceAccount", account]["secrets"] == [{"name": "models"}]
+
+
+def test_steps_become_weights_and_pauses_and_the_analysis_starts_in_a_pause(chart):
+    found = chart.render(
+        {"canary": {"steps": [{"weight": 5, "pause": "5m"}, {"weight": 50}], "analysis": {"fromStep": 2}}}
+    )
+    canary = found["Rollout", PREDICTOR]["spec"]["strategy"]["canary"]
+    assert canary["steps"] == [{"setWeight": 5}, {"pause": {"duration": "5m"}}, {"setWeight": 50}, {"pause": {}}]
+    assert canary["steps"][canary["analysis"]["startingStep"]] == {"pause": {}}
+
+
+def test_an_empty_or_nan_result_satisfies_no_condition_of_the_prometheus_metrics(chart):
+    metrics = chart.render()["AnalysisTemplate", f"{PREDICTOR}-slo"]["spec"]["metrics"]
+    for metric in metrics:
+        if "prometheus" in metric["provider"]:
+            for condition in ("successCondition", "failureCondition"):
+                assert metric[condition].startswith("len(result) > 0 && !isNaN(result[0]) && ")
+            assert 'revision="{{args.revision}}"' in metric["provider"]["prometheus"]["query"]
+
+
+def test_the_known_answer_is_asked_by_the_analysis_and_by_helm_test(chart):
+    answer = {"instances": [[1, 2]], "predictions": ["cat", 3]}
+    found = chart.render({"exampleModel": {"knownAnswer": answer}})
+    metric = found["AnalysisTemplate", f"{PREDICTOR}-slo"]["spec"]["metrics"][-1]
+    assert metric["successCondition"] == 'len(result) == 2 && result[0] == "cat" && result[1] == 3'
+    assert metric["provider"]["web"]["jsonBody"] == {"instances": [[1, 2]]}
+    environment = {
+        item["name"]: item["value"] for item in found["Pod", f"{PREDICTOR}-test"]["spec"]["containers"][0]["env"]
+    }
+    assert yaml.safe_load(environment["EXPECTED"]) == {"predictions": ["cat", 3]}
+    off = chart.render({"canary": {"analysis": {"knownAnswer": False}}})
+    assert len(off["AnalysisTemplate", f"{PREDICTOR}-slo"]["spec"]["metrics"]) == 2
+
+
+def test_the_pods_run_without_privileges(chart):
+    found = chart.render()
+    predictor = found["InferenceService", "sklearn-iris"]["spec"]["predictor"]
+    test = found["Pod", f"{PREDICTOR}-test"]["spec"]
+    for pod, container in ((predictor, predictor["model"]), (test, test["containers"][0])):
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_network_policy_lets_in_clients_prometheus_and_the_analysis_only(chart):
+    values = {"networkPolicy": {"enabled": True, "clientNamespaces": ["frontend"]}}
+    policy = chart.render(values)["NetworkPolicy", PREDICTOR]["spec"]
+
+    def namespaces(rule):
+        return [
+            source["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+            for source in rule["from"]
+            if "namespaceSelector" in source
+        ]
+
+    assert [(namespaces(rule), rule["ports"][0]["port"]) for rule in policy["ingress"]] == [
+        (["frontend", "argo-rollouts"], 8080),
+        (["monitoring"], 15020),
+    ]

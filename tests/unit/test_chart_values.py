@@ -1,0 +1,210 @@
+"""The chart's values: what is documented, what is refused, and with which words."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from ci.paths import CHART, ENVIRONMENTS
+
+VALUES_TEXT = (CHART / "values.yaml").read_text()
+VALUES = yaml.safe_load(VALUES_TEXT)
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+
+def nested(path, value):
+    """Return {"a": {"b": value}} for "a.b"."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
+
+
+def comments():
+    """Return each `# --` comment of values.yaml by the key below it."""
+    found, path, comment = {}, [], None
+    for line in VALUES_TEXT.splitlines():
+        if described := re.match(r" *# -- (.+)$", line):
+            comment = described[1]
+        elif key := re.match(r"( *)([A-Za-z]\w*):", line):
+            path = [*path[: len(key[1]) // 2], key[2]]
+            if comment:
+                found[".".join(path)] = comment
+            comment = None
+    return found
+
+
+COMMENTS = comments()
+
+
+def leaves(values, path=""):
+    """Yield every key that holds a value, down to the keys that a comment describes."""
+    for key, value in values.items():
+        here = f"{path}.{key}".lstrip(".")
+        if isinstance(value, dict) and here not in COMMENTS:
+            yield from leaves(value, here)
+        else:
+            yield here, value
+
+
+def schema_of(path):
+    node = SCHEMA
+    for key in path.split("."):
+        node = node["properties"][key]
+    return node
+
+
+def described(node, path=""):
+    """Yield the schema's properties down to those that carry a description."""
+    for key, child in node.get("properties", {}).items():
+        here = f"{path}.{key}".lstrip(".")
+        if "description" in child:
+            yield here, child["description"]
+        else:
+            yield from described(child, here)
+
+
+def objects(node):
+    """Yield every part of the schema that describes an object."""
+    if isinstance(node, dict):
+        if node.get("type") == "object":
+            yield node
+        for child in node.values():
+            yield from objects(child)
+
+
+def test_every_value_has_a_comment():
+    assert {path for path, _ in leaves(VALUES)} == set(COMMENTS)
+
+
+def test_the_schema_knows_exactly_the_values_and_says_the_same_of_them():
+    assert {path: text for path, text in described(SCHEMA) if path != "global"} == COMMENTS
+
+
+def test_no_object_of_the_schema_takes_unknown_keys():
+    kubernetes_own = [schema_of("exampleModel.affinity")["properties"][key] for key in ("nodeAffinity", "podAffinity")]
+    free = [node for node in objects(SCHEMA) if "additionalProperties" not in node]
+    assert all(node == {"type": "object"} for node in kubernetes_own)
+    assert all(node == {"type": "object"} or node is SCHEMA["properties"]["global"] for node in free)
+
+
+def test_the_readme_lists_every_value_with_its_default():
+    rows = re.findall(r"^\| `([\w.]+)` \| `(.+?)` \| (.+) \|$", (CHART / "README.md").read_text(), re.MULTILINE)
+    listed = {path: (json.loads(default), text) for path, default, text in rows if path in COMMENTS}
+    assert listed == {path: (value, COMMENTS[path]) for path, value in leaves(VALUES)}
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_an_environment_sets_only_what_differs(env):
+    own = yaml.safe_load((CHART / "values" / f"{env}.yaml").read_text())
+
+    def same(overlay, base, path=""):
+        for key, value in overlay.items():
+            here = f"{path}.{key}".lstrip(".")
+            if isinstance(value, dict) and isinstance(base.get(key), dict):
+                yield from same(value, base[key], here)
+            elif value == base.get(key):
+                yield here
+
+    assert list(same(own, VALUES)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("features.kserv", True),
+        ("exampleModel.storageURI", "gs://bucket/model"),
+        ("slo.latency.p95Thresold", 0.5),
+        ("exampleModel.resources.limit", {}),
+        ("canary.analysis.sucessRate", 0.9),
+        ("monitor", {}),
+    ],
+)
+def test_an_unknown_key_is_refused_by_name(chart, path, value):
+    assert f"'{path.rpartition('.')[2]}' not allowed" in chart.refusal(nested(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("features.kserve", "yes"),
+        ("features.autoscaling", 1),
+        ("exampleModel.name", "Iris"),
+        ("exampleModel.name", "i" * 46),
+        ("exampleModel.name", 'x";echo${IFS}pwned;#'),
+        ("exampleModel.storageUri", "models/iris"),
+        ("exampleModel.storageUri", 1),
+        ("exampleModel.replicas", 0),
+        ("exampleModel.resources.limits.memory", "1 GB"),
+        ("exampleModel.knownAnswer.predictions", []),
+        ("canary.steps", []),
+        ("canary.steps", [{"weight": 120}]),
+        ("canary.steps", [{"pause": "20s"}]),
+        ("canary.steps", [{"weight": 20, "pause": 20}]),
+        ("canary.maxSurge", "a few"),
+        ("canary.analysis.window", "soon"),
+        ("canary.analysis.successRate", 99),
+        ("slo.latency.p95Threshold", "fast"),
+        ("slo.availability.target", 1),
+        ("autoscaling.cpu", "much"),
+        ("autoscaling.minReplicas", 1.5),
+        ("monitoring.prometheusAddress", "prometheus:9090"),
+        ("networkPolicy.clientNamespaces", "frontend"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_key(chart, path, value):
+    assert f"/{path.replace('.', '/')}" in chart.refusal(nested(path, value))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"exampleModel": {"storageUri": ""}}, ["exampleModel.storageUri is empty", "exampleModel.enabled"]),
+        (
+            {"slo": {"latency": {"p95Threshold": 2, "p99Threshold": 1.5}}},
+            ["slo.latency.p95Threshold (2)", "slo.latency.p99Threshold (1.5)"],
+        ),
+        (
+            {"autoscaling": {"minReplicas": 9, "maxReplicas": 3}},
+            ["autoscaling.minReplicas (9)", "autoscaling.maxReplicas (3)"],
+        ),
+        (
+            {"canary": {"steps": [{"weight": 50, "pause": "5m"}, {"weight": 20, "pause": "5m"}]}},
+            ["canary.steps[1].weight (20)", "ascending"],
+        ),
+        (
+            {"canary": {"steps": [{"weight": 50, "pause": "5m"}, {"weight": 50}]}},
+            ["canary.steps[1].weight (50)", "ascending"],
+        ),
+        ({"canary": {"maxSurge": 0, "maxUnavailable": "0%"}}, ["canary.maxSurge", "canary.maxUnavailable"]),
+        ({"canary": {"analysis": {"fromStep": 3}}}, ["canary.analysis.fromStep (3)", "2 canary.steps"]),
+        ({"canary": {"analysis": {"window": "20s"}}}, ["canary.analysis.window (20s)", "monitoring.scrapeInterval"]),
+        (
+            {"canary": {"steps": [{"weight": 20, "pause": "10s"}, {"weight": 50, "pause": "10s"}]}},
+            ["only after 50 s", "end after 20 s", "lengthen canary.steps' pauses"],
+        ),
+        ({"canary": {"analysis": {"fromStep": 2, "interval": "1m"}}}, ["only after 150 s", "end after 60 s"]),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused_with_what_to_change(chart, values, words):
+    message = chart.refusal(values)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        # Each would contradict something that is switched off.
+        {"features": {"autoscaling": False}, "autoscaling": {"minReplicas": 9, "maxReplicas": 3}},
+        {"features": {"canaryDeployment": False}, "canary": {"maxSurge": 0}},
+        {"features": {"sloMonitoring": False}, "canary": {"steps": [{"weight": 20, "pause": "1s"}]}},
+        {"exampleModel": {"enabled": False, "storageUri": ""}},
+        # A step that waits for a person leaves the analysis all the time it needs.
+        {"canary": {"steps": [{"weight": 20, "pause": "5s"}, {"weight": 50}]}},
+        # Free forms that Kubernetes knows.
+        {"autoscaling": {"cpu": 2}, "canary": {"maxSurge": 1, "maxUnavailable": "10%"}},
+        {"global": {"anything": 1}},
+    ],
+)
+def test_what_is_no_contradiction_is_accepted(chart, values):
+    chart.render(values)
