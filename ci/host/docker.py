@@ -12,7 +12,7 @@ from filelock import AsyncFileLock
 
 from ci import command, progress, wait
 from ci.errors import CheckFailedError, CommandError, MachineError
-from ci.host import oci_runtime, runtime_shim
+from ci.host import oci_runtime, packages, runtime_shim
 
 USER_CONFIG = Path("/etc/docker/daemon.json")
 START_SECONDS = 60.0
@@ -122,10 +122,10 @@ async def ensure(folder: Path, *, install: bool = True) -> Daemon:
         if daemon is None:
             _require_local()
             if not install:
-                raise MachineError("no Docker daemon answers", fix=_by_hand())
+                raise MachineError("no Docker daemon answers", fix=by_hand())
             _require_root()
             if shutil.which("dockerd") is None:
-                await _install()
+                await packages.install("docker.io")
                 daemon = await find()  # where services start on installation it is up already
         if daemon is None:
             daemon = await _start(folder)
@@ -235,22 +235,6 @@ def configuration(user: dict[str, Any], pid_file: Path, runtime: Path | None) ->
     return config
 
 
-def is_debian() -> bool:
-    """Whether this is Debian or made from it (Ubuntu)."""
-    return shutil.which("apt-get") is not None
-
-
-async def _install() -> None:
-    if not is_debian():
-        raise MachineError("Docker is not installed", fix="install it: docs.docker.com/engine/install")
-    progress.note("no Docker here: installing the package docker.io (--no-install refuses)")
-    env = {"DEBIAN_FRONTEND": "noninteractive"}
-    apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"]
-    with progress.step("install docker.io"):
-        await command.run([*apt, "update"], env=env, timeout=300)
-        await command.run([*apt, "install", "--yes", "--no-install-recommends", "docker.io"], env=env, timeout=900)
-
-
 async def _start(folder: Path) -> Daemon:
     """Start a daemon that outlives this process."""
     if Path("/run/systemd/system").is_dir() and not oci_runtime.missing_here():
@@ -320,15 +304,17 @@ def _require_local() -> None:
 
 def _require_root() -> None:
     if os.geteuid() != 0:
-        raise MachineError(
-            "no Docker daemon answers, and only root can install or start one", fix=f"sudo sh -c '{_by_hand()}'"
-        )
+        raise MachineError("no Docker daemon answers, and only root can install or start one", fix=by_hand())
 
 
-def _by_hand() -> str:
-    install = "" if shutil.which("dockerd") else "apt-get update && apt-get install -y docker.io && "
-    start = "systemctl start docker" if Path("/run/systemd/system").is_dir() else "dockerd --storage-driver=overlay2 &"
-    return install + start
+def by_hand() -> str:
+    """Return the commands that install and start Docker, as far as each is missing."""
+    if not packages.available() and shutil.which("dockerd") is None:
+        return "install Docker: https://docs.docker.com/engine/install"
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    install = "" if shutil.which("dockerd") else f"{packages.by_hand('docker.io')} && "
+    systemd = Path("/run/systemd/system").is_dir()
+    return install + sudo + ("systemctl start docker" if systemd else "dockerd --storage-driver=overlay2 &")
 
 
 def _prepared(folder: Path) -> Path:

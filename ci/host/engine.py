@@ -1,0 +1,177 @@
+"""The Dagger engine on this machine: found, or started as a container; and sessions on it."""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import dagger
+from filelock import AsyncFileLock
+
+from ci import command, progress, wait
+from ci.errors import CheckFailedError, MachineError
+from ci.host import docker
+
+VOLUME = "ml-serving-ci-engine"
+"""Holds the engine's cache; it outlives the container."""
+CONFIG_LABEL = "ml-serving-ci.config"
+CONFIG_PATH = "/etc/dagger/engine.json"
+STATE_PATH = "/var/lib/dagger"
+START_SECONDS = 60.0
+CLOSE_SECONDS = 30.0
+
+
+def container_name(image: str) -> str:
+    """Return the name under which every Dagger client of this version looks for the engine.
+
+    Args:
+        image: The engine's image with its tag.
+    """
+    return f"dagger-engine-{image.rpartition(':')[2]}"
+
+
+def configuration(mirrors: Mapping[str, str]) -> dict[str, Any]:
+    """Return the engine's configuration (engine.json).
+
+    Args:
+        mirrors: Registry to the mirror that is asked first, as HOST:PORT/PREFIX, spoken to in plain HTTP.
+    """
+    registries: dict[str, Any] = {registry: {"mirrors": [mirror]} for registry, mirror in mirrors.items()}
+    for mirror in mirrors.values():
+        registries[mirror.partition("/")[0]] = {"http": True}
+    return {"registries": registries, "security": {"insecureRootCapabilities": True}}
+
+
+async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: Path) -> str:
+    """Return the name of the engine's running container, starting or replacing it if need be.
+
+    An engine that somebody else started under this name is taken as it is. One started here runs on after this process
+    ends; `docker.remove_services` removes it.
+
+    Args:
+        image: The engine's image with its tag; Docker has it.
+        network: Docker network it joins, made where it is missing.
+        mirrors: As in `configuration`.
+        folder: Where the lock is.
+
+    Returns:
+        The container's name.
+
+    Raises:
+        MachineError: It does not start; its last lines are the detail.
+    """
+    name = container_name(image)
+    content = json.dumps(configuration(mirrors), indent=2) + "\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    async with AsyncFileLock(folder / "engine.lock"):
+        image_id = (await command.run(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout=30)).stdout
+        wanted = hashlib.sha256(f"{image_id}{network}{content}".encode()).hexdigest()[:16]
+        found = await _inspect(name)
+        if found is not None and CONFIG_LABEL not in found["Config"]["Labels"]:
+            if not found["State"]["Running"]:
+                await command.run(["docker", "start", name], timeout=60)
+            return name
+        if found is not None and found["Config"]["Labels"][CONFIG_LABEL] == wanted and found["State"]["Running"]:
+            return name
+        with progress.step("start the Dagger engine"):
+            await docker.ensure_network(network)
+            await command.run(["docker", "rm", "--force", name], check=False, timeout=60)
+            await _create(name, image, network, content, wanted)
+            await _ready(name)
+    return name
+
+
+@asynccontextmanager
+async def session(dagger_cli: Path) -> AsyncIterator[dagger.Client]:
+    """Open a Dagger session: the one of `dagger run` where there is one, else one of our own.
+
+    Args:
+        dagger_cli: The `dagger` command that opens it.
+
+    Yields:
+        The client.
+
+    Raises:
+        MachineError: No session can be had.
+    """
+    # the SDK takes the command from nowhere else
+    os.environ.setdefault("_EXPERIMENTAL_DAGGER_CLI_BIN", str(dagger_cli))
+    shown = io.StringIO()
+    connection = dagger.Connection(dagger.Config(log_output=shown))
+    try:
+        client = await connection.__aenter__()
+    except (dagger.ProvisionError, dagger.ClientConnectionError) as error:
+        raise MachineError(
+            "no session on the Dagger engine", fix="python ci/main.py doctor", detail=f"{error}\n{shown.getvalue()}"
+        ) from error
+    try:
+        yield client
+    finally:
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True):  # or a cancelled run leaves the session's process
+            await connection.close()
+
+
+async def _create(name: str, image: str, network: str, content: str, wanted: str) -> None:
+    """Make the container and start it.
+
+    The configuration is copied in, not mounted: the container then starts again after a reboot, cache cleaned or not,
+    and on a Docker daemon on another machine too.
+    """
+    await command.run(
+        [
+            "docker",
+            "create",
+            f"--name={name}",
+            f"--label={docker.SERVICE_LABEL}=engine",
+            f"--label={CONFIG_LABEL}={wanted}",
+            "--privileged",
+            "--restart=unless-stopped",
+            f"--network={network}",
+            f"--volume={VOLUME}:{STATE_PATH}",
+            "--pull=never",
+            image,
+        ],
+        timeout=120,
+    )
+    with tempfile.TemporaryDirectory() as work:
+        config = Path(work, "etc", "dagger", Path(CONFIG_PATH).name)
+        config.parent.mkdir(parents=True)
+        config.write_text(content)
+        # the folder, for docker cp makes no folders in the container
+        await command.run(["docker", "cp", Path(work, "etc", "dagger"), f"{name}:/etc"], timeout=60)
+    await command.run(["docker", "start", name], timeout=60)
+
+
+async def _ready(name: str) -> None:
+    async def probe() -> None:
+        found = await _inspect(name)
+        if found is None or found["RestartCount"] or found["State"]["Status"] not in ("created", "running"):
+            raise CheckFailedError("the Dagger engine ended")
+        answer = await command.run(
+            ["docker", "exec", name, "test", "-S", "/run/dagger/engine.sock"], check=False, timeout=30
+        )
+        if answer.returncode != 0:
+            raise wait.NotYet("its socket is not there")
+
+    try:
+        await wait.until("the Dagger engine listens", probe, timeout=START_SECONDS, interval=0.2)
+    except CheckFailedError as error:
+        logs = await command.run(["docker", "logs", "--tail=30", name], check=False, timeout=30)
+        raise MachineError(
+            "the Dagger engine does not start", fix=f"docker logs {name}", detail=logs.stdout + logs.stderr
+        ) from error
+
+
+async def _inspect(name: str) -> dict[str, Any] | None:
+    result = await command.run(["docker", "container", "inspect", name], check=False, timeout=30)
+    if result.returncode != 0:
+        return None
+    found: dict[str, Any] = json.loads(result.stdout)[0]
+    found["Config"]["Labels"] = found["Config"]["Labels"] or {}
+    return found

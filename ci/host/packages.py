@@ -1,0 +1,41 @@
+"""Debian packages, installed where the machine lacks a program."""
+
+import os
+import shutil
+
+from ci import command, progress
+from ci.errors import MachineError
+
+
+def available() -> bool:
+    """Whether this is Debian or made from it (Ubuntu)."""
+    return shutil.which("apt-get") is not None
+
+
+async def install(*names: str) -> None:
+    """Install packages, with a line that says so.
+
+    Args:
+        names: The packages.
+
+    Raises:
+        MachineError: This is not Debian, or not root; `fix` has the commands.
+    """
+    if not available():
+        raise MachineError(
+            f"{', '.join(names)}: not installed here", fix="install it with this system's own package manager"
+        )
+    if os.geteuid() != 0:
+        raise MachineError(f"{', '.join(names)}: not installed here, and only root can", fix=by_hand(*names))
+    progress.note(f"not installed here: {', '.join(names)}; apt-get installs it (--no-install refuses)")
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    apt = ["apt-get", "--quiet", "--option=DPkg::Lock::Timeout=300"]
+    with progress.step(f"install {' '.join(names)}"):
+        await command.run([*apt, "update"], env=env, timeout=300)
+        await command.run([*apt, "install", "--yes", "--no-install-recommends", *names], env=env, timeout=900)
+
+
+def by_hand(*names: str) -> str:
+    """Return the command that installs packages."""
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    return f"{sudo}apt-get update && {sudo}apt-get install -y {' '.join(names)}"
