@@ -156,21 +156,26 @@ class Supply:
         """Make these items, or everything, available: tools, modules, wheels, and images in the running registry.
 
         Args:
-            names: Tools and images as in pins.toml; everything when None.
+            names: Tools, images, modules and wheels as in pins.toml; everything when None.
 
         Raises:
             UsageError: A name is not pinned.
             MachineError: Something cannot be had or built on this machine; what is done stays done.
         """
-        wanted = list(names) if names is not None else [*self.pins.tools, *self.pins.images]
+        whole = [*self.pins.tools, *self.pins.images]
+        wanted = list(names) if names is not None else whole
+        modules = [name for name in wanted if name in self.pins.modules and name not in self.pins.tools]
+        wheels = [name for name in wanted if name in self.pins.wheels]
+        if names is None:
+            modules = list(self.pins.modules)
+            wheels = [name for name, pin in self.pins.wheels.items() if not pin.layer]
         for name in wanted:
-            if name not in self.pins.tools and name not in self.pins.images:
-                raise UsageError(f"{name}: no such tool or image in pins.toml", fix="python ci/main.py supply list")
+            if name not in (*whole, *modules, *wheels):
+                raise UsageError(f"{name}: nothing of that name in pins.toml", fix="python ci/main.py supply list")
         tools = [name for name in wanted if name in self.pins.tools]
         named_images = [name for name in wanted if name in self.pins.images]
-        await _all(self._module, self.pins.modules if names is None else ())
-        if names is None:
-            await _all(self._wheels, [name for name, wheels in self.pins.wheels.items() if not wheels.layer])
+        await _all(self._module, modules)
+        await _all(self._wheels, wheels)
         await _all(self._tool, tools)
         if named_images:
             await self._start_registry()
