@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,15 +110,19 @@ async def clean(*, everything: bool = False) -> list[str]:
     Returns:
         What was removed, each in a few words.
     """
-    removed = [f"process {process}" for process in _stop_strays()]
+    removed = [f"process {process}" for process in stop_strays()]
     for found in await clusters():
         if everything or found.left_over:
             removed += await delete(found.name)
     return removed
 
 
-def _stop_strays() -> Iterable[str]:
-    """Stop programs whose run is gone: a killed run cannot stop the ones it had started."""
+def stop_strays() -> Iterator[str]:
+    """Stop programs whose run is gone: a killed run cannot stop the ones it had started.
+
+    Yields:
+        Each that was stopped, by its number and command.
+    """
     marker = f"{runs.OWNER_VARIABLE}="
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -30,7 +30,7 @@ def released(module: Path, folder: Path) -> str:
     """Return the version of a pinned module, which the go.mod that builds it must name as well.
 
     Args:
-        module: The module's folder in Go's cache ("…/kubernetes@v1.35.4").
+        module: The module's folder in Go's cache ("…/kubernetes@v1.35.8").
         folder: Our own module that builds it.
 
     Raises:

@@ -53,8 +53,10 @@ UNWANTED = re.compile(
     | usr/lib/cni/.+
     | usr/bin/perl.*
     | (usr/)?lib/udev/hwdb.+
-    | usr/lib/.+-linux-gnu/(gconv|perl-base)/.+
-    | usr/share/(bash-completion|bug|doc|doc-base|info|lintian|locale|man|zoneinfo|zsh)/.+
+    | usr/lib/[^/]+-linux-gnu/(gconv|perl|perl-base)/.+
+    | usr/lib/[^/]+-linux-gnu/libperl.+
+    | usr/share/(bash-completion|bug|doc|doc-base|info|lintian|locale|man|perl|perl5|zoneinfo|zsh)/.+
+    | var/lib/dpkg/info/.+
     """,
     re.VERBOSE,
 )
@@ -82,7 +84,7 @@ async def root(origins: Mapping[str, Path], out_tar: Path, log: Path) -> None:
     with tempfile.TemporaryDirectory(dir=out_tar.parent) as work:
         debian = Path(work, "debian.tar")
         await roots.debian(DEBIAN, debian, log)
-        contents = _kind_files(origins["/"])
+        contents = kind_files(origins["/"])
         contents |= {path.lstrip("/"): (file, 0o755) for path, file in origins.items() if path != "/"}
         contents["etc/containerd/cri-base.json"] = (await _container_spec(origins["/usr/local/bin/ctr"]), 0o644)
         contents["etc/systemd/journald.conf.d/kind.conf"] = (b"[Journal]\nReadKMsg=no\n", 0o644)
@@ -93,10 +95,10 @@ async def root(origins: Mapping[str, Path], out_tar: Path, log: Path) -> None:
         contents["kind/version"] = (version.encode(), 0o644)
         for name in ("default-cni.yaml", "default-storage.yaml"):
             contents[f"kind/manifests/{name}"] = (FILES / name, 0o644)
-        await anyio.to_thread.run_sync(_write, out_tar, debian, contents)
+        await anyio.to_thread.run_sync(write, out_tar, debian, contents)
 
 
-def _kind_files(folder: Path) -> dict[str, tuple[bytes | Path, int]]:
+def kind_files(folder: Path) -> dict[str, tuple[bytes | Path, int]]:
     """Return kind's own files by their path in the image, with modes as its Dockerfile sets them."""
     programs = ("usr/local/bin/", "kind/bin/")
     found = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}
@@ -113,11 +115,20 @@ async def _container_spec(ctr: Path) -> bytes:
     return json.dumps(spec, indent=2, sort_keys=True).encode()
 
 
-def _write(out: Path, debian: Path, contents: dict[str, tuple[bytes | Path, int]]) -> None:
+def write(out: Path, debian: Path, contents: dict[str, tuple[bytes | Path, int]]) -> None:
+    """Write the root folder's tar: what a node needs of Debian, then the contents, then the links.
+
+    Args:
+        out: The tar.
+        debian: Tar of the Debian system.
+        contents: Path in the image to content and mode.
+    """
     with tarfile.open(debian) as source, tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as target:
         folders = {"."}
         for member in source:
-            path = member.name.removeprefix("./")
+            path = member.name = member.name.removeprefix("./")
+            if member.islnk():
+                member.linkname = member.linkname.removeprefix("./")
             if path in CNI_PLUGINS:
                 member.name = f"opt/cni/bin/{Path(path).name}"
                 _make_parents(target, member.name, folders)
