@@ -10,7 +10,7 @@ if __package__ in (None, ""):  # `python ci/main.py`: make the package importabl
 
 import typer
 
-from ci.commands import supply
+from ci.commands import cluster, doctor, lint, supply, template
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="GitOps CI for serving models with KServe: proves a change on a real cluster before git moves it.",
 )
+app.command()(doctor.doctor)
+app.command()(lint.lint)
+app.command()(template.template)
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(supply.app, name="supply")
 
 

@@ -1,0 +1,11 @@
+"""Stage `lint`: every check that needs no cluster."""
+
+from ci import session
+from ci.pipeline import checks
+from ci.stages.run import Run
+
+
+async def execute(run: Run) -> None:
+    """Run every check on the checkout; an error among the findings fails the stage."""
+    async with session.opened(run.supply) as (client, tools):
+        run.judge(await checks.lint(client, tools))
