@@ -46,7 +46,7 @@ def doctor(
     if as_json:
         typer.echo(json.dumps({"ok": not cannot, "checks": [dataclasses.asdict(check) for check in checks]}, indent=2))
     else:
-        Console().print(_table(checks))
+        _show(checks)
     if cannot:
         raise typer.Exit(1)
 
@@ -69,8 +69,16 @@ async def _checks(install: bool) -> list[Check]:
     ]
 
 
-def _table(checks: list[Check]) -> Table:
-    table = Table("need", "outcome", "how", "fix", box=None)
+def _show(checks: list[Check]) -> None:
+    console = Console(highlight=False)
+    table = Table("need", "outcome", "how", box=None)
+    table.columns[0].overflow = "fold"
+    table.columns[1].no_wrap = True
+    table.columns[2].overflow = "fold"
     for check in checks:
-        table.add_row(escape(check.need), MARKS[check.outcome], escape(check.how), escape(check.fix))
-    return table
+        table.add_row(escape(check.need), MARKS[check.outcome], escape(check.how))
+    console.print(table)
+    # below the table, where no column breaks a command one would paste
+    for check in checks:
+        if check.fix:
+            console.print(f"\n{escape(check.need)}, to fix:\n  {escape(check.fix)}", soft_wrap=True)

@@ -71,7 +71,7 @@ def parse_info(stdout: str, stderr: str) -> Daemon | None:
         MachineError: A daemon is there but cannot be used.
     """
     try:
-        info: dict[str, Any] = json.loads(stdout)
+        info: dict[str, Any] = json.loads(stdout) or {}
     except ValueError:
         info = {}
     problems = "\n".join([*(info.get("ServerErrors") or []), stderr]).strip()

@@ -1,0 +1,159 @@
+"""Finding Docker, and what is said where it cannot be had."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import anyio
+import pytest
+
+from ci.errors import MachineError
+from ci.host import docker, engine, oci_runtime, runtime_shim
+
+INFO = {
+    "ServerVersion": "20.10.24",
+    "DefaultRuntime": "runc",
+    "Driver": "overlay2",
+    "CgroupVersion": "1",
+    "DockerRootDir": "/var/lib/docker",
+}
+
+
+def daemon(runtime: str) -> docker.Daemon:
+    return docker.Daemon("20.10.24", runtime, "overlay2", "1", "/var/lib/docker")
+
+
+def test_info_of_a_daemon() -> None:
+    assert docker.parse_info(json.dumps(INFO), "") == daemon("runc")
+
+
+@pytest.mark.parametrize(
+    ("stdout", "stderr"),
+    [
+        ('{"ID":"","ServerErrors":["Cannot connect to the Docker daemon at unix:///var/run/docker.sock."]}', ""),
+        ("", "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"),
+        ("null", ""),
+    ],
+)
+def test_no_daemon(stdout: str, stderr: str) -> None:
+    assert docker.parse_info(stdout, stderr) is None
+
+
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [
+        ("client version 1.41 is too old. Minimum supported API version is 1.44", "different API versions"),
+        ("Got permission denied while trying to connect to the Docker daemon socket", "may not use"),
+    ],
+)
+def test_a_daemon_that_cannot_be_used(problem: str, message: str) -> None:
+    with pytest.raises(MachineError, match=message) as caught:
+        docker.parse_info(json.dumps({"ServerErrors": [problem]}), "")
+    assert caught.value.fix
+    assert caught.value.detail == problem
+
+
+@pytest.fixture
+def no_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH on which there is no docker."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.setenv("PATH", str(empty))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    return tmp_path
+
+
+def ensure(folder: Path, *, install: bool) -> None:
+    async def call() -> None:
+        await docker.ensure(folder, install=install)
+
+    anyio.run(call)
+
+
+def test_without_leave_to_install_the_commands_are_named(no_daemon: Path) -> None:
+    with pytest.raises(MachineError, match="no Docker daemon answers") as caught:
+        ensure(no_daemon, install=False)
+    assert "docker" in (caught.value.fix or "").lower()
+
+
+def test_a_user_who_is_not_root_gets_the_commands(no_daemon: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(MachineError, match="only root"):
+        ensure(no_daemon, install=True)
+
+
+def test_a_remote_daemon_that_is_silent_is_not_replaced_by_a_local_one(
+    no_daemon: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    with pytest.raises(MachineError, match=r"DOCKER_HOST=tcp://127.0.0.1:1"):
+        ensure(no_daemon, install=True)
+
+
+def test_plain_runc_is_refused_where_capabilities_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oci_runtime, "missing_here", lambda: frozenset({"CAP_SYS_RESOURCE"}))
+    with pytest.raises(MachineError, match="CAP_SYS_RESOURCE"):
+        docker.require_privileged(daemon("runc"))
+    docker.require_privileged(daemon(runtime_shim.NAME))
+    monkeypatch.setattr(oci_runtime, "missing_here", frozenset)
+    docker.require_privileged(daemon("runc"))
+
+
+def test_the_users_own_configuration_is_kept() -> None:
+    user = {"data-root": "/data", "storage-driver": "btrfs", "runtimes": {"crun": {"path": "/usr/bin/crun"}}}
+    made = docker.configuration(user, Path("/c/dockerd.pid"), Path("/c/shim"))
+    assert made["data-root"] == "/data"
+    assert made["storage-driver"] == "btrfs"
+    assert made["runtimes"] == {"crun": {"path": "/usr/bin/crun"}, runtime_shim.NAME: {"path": "/c/shim"}}
+    assert made["default-runtime"] == runtime_shim.NAME
+    assert user["runtimes"] == {"crun": {"path": "/usr/bin/crun"}}
+
+
+def test_no_runtime_is_registered_where_none_is_needed() -> None:
+    made = docker.configuration({}, Path("/c/dockerd.pid"), None)
+    assert "default-runtime" not in made
+    assert "runtimes" not in made
+
+
+def test_log_options_are_not_forced_on_another_log_driver() -> None:
+    assert "log-opts" not in docker.configuration({"log-driver": "journald"}, Path("/c/pid"), None)
+
+
+def test_a_daemon_is_known_by_its_configuration_file(tmp_path: Path) -> None:
+    config = tmp_path / "daemon.json"
+    arguments = ["-c", "sleep 60; true", "--config-file", str(config)]
+    other = subprocess.Popen(["sh", *arguments])
+    assert docker.started_with(config) is None
+    daemon = subprocess.Popen(["dockerd", *arguments], executable="/bin/sh")
+    try:
+        assert docker.started_with(config) == daemon.pid
+    finally:
+        for process in (other, daemon):
+            process.kill()
+            process.wait()
+    assert docker.started_with(config) is None
+
+
+def test_a_process_table_entry_that_matches(tmp_path: Path) -> None:
+    for number, words in {
+        "12": ["dockerd"],
+        "34": ["/usr/sbin/dockerd", "--config-file", "/c/daemon.json", ""],
+    }.items():
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "cmdline").write_text("\0".join(words))
+    assert docker.started_with(Path("/c/daemon.json"), tmp_path) == 34
+    assert docker.started_with(Path("/d/daemon.json"), tmp_path) is None
+
+
+def test_the_engines_mirrors_are_spoken_to_in_plain_http() -> None:
+    made = engine.configuration({"docker.io": "registry:5000/docker.io", "quay.io": "registry:5000/quay.io"})
+    assert made["registries"] == {
+        "docker.io": {"mirrors": ["registry:5000/docker.io"]},
+        "quay.io": {"mirrors": ["registry:5000/quay.io"]},
+        "registry:5000": {"http": True},
+    }
+
+
+def test_every_client_of_a_version_finds_the_same_container() -> None:
+    assert engine.container_name("registry.dagger.io/engine:v0.21.8") == "dagger-engine-v0.21.8"
