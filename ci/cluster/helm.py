@@ -93,7 +93,7 @@ class Helm:
 
     async def status(self, release: str, namespace: str) -> str | None:
         """Return a release's state ("deployed", "pending-upgrade", ...), or None where there is none."""
-        options = ("--all", "--output=json", f"--namespace={namespace}", f"--filter=^{release}$")
+        options = ("--output=json", f"--namespace={namespace}", f"--filter=^{release}$")
         found = json.loads((await self.run("list", *options)).stdout)
         return str(found[0]["status"]) if found else None
 
