@@ -44,18 +44,16 @@ class Rendering:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart in a checkout, and how helm runs on it.
+    """A chart in a checkout, and the cluster it is for.
 
     Attributes:
         root: The top of the checkout.
         path: The chart's folder, from there.
-        helm: Container with helm and the chart.
         kube_version: The cluster's version, for helm's capabilities.
     """
 
     root: Path
     path: str
-    helm: dagger.Container
     kube_version: str
 
     def files(self, environment: str) -> tuple[str, str]:
@@ -80,28 +78,26 @@ class Chart:
         }
 
 
-def chart(client: dagger.Client, helm: Path, kube_version: str, root: Path, path: str) -> Chart:
-    """Put a chart beside helm.
+def helm(client: dagger.Client, executable: Path, chart: Chart) -> dagger.Container:
+    """Return a container with helm and the chart.
 
     Args:
         client: The Dagger session.
-        helm: The executable on the host.
-        kube_version: The cluster's version.
-        root: The top of the checkout.
-        path: The chart's folder, from there.
+        executable: Helm on the host.
+        chart: The chart.
 
     Returns:
-        The chart, ready for `lint` and `render`.
+        The container.
     """
-    folder = client.host().directory(str(root / path))
-    container = tools.static(client, helm).with_mounted_directory("/src", folder)
-    return Chart(root, path, container, kube_version)
+    folder = client.host().directory(str(chart.root / chart.path))
+    return tools.static(client, executable).with_mounted_directory("/src", folder)
 
 
-async def lint(chart: Chart, environment: str) -> list[Finding]:
+async def lint(helm: dagger.Container, chart: Chart, environment: str) -> list[Finding]:
     """Run `helm lint --strict` with an environment's values.
 
     Args:
+        helm: What `helm` returned.
         chart: The chart.
         environment: Whose values.
 
@@ -109,16 +105,17 @@ async def lint(chart: Chart, environment: str) -> list[Finding]:
         What it says; its warnings count as errors.
     """
     output = await tools.execute(
-        chart.helm,
+        helm,
         ["lint", ".", "--strict", "--quiet", *chart.options(environment)],
     )
     return [] if output.code == 0 else findings(chart, environment, output.stdout + output.stderr)
 
 
-async def render(chart: Chart, environment: str) -> Rendering:
+async def render(helm: dagger.Container, chart: Chart, environment: str) -> Rendering:
     """Run `helm template` with an environment's values.
 
     Args:
+        helm: What `helm` returned.
         chart: The chart.
         environment: Whose values.
 
@@ -126,7 +123,7 @@ async def render(chart: Chart, environment: str) -> Rendering:
         The manifests, or why there are none.
     """
     output = await tools.execute(
-        chart.helm,
+        helm,
         ["template", RELEASE, ".", *chart.options(environment)],
     )
     if output.code:

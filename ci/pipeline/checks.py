@@ -17,6 +17,7 @@ class _Run:
     tools: tools.Tools
     root: Path
     chart: chart.Chart
+    helm: dagger.Container
     environments: Sequence[str]
     found: list[tuple[str, Finding]] = field(default_factory=list)  # with the environment, or ""
 
@@ -41,7 +42,8 @@ async def lint(
     Returns:
         What they find, by file and line; what several environments share is there once.
     """
-    run = _Run(client, tool, root, the_chart(client, tool, root), environments)
+    source = the_chart(tool, root)
+    run = _Run(client, tool, root, source, chart.helm(client, tool.helm, source), environments)
     async with tasks.group() as group:
         group.start_soon(_style, run)
         group.start_soon(_chart, run)
@@ -62,11 +64,12 @@ async def render(
     Returns:
         The renderings, in the same order.
     """
-    source = the_chart(client, tool, root)
+    source = the_chart(tool, root)
+    helm = chart.helm(client, tool.helm, source)
     renderings: dict[str, chart.Rendering] = {}
 
     async def one(environment: str) -> None:
-        renderings[environment] = await chart.render(source, environment)
+        renderings[environment] = await chart.render(helm, source, environment)
 
     async with tasks.group() as group:
         for environment in environments:
@@ -74,18 +77,17 @@ async def render(
     return [renderings[environment] for environment in environments]
 
 
-def the_chart(client: dagger.Client, tool: tools.Tools, root: Path) -> chart.Chart:
+def the_chart(tool: tools.Tools, root: Path = paths.ROOT) -> chart.Chart:
     """Return the project's chart.
 
     Args:
-        client: The Dagger session.
-        tool: What it takes.
+        tool: Names the cluster's version.
         root: The top of the checkout.
 
     Returns:
         The chart.
     """
-    return chart.chart(client, tool.helm, tool.kubernetes_version, root, str(paths.CHART.relative_to(paths.ROOT)))
+    return chart.Chart(root, str(paths.CHART.relative_to(paths.ROOT)), tool.kubernetes_version)
 
 
 def merged(found: Sequence[tuple[str, Finding]], environments: Sequence[str]) -> list[Finding]:
@@ -123,7 +125,7 @@ async def _chart(run: _Run) -> None:
     rendered: dict[str, list[manifests.Manifest]] = {}
 
     async def one(environment: str) -> None:
-        rendering = await chart.render(run.chart, environment)
+        rendering = await chart.render(run.helm, run.chart, environment)
         if rendering.findings:
             run.found += [(environment, finding) for finding in rendering.findings]
         else:
@@ -131,7 +133,7 @@ async def _chart(run: _Run) -> None:
 
     async with tasks.group() as group:
         for environment in run.environments:
-            group.start_soon(run.keep, chart.lint(run.chart, environment), environment)
+            group.start_soon(run.keep, chart.lint(run.helm, run.chart, environment), environment)
             group.start_soon(one, environment)
     if not rendered:
         return
