@@ -89,11 +89,13 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _unpack(layer: Path, folder: Path) -> None:
     """Unpack the files and links of a root; devices are of no use here."""
-    with zstandard.open(layer, "rb") if layer.suffix == ".zstd" else layer.open("rb") as stream:
-        with tarfile.open(fileobj=stream, mode="r|*") as tar:
-            for member in tar:
-                if member.isdir() or member.isreg() or member.issym() or member.islnk():
-                    tar.extract(member, folder, filter="tar")
+    with (
+        zstandard.open(layer, "rb") if layer.suffix == ".zstd" else layer.open("rb") as stream,
+        tarfile.open(fileobj=stream, mode="r|*") as tar,
+    ):
+        for member in tar:
+            if member.isdir() or member.isreg() or member.issym() or member.islnk():
+                tar.extract(member, folder, filter="tar")
 
 
 async def _import(modules: Sequence[str], root: Path, python: str, site: Path, log: Path) -> None:

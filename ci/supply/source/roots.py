@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from ci import command
-from ci.errors import MachineError
+from ci.host import packages
 from ci.supply.pins import Root
 
 DROPPED = (
@@ -23,9 +23,6 @@ DROPPED = (
 )
 """Nothing in a container reads these."""
 
-PROGRAMS = ("mmdebstrap",)
-
-
 async def debian(root: Root, out_tar: Path, log: Path) -> None:
     """Write a Debian root as an uncompressed tar.
 
@@ -35,10 +32,10 @@ async def debian(root: Root, out_tar: Path, log: Path) -> None:
         log: Gets mmdebstrap's output.
 
     Raises:
-        MachineError: mmdebstrap is not here and cannot be installed.
+        MachineError: mmdebstrap is missing and cannot be installed.
     """
     if shutil.which("mmdebstrap") is None:
-        raise MachineError("mmdebstrap is not installed", fix="apt-get install mmdebstrap")
+        await packages.install("mmdebstrap")
     partial = out_tar.with_name(f".{out_tar.name}.partial-{os.getpid()}.tar")
     try:
         await command.run(
