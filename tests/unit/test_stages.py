@@ -1,0 +1,40 @@
+"""Which stages run: --only brings what they need, --skip breaks nothing."""
+
+import pytest
+
+from ci.errors import UsageError
+from ci.stages import ORDER, chosen
+
+
+def names(only: list[str], skip: list[str]) -> list[str]:
+    return [stage.name for stage in chosen(only, skip)]
+
+
+def test_all_by_default_in_the_order_of_the_list():
+    assert names([], []) == [stage.name for stage in ORDER]
+
+
+def test_only_brings_what_a_stage_stands_on():
+    assert names(["canary"], []) == ["cluster", "stack", "install", "canary"]
+
+
+def test_skip_leaves_out_just_that():
+    assert names([], ["integration"]) == [stage.name for stage in ORDER if stage.name != "integration"]
+
+
+def test_skipping_what_another_stage_needs_is_refused():
+    with pytest.raises(UsageError, match="--skip stack: .* needs it"):
+        chosen([], ["stack"])
+
+
+@pytest.mark.parametrize(("only", "skip"), [(["canry"], []), ([], ["canry"])])
+def test_an_unknown_stage_is_named(only: list[str], skip: list[str]):
+    with pytest.raises(UsageError, match="canry"):
+        chosen(only, skip)
+
+
+def test_a_stage_stands_only_on_earlier_ones():
+    seen: set[str] = set()
+    for stage in ORDER:
+        assert set(stage.needs) <= seen
+        seen.add(stage.name)
