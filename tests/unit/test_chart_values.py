@@ -164,6 +164,7 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_key(chart, path, value):
             {"slo": {"latency": {"p95Threshold": 2, "p99Threshold": 1.5}}},
             ["slo.latency.p95Threshold (2)", "slo.latency.p99Threshold (1.5)"],
         ),
+        ({"exampleModel": {"drainSeconds": 30}}, ["exampleModel.drainSeconds (30)", "terminationGracePeriodSeconds"]),
         (
             {"autoscaling": {"minReplicas": 9, "maxReplicas": 3}},
             ["autoscaling.minReplicas (9)", "autoscaling.maxReplicas (3)"],

@@ -5,6 +5,9 @@
 {{- if and (include "ml-serving.model" .) (not .Values.exampleModel.storageUri) }}
 {{- fail "exampleModel.storageUri is empty: set it to the model's URI, or switch exampleModel.enabled off" }}
 {{- end }}
+{{- if ge (int .Values.exampleModel.drainSeconds) (int .Values.exampleModel.terminationGracePeriodSeconds) }}
+{{- fail (printf "exampleModel.drainSeconds (%v) leaves nothing of exampleModel.terminationGracePeriodSeconds (%v) to finish requests: lower the first or raise the second" .Values.exampleModel.drainSeconds .Values.exampleModel.terminationGracePeriodSeconds) }}
+{{- end }}
 {{- if gt (float64 .Values.slo.latency.p95Threshold) (float64 .Values.slo.latency.p99Threshold) }}
 {{- fail (printf "slo.latency.p95Threshold (%v) is above slo.latency.p99Threshold (%v): 95 %% of the requests cannot be slower than 99 %% of them; lower the first or raise the second" .Values.slo.latency.p95Threshold .Values.slo.latency.p99Threshold) }}
 {{- end }}
