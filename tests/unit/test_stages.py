@@ -23,7 +23,7 @@ def test_skip_leaves_out_just_that():
 
 
 def test_skipping_what_another_stage_needs_is_refused():
-    with pytest.raises(UsageError, match="--skip stack: .* needs it"):
+    with pytest.raises(UsageError, match=r"--skip stack: .* needs it"):
         chosen([], ["stack"])
 
 

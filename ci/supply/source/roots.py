@@ -23,6 +23,7 @@ DROPPED = (
 )
 """Nothing in a container reads these."""
 
+
 async def debian(root: Root, out_tar: Path, log: Path) -> None:
     """Write a Debian root as an uncompressed tar.
 
