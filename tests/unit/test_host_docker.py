@@ -120,19 +120,27 @@ def test_log_options_are_not_forced_on_another_log_driver() -> None:
     assert "log-opts" not in docker.configuration({"log-driver": "journald"}, Path("/c/pid"), None)
 
 
+def started(name: str, config: Path) -> subprocess.Popen[bytes]:
+    """Start a program under a name, and return when it runs."""
+    program = subprocess.Popen(
+        [name, "-c", "echo runs; read line", "--config-file", config],
+        executable="/bin/sh",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == b"runs\n"
+    return program
+
+
 def test_a_daemon_is_known_by_its_configuration_file(tmp_path: Path) -> None:
     config = tmp_path / "daemon.json"
-    arguments = ["-c", "sleep 60; true", "--config-file", str(config)]
-    other = subprocess.Popen(["sh", *arguments])
-    assert docker.started_with(config) is None
-    daemon = subprocess.Popen(["dockerd", *arguments], executable="/bin/sh")
-    try:
+    with started("editor", config) as editor, started("dockerd", config) as daemon:
         assert docker.started_with(config) == daemon.pid
-    finally:
-        for process in (other, daemon):
-            process.kill()
-            process.wait()
-    assert docker.started_with(config) is None
+        assert docker.started_with(tmp_path / "other.json") is None
+        daemon.communicate(b"\n")
+        assert docker.started_with(config) is None
+        editor.communicate(b"\n")
 
 
 def test_a_process_table_entry_that_matches(tmp_path: Path) -> None:
