@@ -6,11 +6,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 import filelock
@@ -491,7 +491,7 @@ def _recipe_files(recipe: str) -> list[Path]:
     return [path for path in (RECIPES / f"{recipe}.py", RECIPES / "files" / recipe) if recipe and path.exists()]
 
 
-async def _all(work: Callable[[str], Awaitable[object]], names: Iterable[str]) -> None:
+async def _all(work: Callable[[str], Coroutine[Any, Any, object]], names: Iterable[str]) -> None:
     """Do one thing for each name, at once."""
     async with tasks.group() as group:
         for name in names:

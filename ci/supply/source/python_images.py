@@ -93,9 +93,11 @@ def _unpack(layer: Path, folder: Path) -> None:
         zstandard.open(layer, "rb") if layer.suffix == ".zstd" else layer.open("rb") as stream,
         tarfile.open(fileobj=stream, mode="r|*") as tar,
     ):
+        # trusted: made here, and its absolute links are meant; Debian 12's own Python has no filters yet
+        tar.extraction_filter = staticmethod(lambda member, _: member)
         for member in tar:
             if member.isdir() or member.isreg() or member.issym() or member.islnk():
-                tar.extract(member, folder, filter="tar")
+                tar.extract(member, folder)
 
 
 async def _import(modules: Sequence[str], root: Path, python: str, site: Path, log: Path) -> None:
