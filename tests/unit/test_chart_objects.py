@@ -116,6 +116,17 @@ def test_a_new_model_changes_the_pod_template_and_nothing_else(chart):
     assert changed == {("InferenceService", "sklearn-iris")}
 
 
+def test_a_name_that_yaml_would_read_as_something_else_stays_a_name(chart):
+    values = {"exampleModel": {"name": "on", "storageSecret": "123", "modelFormat": "1"}}
+    found = chart.render(values | {"networkPolicy": {"enabled": True, "clientNamespaces": ["007"]}})
+    assert found["InferenceService", "on"]["spec"]["predictor"]["model"]["modelFormat"]["name"] == "1"
+    assert found["ServiceAccount", "on-predictor"]["secrets"] == [{"name": "123"}]
+    assert found["Service", "on-predictor-metrics"]["metadata"]["labels"]["ml-serving/model"] == "on"
+    assert found["ServiceMonitor", "on-predictor"]["spec"]["endpoints"][0]["relabelings"][1]["replacement"] == "on"
+    client = found["NetworkPolicy", "on-predictor"]["spec"]["ingress"][0]["from"][1]
+    assert client["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "007"}
+
+
 def test_storage_credentials_reach_the_pods_by_their_service_account(chart):
     found = chart.render({"exampleModel": {"storageSecret": "models"}})
     account = found["InferenceService", "sklearn-iris"]["spec"]["predictor"]["serviceAccountName"]

@@ -16,7 +16,7 @@
 {{/* Labels that never change while a release lives. Only these may stand on the InferenceService: KServe copies its labels to the pods. */}}
 {{- define "ml-serving.stableLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
