@@ -23,7 +23,7 @@ from ci.progress import console, note, step
 from ci.report import jsonfile, junit, terminal
 from ci.report.model import Report
 from ci.report.model import Stage as StageResult
-from ci.stages import Stage, chosen
+from ci.stages.order import Stage, chosen
 from ci.stages.run import Options, Run
 from ci.supply.supply import Supply, choose
 
@@ -62,6 +62,7 @@ async def _test(options: Options, way: str, only: list[str], skip: list[str], in
     )
     supply = Supply(choose(way))
     report.versions = {name: pin.version for name, pin in supply.pins.modules.items()}
+    interrupted = True
     try:
         async with AsyncExitStack() as cleanup:
             run = Run(options, supply, report, cleanup)
@@ -70,15 +71,15 @@ async def _test(options: Options, way: str, only: list[str], skip: list[str], in
                 await supply.fetch()
             for stage in stages:
                 await _execute(stage, run)
-        report.outcome = "passed"
+        report.outcome, interrupted = "passed", False
     except CIError:
-        report.outcome = "failed"
+        report.outcome, interrupted = "failed", False
         raise
     finally:
         report.seconds = time.monotonic() - started
         write(report, options.report)
         Console().print(terminal.render(report))
-        if options.keep and report.outcome != "interrupted":
+        if options.keep and not interrupted:
             note("the cluster was kept: python ci/main.py cluster status; python ci/main.py cluster down")
 
 

@@ -1,7 +1,8 @@
 """What the stages of one run share."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ci.cluster.helm import Helm
@@ -56,7 +57,6 @@ class Run:
     cleanup: AsyncExitStack
     namespace: str = NAMESPACE
     made_cluster: Cluster | None = None
-    rendered: dict[str, str] = field(default_factory=dict)
 
     @property
     def cluster(self) -> Cluster:
@@ -74,7 +74,7 @@ class Run:
         """Helm on this run's cluster."""
         return Helm(self.supply.tool("helm"), self.cluster)
 
-    def judge(self, findings: list[Finding]) -> None:
+    def judge(self, findings: Sequence[Finding]) -> None:
         """Keep findings for the report; any error among them fails the stage."""
         self.report.findings += findings
         errors = [finding for finding in findings if finding.severity == "error"]

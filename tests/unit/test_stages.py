@@ -3,7 +3,7 @@
 import pytest
 
 from ci.errors import UsageError
-from ci.stages import ORDER, chosen
+from ci.stages.order import ORDER, chosen
 
 
 def names(only: list[str], skip: list[str]) -> list[str]:

@@ -1,0 +1,65 @@
+"""The order of the stages, and which of them a run takes."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from ci.errors import UsageError
+from ci.stages import cluster, install, lint, stack, suite, template
+from ci.stages.run import Run
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: As in `--only` and `--skip`.
+        execute: Does it, or raises.
+        needs: Stages whose work it stands on.
+    """
+
+    name: str
+    execute: Callable[[Run], Awaitable[None]]
+    needs: tuple[str, ...] = ()
+
+
+ORDER = (
+    Stage("lint", lint.execute),
+    Stage("template", template.execute),
+    Stage("cluster", cluster.execute),
+    Stage("stack", stack.execute, needs=("cluster",)),
+    Stage("install", install.execute, needs=("stack",)),
+    Stage("inference", suite.inference, needs=("install",)),
+    Stage("canary", suite.canary, needs=("install",)),
+    Stage("integration", suite.integration, needs=("install",)),
+    Stage("uninstall", suite.uninstall, needs=("install",)),
+)
+
+
+def chosen(only: Sequence[str], skip: Sequence[str]) -> list[Stage]:
+    """Return the stages to run, in order.
+
+    Args:
+        only: Run these and what they need; all when empty.
+        skip: Leave these out.
+
+    Raises:
+        UsageError: A name is unknown, or a stage left out is needed by one that is not.
+    """
+    by_name = {stage.name: stage for stage in ORDER}
+    for name in (*only, *skip):
+        if name not in by_name:
+            raise UsageError(f"{name}: no such stage", fix=f"One of {', '.join(by_name)}")
+    wanted: set[str] = set()
+
+    def want(name: str) -> None:
+        wanted.add(name)
+        for needed in by_name[name].needs:
+            if needed in skip:
+                raise UsageError(f"--skip {needed}: {name} needs it", fix=f"Skip {name} too, or keep {needed}.")
+            want(needed)
+
+    for name in only or by_name:
+        if name not in skip:
+            want(name)
+    return [stage for stage in ORDER if stage.name in wanted]
