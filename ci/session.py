@@ -35,7 +35,9 @@ async def opened(supply: Supply) -> AsyncIterator[tuple[dagger.Client, Tools]]:
     """
     await supply.fetch([*EXECUTABLES, ENGINE, PYTHON.partition(":")[0], "kubernetes", *schema.CRDS, WHEELS])
     if "DAGGER_SESSION_PORT" not in os.environ:  # `dagger run` has brought the session
-        mirrors = {name: f"{registry.CONTAINER}:5000/{name}" for name in MIRRORED}
+        # with the network's name, for the engine's resolver forwards no name without a dot
+        mirror = f"{registry.CONTAINER}.{registry.NETWORK}:{registry.PORT}"
+        mirrors = {name: f"{mirror}/{name}" for name in MIRRORED}
         image = await supply.in_docker(ENGINE)
         await engine.ensure(image, registry.NETWORK, mirrors, supply.cache / "engine")
     async with engine.session(supply.tool("dagger")) as client:

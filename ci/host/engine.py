@@ -40,7 +40,8 @@ def configuration(mirrors: Mapping[str, str]) -> dict[str, Any]:
     """Return the engine's configuration (engine.json).
 
     Args:
-        mirrors: Registry to the mirror that is asked first, as HOST:PORT/PREFIX, spoken to in plain HTTP.
+        mirrors: Registry to the mirror that is asked first, as HOST:PORT/PREFIX, spoken to in plain HTTP. HOST has a dot:
+            the engine's resolver forwards no other names (Docker knows containers as NAME.NETWORK too).
     """
     registries: dict[str, Any] = {registry: {"mirrors": [mirror]} for registry, mirror in mirrors.items()}
     for mirror in mirrors.values():
@@ -114,7 +115,7 @@ async def session(dagger_cli: Path) -> AsyncIterator[dagger.Client]:
         yield client
     finally:
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):  # or a cancelled run leaves the session's process
-            await connection.close()
+            await connection.__aexit__(None, None, None)
 
 
 async def _create(name: str, image: str, network: str, content: str, wanted: str) -> None:
