@@ -1,0 +1,157 @@
+"""The client in the mesh. Runs inside a pod, with Python's standard library alone.
+
+traffic_client.py idle                            what the container runs between requests
+traffic_client.py ask < REQUEST                   one request; the answer goes to standard output, as JSON
+traffic_client.py load --url URL --rate RATE ...  requests at a steady rate until standard input ends
+
+`load` writes a JSON line first (its clock), one for each request when it is over, and one last (how many there were).
+A request that fails is written down with its reason and never sent again.
+"""
+
+import argparse
+import http.client
+import json
+import signal
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
+
+IRIS = (
+    ([5.1, 3.5, 1.4, 0.2], 0),
+    ([5.9, 3.0, 4.2, 1.5], 1),
+    ([6.7, 3.3, 5.7, 2.5], 2),
+)
+"""Flowers that any sensible model of the iris data names right: the centre of each species."""
+
+
+class Load:
+    """Requests on a fixed schedule: a slow answer delays no other request, as long as a worker is free.
+
+    Args:
+        url: Where to.
+        rate: Requests a second.
+        timeout: Seconds after which a request has failed.
+    """
+
+    def __init__(self, url: str, rate: float, timeout: float) -> None:
+        self.url = urlsplit(url)
+        self.rate = rate
+        self.timeout = timeout
+        self.stopping = threading.Event()
+        self.lock = threading.Lock()
+        self.taken = 0
+        self.sent = 0
+        self.late = 0.0
+        self.began = time.monotonic()
+
+    def work(self) -> None:
+        """Take the next request of the schedule, wait for its time, send it; until stopped."""
+        connection: http.client.HTTPConnection | None = None
+        while True:
+            with self.lock:
+                number = self.taken
+                self.taken += 1
+            due = self.began + number / self.rate
+            if self.stopping.wait(max(0.0, due - time.monotonic())):
+                break
+            late = time.monotonic() - due
+            connection, line = self.send(connection, *IRIS[number % len(IRIS)])
+            with self.lock:
+                self.sent += 1
+                self.late = max(self.late, late)
+                print(json.dumps(line), flush=True)
+        if connection is not None:
+            connection.close()
+
+    def send(
+        self, connection: http.client.HTTPConnection | None, row: list[float], species: int
+    ) -> tuple[http.client.HTTPConnection | None, dict[str, Any]]:
+        """Send one request; return the connection, if it can be used again, and what came."""
+        line: dict[str, Any] = {"started": time.time(), "status": 0, "served_by": "", "right": False, "reason": ""}
+        started = time.monotonic()
+        try:
+            if connection is None:
+                connection = http.client.HTTPConnection(
+                    self.url.hostname or "", self.url.port or 80, timeout=self.timeout
+                )
+            body = json.dumps({"instances": [row]})
+            connection.request("POST", self.url.path, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            line["status"] = response.status
+            line["served_by"] = response.headers.get("x-served-by", "")
+            content = response.read()
+            if 200 <= response.status < 300:
+                line["right"] = json.loads(content).get("predictions") == [species]
+            else:
+                line["reason"] = content.decode(errors="replace")[:200]
+        except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
+            line["reason"] = f"{type(error).__name__}: {error}"
+            if connection is not None:
+                connection.close()
+                connection = None
+        line["seconds"] = round(time.monotonic() - started, 6)
+        return connection, line
+
+
+def load(url: str, rate: float, workers: int, timeout: float) -> None:
+    """Send requests until standard input ends, then wait for those under way."""
+    print(json.dumps({"clock": time.time()}), flush=True)
+    work = Load(url, rate, timeout)
+    threads = [threading.Thread(target=work.work) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    sys.stdin.read()
+    work.stopping.set()
+    for thread in threads:
+        thread.join()
+    print(json.dumps({"sent": work.sent, "late": round(work.late, 6)}), flush=True)
+
+
+def ask() -> None:
+    """Send the request described on standard input."""
+    wanted = json.load(sys.stdin)
+    body = wanted["body"].encode() if wanted["body"] is not None else None
+    request = urllib.request.Request(wanted["url"], body, wanted["headers"], method=wanted["method"])  # noqa: S310
+    started = time.monotonic()
+    try:
+        with urllib.request.urlopen(request, timeout=wanted["timeout"]) as response:  # noqa: S310
+            answer = {"status": response.status, "headers": dict(response.headers), "body": response.read().decode()}
+    except urllib.error.HTTPError as error:
+        answer = {"status": error.code, "headers": dict(error.headers), "body": error.read().decode(errors="replace")}
+    except OSError as error:
+        answer = {"status": 0, "headers": {}, "body": f"{type(error).__name__}: {error}"}
+    answer["seconds"] = round(time.monotonic() - started, 6)
+    json.dump(answer, sys.stdout)
+
+
+def idle() -> None:
+    """Wait until the pod is stopped: the first process of a container must ask for SIGTERM to get it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while True:
+        signal.pause()
+
+
+def main() -> None:
+    """Read the command line and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("idle")
+    commands.add_parser("ask")
+    loading = commands.add_parser("load")
+    loading.add_argument("--url", required=True)
+    loading.add_argument("--rate", type=float, required=True)
+    loading.add_argument("--workers", type=int, default=16)
+    loading.add_argument("--timeout", type=float, default=10.0)
+    given = parser.parse_args()
+    if given.command == "load":
+        load(given.url, given.rate, given.workers, given.timeout)
+    else:
+        {"ask": ask, "idle": idle}[given.command]()
+
+
+if __name__ == "__main__":
+    main()

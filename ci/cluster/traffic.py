@@ -1,0 +1,313 @@
+"""A client in the mesh: only from there do the VirtualService's weights count."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from ci import tasks
+from ci.cluster import runs
+from ci.cluster.kubectl import Kubectl
+from ci.cluster.timeline import Answer
+from ci.errors import CheckFailedError
+from ci.wait import NotYet, until
+
+SCRIPT = Path(__file__).with_name("files") / "traffic_client.py"
+POD = "traffic-client"
+CONTAINER = "client"
+RUNTIME = "kserve-sklearnserver"
+READY_SECONDS = 120
+FIRST_SECONDS = 30
+LAST_SECONDS = 30
+"""For the requests under way when the traffic stops; each of them has ten seconds."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of the client and what came of it.
+
+    Attributes:
+        started: When it was sent, as `time.time()` of this machine tells it.
+        seconds: How long the answer took.
+        status: HTTP status; 0 where no answer came.
+        served_by: Address of the pod that answered; empty where the answer names none.
+        right: Whether the model named the flower.
+        reason: Why it failed.
+    """
+
+    started: float
+    seconds: float
+    status: int
+    served_by: str
+    right: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to one request.
+
+    Attributes:
+        status: HTTP status; 0 where no answer came.
+        headers: Header names in lower case.
+        body: The content, or why no answer came.
+        seconds: How long it took.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+    seconds: float
+
+
+class Traffic:
+    """Requests at a steady rate, as they come back.
+
+    Attributes:
+        requests: Those that are over, in the order in which they ended.
+        late: The most seconds that a request was sent behind its schedule; known at the end.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.late: float | None = None
+
+    def result(self, since: float = 0.0) -> list[Answer]:
+        """Return what came, with times counted from `since`, for a canary's time line."""
+        return [Answer(r.started - since, r.seconds, r.status, r.served_by) for r in self.requests]
+
+    @property
+    def failed(self) -> list[Request]:
+        """Requests without a 2xx answer."""
+        return [request for request in self.requests if not 200 <= request.status < 300]
+
+    @property
+    def wrong(self) -> list[Request]:
+        """2xx answers in which the model named another flower."""
+        return [request for request in self.requests if 200 <= request.status < 300 and not request.right]
+
+
+async def install(kubectl: Kubectl, namespace: str) -> None:
+    """Have the client's pod in a namespace, its proxy ready; where it is already, nothing changes.
+
+    It runs the image of the cluster's own model server, which has Python and is on the nodes anyway.
+
+    Raises:
+        CheckFailedError: The namespace has no sidecar injection, or the cluster no model server.
+        WaitTimeoutError: The pod is not ready in time.
+    """
+    runtime = await kubectl.get("clusterservingruntimes.serving.kserve.io", RUNTIME)
+    if runtime is None:
+        raise CheckFailedError(f"the cluster has no ClusterServingRuntime {RUNTIME}", fix="install KServe's runtimes")
+    await kubectl.apply(_manifests(namespace, runtime["spec"]["containers"][0]["image"]))
+
+    async def ready() -> None:
+        pod = await kubectl.get("pod", POD, namespace)
+        if pod is None:
+            raise NotYet("there is no pod")
+        names = {c["name"] for c in pod["spec"]["containers"] + pod["spec"].get("initContainers", [])}
+        if "istio-proxy" not in names:
+            raise CheckFailedError(
+                f"pod {POD} in {namespace} got no sidecar: it is not in the mesh",
+                fix=f"kubectl label namespace {namespace} istio-injection=enabled",
+            )
+        conditions = {c["type"]: c for c in pod.get("status", {}).get("conditions", [])}
+        state = conditions.get("Ready", {"status": "Unknown"})
+        if state["status"] != "True":
+            raise NotYet(f"phase {pod.get('status', {}).get('phase')}: {state.get('message', '')}")
+
+    await until(f"pod {POD} in {namespace} is ready", ready, timeout=READY_SECONDS)
+
+
+async def ask(
+    kubectl: Kubectl,
+    namespace: str,
+    url: str,
+    body: Mapping[str, Any] | str | None = None,
+    *,
+    timeout: float = 10.0,
+) -> Reply:
+    """Send one request from inside the mesh: POST where there is a body, else GET.
+
+    Args:
+        kubectl: On the cluster.
+        namespace: Where the client is installed.
+        url: As a pod of that namespace calls it.
+        body: An object, sent as JSON, or the very text.
+        timeout: Seconds for the answer.
+    """
+    text = body if body is None or isinstance(body, str) else json.dumps(body)
+    request = {
+        "method": "GET" if body is None else "POST",
+        "url": url,
+        "headers": {} if body is None else {"Content-Type": "application/json"},
+        "body": text,
+        "timeout": timeout,
+    }
+    result = await kubectl.run(*_exec(namespace, "ask"), stdin=json.dumps(request), timeout=timeout + LAST_SECONDS)
+    answer = json.loads(result.stdout)
+    headers = {name.lower(): value for name, value in answer["headers"].items()}
+    return Reply(answer["status"], headers, answer["body"], answer["seconds"])
+
+
+@asynccontextmanager
+async def traffic(kubectl: Kubectl, namespace: str, url: str, rate: float = 40.0) -> AsyncIterator[Traffic]:
+    """Send iris requests from inside the mesh for as long as the block runs.
+
+    Args:
+        kubectl: On the cluster.
+        namespace: Where the client runs; it is installed if it is not there.
+        url: As a pod of that namespace calls it ("http://sklearn-iris-predictor/v1/models/sklearn-iris:predict").
+        rate: Requests a second, whatever the answers take.
+
+    Yields:
+        What came so far; complete when the block is left.
+
+    Raises:
+        CheckFailedError: The client ended before its time, or not all of its results arrived.
+        WaitTimeoutError: No request was over in time.
+    """
+    await install(kubectl, namespace)
+    async with stream(kubectl.argv(*_exec(namespace, "load", f"--url={url}", f"--rate={rate:g}"))) as seen:
+        yield seen
+
+
+@asynccontextmanager
+async def stream(argv: list[str]) -> AsyncIterator[Traffic]:
+    """Run the client and take in what it writes, until the block is left; then its standard input ends.
+
+    Args:
+        argv: The client's `load`, or what leads to it.
+
+    Yields:
+        What came so far.
+    """
+    process = await anyio.open_process(
+        argv, env={**os.environ, **runs.environment()}, stderr=subprocess.PIPE, start_new_session=True
+    )
+    seen, said = Traffic(), bytearray()
+    ended = anyio.Event()
+    try:
+        async with tasks.group() as group:
+            group.start_soon(_read, process, seen, said, ended)
+            group.start_soon(_listen, process, said)
+
+            async def first() -> None:
+                if not seen.requests:
+                    raise NotYet(said.decode(errors="replace").strip() or "nothing yet")
+
+            await until("first request of the traffic", first, timeout=FIRST_SECONDS, interval=0.05)
+            try:
+                yield seen
+            finally:
+                with anyio.move_on_after(LAST_SECONDS, shield=True) as scope:
+                    assert process.stdin is not None
+                    await process.stdin.aclose()
+                    await ended.wait()
+            if scope.cancelled_caught:
+                raise CheckFailedError(f"the traffic did not stop within {LAST_SECONDS} s", detail=said.decode())
+            group.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGTERM)
+            await process.wait()
+
+
+async def _read(process: anyio.abc.Process, seen: Traffic, said: bytearray, ended: anyio.Event) -> None:
+    """Take in the client's lines until the last one, which tells how many there must have been."""
+    assert process.stdout is not None
+    lines = BufferedByteReceiveStream(process.stdout)
+    ahead = 0.0
+    try:
+        while True:
+            line = json.loads(await lines.receive_until(b"\n", 1 << 20))
+            if "clock" in line:
+                ahead = line["clock"] - time.time()  # an existing cluster's clock need not be this machine's
+            elif "sent" in line:
+                if line["sent"] != len(seen.requests):
+                    raise CheckFailedError(f"{line['sent']} requests were sent, of {len(seen.requests)} came word")
+                seen.late = line["late"]
+                ended.set()
+                return
+            else:
+                address = line.pop("served_by").rpartition(":")[0].strip("[]")
+                seen.requests.append(Request(**{**line, "started": line["started"] - ahead, "served_by": address}))
+    except (anyio.EndOfStream, anyio.IncompleteRead):
+        with anyio.move_on_after(1):
+            await process.wait()
+        raise CheckFailedError(
+            f"the traffic's client ended after {len(seen.requests)} requests", detail=said.decode(errors="replace")
+        ) from None
+
+
+async def _listen(process: anyio.abc.Process, said: bytearray) -> None:
+    assert process.stderr is not None
+    async for chunk in process.stderr:
+        said.extend(chunk)
+
+
+def _exec(namespace: str, *arguments: str) -> list[str]:
+    script = f"/opt/client/{SCRIPT.name}"
+    return [
+        "exec",
+        "--stdin",
+        f"--namespace={namespace}",
+        f"--container={CONTAINER}",
+        POD,
+        "--",
+        "python3",
+        script,
+        *arguments,
+    ]
+
+
+def _manifests(namespace: str, image: str) -> list[dict[str, Any]]:
+    labels = {"app.kubernetes.io/name": POD, "app.kubernetes.io/managed-by": "ml-serving-ci"}
+    metadata = {"name": POD, "namespace": namespace, "labels": labels}
+    script = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "data": {SCRIPT.name: SCRIPT.read_text()},
+    }
+    container = {
+        "name": CONTAINER,
+        "image": image,
+        "command": ["python3", f"/opt/client/{SCRIPT.name}", "idle"],
+        "resources": {"requests": {"cpu": "50m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumeMounts": [{"name": "script", "mountPath": "/opt/client", "readOnly": True}],
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            **metadata,
+            "labels": {**labels, "sidecar.istio.io/inject": "true"},
+            "annotations": {"sidecar.istio.io/proxyCPU": "20m", "sidecar.istio.io/proxyMemory": "64Mi"},
+        },
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 5,
+            "containers": [container],
+            "volumes": [{"name": "script", "configMap": {"name": POD}}],
+        },
+    }
+    return [script, pod]

@@ -1,0 +1,220 @@
+"""The real client, as a process, against a real HTTP server."""
+
+import itertools
+import json
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import anyio
+import pytest
+
+from ci.cluster import traffic
+from ci.errors import CheckFailedError, WaitTimeoutError
+
+pytestmark = pytest.mark.anyio
+SPECIES = {5.1: 0, 5.9: 1, 6.7: 2}
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+class Model(BaseHTTPRequestHandler):
+    """Names the three flowers right; what else it does, the server's attribute `manner` says."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        (row,) = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["instances"]
+        self.server.connections.add(self.client_address)
+        number = next(self.server.numbers)
+        manner = self.server.manner(number)
+        if manner == "slow":
+            time.sleep(0.4)
+        if manner == "hang up":
+            self.close_connection = True
+            return
+        body = json.dumps({"predictions": [SPECIES[row[0]] + (manner == "wrong")]})
+        self.send_response(503 if manner == "503" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("x-served-by", "10.244.0.7:8080" if number % 2 else "[fd00::7]:8080")
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *arguments):
+        pass
+
+
+@contextmanager
+def serving(manner=lambda number: ""):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
+        server.daemon_threads = True
+        server.manner, server.numbers, server.connections = manner, iter(range(1 << 30)), set()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        server.url = f"http://127.0.0.1:{server.server_port}/v1/models/sklearn-iris:predict"
+        try:
+            yield server
+        finally:
+            server.shutdown()
+
+
+def load(url, rate, *options):
+    return traffic.stream([sys.executable, str(traffic.SCRIPT), "load", f"--url={url}", f"--rate={rate}", *options])
+
+
+async def test_requests_go_out_at_the_rate_that_was_asked_for():
+    with serving() as server:
+        began = time.time()
+        async with load(server.url, 50) as seen:
+            await anyio.sleep(2)
+        took = time.time() - began
+    assert seen.failed == [] and seen.wrong == []
+    assert 50 < len(seen.requests) <= 50 * took + 1
+    assert len(server.connections) <= 16, "connections are used again"
+    assert {request.served_by for request in seen.requests} == {"10.244.0.7", "fd00::7"}
+
+
+async def test_a_slow_answer_delays_no_other_request():
+    with serving(lambda number: "slow") as server:
+        async with load(server.url, 30) as seen:
+            await anyio.sleep(2)
+    assert seen.failed == []
+    starts = sorted(request.started for request in seen.requests)
+    assert len(starts) > 30
+    assert max(later - earlier for earlier, later in itertools.pairwise(starts)) < 0.4
+    assert all(request.seconds >= 0.4 for request in seen.requests)
+
+
+async def test_every_request_under_way_when_the_traffic_stops_is_in_the_result():
+    with serving(lambda number: "slow") as server:
+        async with load(server.url, 30) as seen:
+            before = len(seen.requests)
+        reached = next(server.numbers)
+    assert len(seen.requests) == reached > before
+
+
+async def test_a_request_that_fails_is_counted_once_and_the_next_ones_go_on():
+    with serving(lambda number: {5: "503", 10: "hang up", 15: "wrong"}.get(number, "")) as server:
+        async with load(server.url, 50) as seen:
+            await anyio.sleep(1)
+        reached = next(server.numbers)
+    assert len(seen.requests) == reached
+    assert sorted(request.status for request in seen.failed) == [0, 503]
+    assert "RemoteDisconnected" in next(request.reason for request in seen.failed if request.status == 0)
+    assert len(seen.wrong) == 1
+
+
+async def test_a_server_that_goes_and_comes_back_leaves_failures_and_then_answers():
+    with serving() as server:
+        async with load(server.url, 40) as seen:
+            await anyio.sleep(0.3)
+            server.manner = lambda number: "hang up"
+            await anyio.sleep(0.5)
+            server.manner = lambda number: ""
+            await anyio.sleep(0.5)
+    in_order = sorted(seen.requests, key=lambda request: request.started)
+    assert in_order[0].status == in_order[-1].status == 200
+    assert len(seen.failed) > 5
+
+
+async def test_results_count_from_the_moment_that_is_given():
+    with serving() as server:
+        began = time.time()
+        async with load(server.url, 20) as seen:
+            await anyio.sleep(0.5)
+    first = min(answer.started for answer in seen.result(since=began))
+    assert 0 <= first < 5
+    assert len(seen.result()) == len(seen.requests)
+
+
+async def test_nobody_listening_is_failures_with_their_reason():
+    with serving() as server:
+        url = server.url
+    async with load(url, 20) as seen:
+        await anyio.sleep(0.2)
+    assert seen.failed == seen.requests != []
+    assert "refused" in seen.failed[0].reason
+
+
+async def test_a_client_that_ends_early_is_named_with_its_last_words():
+    with pytest.raises(CheckFailedError, match="ended after 0 requests") as raised:
+        async with traffic.stream([sys.executable, "-c", "raise SystemExit('no such pod')"]):
+            pass
+    assert "no such pod" in raised.value.detail
+
+
+LOSING = """
+import json, sys
+print(json.dumps({"clock": 0}))
+print(json.dumps({"started": 1, "seconds": 1, "status": 200, "served_by": "", "right": True, "reason": ""}), flush=True)
+sys.stdin.read()
+print(json.dumps({"sent": 2, "late": 0}))
+"""
+
+
+async def test_lost_results_are_noticed():
+    with pytest.raises(CheckFailedError, match="2 requests were sent, of 1 came word"):
+        async with traffic.stream([sys.executable, "-c", LOSING]):
+            pass
+
+
+async def test_a_client_that_says_nothing_is_waited_for_no_longer_than_the_deadline(monkeypatch):
+    monkeypatch.setattr(traffic, "FIRST_SECONDS", 0.3)
+    with pytest.raises(WaitTimeoutError, match="first request"):
+        async with traffic.stream([sys.executable, "-c", "import sys; sys.stdin.read()"]):
+            pass
+
+
+async def test_an_error_in_the_block_ends_the_client_too():
+    with serving() as server:
+        with pytest.raises(ZeroDivisionError):
+            async with load(server.url, 20):
+                raise ZeroDivisionError
+        await anyio.sleep(0.3)
+        before = next(server.numbers)
+        await anyio.sleep(0.3)
+        assert next(server.numbers) == before + 1
+
+
+@pytest.mark.parametrize(("status", "manner"), [(200, ""), (503, "503")])
+def test_one_request(status, manner):
+    with serving(lambda number: manner) as server:
+        request = {
+            "method": "POST",
+            "url": server.url,
+            "headers": {"Content-Type": "application/json"},
+            "body": '{"instances": [[5.1, 3.5, 1.4, 0.2]]}',
+            "timeout": 5,
+        }
+        done = subprocess.run(
+            [sys.executable, traffic.SCRIPT, "ask"],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    answer = json.loads(done.stdout)
+    assert (answer["status"], json.loads(answer["body"])) == (status, {"predictions": [0]})
+    assert answer["headers"]["x-served-by"] == "[fd00::7]:8080"
+
+
+def test_one_request_to_nobody_says_why():
+    request = {"method": "GET", "url": "http://127.0.0.1:9/", "headers": {}, "body": None, "timeout": 5}
+    done = subprocess.run(
+        [sys.executable, traffic.SCRIPT, "ask"], input=json.dumps(request), capture_output=True, text=True, check=True
+    )
+    answer = json.loads(done.stdout)
+    assert answer["status"] == 0 and "refused" in answer["body"]
+
+
+def test_the_idle_client_ends_when_it_is_asked_to():
+    process = subprocess.Popen([sys.executable, traffic.SCRIPT, "idle"])
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(5) == 0
