@@ -40,7 +40,7 @@ def configuration(mirrors: Mapping[str, str]) -> dict[str, Any]:
     """Return the engine's configuration (engine.json).
 
     Args:
-        mirrors: Registry to the mirror that is asked first, as HOST:PORT/PREFIX, spoken to in plain HTTP. HOST has a dot:
+        mirrors: Registry to the mirror that is asked first, as HOST:PORT/PREFIX, in plain HTTP. HOST has a dot:
             the engine's resolver forwards no other names (Docker knows containers as NAME.NETWORK too).
     """
     registries: dict[str, Any] = {registry: {"mirrors": [mirror]} for registry, mirror in mirrors.items()}
