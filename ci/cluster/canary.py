@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio
 from kubernetes.aio import client, config, watch
 
+from ci import tasks
 from ci.cluster import timeline
 from ci.cluster.cluster import Cluster
 from ci.cluster.timeline import Answer
@@ -20,6 +20,9 @@ BEGIN_SECONDS = 60
 
 STEP_SECONDS = 120
 """For a step's pods to start and its weight to be set, the step's declared pause aside."""
+
+WEIGHT_SECONDS = 20
+"""For Argo Rollouts to write weights that need no pod to start."""
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -132,6 +135,23 @@ class Observation:
 
         await until(f"canary paused at {weight} %", probe, timeout=STEP_SECONDS, interval=0.1)
 
+    async def held(self, stable: int, canary: int) -> None:
+        """Wait until the VirtualService has these weights.
+
+        Args:
+            stable: Percent to the stable Service.
+            canary: Percent to the canary Service.
+
+        Raises:
+            WaitTimeoutError: It got others.
+        """
+
+        async def probe() -> None:
+            if (self.weights[-1].stable, self.weights[-1].canary) != (stable, canary):
+                raise NotYet(self._state())
+
+        await until(f"weights {stable} and {canary}", probe, timeout=WEIGHT_SECONDS, interval=0.1)
+
     async def finished(self) -> str:
         """Wait for the end of the canary, good or bad.
 
@@ -234,7 +254,7 @@ async def observe(cluster: Cluster, namespace: str, model: str) -> AsyncIterator
     predictor = f"{model}-predictor"
     this = {"field_selector": f"metadata.name={predictor}"}
     api = await config.new_client_from_config(str(cluster.kubeconfig), context=cluster.context, persist_config=False)
-    async with api, anyio.create_task_group() as group:
+    async with api, tasks.group() as group:
         objects, core = client.CustomObjectsApi(api), client.CoreV1Api(api)
         rollouts = ("argoproj.io", "v1alpha1", namespace, "rollouts")
         virtual_services = ("networking.istio.io", "v1", namespace, "virtualservices")

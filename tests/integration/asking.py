@@ -1,0 +1,44 @@
+"""Requests to a model, the same through the mesh and by port-forward."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio.to_thread
+import requests
+
+from ci.cluster import traffic
+from ci.cluster.kubectl import Kubectl
+from ci.cluster.traffic import Reply
+
+ANSWER_SECONDS = 10
+
+Ask = Callable[..., Awaitable[Reply]]
+"""Takes a path and a body; POST where there is a body, else GET."""
+
+
+def from_the_mesh(kubectl: Kubectl, namespace: str, host: str) -> Ask:
+    """Ask as a pod of the namespace does."""
+
+    async def ask(path: str, body: str | None = None) -> Reply:
+        return await traffic.ask(kubectl, namespace, f"http://{host}{path}", body, timeout=ANSWER_SECONDS)
+
+    return ask
+
+
+def from_here(url: str) -> Ask:
+    """Ask from this machine."""
+
+    def send(path: str, body: str | None) -> Reply:
+        answer = requests.request(
+            "GET" if body is None else "POST",
+            url + path,
+            data=body,
+            headers={} if body is None else {"Content-Type": "application/json"},
+            timeout=ANSWER_SECONDS,
+        )
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Reply(answer.status_code, headers, answer.text, answer.elapsed.total_seconds())
+
+    async def ask(path: str, body: str | None = None) -> Reply:
+        return await anyio.to_thread.run_sync(send, path, body)
+
+    return ask

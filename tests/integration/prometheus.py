@@ -1,0 +1,38 @@
+"""Prometheus, asked as the deployment guide has it: through a port-forward."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import anyio.to_thread
+import requests
+
+ANSWER_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """One Prometheus.
+
+    Attributes:
+        url: Its base URL.
+    """
+
+    url: str
+
+    async def query(self, promql: str) -> list[dict[str, Any]]:
+        """The result of an instant query."""
+        return (await self._get("query", query=promql))["result"]
+
+    async def targets(self) -> list[dict[str, Any]]:
+        """Every target that is scraped."""
+        return (await self._get("targets", state="active"))["activeTargets"]
+
+    async def rules(self) -> list[dict[str, Any]]:
+        """Every rule, recording and alerting."""
+        return [rule for group in (await self._get("rules"))["groups"] for rule in group["rules"]]
+
+    async def _get(self, what: str, **parameters: str) -> Any:
+        url = f"{self.url}/api/v1/{what}"
+        answer = await anyio.to_thread.run_sync(lambda: requests.get(url, params=parameters, timeout=ANSWER_SECONDS))
+        assert answer.ok, f"{answer.status_code}: {answer.text}"
+        return answer.json()["data"]

@@ -1,0 +1,109 @@
+"""One release of the chart on a running cluster, with the commands a person would use on it."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ci import command, paths
+from ci.cluster import canary, readiness
+from ci.cluster.helm import Helm
+from ci.cluster.kubectl import Kubectl
+from ci.command import Result
+
+COMMAND_SECONDS = 60
+
+KNOWN_BODY = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+"""The deployment guide's request; its answer is {"predictions": [0]}."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release with one model.
+
+    Attributes:
+        helm: On its cluster.
+        kubectl: On its cluster.
+        argo_rollouts: The executable kubectl-argo-rollouts.
+        name: Name of the release.
+        namespace: Its namespace.
+        model: Name of its InferenceService.
+    """
+
+    helm: Helm
+    kubectl: Kubectl
+    argo_rollouts: Path
+    name: str
+    namespace: str
+    model: str
+
+    @property
+    def predictor(self) -> str:
+        return f"{self.model}-predictor"
+
+    @property
+    def predict_path(self) -> str:
+        return f"/v1/models/{self.model}:predict"
+
+    @property
+    def predict_url(self) -> str:
+        """As a pod of the namespace calls it."""
+        return f"http://{self.predictor}{self.predict_path}"
+
+    async def get(self, kind: str, name: str | None = None) -> dict[str, Any]:
+        found = await self.kubectl.get(kind, name or self.predictor, self.namespace)
+        assert found is not None, f"there is no {kind} {name or self.predictor} in {self.namespace}"
+        return found
+
+    async def pods(self) -> list[dict[str, Any]]:
+        """The model's pods that are not being stopped."""
+        found = await self.kubectl.get_list("pods", self.namespace, f"app=isvc.{self.predictor}")
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    async def raw(self, path: str) -> Any:
+        """What the API server answers to a path, the aggregated APIs' included."""
+        return json.loads((await self.kubectl.run("get", "--raw", path)).stdout)
+
+    async def values(self) -> dict[str, Any]:
+        found = await self.helm.run("get", "values", self.name, f"--namespace={self.namespace}", "--all", "-o", "json")
+        return json.loads(found.stdout)
+
+    async def manifest(self) -> set[tuple[str, str]]:
+        """Kind and name of each object of the release."""
+        found = await self.helm.run("get", "manifest", self.name, f"--namespace={self.namespace}")
+        return {(item["kind"], item["metadata"]["name"]) for item in yaml.safe_load_all(found.stdout) if item}
+
+    async def weights(self) -> tuple[int, int]:
+        """Percent of the requests to the stable and to the canary Service."""
+        return canary.weights_of(await self.get("virtualservice"))
+
+    async def upgrade(self, *arguments: str) -> Result:
+        """`helm upgrade` of the deployment guide, every other value as it is."""
+        return await self.helm.run(
+            "upgrade", self.name, paths.CHART, f"--namespace={self.namespace}", "--reuse-values", *arguments
+        )
+
+    async def upgrade_model(self, uri: str) -> Result:
+        return await self.upgrade("--set", f"exampleModel.storageUri={uri}")
+
+    async def plugin(self, *arguments: str) -> Result:
+        """`kubectl argo rollouts …`; kubectl finds the plugin by PATH."""
+        path = os.pathsep.join([str(self.argo_rollouts.parent), os.environ["PATH"]])
+        target = [f"--kubeconfig={self.kubectl.cluster.kubeconfig}", f"--context={self.kubectl.cluster.context}"]
+        return await command.run(
+            [self.kubectl.tool, "argo", "rollouts", *arguments, "-n", self.namespace, *target],
+            env={"PATH": path},
+            timeout=COMMAND_SECONDS,
+        )
+
+    async def storage_uri(self) -> str:
+        """The version it runs, or is being taken to."""
+        return (await self.get("inferenceservice", self.model))["spec"]["predictor"]["model"]["storageUri"]
+
+    async def healthy(self) -> None:
+        """Wait until InferenceService and Rollout both say so: neither alone means that requests are answered."""
+        await readiness.inference_service(self.kubectl, self.namespace, self.model)
+        await readiness.rollout(self.kubectl, self.namespace, self.predictor)

@@ -1,0 +1,92 @@
+"""A good version goes through its weighted canary under traffic, and nobody notices."""
+
+from itertools import pairwise
+
+import anyio
+import pytest
+
+from ci.cluster.timeline import GUARD_SECONDS
+
+pytestmark = pytest.mark.anyio
+
+BEFORE_SECONDS = 2 * GUARD_SECONDS + 2
+"""Of traffic before the upgrade, so that the stable version alone is seen answering; and of traffic after its end."""
+
+
+@pytest.fixture(scope="module")
+async def good(release, watched, next_model):
+    """The next version, taken through its canary once."""
+    version = await next_model(release)
+    async with watched(release, f"{release.model} to {version.rpartition('/')[2]}") as under_way:
+        await anyio.sleep(BEFORE_SECONDS)
+        under_way.seen.upgrading()
+        await release.upgrade_model(version)
+        await under_way.seen.canary()
+        await under_way.seen.finished()
+        await anyio.sleep(BEFORE_SECONDS)
+    return under_way
+
+
+async def test_it_becomes_stable_after_no_less_than_its_declared_pauses(release, good):
+    assert good.timeline.outcome == "Healthy"
+    assert good.timeline.canary_revision != good.timeline.stable_revision
+    assert (await release.get("rollout"))["status"]["stableRS"] == good.timeline.canary_revision
+    assert good.timeline.seconds >= good.timeline.declared_pause_seconds > 0
+
+
+async def test_every_declared_weight_is_seen_on_the_virtual_service_in_order(good):
+    steps = good.seen.rollout["spec"]["strategy"]["canary"]["steps"]
+    declared = [step["setWeight"] for step in steps if "setWeight" in step]
+    weights = good.timeline.weights
+    # Argo Rollouts gives the canary everything once its last step is over, and starts from 0 again when it is stable.
+    assert [change.canary for change in weights] == [0, *declared, 100, 0]
+    assert {change.stable + change.canary for change in weights} == {100}
+
+
+async def test_every_weight_is_held_for_its_pause(good):
+    steps = good.seen.rollout["spec"]["strategy"]["canary"]["steps"]
+    pauses = {
+        weight["setWeight"]: float(pause["pause"]["duration"].removesuffix("s"))
+        for weight, pause in pairwise(steps)
+        if "setWeight" in weight
+    }
+    held = {change.canary: after.at - change.at for change, after in pairwise(good.timeline.weights)}
+    for weight, seconds in pauses.items():
+        assert held[weight] >= seconds - 1, "a second is the resolution of the Rollout's own clock"
+
+
+async def test_the_answers_follow_the_weight_at_every_step(good):
+    """Exact binomial bounds, a chance of one in a million to be out of one by accident (ci/cluster/timeline.py)."""
+    steps = good.seen.rollout["spec"]["strategy"]["canary"]["steps"]
+    declared = [step["setWeight"] for step in steps if "setWeight" in step]
+    shares = {share.canary_weight: share for share in good.timeline.shares}
+    assert {0, *declared} <= shares.keys()
+    for share in good.timeline.shares:
+        assert share.low <= share.canary_requests <= share.high, share
+
+
+async def test_no_request_fails_and_no_answer_is_wrong(good):
+    assert good.load.failed == []
+    assert good.load.wrong == []
+    assert good.timeline.failed == 0
+    assert good.timeline.requests > 0
+
+
+async def test_both_revisions_answered(good):
+    answered = {item.revision: item.requests for item in good.timeline.traffic}
+    assert answered.keys() == {good.timeline.stable_revision, good.timeline.canary_revision}
+    assert sum(answered.values()) == good.timeline.requests
+
+
+async def test_the_analysis_judged_it_by_its_own_revision(release, good):
+    runs = await release.kubectl.get_list(
+        "analysisruns", release.namespace, f"rollouts-pod-template-hash={good.timeline.canary_revision}"
+    )
+    assert runs, "no analysis ran"
+    latest = max(runs, key=lambda run: run["metadata"]["creationTimestamp"])
+    assert latest["spec"]["args"] == [{"name": "revision", "value": good.timeline.canary_revision}]
+    measured = {result["name"]: result for result in latest["status"]["metricResults"]}
+    assert {"success-rate", "latency-p95"} <= measured.keys()
+    for name, result in measured.items():
+        assert result.get("successful", 0) > 0, f"{name} never had an answer: {result}"
+        assert result.get("failed", 0) == 0, result

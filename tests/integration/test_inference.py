@@ -1,0 +1,100 @@
+"""The model answers by both of its protocols, and a bad request is the client's fault, never the server's."""
+
+import json
+
+import pytest
+
+from tests.integration.asking import Ask
+
+pytestmark = pytest.mark.anyio
+
+FLOWERS = [[5.1, 3.5, 1.4, 0.2], [6.0, 2.9, 4.5, 1.5], [6.9, 3.1, 5.4, 2.1]]
+SPECIES = [0, 1, 2]
+
+
+def tensor(data, shape):
+    return json.dumps({"inputs": [{"name": "input-0", "shape": shape, "datatype": "FP64", "data": data}]})
+
+
+@pytest.fixture(params=["mesh", "port-forward"])
+def ask(request, through_the_mesh, through_a_port_forward) -> Ask:
+    return through_the_mesh if request.param == "mesh" else through_a_port_forward
+
+
+async def test_the_guides_request_gets_the_guides_answer(release, ask):
+    answer = await ask(f"/v1/models/{release.model}:predict", '{"instances": [[5.1, 3.5, 1.4, 0.2]]}')
+    assert (answer.status, json.loads(answer.body)) == (200, {"predictions": [0]})
+
+
+async def test_protocol_v1_answers_each_instance(release, ask):
+    answer = await ask(f"/v1/models/{release.model}:predict", json.dumps({"instances": FLOWERS}))
+    assert (answer.status, json.loads(answer.body)) == (200, {"predictions": SPECIES})
+
+
+@pytest.mark.parametrize("data", [FLOWERS, [value for row in FLOWERS for value in row]], ids=["nested", "flat"])
+async def test_protocol_v2_answers_each_row_of_the_tensor(release, ask, data):
+    answer = await ask(f"/v2/models/{release.model}/infer", tensor(data, [3, 4]))
+    assert answer.status == 200, answer
+    body = json.loads(answer.body)
+    assert body["model_name"] == release.model
+    (output,) = body["outputs"]
+    assert (output["shape"], output["data"]) == ([3], SPECIES)
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/v1/models/{model}", {"name": "{model}", "ready": True}),
+        ("/v2/models/{model}/ready", {"name": "{model}", "ready": True}),
+        ("/v2/health/live", {"live": True}),
+    ],
+)
+async def test_the_model_says_that_it_is_there(release, ask, path, says):
+    answer = await ask(path.format(model=release.model))
+    expected = {key: value.format(model=release.model) if key == "name" else value for key, value in says.items()}
+    assert (answer.status, json.loads(answer.body)) == (200, expected)
+
+
+BAD = {
+    "no JSON": ("v1", "flowers"),
+    "an empty body": ("v1", ""),
+    "a list for an object": ("v1", "[1, 2]"),
+    "no instances": ("v1", '{"flowers": 1}'),
+    "instances that are no list": ("v1", '{"instances": 7}'),
+    "a row too short": ("v1", '{"instances": [[5.1, 3.5]]}'),
+    "a row too long": ("v1", '{"instances": [[1, 2, 3, 4, 5]]}'),
+    "words for numbers": ("v1", '{"instances": [["a", "b", "c", "d"]]}'),
+    "rows of different lengths": ("v1", '{"instances": [[1, 2, 3, 4], [1]]}'),
+    "a tensor without data": ("v2", '{"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP64"}]}'),
+    "a tensor of another shape": ("v2", tensor([[5.1, 3.5]], [1, 2])),
+    "no tensor": ("v2", "{}"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+async def test_a_bad_request_gets_a_400(release, through_a_port_forward, bad):
+    version, body = BAD[bad]
+    path = {"v1": f"/v1/models/{release.model}:predict", "v2": f"/v2/models/{release.model}/infer"}[version]
+    answer = await through_a_port_forward(path, body)
+    assert answer.status == 400, answer
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/models/no-such-model:predict", "/v2/models/no-such-model/infer", "/no/such/path"]
+)
+async def test_what_is_not_there_gets_a_404(through_a_port_forward, path):
+    answer = await through_a_port_forward(path, '{"instances": [[5.1, 3.5, 1.4, 0.2]]}')
+    assert answer.status == 404, answer
+
+
+async def test_after_bad_requests_the_model_answers_as_before(release, through_the_mesh):
+    refused = await through_the_mesh(f"/v1/models/{release.model}:predict", "flowers")
+    answered = await through_the_mesh(f"/v1/models/{release.model}:predict", json.dumps({"instances": FLOWERS}))
+    assert refused.status == 400
+    assert (answered.status, json.loads(answered.body)) == (200, {"predictions": SPECIES})
+
+
+async def test_every_answer_through_the_mesh_names_its_pod(release, through_the_mesh):
+    answer = await through_the_mesh(f"/v1/models/{release.model}")
+    addresses = {pod["status"]["podIP"] for pod in await release.pods()}
+    assert answer.headers["x-served-by"].rpartition(":")[0] in addresses

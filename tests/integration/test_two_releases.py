@@ -1,0 +1,49 @@
+"""Two releases with two models live side by side in one namespace, and one goes without the other noticing."""
+
+import json
+
+import pytest
+
+from ci.cluster import traffic
+from tests.integration import asking
+from tests.integration.namespace import gone
+from tests.integration.release import KNOWN_BODY
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_each_answers_for_its_own_model_only(release, second, client):
+    for own, other in ((release, second), (second, release)):
+        ask = asking.from_the_mesh(own.kubectl, own.namespace, own.predictor)
+        right = await ask(own.predict_path, KNOWN_BODY)
+        assert (right.status, json.loads(right.body)) == (200, {"predictions": [0]})
+        wrong = await ask(other.predict_path, KNOWN_BODY)
+        assert wrong.status == 404, "a pod of the one answered for the other's model"
+
+
+async def test_neither_has_an_object_of_the_other(release, second):
+    of_release, of_second = await release.manifest(), await second.manifest()
+    assert of_release & of_second == set()
+    assert len(of_release) == len(of_second) > 9
+
+
+async def test_each_pod_is_counted_for_its_own_model(release, second, prometheus):
+    for own in (release, second):
+        targets = [item["labels"] for item in await prometheus.targets() if item["labels"].get("model") == own.model]
+        assert {labels["pod"] for labels in targets} == {pod["metadata"]["name"] for pod in await own.pods()}
+
+
+async def test_uninstalling_one_leaves_nothing_of_it_and_the_other_in_peace(release, second, before_second):
+    def of_the_first(item):
+        # It lives on, and may get a pod, say, meanwhile.
+        name = item.partition("/")[2]
+        return name.startswith((release.predictor, f"sh.helm.release.v1.{release.name}."))
+
+    async with traffic.traffic(release.kubectl, release.namespace, release.predict_url) as load:
+        # When the second is uninstalled
+        await second.helm.uninstall(second.name, second.namespace)
+        # Then the namespace is as it was before it came
+        await gone(release.kubectl, release.namespace, lambda item: item in before_second or of_the_first(item))
+    # And no request to the first failed
+    assert load.failed == []
+    assert load.wrong == []
