@@ -3,8 +3,8 @@
 The module leaves out two of its parts that are modules of their own and not published: the constants its image is
 built with (`engine/distconsts`) and the Dang v2 language. `files/dagger/module` has these constants, and for every
 package that needs the language one that does without: modules written in Dang v2 are refused, the terminal interface is
-left out, and `cmd/dagger` is a command of our own with `run`, `session` and `version`. Everything else is upstream's
-code as it stands.
+left out with the libraries only it uses, and `cmd/dagger` is a command of our own with `run`, `session` and `version`.
+Everything else is upstream's code as it stands.
 
 The image `registry.dagger.io/engine` needs, beside these programs: `runc` at /usr/local/bin/runc, CNI's bridge,
 firewall, host-local and loopback plugins and `dnsname` in /opt/cni/bin, dnsmasq, git and a shell on PATH, both
@@ -26,7 +26,8 @@ OVERLAY = Path(__file__).parent / "files" / "dagger" / "module"
 REPLACED = ("cmd/dagger", "core/sdk/dang/v2", "dagql/idtui", "util/scrub")
 """Packages whose own files go before the overlay's come."""
 DISTCONSTS = "github.com/dagger/dagger/engine/distconsts"
-DANG = "github.com/vito/dang/v2"
+THIRD_PARTY = {"github.com/charmbracelet/huh": "huh", "github.com/vito/dang/v2": "dang"}
+"""Modules replaced by a folder of third_party; the overlay has what is still imported of them."""
 PACKAGES = {
     "dagger": "./cmd/dagger",
     "dagger-engine": "./cmd/engine",
@@ -56,7 +57,7 @@ async def build(toolchain: go.GoToolchain, modules: Mapping[str, Path], out: Pat
                 "mod",
                 "edit",
                 "-dropreplace=dagger.io/dagger",  # upstream points at a folder; the published module does as well
-                f"-replace={DANG}=./third_party/dang",
+                *(f"-replace={path}=./third_party/{name}" for path, name in THIRD_PARTY.items()),
             ],
             cwd=folder,
             env=go.FLAGS,
@@ -79,7 +80,7 @@ def _prepare(module: Path, folder: Path) -> None:
             file.unlink()
     shutil.copytree(OVERLAY, folder, dirs_exist_ok=True)
     (folder / "engine" / "distconsts" / "go.mod").write_text(f"module {DISTCONSTS}\n")
-    # required by go.mod, imported by nothing that is left
-    dang = folder / "third_party" / "dang"
-    dang.mkdir(parents=True)
-    (dang / "go.mod").write_text(f"module {DANG}\n")
+    for path, name in THIRD_PARTY.items():
+        replacement = folder / "third_party" / name
+        replacement.mkdir(parents=True, exist_ok=True)
+        (replacement / "go.mod").write_text(f"module {path}\n")
