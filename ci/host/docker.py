@@ -103,7 +103,7 @@ def parse_info(stdout: str, stderr: str) -> Daemon | None:
 async def ensure(folder: Path, *, install: bool = True) -> Daemon:
     """Return a Docker daemon that can run privileged containers, installing and starting it if need be.
 
-    A daemon started here runs on after this process ends, as a machine's services do; `stop` ends it.
+    A daemon started here runs on after this process ends, as a machine's services do; `stop_services` ends it.
 
     Args:
         folder: Where the configuration, log and pid file of a daemon started here go.
@@ -149,28 +149,41 @@ def require_privileged(daemon: Daemon) -> None:
         )
 
 
-async def stop(folder: Path) -> bool:
-    """Stop the daemon that `ensure` started, and with it its containers.
+async def stop_services(folder: Path) -> list[str]:
+    """Remove the services this tool left running, then stop the daemon if this tool started it.
+
+    Volumes stay, as cache.
 
     Args:
         folder: As given to `ensure`.
 
     Returns:
-        Whether there was one.
+        What was stopped, in words.
     """
+    stopped: list[str] = []
+    if await find() is not None:
+        chosen = ["--filter", f"label={SERVICE_LABEL}", "--format", "{{.Names}}"]
+        containers = (await command.run(["docker", "ps", "--all", *chosen], timeout=30)).stdout.split()
+        if containers:
+            await command.run(["docker", "rm", "--force", *containers], timeout=120)
+        chosen[-1] = "{{.Name}}"
+        networks = (await command.run(["docker", "network", "ls", *chosen], timeout=30)).stdout.split()
+        if networks:
+            await command.run(["docker", "network", "rm", *networks], timeout=60)
+        stopped = [*(f"container {name}" for name in containers), *(f"network {name}" for name in networks)]
     async with AsyncFileLock(_prepared(folder) / "docker.lock"):
         config = folder / "daemon.json"
         pid = started_with(config)
-        if pid is None:
-            return False
-        os.kill(pid, signal.SIGTERM)
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
 
-        async def gone() -> None:
-            if started_with(config) is not None:
-                raise wait.NotYet(f"process {pid} still runs")
+            async def gone() -> None:
+                if started_with(config) is not None:
+                    raise wait.NotYet(f"process {pid} still runs")
 
-        await wait.until("the Docker daemon ends", gone, timeout=START_SECONDS)
-        return True
+            await wait.until("the Docker daemon ends", gone, timeout=START_SECONDS)
+            stopped.append("dockerd")
+    return stopped
 
 
 def started_with(config: Path, processes: Path = Path("/proc")) -> int | None:
@@ -204,17 +217,6 @@ async def ensure_network(name: str) -> None:
             ["docker", "network", "create", "--label", f"{SERVICE_LABEL}=network", name], check=False, timeout=60
         )
         await command.run(["docker", "network", "inspect", name], timeout=30)  # another process may have been faster
-
-
-async def remove_services() -> None:
-    """Remove the containers and networks of the services this tool left running; their volumes stay as cache."""
-    chosen = ["--quiet", "--filter", f"label={SERVICE_LABEL}"]
-    containers = (await command.run(["docker", "ps", "--all", *chosen], timeout=30)).stdout.split()
-    if containers:
-        await command.run(["docker", "rm", "--force", *containers], timeout=120)
-    networks = (await command.run(["docker", "network", "ls", *chosen], timeout=30)).stdout.split()
-    if networks:
-        await command.run(["docker", "network", "rm", *networks], timeout=60)
 
 
 def configuration(user: dict[str, Any], pid_file: Path, runtime: Path | None) -> dict[str, Any]:

@@ -53,7 +53,7 @@ async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: P
     """Return the name of the engine's running container, starting or replacing it if need be.
 
     An engine that somebody else started under this name is taken as it is. One started here runs on after this process
-    ends; `docker.remove_services` removes it.
+    ends; `docker.stop_services` removes it.
 
     Args:
         image: The engine's image with its tag; Docker has it.

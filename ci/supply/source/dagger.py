@@ -80,7 +80,7 @@ def _prepare(module: Path, folder: Path) -> None:
             file.unlink()
     shutil.copytree(OVERLAY, folder, dirs_exist_ok=True)
     (folder / "engine" / "distconsts" / "go.mod").write_text(f"module {DISTCONSTS}\n")
-    for path, name in THIRD_PARTY.items():
+    for module_path, name in THIRD_PARTY.items():
         replacement = folder / "third_party" / name
         replacement.mkdir(parents=True, exist_ok=True)
-        (replacement / "go.mod").write_text(f"module {path}\n")
+        (replacement / "go.mod").write_text(f"module {module_path}\n")
