@@ -39,19 +39,18 @@ async def check(
     sources = [manifest for manifest in objects if manifest.kind == "PrometheusRule"]
     if not sources:
         return []
-    groups = [group for manifest in sources for _, group in manifests.entries(manifest.dig("spec", "groups"))]
     tests = client.host().directory(str(root / TESTS), include=["*_test.yaml"])
     container = tools.static(client, promtool).with_mounted_directory(
-        "/src", tests.with_new_file(RULES_FILE, yaml.safe_dump({"groups": groups}, sort_keys=False))
+        "/src", tests.with_new_file(RULES_FILE, text(sources))
     )
-    checked = await tools.execute(container, ["check", "rules", "--lint=all", "--lint-fatal", RULES_FILE])
-    if checked.code:
-        return list(_checked(sources, checked.stderr))
+    output = await tools.execute(container, ["check", "rules", "--lint=all", "--lint-fatal", RULES_FILE])
+    if output.code:
+        return list(refused(sources, output.stderr))
     files = sorted(path.name for path in (root / TESTS).glob("*_test.yaml"))
     if not files:
         return []
     ended = container.with_exec(
-        ["test", "rules", f"--junit={JUNIT}", *files], use_entrypoint=True, expect=dagger.ReturnType.ANY
+        ["test", f"--junit={JUNIT}", "rules", *files], use_entrypoint=True, expect=dagger.ReturnType.ANY
     )
     if await ended.exit_code() == 0:
         return []
@@ -61,8 +60,23 @@ async def check(
     return found
 
 
-def _checked(sources: Sequence[manifests.Manifest], said: str) -> Iterator[Finding]:
-    """Read what `promtool check rules` says."""
+def text(sources: Sequence[manifests.Manifest]) -> str:
+    """Return the rules file that Prometheus would load.
+
+    Args:
+        sources: The PrometheusRules.
+    """
+    groups = [group for manifest in sources for _, group in manifests.entries(manifest.dig("spec", "groups"))]
+    return yaml.safe_dump({"groups": groups}, sort_keys=False)
+
+
+def refused(sources: Sequence[manifests.Manifest], said: str) -> Iterator[Finding]:
+    """Read why `promtool check rules` refuses the rules.
+
+    Args:
+        sources: The PrometheusRules.
+        said: What it printed to standard error.
+    """
     lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "FAILED:"]
     duplicates = DUPLICATE.findall(said)
     for name in duplicates:

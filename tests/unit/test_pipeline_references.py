@@ -1,0 +1,226 @@
+"""Each link between the chart's objects, broken once: the finding names the object and what it should point at."""
+
+import copy
+
+import pytest
+
+from ci.paths import CHART, ROOT
+from ci.pipeline import manifests, references
+
+
+@pytest.fixture(scope="module")
+def rendered(chart):
+    result = chart.template(env="dev")
+    assert result.returncode == 0, result.stderr
+    templates = {
+        str(file.relative_to(CHART)): file.read_text() for file in (CHART / "templates").rglob("*") if file.is_file()
+    }
+    return manifests.parse(result.stdout, templates, str(CHART.relative_to(ROOT)))
+
+
+def broken(rendered, kind, path, value, name=None):
+    """Return the objects with one value changed, or taken away if it is None."""
+    changed = []
+    done = False
+    for manifest in rendered:
+        data = copy.deepcopy(manifest.data)
+        if manifest.kind == kind and (name is None or manifest.name.endswith(name)):
+            *parents, last = path
+            holder = data
+            for part in parents:
+                holder = holder[part]
+            if value is None:
+                del holder[last]
+            else:
+                holder[last] = value
+            done = True
+        changed.append(manifests.Manifest(data, manifest.text, manifest.file, manifest.template))
+    assert done, f"there is no {kind} to break"
+    return changed
+
+
+CANARY = ("spec", "strategy", "canary")
+VIRTUAL = (*CANARY, "trafficRouting", "istio", "virtualService")
+PRIMARY = ("spec", "http", 0)
+SERVER = "serving.kserve.io"
+
+BROKEN = {
+    "workloadRef": ("Rollout", ("spec", "workloadRef", "name"), "other", "names Deployment other"),
+    "workloadRef kind": ("Rollout", ("spec", "workloadRef", "kind"), "StatefulSet", "names StatefulSet"),
+    "minReplicas": ("InferenceService", ("spec", "predictor", "minReplicas"), 2, "would keep pods of its own"),
+    "autoscalerClass": (
+        "InferenceService",
+        ("metadata", "annotations", f"{SERVER}/autoscalerClass"),
+        "hpa",
+        "KServe would scale",
+    ),
+    "deploymentMode": (
+        "InferenceService",
+        ("metadata", "annotations", f"{SERVER}/deploymentMode"),
+        "Knative",
+        "makes no Deployment",
+    ),
+    "the InferenceService's name": ("InferenceService", ("metadata", "name"), "iris", "names Deployment sklearn-iris"),
+    "service account": ("InferenceService", ("spec", "predictor", "serviceAccountName"), "x", "ServiceAccount x"),
+    "stableService": ("Rollout", (*CANARY, "stableService"), "nope", "stableService names Service nope"),
+    "no stableService": ("Rollout", (*CANARY, "stableService"), None, "needs a stableService"),
+    "KServe's own Service": (
+        "Rollout",
+        (*CANARY, "canaryService"),
+        "sklearn-iris-predictor",
+        "which the chart does not render",
+    ),
+    "one Service twice": (
+        "Rollout",
+        (*CANARY, "canaryService"),
+        "sklearn-iris-predictor-stable",
+        "are both sklearn-iris-predictor-stable",
+    ),
+    "VirtualService": ("Rollout", (*VIRTUAL, "name"), "nope", "names VirtualService nope"),
+    "route": ("Rollout", (*VIRTUAL, "routes"), ["secondary"], "no http route named secondary"),
+    "the route's name": ("VirtualService", (*PRIMARY, "name"), "main", "no http route named primary"),
+    "the route's destinations": (
+        "VirtualService",
+        (*PRIMARY, "route", 1, "destination", "host"),
+        "sklearn-iris-predictor-metrics",
+        "has no destination sklearn-iris-predictor-canary",
+    ),
+    "weights": ("VirtualService", (*PRIMARY, "route", 0, "weight"), 90, "add up to 90"),
+    "host": ("VirtualService", ("spec", "hosts"), ["nope"], "nope is no Service"),
+    "destination": ("VirtualService", (*PRIMARY, "route", 0, "destination", "host"), "nope", "nope is no Service"),
+    "destination's port": (
+        "VirtualService",
+        (*PRIMARY, "route", 0, "destination", "port", "number"),
+        8080,
+        "has no port 8080",
+    ),
+    "AnalysisTemplate": (
+        "Rollout",
+        (*CANARY, "analysis", "templates", 0, "templateName"),
+        "nope",
+        "AnalysisTemplate nope is not rendered",
+    ),
+    "argument not given": ("Rollout", (*CANARY, "analysis", "args"), [], "argument revision"),
+    "argument not asked for": (
+        "Rollout",
+        (*CANARY, "analysis", "args", 0, "name"),
+        "hash",
+        "argument hash is asked for by none",
+    ),
+    "argument not declared": ("AnalysisTemplate", ("spec", "args"), [], "uses args.revision"),
+    "argument not used": (
+        "AnalysisTemplate",
+        ("spec", "args"),
+        [{"name": "revision"}, {"name": "spare", "value": "1"}],
+        "argument spare is used by no metric",
+    ),
+    "metric twice": ("AnalysisTemplate", ("spec", "metrics", 1, "name"), "success-rate", "is there twice"),
+    "dry run": ("AnalysisTemplate", ("spec", "dryRun"), [{"metricName": "nope"}], "dryRun names metric nope"),
+    "starting step": ("Rollout", (*CANARY, "analysis", "startingStep"), 9, "it never starts"),
+    "HPA target": ("HorizontalPodAutoscaler", ("spec", "scaleTargetRef", "name"), "nope", "names Rollout nope"),
+    "HPA target's kind": (
+        "HorizontalPodAutoscaler",
+        ("spec", "scaleTargetRef"),
+        {"apiVersion": "apps/v1", "kind": "Deployment", "name": "sklearn-iris-predictor"},
+        "whose pods Rollout sklearn-iris-predictor owns",
+    ),
+    "HPA target's API": (
+        "HorizontalPodAutoscaler",
+        ("spec", "scaleTargetRef", "apiVersion"),
+        "apps/v1",
+        "is of argoproj.io/v1alpha1",
+    ),
+    "HPA container": (
+        "HorizontalPodAutoscaler",
+        ("spec", "metrics", 0, "containerResource", "container"),
+        "model",
+        "have no container model",
+    ),
+    "two owners of replicas": ("Rollout", ("spec", "replicas"), 3, "replicas is set"),
+    "ServiceMonitor's selector": (
+        "ServiceMonitor",
+        ("spec", "selector", "matchLabels"),
+        {"a": "b"},
+        "matches no Service",
+    ),
+    "ServiceMonitor's port": ("ServiceMonitor", ("spec", "endpoints", 0, "port"), "metrics", "no port named metrics"),
+    "pods counted twice": (
+        "ServiceMonitor",
+        ("spec", "selector", "matchLabels"),
+        {"app.kubernetes.io/name": "ml-serving"},
+        "which have the same pods",
+    ),
+    "PodDisruptionBudget": (
+        "PodDisruptionBudget",
+        ("spec", "selector", "matchLabels"),
+        {"app": "nope"},
+        "means no pods",
+    ),
+    "recorded series": (
+        "PrometheusRule",
+        ("spec", "groups", 0, "rules", 0, "expr"),
+        "rate(inference_requests_total[5m])",
+        "series inference_requests_total",
+    ),
+    "alert on a series of old": (
+        "PrometheusRule",
+        ("spec", "groups", 1, "rules", 0, "expr"),
+        'sli:inference_errors:5m{model="a"} > 1',
+        "series sli:inference_errors:5m",
+    ),
+    "no PromQL": ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "expr"), "sum(up", "no PromQL"),
+    "analysis query": (
+        "AnalysisTemplate",
+        ("spec", "metrics", 0, "provider", "prometheus", "query"),
+        'rate(requests_total{revision="{{args.revision}}"}[1m])',
+        "series requests_total",
+    ),
+    "relabelling": (
+        "ServiceMonitor",
+        ("spec", "endpoints", 0, "metricRelabelings", 0, "replacement"),
+        "requests",
+        "series inference_request_total",
+    ),
+    "relabelling of the histogram": (
+        "ServiceMonitor",
+        ("spec", "endpoints", 0, "metricRelabelings", 1, "regex"),
+        r"envoy_cluster_upstream_rq_time_(sum|count);inbound\|8080\|\|;?",
+        "series inference_request_duration_milliseconds_bucket",
+    ),
+}
+
+
+def test_the_chart_as_it_is_has_no_broken_link(rendered):
+    assert references.check(rendered) == []
+
+
+@pytest.mark.parametrize("link", BROKEN)
+def test_each_broken_link_is_found(rendered, link):
+    kind, path, value, expected = BROKEN[link]
+    findings = references.check(broken(rendered, kind, path, value))
+    matching = [finding for finding in findings if expected in finding.message]
+    assert matching, "\n".join(finding.message for finding in findings) or "nothing was found"
+    assert all(finding.remedy and finding.file.startswith("helm/charts/ml-serving/templates/") for finding in matching)
+
+
+def test_a_selector_that_misses_the_pods_is_found(rendered):
+    findings = references.check(broken(rendered, "Service", ("spec", "selector"), {"app": "nope"}, name="-metrics"))
+    assert any("its selector means no pods" in finding.message for finding in findings)
+
+
+def test_a_switched_service_with_a_selector_of_its_own_must_mean_the_rollouts_pods(rendered):
+    findings = references.check(broken(rendered, "Service", ("spec", "selector"), {"app": "nope"}, name="-canary"))
+    assert any("does not mean the pods of Rollout" in finding.message for finding in findings)
+
+
+def test_a_finding_stands_at_the_key_in_the_template(rendered):
+    changed = broken(rendered, "Rollout", (*CANARY, "stableService"), "nope")
+    finding = next(item for item in references.check(changed) if "stableService names" in item.message)
+    line = (ROOT / finding.file).read_text().splitlines()[finding.line - 1]
+    assert line.strip().startswith("stableService:")
+
+
+def test_an_object_of_another_shape_is_no_crash(rendered):
+    for kind in ("Rollout", "VirtualService", "AnalysisTemplate", "HorizontalPodAutoscaler", "ServiceMonitor"):
+        for value in ("text", 3, ["a"], {"http": "x", "metrics": {"a": 1}, "endpoints": "y", "selector": [1]}):
+            references.check(broken(rendered, kind, ("spec",), value))

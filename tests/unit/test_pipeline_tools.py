@@ -1,0 +1,270 @@
+"""What the linters and validators say becomes findings; each tool really runs where it needs no container."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from conftest import find_tool
+
+from ci.errors import CheckFailedError
+from ci.pipeline import checks, manifests, rules, schema, style
+from ci.pipeline.tools import Output
+from ci.report.model import Finding
+
+
+SCRIPTS = Path(sys.executable).parent  # of the test extra's own packages
+
+
+def run(folder, *arguments):
+    result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return Output(result.returncode, result.stdout, result.stderr)
+
+
+def write(folder, **files):
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(textwrap.dedent(text))
+
+
+CRD = """\
+    apiVersion: apiextensions.k8s.io/v1
+    kind: CustomResourceDefinition
+    metadata: {name: models.example.org}
+    spec:
+      group: example.org
+      scope: Namespaced
+      names: {kind: Model, plural: models, singular: model, listKind: ModelList}
+      versions:
+        - name: v1
+          served: true
+          storage: true
+          schema:
+            openAPIV3Schema:
+              type: object
+              properties:
+                spec:
+                  type: object
+                  x-kubernetes-validations:
+                    - {rule: self.low <= self.high, message: low is above high}
+                  properties:
+                    low: {type: integer}
+                    high: {type: integer}
+                    items: {type: array, items: {type: object, properties: {size: {type: integer}}}}
+    """
+
+
+def objects(text):
+    """Rendered objects whose template is the rendered text itself."""
+    rendered = "\n---\n".join(f"# Source: c/templates/x.yaml\n{part}" for part in textwrap.dedent(text).split("---\n"))
+    return manifests.parse(rendered, {"templates/x.yaml": textwrap.dedent(text)}, "chart")
+
+
+@pytest.fixture(scope="module")
+def validate(tmp_path_factory):
+    tool = find_tool("kubectl-validate")
+    crds = tmp_path_factory.mktemp("crds")
+    write(crds, model__yaml=CRD)
+
+    def findings(folder, text):
+        rendered = {"dev": objects(text)}
+        write(folder, dev__yaml="---\n".join(manifest.text + "\n" for manifest in rendered["dev"]))
+        return schema.findings(run(folder, tool, "dev.yaml", "--output=json", f"--local-crds={crds}"), rendered)["dev"]
+
+    return findings
+
+
+def test_a_good_object_has_no_finding(validate, tmp_path):
+    text = "apiVersion: example.org/v1\nkind: Model\nmetadata:\n  name: a\nspec: {low: 1, high: 2}\n"
+    assert validate(tmp_path, text) == []
+
+
+def test_unknown_fields_wrong_types_broken_rules_and_unknown_apis_are_refused_each_at_its_line(validate, tmp_path):
+    found = validate(
+        tmp_path,
+        """\
+        apiVersion: example.org/v1
+        kind: Model
+        metadata:
+          name: unknown-field
+        spec:
+          low: 1
+          high: 2
+          middle: 3
+        ---
+        apiVersion: example.org/v1
+        kind: Model
+        metadata:
+          name: wrong-type
+        spec:
+          items:
+            - size: 1
+            - size: big
+        ---
+        apiVersion: example.org/v1
+        kind: Model
+        metadata:
+          name: broken-rule
+        spec:
+          low: 2
+          high: 1
+        ---
+        apiVersion: example.org/v2
+        kind: Model
+        metadata:
+          name: unknown-api
+        """,
+    )
+    assert [finding.line for finding in found] == [8, 17, 23, 28]
+    for finding, words in zip(
+        found,
+        (
+            ("spec.middle", "unknown field"),
+            ("spec.items[1].size", "integer"),
+            ("low is above high",),
+            ("no such API: example.org/v2",),
+        ),
+        strict=True,
+    ):
+        assert all(word in finding.message for word in words), finding.message
+        assert finding.file == "chart/templates/x.yaml"
+
+
+def test_a_validator_that_says_nothing_is_an_error():
+    with pytest.raises(CheckFailedError, match="did not run"):
+        schema.findings(Output(127, "", "no such file"), {"dev": []})
+
+
+RULES = """\
+    kind: PrometheusRule
+    metadata: {name: slo}
+    spec:
+      groups:
+        - name: first
+          rules:
+            - record: sli:requests:5m
+              expr: sum(rate(requests_total[5m]))
+        - name: second
+          rules:
+            - alert: Down
+              expr: up == 0
+            - record: sli:errors:5m
+              expr: sum(rate(
+    """
+
+
+def test_a_broken_rule_is_found_at_its_place_in_the_template(promtool, tmp_path):
+    sources = objects(RULES)
+    write(tmp_path, rules__yaml=rules.text(sources))
+    output = run(tmp_path, promtool, "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml")
+    (finding,) = rules.refused(sources, output.stderr)
+    assert finding.line == 13
+    assert finding.message.startswith("rule sli:errors:5m: ")
+
+
+def test_a_rule_that_is_there_twice_is_found(promtool, tmp_path):
+    sources = objects(RULES.replace("sum(rate(\n", "up\n").replace("sli:errors:5m", "sli:requests:5m"))
+    write(tmp_path, rules__yaml=rules.text(sources))
+    output = run(tmp_path, promtool, "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml")
+    (finding,) = rules.refused(sources, output.stderr)
+    assert "sli:requests:5m is there twice" in finding.message
+
+
+def test_a_failed_rule_test_is_found_at_its_name(promtool, tmp_path):
+    tests = tmp_path / rules.TESTS
+    tests.mkdir(parents=True)
+    write(
+        tests,
+        rules__yaml=rules.text(objects(RULES.replace("sum(rate(\n", "up\n"))),
+        slo_test__yaml="""\
+            rule_files: [rules.yaml]
+            tests:
+              - name: quiet
+                interval: 1m
+                input_series: [{series: up, values: 1x10}]
+                alert_rule_test: [{eval_time: 5m, alertname: Down, exp_alerts: []}]
+              - name: down
+                interval: 1m
+                input_series: [{series: up, values: 0x10}]
+                alert_rule_test: [{eval_time: 5m, alertname: Down, exp_alerts: []}]
+            """,
+    )
+    output = run(tests, promtool, "test", f"--junit={tests / 'out.xml'}", "rules", "slo_test.yaml")
+    assert output.code != 0
+    (finding,) = rules.results((tests / "out.xml").read_text(), tmp_path)
+    assert (finding.file, finding.line) == ("tests/rules/slo_test.yaml", 7)
+    assert "alertname: Down" in finding.message
+
+
+def test_actionlint(tmp_path):
+    write(
+        tmp_path,
+        w__yaml="""\
+        on: push
+        jobs:
+          a:
+            runs-on: ubuntu-24.04
+            steps:
+              - run: echo ${{ github.event.head_commit.message }}
+        """,
+    )
+    output = run(tmp_path, find_tool("actionlint"), "-shellcheck=", "-pyflakes=", "-format={{json .}}", "w.yaml")
+    (finding,) = style.actionlint_findings(output)
+    assert (finding.file, finding.line) == ("w.yaml", 6)
+    assert "untrusted" in finding.message
+
+
+def test_ruff(tmp_path):
+    write(tmp_path, unused__py="import os\n", ugly__py="a  = 1\n", broken__py="def (\n")
+    options = ["--isolated", "--no-cache", "--output-format=json", "."]
+    output = run(tmp_path, SCRIPTS / "ruff", "check", *options)
+    formatted = run(tmp_path, SCRIPTS / "ruff", "format", "--check", *options)
+    found = [*style.ruff_findings(output, str(tmp_path)), *style.ruff_findings(formatted, str(tmp_path))]
+    assert {(finding.file, finding.line, finding.remedy) for finding in found} >= {
+        ("unused.py", 1, "ruff check --fix unused.py"),
+        ("ugly.py", 1, "ruff format ugly.py"),
+        ("broken.py", 1, "mend the syntax"),
+    }
+
+
+def test_yamllint(tmp_path):
+    write(tmp_path, twice__yaml="a: 1\na: 2\n", broken__yaml="a: [1\nb: 2\n")
+    output = run(tmp_path, SCRIPTS / "yamllint", "--strict", "--format=parsable", "-d", "{extends: relaxed}", ".")
+    found = {(finding.file, finding.line): finding for finding in style.yaml_findings(output)}
+    assert found["twice.yaml", 2].remedy.startswith("follow the rule key-duplicates")
+    assert found["broken.yaml", 2].remedy == "mend the syntax"
+
+
+def test_zizmor(tmp_path):
+    write(
+        tmp_path,
+        w__yaml="""\
+        on: push
+        permissions: {}
+        jobs:
+          a:
+            runs-on: ubuntu-24.04
+            steps:
+              - uses: actions/checkout@v4
+        """,
+    )
+    output = run(tmp_path, SCRIPTS / "zizmor", "--offline", "--no-progress", "--format=json", "w.yaml")
+    found = style.zizmor_findings(output)
+    assert any("persist-credentials" in finding.message and finding.line == 7 for finding in found)
+    assert {finding.file for finding in found} == {"w.yaml"}
+
+
+@pytest.mark.parametrize(
+    "read", [style.actionlint_findings, style.ruff_findings, style.yaml_findings, style.zizmor_findings]
+)
+def test_a_linter_that_did_not_run_is_an_error_and_no_clean_bill(read):
+    with pytest.raises(CheckFailedError, match="did not run"):
+        read(Output(2, "", "error: unexpected argument"))
+
+
+def test_what_every_environment_has_is_said_once_and_what_some_have_names_them():
+    everywhere = Finding("chart", "a.yaml", 1, "broken", "mend")
+    somewhere = Finding("chart", "a.yaml", 2, "wrong", "mend")
+    anywhere = Finding("python", "a.py", 1, "ugly", "format")
+    found = [("dev", everywhere), ("prod", everywhere), ("prod", somewhere), ("", anywhere)]
+    assert [finding.message for finding in checks.merged(found, ("dev", "prod"))] == ["ugly", "broken", "wrong [prod]"]
