@@ -281,7 +281,7 @@ async def _follow(
     selector: Mapping[str, str],
 ) -> None:
     """Hand each state of the selected objects to `saw`; the watch is renewed by itself when the server ends it."""
-    async with watch.Watch().stream(list_function, *arguments, **selector) as events:
+    async with watch.Watch(return_type="object").stream(list_function, *arguments, **selector) as events:
         async for event in events:
             if event["type"] in ("ADDED", "MODIFIED"):
                 saw(event["raw_object"])

@@ -37,9 +37,7 @@ def pytest_addoption(parser):
     group.addoption("--context", metavar="NAME", help="context in it (default: its current one)")
     group.addoption("--namespace", default="ml-serving", metavar="NS", help="namespace of the release (%(default)s)")
     group.addoption("--release", default="ml-serving", metavar="NAME", help="the release under test (%(default)s)")
-    group.addoption(
-        "--next-model", metavar="URI", help="version for the canary (…/v2 where …/v1 runs, and back)"
-    )
+    group.addoption("--next-model", metavar="URI", help="version for the canary (…/v2 where …/v1 runs, and back)")
     group.addoption("--uninstall", action="store_true", help="let test_uninstall.py take the release away")
     group.addoption("--report", type=Path, metavar="DIR", help="folder that gets canary-*.json (default: none written)")
 
