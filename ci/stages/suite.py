@@ -34,14 +34,15 @@ async def integration(run: Run) -> None:
 
 async def uninstall(run: Run) -> None:
     """`helm uninstall` leaves nothing behind."""
-    await _run(run, "uninstall", [TESTS / "test_uninstall.py"])
+    await _run(run, "uninstall", [TESTS / "test_uninstall.py"], "--uninstall")
 
 
-async def _run(run: Run, name: str, files: Sequence[Path]) -> None:
+async def _run(run: Run, name: str, files: Sequence[Path], *options: str) -> None:
     folder = run.options.report
     log = folder / f"pytest-{name}.log"
     arguments = [
         *(str(file) for file in files),
+        *options,
         f"--kubeconfig={run.cluster.kubeconfig}",
         f"--context={run.cluster.context}",
         f"--namespace={run.namespace}",
