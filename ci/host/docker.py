@@ -17,6 +17,7 @@ from ci.host import oci_runtime, packages, runtime_shim
 USER_CONFIG = Path("/etc/docker/daemon.json")
 START_SECONDS = 60.0
 ANSWER_SECONDS = 15.0
+PROBE_SECONDS = 0.3
 SERVICE_LABEL = "ml-serving-ci.service"
 """On every container and network that stays after a run; its value is the service's name."""
 
@@ -249,9 +250,8 @@ async def _start(folder: Path) -> Daemon:
         progress.note(f"this machine lacks {', '.join(sorted(missing))}: Docker gets a runtime that does without")
         runtime = await runtime_shim.install(folder)
     pid_file = folder / "dockerd.pid"
-    user = json.loads(USER_CONFIG.read_text()) if USER_CONFIG.is_file() else {}
     config = folder / "daemon.json"
-    config.write_text(json.dumps(configuration(user, pid_file, runtime), indent=2) + "\n")
+    config.write_text(json.dumps(configuration(_user_configuration(), pid_file, runtime), indent=2) + "\n")
     # Files a killed daemon left: if another program has the number by now, dockerd takes that for a daemon of its own
     # and refuses to start, or waits for a containerd that never answers.
     pid_file.unlink(missing_ok=True)
@@ -269,21 +269,32 @@ async def _start(folder: Path) -> Daemon:
 
 async def _answering(config: Path | None = None) -> Daemon:
     """Wait for the daemon; with its configuration file, only as long as its process runs."""
-    seen = False
+    missed = 0
 
     async def probe() -> Daemon:
-        nonlocal seen
+        nonlocal missed
         daemon = await find()
         if daemon is not None:
             return daemon
         if config is not None:
-            runs = started_with(config) is not None
-            if seen and not runs:
+            missed = 0 if started_with(config) is not None else missed + 1
+            if missed * PROBE_SECONDS > 2:  # it has had time to become dockerd
                 raise CheckFailedError("the Docker daemon ended")
-            seen = runs
         raise wait.NotYet("no answer")
 
-    return await wait.until("the Docker daemon answers", probe, timeout=START_SECONDS, interval=0.3)
+    return await wait.until("the Docker daemon answers", probe, timeout=START_SECONDS, interval=PROBE_SECONDS)
+
+
+def _user_configuration() -> dict[str, Any]:
+    if not USER_CONFIG.is_file():
+        return {}
+    try:
+        user = json.loads(USER_CONFIG.read_text())
+    except ValueError as error:
+        raise MachineError(f"{USER_CONFIG}: not JSON: {error}", fix=f"mend or remove {USER_CONFIG}") from error
+    if not isinstance(user, dict):
+        raise MachineError(f"{USER_CONFIG}: not a JSON object", fix=f"mend or remove {USER_CONFIG}")
+    return user
 
 
 def _forget_unless(pid_file: Path, program: str) -> None:
