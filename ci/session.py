@@ -1,6 +1,5 @@
 """A Dagger session with everything the pipeline's functions ask for, from the supply."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -34,12 +33,14 @@ async def opened(supply: Supply) -> AsyncIterator[tuple[dagger.Client, Tools]]:
         CheckFailedError: A step broke in a way that is no finding.
     """
     await supply.fetch([*EXECUTABLES, ENGINE, PYTHON.partition(":")[0], "kubernetes", *schema.CRDS, WHEELS])
-    if "DAGGER_SESSION_PORT" not in os.environ:  # `dagger run` has brought the session
+    if engine.given() is None:
         # with the network's name, for the engine's resolver forwards no name without a dot
         mirror = f"{registry.CONTAINER}.{registry.NETWORK}:{registry.PORT}"
         mirrors = {name: f"{mirror}/{name}" for name in MIRRORED}
         image = await supply.in_docker(ENGINE)
         await engine.ensure(image, registry.NETWORK, mirrors, supply.cache / "engine")
+    if supply.way == "source":
+        await engine.require_mirrors(supply.pins.ref(ENGINE))
     async with engine.session(supply.tool("dagger")) as client:
         try:
             yield client, tools(supply)

@@ -27,6 +27,15 @@ START_SECONDS = 60.0
 CLOSE_SECONDS = 30.0
 
 
+def given() -> str | None:
+    """Return where the engine comes from if it is not for us to start: `dagger run`, or the user's own setting."""
+    if "DAGGER_SESSION_PORT" in os.environ:
+        return "session of `dagger run`"
+    if host := os.environ.get("_EXPERIMENTAL_DAGGER_RUNNER_HOST"):
+        return f"_EXPERIMENTAL_DAGGER_RUNNER_HOST={host}"
+    return None
+
+
 def container_name(image: str) -> str:
     """Return the name under which every Dagger client of this version looks for the engine.
 
@@ -86,6 +95,26 @@ async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: P
             await _create(name, image, network, content, wanted)
             await _ready(name)
     return name
+
+
+async def require_mirrors(image: str) -> None:
+    """Raise if the engine on this machine was started by somebody else, and so knows no mirrors.
+
+    `dagger run` starts it that way where it finds the image but no container. An engine elsewhere is not looked at.
+
+    Args:
+        image: The engine's image with its tag.
+
+    Raises:
+        MachineError: It was.
+    """
+    name = container_name(image)
+    found = await _inspect(name)
+    if found is not None and CONFIG_LABEL not in found["Config"]["Labels"]:
+        raise MachineError(
+            f"the Dagger engine {name} was started without the local registry as its mirror",
+            fix=f"docker rm --force {name} && python ci/main.py lint (starts it with the mirror), then the same again",
+        )
 
 
 @asynccontextmanager

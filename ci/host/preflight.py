@@ -171,10 +171,8 @@ async def engine(image: str) -> Check:
         image: The engine's image with its tag.
     """
     need = "Dagger engine"
-    if "DAGGER_SESSION_PORT" in os.environ:
-        return Check(need, "ok", "session of `dagger run`")
-    if host := os.environ.get("_EXPERIMENTAL_DAGGER_RUNNER_HOST"):
-        return Check(need, "ok", f"{host}, as _EXPERIMENTAL_DAGGER_RUNNER_HOST says")
+    if (origin := dagger_engine.given()) is not None:
+        return Check(need, "ok", origin)
     name = dagger_engine.container_name(image)
     if await _running(name):
         return Check(need, "ok", f"container {name} runs")
