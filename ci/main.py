@@ -10,7 +10,7 @@ if __package__ in (None, ""):  # `python ci/main.py`: make the package importabl
 
 import typer
 
-from ci.commands import cluster, doctor, lint, supply, template
+from ci.commands import cluster, doctor, lint, supply, template, test
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command()(doctor.doctor)
 app.command()(lint.lint)
 app.command()(template.template)
+app.command()(test.test)
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(supply.app, name="supply")
 
