@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ci import paths
 from ci.cluster import clean as cleaning
@@ -63,11 +61,11 @@ def status(as_json: JSONOption = False) -> None:
         rows = [dataclasses.asdict(cluster) | {"state": _state(cluster)} for cluster in found]
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table("name", "state", "nodes", "kubeconfig", box=None)
     for cluster in found:
         nodes = ", ".join(f"{node} ({state})" for node, state in cluster.nodes.items())
-        table.add_row(cluster.run, _state(cluster), nodes or "-", str(_kubeconfig_of(cluster)))
-    Console(soft_wrap=True).print(table if found else "no cluster")
+        typer.echo(f"{cluster.run}\t{_state(cluster)}\t{nodes or '-'}\t{_kubeconfig_of(cluster)}")
+    if not found:
+        typer.echo("no cluster", err=True)
 
 
 @app.command()

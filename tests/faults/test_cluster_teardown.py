@@ -16,14 +16,12 @@ import pytest
 
 from ci import paths
 from ci.cluster import clean, runs
-from ci.commands.cluster import NODE_IMAGES
-from ci.host import docker
-from ci.supply.supply import Supply, choose
 
 SCRIPT = """
 import sys
 from pathlib import Path
 import anyio
+import typer
 from ci.cluster.kind import kind_cluster
 from ci.commands.runner import run_async
 
@@ -31,24 +29,13 @@ async def main(kind, kubectl, image, report, name):
     async with kind_cluster(Path(kind), Path(kubectl), image, Path(report), name=name) as cluster:
         await anyio.sleep_forever()
 
-run_async(main, *sys.argv[1:])
+try:
+    run_async(main, *sys.argv[1:])
+except typer.Exit as end:
+    sys.exit(end.exit_code)
 """
 STEP_SECONDS = 180
 STOP_SECONDS = 120
-
-
-@pytest.fixture(scope="session")
-def tools() -> tuple[str, str, str]:
-    """kind, kubectl and the node image in Docker."""
-
-    async def prepare() -> tuple[str, str, str]:
-        await docker.ensure(paths.cache() / "docker")
-        supply = Supply(choose("auto"))
-        await supply.fetch(["kind", "kubectl", *NODE_IMAGES])
-        image = await supply.in_docker("docker.io/kindest/node")
-        return str(supply.tool("kind")), str(supply.tool("kubectl")), image
-
-    return anyio.run(prepare)
 
 
 class Run:
