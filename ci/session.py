@@ -1,5 +1,6 @@
 """A Dagger session with everything the pipeline's functions ask for, from the supply."""
 
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -44,6 +45,11 @@ async def opened(supply: Supply) -> AsyncIterator[tuple[dagger.Client, Tools]]:
     async with engine.session(supply.tool("dagger")) as client:
         try:
             yield client, tools(supply)
+        except dagger.ExecError as error:
+            raise CheckFailedError(
+                f"a pipeline step broke: {shlex.join(error.command)}: exit code {error.exit_code}",
+                detail=error.stdout + error.stderr,
+            ) from error
         except dagger.DaggerError as error:
             raise CheckFailedError(f"a pipeline step broke: {str(error).splitlines()[0]}", detail=str(error)) from error
 

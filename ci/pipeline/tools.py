@@ -6,6 +6,10 @@ from pathlib import Path
 import dagger
 
 PYTHON = "docker.io/library/python:3.13-slim"
+INSTALL = [
+    *("python", "-m", "pip", "install", "--no-index", "--find-links=/wheels", "--require-hashes"),
+    *("--break-system-packages", "--requirement=/requirements.txt"),  # the container's own Python, whoever packed it
+]
 
 
 @dataclass(frozen=True)
@@ -85,16 +89,7 @@ def python(client: dagger.Client, wheels: Path, requirements: Path) -> dagger.Co
         .from_(PYTHON)
         .with_mounted_directory("/wheels", client.host().directory(str(wheels.resolve()), include=["*.whl"]))
         .with_mounted_file("/requirements.txt", client.host().file(str(requirements)))
-        .with_exec(
-            [
-                "pip",
-                "install",
-                "--no-index",
-                "--find-links=/wheels",
-                "--require-hashes",
-                "--requirement=/requirements.txt",
-            ]
-        )
+        .with_exec(INSTALL)
         .with_workdir("/src")
     )
 

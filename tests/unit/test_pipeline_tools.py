@@ -13,7 +13,6 @@ from ci.pipeline import checks, manifests, rules, schema, style
 from ci.pipeline.tools import Output
 from ci.report.model import Finding
 
-
 SCRIPTS = Path(sys.executable).parent  # of the test extra's own packages
 
 
