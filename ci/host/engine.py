@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
+import anyio.abc
 import dagger
 from filelock import AsyncFileLock
 
@@ -23,7 +25,10 @@ VOLUME = "ml-serving-ci-engine"
 CONFIG_LABEL = "ml-serving-ci.config"
 CONFIG_PATH = "/etc/dagger/engine.json"
 STATE_PATH = "/var/lib/dagger"
+RUNNER_HOST = "_EXPERIMENTAL_DAGGER_RUNNER_HOST"
+"""Dagger's own setting for an engine elsewhere."""
 START_SECONDS = 60.0
+DIAL_SECONDS = 5.0
 CLOSE_SECONDS = 30.0
 
 
@@ -31,9 +36,32 @@ def given() -> str | None:
     """Return where the engine comes from if it is not for us to start: `dagger run`, or the user's own setting."""
     if "DAGGER_SESSION_PORT" in os.environ:
         return "session of `dagger run`"
-    if host := os.environ.get("_EXPERIMENTAL_DAGGER_RUNNER_HOST"):
-        return f"_EXPERIMENTAL_DAGGER_RUNNER_HOST={host}"
+    if host := os.environ.get(RUNNER_HOST):
+        return f"{RUNNER_HOST}={host}"
     return None
+
+
+async def require_reachable() -> None:
+    """Raise if the engine of the user's own setting is silent; clients would try for ten minutes.
+
+    Raises:
+        MachineError: Nothing listens there.
+    """
+    host = os.environ.get(RUNNER_HOST, "")
+    address = urlsplit(host)
+    try:
+        with anyio.fail_after(DIAL_SECONDS):
+            if address.scheme == "tcp":
+                stream: anyio.abc.ByteStream = await anyio.connect_tcp(address.hostname or "", address.port or 0)
+            elif address.scheme == "unix":
+                stream = await anyio.connect_unix(address.path)
+            else:
+                return  # Docker, ssh and the like have their own errors, and soon
+            await stream.aclose()
+    except (OSError, TimeoutError, ValueError) as error:
+        raise MachineError(
+            f"no Dagger engine answers at {RUNNER_HOST}={host}", fix=f"start it, or unset {RUNNER_HOST}"
+        ) from error
 
 
 def container_name(image: str) -> str:
@@ -130,6 +158,8 @@ async def session(dagger_cli: Path) -> AsyncIterator[dagger.Client]:
     Raises:
         MachineError: No session can be had.
     """
+    if "DAGGER_SESSION_PORT" not in os.environ:
+        await require_reachable()
     # the SDK takes the command from nowhere else
     os.environ.setdefault("_EXPERIMENTAL_DAGGER_CLI_BIN", str(dagger_cli))
     shown = io.StringIO()

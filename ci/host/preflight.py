@@ -172,6 +172,10 @@ async def engine(image: str) -> Check:
     """
     need = "Dagger engine"
     if (origin := dagger_engine.given()) is not None:
+        try:
+            await dagger_engine.require_reachable()
+        except MachineError as error:
+            return Check(need, "missing", error.message, error.fix or "")
         return Check(need, "ok", origin)
     name = dagger_engine.container_name(image)
     if await _running(name):

@@ -83,6 +83,24 @@ def test_the_session_of_dagger_run_is_taken(monkeypatch: pytest.MonkeyPatch) -> 
     assert anyio.run(preflight.engine, "registry.dagger.io/engine:v0.21.8").how == "session of `dagger run`"
 
 
+@pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///no/such/engine.sock", "tcp://127.0.0.1:port"])
+def test_a_remote_engine_that_is_silent_is_missing(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGGER_SESSION_PORT", raising=False)
+    monkeypatch.setenv("_EXPERIMENTAL_DAGGER_RUNNER_HOST", host)
+    check = anyio.run(preflight.engine, "registry.dagger.io/engine:v0.21.8")
+    assert check.outcome == "missing"
+    assert host in check.how
+
+
+def test_a_remote_engine_that_listens_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGGER_SESSION_PORT", raising=False)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        monkeypatch.setenv("_EXPERIMENTAL_DAGGER_RUNNER_HOST", f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+        assert anyio.run(preflight.engine, "registry.dagger.io/engine:v0.21.8").outcome == "ok"
+
+
 def test_an_old_go_is_replaced_not_refused() -> None:
     assert anyio.run(preflight.go, "999.0").outcome == "planned"
 
