@@ -109,7 +109,9 @@ async def install(kubectl: Kubectl, namespace: str) -> None:
     runtime = await kubectl.get("clusterservingruntimes.serving.kserve.io", RUNTIME)
     if runtime is None:
         raise CheckFailedError(f"the cluster has no ClusterServingRuntime {RUNTIME}", fix="install KServe's runtimes")
-    await kubectl.apply(_manifests(namespace, runtime["spec"]["containers"][0]["image"]))
+    await kubectl.apply([_script(namespace)])
+    if await kubectl.get("pod", POD, namespace) is None:  # a second apply would take the sidecar's fields out again
+        await kubectl.apply([_pod(namespace, runtime["spec"]["containers"][0]["image"])])
 
     async def ready() -> None:
         pod = await kubectl.get("pod", POD, namespace)
@@ -272,15 +274,18 @@ def _exec(namespace: str, *arguments: str) -> list[str]:
     ]
 
 
-def _manifests(namespace: str, image: str) -> list[dict[str, Any]]:
+def _metadata(namespace: str) -> dict[str, Any]:
     labels = {"app.kubernetes.io/name": POD, "app.kubernetes.io/managed-by": "ml-serving-ci"}
-    metadata = {"name": POD, "namespace": namespace, "labels": labels}
-    script = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": metadata,
-        "data": {SCRIPT.name: SCRIPT.read_text()},
-    }
+    return {"name": POD, "namespace": namespace, "labels": labels}
+
+
+def _script(namespace: str) -> dict[str, Any]:
+    data = {SCRIPT.name: SCRIPT.read_text()}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _metadata(namespace), "data": data}
+
+
+def _pod(namespace: str, image: str) -> dict[str, Any]:
+    metadata = _metadata(namespace)
     container = {
         "name": CONTAINER,
         "image": image,
@@ -295,12 +300,12 @@ def _manifests(namespace: str, image: str) -> list[dict[str, Any]]:
         },
         "volumeMounts": [{"name": "script", "mountPath": "/opt/client", "readOnly": True}],
     }
-    pod = {
+    return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
             **metadata,
-            "labels": {**labels, "sidecar.istio.io/inject": "true"},
+            "labels": {**metadata["labels"], "sidecar.istio.io/inject": "true"},
             "annotations": {"sidecar.istio.io/proxyCPU": "20m", "sidecar.istio.io/proxyMemory": "64Mi"},
         },
         "spec": {
@@ -310,4 +315,3 @@ def _manifests(namespace: str, image: str) -> list[dict[str, Any]]:
             "volumes": [{"name": "script", "configMap": {"name": POD}}],
         },
     }
-    return [script, pod]
