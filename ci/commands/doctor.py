@@ -23,8 +23,10 @@ REGISTRIES = (
     "https://registry.k8s.io/v2/",
     "https://registry.dagger.io/v2/",
 )
-DISK_GIB = 25
-"""Sources, build cache, images, and the cluster's own copy of them."""
+DISK_GIB = 6
+"""The cluster's own copy of the images, and room to work."""
+COLD_DISK_GIB = 25
+"""Beside that, sources, Go's build cache and the images themselves."""
 MEMORY_GIB = 6
 MARKS = {
     "ok": "[green]✓ ok[/green]",
@@ -59,8 +61,8 @@ async def _checks(install: bool) -> list[Check]:
         await preflight.cgroups(),
         await preflight.inotify(),
         await preflight.memory(MEMORY_GIB),
-        await preflight.disk(paths.cache(), DISK_GIB),
-        await preflight.disk(preflight.CONTAINERS, DISK_GIB),
+        await preflight.disk(paths.cache(), DISK_GIB, COLD_DISK_GIB),
+        await preflight.disk(preflight.CONTAINERS, DISK_GIB, COLD_DISK_GIB),
         await preflight.port(registry.host_port(), registry.CONTAINER, "ML_SERVING_CI_REGISTRY_PORT"),
         await preflight.engine(pinned.ref(ENGINE)),
         await preflight.registries(REGISTRIES),

@@ -23,11 +23,13 @@ def test_require_raises_only_for_what_is_missing() -> None:
     assert caught.value.fix == "buy some"
 
 
-def test_disk_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
-    assert anyio.run(preflight.disk, tmp_path / "a" / "b", 0).outcome == "ok"
-    missing = anyio.run(preflight.disk, tmp_path / "a" / "b", 1 << 30)
-    assert missing.outcome == "missing"
-    assert missing.fix
+@pytest.mark.parametrize(
+    ("needed", "cold", "outcome"), [(0, 0, "ok"), (0, 1 << 30, "warning"), (1 << 30, 1 << 30, "missing")]
+)
+def test_disk_space_of_a_folder_that_is_not_there_yet(needed: int, cold: int, outcome: str, tmp_path: Path) -> None:
+    check = anyio.run(preflight.disk, tmp_path / "a" / "b", needed, cold)
+    assert check.outcome == outcome
+    assert bool(check.fix) == (outcome != "ok")
 
 
 def test_memory(tmp_path: Path) -> None:
@@ -63,7 +65,7 @@ def test_control_groups(tmp_path: Path, folders: tuple[str, ...], files: tuple[s
 
 def test_few_inotify_instances_are_a_warning_with_the_command(tmp_path: Path) -> None:
     limit = tmp_path / "limit"
-    limit.write_text("128\n")
+    limit.write_text("64\n")
     check = anyio.run(preflight.inotify, limit)
     assert (check.outcome, check.fix) == ("warning", "sysctl -w fs.inotify.max_user_instances=512")
 
