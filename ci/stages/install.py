@@ -1,11 +1,19 @@
-"""Stage `install`: the chart with the environment's own values, healthy."""
+"""Stage `install`: the chart with the environment's own values, until the model answers through the mesh."""
 
-from ci import paths
-from ci.cluster import model_store, readiness
+import json
+
+from ci import paths, tasks
+from ci.cluster import model_store, readiness, traffic
 from ci.progress import step
 from ci.stages.run import RELEASE, STORAGE_SECRET, Run
+from ci.wait import NotYet, until
 
 MODEL = "sklearn-iris"
+PREDICTOR = f"{MODEL}-predictor"
+QUESTION = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
+ANSWER = {"predictions": [0]}
+ANSWERS_IN_A_ROW = 3
+ANSWER_SECONDS = 60
 
 
 async def execute(run: Run) -> None:
@@ -16,19 +24,38 @@ async def execute(run: Run) -> None:
             if run.options.kubeconfig is not None and not run.options.keep:
                 run.cleanup.push_async_callback(_delete_namespace, run)
         await model_store.credentials(run.kubectl, run.namespace, STORAGE_SECRET)
+    async with tasks.group() as group:
+        group.start_soon(traffic.install, run.kubectl, run.namespace)
+        await _chart(run)
+    with step(f"{ANSWERS_IN_A_ROW} good answers in a row through the mesh"):
+        await until(
+            f"{PREDICTOR} answers {json.dumps(ANSWER)}",
+            lambda: _answer(run),
+            timeout=ANSWER_SECONDS,
+            interval=0.1,
+            successes=ANSWERS_IN_A_ROW,
+        )
+
+
+async def _chart(run: Run) -> None:
     with step(f"helm install {RELEASE} with values/{run.options.environment}.yaml"):
         await run.helm.upgrade_install(
             RELEASE,
             paths.CHART,
             run.namespace,
             values_files=[paths.CHART / "values" / f"{run.options.environment}.yaml"],
-            values={
-                "exampleModel": {"storageUri": model_store.uri(MODEL, "v1"), "storageSecret": STORAGE_SECRET},
-            },
+            values={"exampleModel": {"storageUri": model_store.uri(MODEL, "v1"), "storageSecret": STORAGE_SECRET}},
         )
     with step("InferenceService Ready and Rollout Healthy"):
         await readiness.inference_service(run.kubectl, run.namespace, MODEL)
-        await readiness.rollout(run.kubectl, run.namespace, f"{MODEL}-predictor")
+        await readiness.rollout(run.kubectl, run.namespace, PREDICTOR)
+
+
+async def _answer(run: Run) -> None:
+    url = f"http://{PREDICTOR}/v1/models/{MODEL}:predict"
+    reply = await traffic.ask(run.kubectl, run.namespace, url, QUESTION)
+    if reply.status != 200 or json.loads(reply.body) != ANSWER:
+        raise NotYet(f"{reply.status} {reply.body[:200]}")
 
 
 def namespace(name: str) -> dict[str, object]:
