@@ -25,7 +25,7 @@ REGISTRIES = (
 )
 DISK_GIB = 6
 """The cluster's own copy of the images, and room to work."""
-COLD_DISK_GIB = 25
+COLD_DISK_GIB = 30
 """Beside that, sources, Go's build cache and the images themselves."""
 MEMORY_GIB = 6
 MARKS = {
