@@ -23,11 +23,6 @@ REGISTRIES = (
     "https://registry.k8s.io/v2/",
     "https://registry.dagger.io/v2/",
 )
-DISK_GIB = 6
-"""The cluster's own copy of the images, and room to work."""
-COLD_DISK_GIB = 30
-"""Beside that, sources, Go's build cache and the images themselves."""
-MEMORY_GIB = 6
 MARKS = {
     "ok": "[green]✓ ok[/green]",
     "planned": "[cyan]→ will be done[/cyan]",
@@ -58,11 +53,7 @@ async def _checks(install: bool) -> list[Check]:
     return [
         await preflight.docker(install=install),
         await preflight.capabilities(),
-        await preflight.cgroups(),
-        await preflight.inotify(),
-        await preflight.memory(MEMORY_GIB),
-        await preflight.disk(paths.cache(), DISK_GIB, COLD_DISK_GIB),
-        await preflight.disk(preflight.CONTAINERS, DISK_GIB, COLD_DISK_GIB),
+        *await preflight.room(paths.cache()),
         await preflight.port(registry.host_port(), registry.CONTAINER, "ML_SERVING_CI_REGISTRY_PORT"),
         await preflight.engine(pinned.ref(ENGINE)),
         await preflight.registries(REGISTRIES),

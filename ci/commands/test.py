@@ -18,7 +18,7 @@ from ci.cluster import diagnostics
 from ci.commands.options import EnvironmentOption, SupplyOption
 from ci.commands.runner import run_async
 from ci.errors import CIError, CommandError, UsageError
-from ci.host import docker
+from ci.host import docker, preflight
 from ci.progress import console, note, step
 from ci.report import jsonfile, junit, terminal
 from ci.report.model import Report
@@ -67,6 +67,8 @@ async def _test(options: Options, way: str, only: list[str], skip: list[str], in
         async with AsyncExitStack() as cleanup:
             run = Run(options, supply, report, cleanup)
             with step(f"host and supply ({supply.way})"):
+                for check in await preflight.room(supply.cache):
+                    preflight.require(check)
                 await docker.ensure(supply.cache / "docker", install=install)
                 await supply.fetch()
             for stage in stages:

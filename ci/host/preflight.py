@@ -20,6 +20,11 @@ from ci.host import oci_runtime, packages
 GIB = 1 << 30
 PROBE_SECONDS = 3.0
 CONTAINERS = Path("/var/lib/docker")
+MEMORY_GIB = 6
+DISK_GIB = 6
+"""The cluster's own copy of the images, and room to work."""
+COLD_DISK_GIB = 30
+"""Beside that, sources, Go's caches and the images themselves."""
 INOTIFY_INSTANCES = 128
 """One node with the whole stack holds some forty, beside what the machine itself has."""
 
@@ -49,6 +54,21 @@ def require(check: Check) -> None:
     """
     if check.outcome == "missing":
         raise MachineError(f"{check.need}: {check.how}", fix=check.fix)
+
+
+async def room(cache: Path) -> list[Check]:
+    """Check whether the machine itself is large enough for a cluster with the whole stack.
+
+    Args:
+        cache: The cache folder.
+    """
+    return [
+        await cgroups(),
+        await inotify(),
+        await memory(MEMORY_GIB),
+        await disk(cache, DISK_GIB, COLD_DISK_GIB),
+        await disk(CONTAINERS, DISK_GIB, COLD_DISK_GIB),
+    ]
 
 
 async def docker(*, install: bool = True) -> Check:
