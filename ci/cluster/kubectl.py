@@ -47,9 +47,7 @@ class Kubectl:
         Raises:
             CommandError: It failed; the message ends with what the API server said.
         """
-        return await command.run(
-            self.argv(*args), stdin=stdin, check=check, timeout=timeout, env=runs.environment()
-        )
+        return await command.run(self.argv(*args), stdin=stdin, check=check, timeout=timeout, env=runs.environment())
 
     async def apply(
         self,
@@ -57,6 +55,7 @@ class Kubectl:
         *,
         namespace: str | None = None,
         server_side: bool = True,
+        validate: bool = True,
         timeout: float = SECONDS,
     ) -> None:
         """Apply manifests.
@@ -65,6 +64,8 @@ class Kubectl:
             manifests: YAML, or objects.
             namespace: For objects that name none.
             server_side: Let the API server merge, as `ml-serving-ci`; it takes fields over from other managers.
+            validate: Refuse unknown fields. kubectl asks for the schema of every API first, which the API server
+                makes anew after each new CRD: seconds, for manifests that are known to be right.
             timeout: Deadline in seconds.
         """
         if not isinstance(manifests, str):
@@ -72,6 +73,8 @@ class Kubectl:
         options = [f"--namespace={namespace}"] if namespace else []
         if server_side:
             options += ["--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}"]
+        if not validate:
+            options.append("--validate=false")
         await self.run("apply", *options, "--filename=-", stdin=manifests, timeout=timeout)
 
     async def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ class Cluster:
         self.groups = groups
 
     async def run(self, *args):
-        assert args == ("get", "--raw", "/apis")
+        assert args == ("get", "--raw=/apis")
         return Result(args, 0, json.dumps({"groups": [{"name": group} for group in self.groups]}), "", 0.0)
 
 

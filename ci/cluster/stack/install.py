@@ -79,7 +79,7 @@ async def install(context: StackContext, *, allowed: bool = True) -> dict[str, O
 
 async def _found(context: StackContext) -> dict[str, dict[str, Any]]:
     """Return the components that are on the cluster already; an empty cluster costs one call."""
-    groups = json.loads((await context.kubectl.run("get", "--raw", "/apis")).stdout)["groups"]
+    groups = json.loads((await context.kubectl.run("get", "--raw=/apis")).stdout)["groups"]
     served = {group["name"] for group in groups}
     found: dict[str, dict[str, Any]] = {}
 

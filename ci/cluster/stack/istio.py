@@ -65,9 +65,9 @@ def chart_values(context: StackContext) -> dict[str, Any]:
 
 async def ready(context: StackContext) -> None:
     """Wait until a pod that asks for a sidecar gets one."""
-    found = await context.kubectl.get_list("deployments", selector="app=istiod")
+    found = await context.kubectl.get_list("deployments", all_namespaces=True, selector="app=istiod")
     for istiod in found:
-        await probes.deployment(context, istiod["metadata"]["namespace"], istiod["metadata"]["name"])
+        await probes.available(context, f"deployment/{istiod['metadata']['name']}", istiod["metadata"]["namespace"])
     await wait.until(
         "Istio injects a sidecar", lambda: _injects(context), timeout=READY_SECONDS, interval=1, successes=2
     )
@@ -76,6 +76,7 @@ async def ready(context: StackContext) -> None:
 async def _injects(context: StackContext) -> None:
     pod = await probes.admitted(
         context,
+        "/api/v1/namespaces/default/pods",
         {
             "apiVersion": "v1",
             "kind": "Pod",

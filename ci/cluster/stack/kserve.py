@@ -16,6 +16,7 @@ WEBHOOK_SERVICE = "kserve-webhook-server-service"
 WEBHOOK_SECRET = "kserve-webhook-server-cert"  # noqa: S105 - a Secret's name
 VALIDATOR = "inferenceservice.kserve-webhook-server.validator"
 INJECT_CA_ANNOTATION = "cert-manager.io/inject-ca-from"
+INFERENCE_SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices"
 RUNTIMES = ("kserve-sklearnserver",)
 RESOURCES: dict[str, Any] = {
     "kserve": {
@@ -61,7 +62,7 @@ async def install(context: StackContext) -> None:
         {"kserve": {"servingruntime": {"enabled": True}}},
     )
     wanted = [documents.find(runtimes, "ClusterServingRuntime", name) for name in RUNTIMES]
-    await probes.deployment(context, NAMESPACE, MANAGER)
+    await probes.available(context, f"deployment/{MANAGER}", NAMESPACE)
     await wait.until(
         "KServe's webhook lets serving runtimes in",
         lambda: _applied(context, wanted),
@@ -122,18 +123,18 @@ async def ready(context: StackContext) -> None:
 
     A Ready pod is not enough: its webhook may still refuse everything (kserve#4182).
     """
-    managers = await context.kubectl.get_list("deployments", selector=f"control-plane={MANAGER}")
+    managers = await context.kubectl.get_list("deployments", all_namespaces=True, selector=f"control-plane={MANAGER}")
     for manager in managers:
-        await probes.deployment(context, manager["metadata"]["namespace"], manager["metadata"]["name"])
+        await probes.available(context, f"deployment/{manager['metadata']['name']}", manager["metadata"]["namespace"])
     await wait.until(
         "KServe's webhook answers", lambda: _validates(context), timeout=READY_SECONDS, interval=1, successes=2
     )
 
 
 async def _validates(context: StackContext) -> None:
-    await probes.admitted(context, _inference_service("webhook-probe"))
+    await probes.admitted(context, INFERENCE_SERVICES, _inference_service("webhook-probe"))
     # Kubernetes allows a name that begins with a digit, KServe does not: only its webhook can refuse this one.
-    await probes.refused(context, _inference_service("1-webhook-probe"), VALIDATOR)
+    await probes.refused(context, INFERENCE_SERVICES, _inference_service("1-webhook-probe"), VALIDATOR)
 
 
 def _inference_service(name: str) -> Document:

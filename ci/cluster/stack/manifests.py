@@ -1,4 +1,4 @@
-"""From upstream's chart or kustomization at the pinned version to objects on the cluster."""
+"""From upstream's charts and manifests at the pinned version to objects on the cluster."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -25,12 +25,6 @@ async def from_chart(
     return await anyio.to_thread.run_sync(documents.parse, text)
 
 
-async def from_kustomization(context: StackContext, folder: Path) -> list[Document]:
-    """Build one of upstream's kustomizations."""
-    result = await context.kubectl.run("kustomize", str(folder))
-    return await anyio.to_thread.run_sync(documents.parse, result.stdout)
-
-
 async def from_files(*files: Path) -> list[Document]:
     """Read upstream's plain manifests."""
     text = "\n---\n".join([await anyio.Path(file).read_text() for file in files])
@@ -38,7 +32,7 @@ async def from_files(*files: Path) -> list[Document]:
 
 
 async def apply(context: StackContext, objects: Iterable[Document]) -> None:
-    """Put objects on the cluster, CRDs first, each labelled as ours.
+    """Put objects on the cluster, each labelled as ours: CRDs first, what they define last.
 
     CRDs that somebody else has put there stay as they are.
     """
@@ -49,8 +43,10 @@ async def apply(context: StackContext, objects: Iterable[Document]) -> None:
         )
         there = {line.partition("/")[2] for line in foreign.stdout.split()}
         crds = [crd for crd in crds if crd["metadata"]["name"] not in there]
-    if crds:
-        await context.kubectl.apply(documents.owned(crds), timeout=APPLY_SECONDS)
+    defined = {crd["spec"]["names"]["kind"] for crd in crds}
+    custom = [document for document in rest if document["kind"] in defined]
+    await _apply(context, [*crds, *(document for document in rest if document["kind"] not in defined)])
+    if custom:
         await context.kubectl.run(
             "wait",
             "--for=condition=Established",
@@ -58,5 +54,8 @@ async def apply(context: StackContext, objects: Iterable[Document]) -> None:
             *(f"crd/{crd['metadata']['name']}" for crd in crds),
             timeout=APPLY_SECONDS + 10,
         )
-    if rest:
-        await context.kubectl.apply(documents.owned(rest), timeout=APPLY_SECONDS)
+        await _apply(context, custom)
+
+
+async def _apply(context: StackContext, objects: Iterable[Document]) -> None:
+    await context.kubectl.apply(documents.owned(objects), validate=False, timeout=APPLY_SECONDS)

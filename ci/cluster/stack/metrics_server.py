@@ -40,13 +40,13 @@ async def install(context: StackContext) -> None:
 
 async def ready(context: StackContext) -> None:
     """Wait until the API server can use it and a node has figures."""
+    await probes.available(context, f"apiservice/{API_SERVICE}")
     await wait.until(
-        "metrics-server answers", lambda: _measures(context), timeout=READY_SECONDS, interval=2, successes=2
+        "metrics-server answers", lambda: _measures(context), timeout=READY_SECONDS, interval=1, successes=2
     )
 
 
 async def _measures(context: StackContext) -> None:
-    await probes.api_service(context, API_SERVICE)
     nodes = json.loads(await probes.answers(context, "/apis/metrics.k8s.io/v1beta1/nodes"))
     if not nodes["items"]:
         raise wait.NotYet("no node has figures yet")

@@ -11,6 +11,12 @@ from ci.errors import CheckFailedError
 NAMESPACE = "monitoring"
 NAME = "prometheus"
 CRD = "prometheuses.monitoring.coreos.com"
+CRDS = ("prometheuses", "servicemonitors", "podmonitors", "probes", "prometheusrules")
+"""Those of upstream's bundle without which the operator's Prometheus controller does not start.
+
+The others (Alertmanager, Thanos, agents) are two thirds of the bundle, and cost the API server most of its work here.
+"""
+OPERATOR = ("cluster-role", "cluster-role-binding", "service-account", "service", "deployment")
 IMAGE = "quay.io/prometheus/prometheus"
 SELECT = {"matchLabels": {"release": "prometheus"}}
 INTERVAL = "5s"
@@ -22,16 +28,20 @@ async def find(context: StackContext) -> dict[str, Any] | None:
     """Return a Prometheus that the operator runs, in any namespace."""
     if await context.kubectl.get("crd", CRD) is None:
         return None  # the group may be served for ServiceMonitors alone
-    found = await context.kubectl.get_list(CRD)
+    found = await context.kubectl.get_list(CRD, all_namespaces=True)
     return found[0] if found else None
 
 
 async def install(context: StackContext) -> None:
-    """Apply upstream's bundle, then the Prometheus with what it may read."""
-    bundle = await manifests.from_files(context.supply.module("prometheus-operator") / "bundle.yaml")
-    documents.into_namespace(bundle, "default", NAMESPACE)
-    await manifests.apply(context, [documents.namespace(NAMESPACE), *bundle])
-    await manifests.apply(context, [*access(), prometheus(context.supply.image(IMAGE))])
+    """Apply the operator with the CRDs that it needs for Prometheus, and the Prometheus with what it may read."""
+    examples = context.supply.module("prometheus-operator") / "example"
+    operator = await manifests.from_files(
+        *(examples / "prometheus-operator-crd" / f"monitoring.coreos.com_{plural}.yaml" for plural in CRDS),
+        *(examples / "rbac" / "prometheus-operator" / f"prometheus-operator-{part}.yaml" for part in OPERATOR),
+    )
+    documents.into_namespace(operator, "default", NAMESPACE)
+    image = context.supply.image(IMAGE)
+    await manifests.apply(context, [documents.namespace(NAMESPACE), *operator, *access(), prometheus(image)])
 
 
 def access() -> list[Document]:
@@ -92,7 +102,7 @@ def prometheus(image: str) -> Document:
 
 async def ready(context: StackContext) -> None:
     """Wait until Prometheus itself says that it is ready, asked through the API server."""
-    path = f"/api/v1/namespaces/{await _namespace(context)}/services/{SERVICE}:{PORT}/proxy/-/ready"
+    path = f"/api/v1/namespaces/{await namespace(context)}/services/{SERVICE}:{PORT}/proxy/-/ready"
     await wait.until(
         "Prometheus ready", lambda: probes.answers(context, path), timeout=READY_SECONDS, interval=1, successes=2
     )
@@ -100,12 +110,12 @@ async def ready(context: StackContext) -> None:
 
 async def url(context: StackContext) -> str:
     """Return where Prometheus answers inside the cluster."""
-    return f"http://{SERVICE}.{await _namespace(context)}.svc:{PORT}/"
+    return f"http://{SERVICE}.{await namespace(context)}.svc:{PORT}/"
 
 
-async def _namespace(context: StackContext) -> str:
+async def namespace(context: StackContext) -> str:
+    """Return where the cluster's Prometheus is."""
     found = await find(context)
     if found is None:
         raise CheckFailedError("no Prometheus object on the cluster", fix=f"kubectl get {CRD} --all-namespaces")
-    namespace: str = found["metadata"]["namespace"]
-    return namespace
+    return str(found["metadata"]["namespace"])

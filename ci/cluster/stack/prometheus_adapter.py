@@ -78,11 +78,11 @@ def custom_metrics(objects: list[Document], image: str, prometheus: str) -> list
 
 async def ready(context: StackContext) -> None:
     """Wait until the API server can use it."""
+    await probes.available(context, f"apiservice/{API_SERVICE}")
     await wait.until(
-        "prometheus-adapter answers", lambda: _answers(context), timeout=READY_SECONDS, interval=2, successes=2
+        "prometheus-adapter answers",
+        lambda: probes.answers(context, f"/apis/{API}/v1beta1"),
+        timeout=READY_SECONDS,
+        interval=1,
+        successes=2,
     )
-
-
-async def _answers(context: StackContext) -> None:
-    await probes.api_service(context, API_SERVICE)
-    await probes.answers(context, f"/apis/{API}/v1beta1")

@@ -14,15 +14,13 @@ SELECTOR = "app.kubernetes.io/component=rollouts-controller"
 
 async def find(context: StackContext) -> dict[str, Any] | None:
     """Return the controller's Deployment, in any namespace."""
-    found = await context.kubectl.get_list("deployments", selector=SELECTOR)
+    found = await context.kubectl.get_list("deployments", all_namespaces=True, selector=SELECTOR)
     return found[0] if found else None
 
 
 async def install(context: StackContext) -> None:
-    """Apply upstream's cluster-install kustomization."""
-    objects = await manifests.from_kustomization(
-        context, context.supply.module("argo-rollouts") / "manifests" / "cluster-install"
-    )
+    """Apply upstream's cluster-wide installation."""
+    objects = await manifests.from_files(context.supply.module("argo-rollouts") / "manifests" / "install.yaml")
     controller = documents.find(objects, "Deployment", CONTROLLER)
     # The manifests in the module say `latest`; releases differ from them in this line only.
     documents.container(controller, CONTROLLER)["image"] = context.supply.image(IMAGE)
@@ -38,9 +36,9 @@ async def ready(context: StackContext) -> None:
     controller = await find(context)
     assert controller is not None
     namespace = controller["metadata"]["namespace"]
-    await probes.deployment(context, namespace, controller["metadata"]["name"])
+    await probes.available(context, f"deployment/{controller['metadata']['name']}", namespace)
     probe = _probe(namespace)
-    await context.kubectl.apply([probe])
+    await context.kubectl.apply([probe], validate=False)
     try:
         await wait.until(
             "Argo Rollouts reconciles", lambda: _reconciled(context, probe), timeout=READY_SECONDS, interval=1
