@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -13,7 +14,9 @@ import (
 	"time"
 
 	"github.com/dagger/dagger/engine/client"
+	telemetry "github.com/dagger/otel-go"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,16 +33,18 @@ func runCommand() *cobra.Command {
 	cmd.Flags().SetInterspersed(false) // everything from the command's name on belongs to the command
 	silent := cmd.Flags().BoolP("silent", "s", false, "show nothing of the engine's work")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		params := client.Params{}
-		if !*silent {
-			params.EngineTrace = &progress{out: os.Stderr}
+		if *silent {
+			return runInSession(cmd.Context(), client.Params{}, args)
 		}
-		return runInSession(cmd, params, args)
+		// the engine reports only what belongs to a trace: start one, and hand it on to the command's SDK
+		ctx, span := otel.Tracer("dagger.io/cli").Start(telemetry.Init(cmd.Context(), telemetry.Config{}), "dagger run")
+		defer span.End()
+		return runInSession(ctx, client.Params{EngineTrace: &progress{out: os.Stderr}}, args)
 	}
 	return cmd
 }
 
-func runInSession(cmd *cobra.Command, params client.Params, args []string) (err error) {
+func runInSession(ctx context.Context, params client.Params, args []string) (err error) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 
@@ -48,7 +53,7 @@ func runInSession(cmd *cobra.Command, params client.Params, args []string) (err 
 		return err
 	}
 	defer listener.Close()
-	session, err := connectUnlessStopped(cmd, params, signals)
+	session, err := connectUnlessStopped(ctx, params, signals)
 	if err != nil {
 		return err
 	}
@@ -66,19 +71,20 @@ func runInSession(cmd *cobra.Command, params client.Params, args []string) (err 
 		fmt.Sprintf("DAGGER_SESSION_PORT=%d", listener.Addr().(*net.TCPAddr).Port),
 		"DAGGER_SESSION_TOKEN="+session.SecretToken,
 	)
+	child.Env = append(child.Env, telemetry.PropagationEnv(ctx)...)
 	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
 	return exitOf(runChild(child, signals))
 }
 
 // connectUnlessStopped opens the session; a signal meanwhile ends the command as it would end any program.
-func connectUnlessStopped(cmd *cobra.Command, params client.Params, signals <-chan os.Signal) (*client.Client, error) {
+func connectUnlessStopped(ctx context.Context, params client.Params, signals <-chan os.Signal) (*client.Client, error) {
 	type result struct {
 		session *client.Client
 		err     error
 	}
 	connected := make(chan result, 1)
 	go func() {
-		session, err := connect(cmd.Context(), params)
+		session, err := connect(ctx, params)
 		connected <- result{session, err}
 	}()
 	select {
