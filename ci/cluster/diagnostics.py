@@ -140,8 +140,10 @@ def culprits(objects: dict[str, list[Object]], last_log_lines: dict[tuple[str, s
     for kind in WITH_STATE:
         if kind not in ("nodes", "pods"):
             for entry in objects.get(kind, []):
-                if not in_order(entry):
-                    lines.append(f"{entry['kind']} {_named(entry['metadata'])}: {_shortened(state(entry))}")
+                name = _named(entry["metadata"])
+                told_by_pod = any(line.startswith(f"pod {name}-") for line in lines)
+                if not in_order(entry) and not told_by_pod:
+                    lines.append(f"{entry['kind']} {name}: {_shortened(state(entry))}")
     return list(dict.fromkeys(lines))
 
 

@@ -28,6 +28,19 @@ def test_an_image_that_cannot_be_pulled():
     ]
 
 
+def test_a_deployment_is_not_blamed_for_what_its_pod_tells():
+    deployment = {
+        "kind": "Deployment",
+        "metadata": {"namespace": "apps", "name": "web"},
+        "spec": {"replicas": 1},
+        "status": {},
+    }
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": "not found"}}
+    broken = {"pods": [pod(container(waiting), phase="Pending")], "deployments": [deployment]}
+    assert diagnostics.culprits(broken, {}) == ["pod apps/web-0, container app: ErrImagePull: not found"]
+    assert diagnostics.culprits({"deployments": [deployment]}, {}) == ["Deployment apps/web: 0 of 1 replicas ready"]
+
+
 def test_a_crash_loop_shows_the_last_words():
     crashing = container({"waiting": {"reason": "CrashLoopBackOff"}}, last={"exitCode": 2}, restarts=3)
     assert diagnostics.culprits({"pods": [pod(crashing)]}, {("apps", "web-0", "app"): "flag not defined: -x"}) == [

@@ -102,7 +102,10 @@ def prometheus(image: str) -> Document:
 
 async def ready(context: StackContext) -> None:
     """Wait until Prometheus itself says that it is ready, asked through the API server."""
-    path = f"/api/v1/namespaces/{await namespace(context)}/services/{SERVICE}:{PORT}/proxy/-/ready"
+    found = await prometheus_object(context)
+    where = found["metadata"]["namespace"]
+    await probes.available(context, f"{CRD}/{found['metadata']['name']}", where)
+    path = f"/api/v1/namespaces/{where}/services/{SERVICE}:{PORT}/proxy/-/ready"
     await wait.until(
         "Prometheus ready", lambda: probes.answers(context, path), timeout=READY_SECONDS, interval=1, successes=2
     )
@@ -110,12 +113,17 @@ async def ready(context: StackContext) -> None:
 
 async def url(context: StackContext) -> str:
     """Return where Prometheus answers inside the cluster."""
-    return f"http://{SERVICE}.{await namespace(context)}.svc:{PORT}/"
+    found = await prometheus_object(context)
+    return f"http://{SERVICE}.{found['metadata']['namespace']}.svc:{PORT}/"
 
 
-async def namespace(context: StackContext) -> str:
-    """Return where the cluster's Prometheus is."""
+async def prometheus_object(context: StackContext) -> Document:
+    """Return the cluster's Prometheus.
+
+    Raises:
+        CheckFailedError: There is none.
+    """
     found = await find(context)
     if found is None:
         raise CheckFailedError("no Prometheus object on the cluster", fix=f"kubectl get {CRD} --all-namespaces")
-    return str(found["metadata"]["namespace"])
+    return found
