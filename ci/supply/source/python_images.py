@@ -1,11 +1,10 @@
 """Python packages as an image layer: locked wheels, less what no server reads, with the bytecode that a start needs."""
 
-import os
 import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -20,6 +19,24 @@ from ci.supply.source import layers
 DROPPED = ("tests", "include", "bin")
 """Folders of a package that only its developers read."""
 DROPPED_SUFFIXES = (".pyi", ".pxd", ".pyx", ".h", ".c", ".f90", ".a")
+BYTECODE = """
+import importlib, importlib.util, py_compile, sys
+site, layer, root, *names = sys.argv[1:]
+for name in names:
+    importlib.import_module(name)
+for file in {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}:
+    if file.endswith(".py"):
+        inside = layer + file.removeprefix(site) if file.startswith(site) else file.removeprefix(root)
+        py_compile.compile(
+            file,
+            importlib.util.cache_from_source(file),
+            inside,
+            doraise=True,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+"""
+"""Run by the image's interpreter: imports modules, and writes the bytecode of all that came with them, under the names
+that their files have in the image. No time stamp and no path of this machine is in it."""
 BOTOCORE_SERVICES = ("s3", "sts", "sso", "sso-oidc")
 """Of the 400 descriptions of AWS services in botocore's data, those that reading from S3 needs."""
 
@@ -60,14 +77,14 @@ async def wheels_layer(pin: Wheels, folder: Path, root: Path, out: Path, log: Pa
         )
         await anyio.to_thread.run_sync(_prune, site)
         await anyio.to_thread.run_sync(_unpack, root, unpacked)
-        await _import(pin.imports, unpacked, pin.python, site, log)
+        await _compile(pin, unpacked, site, log)
         library = f"usr/lib/python{pin.python}"
         bytecode = {f"/{file.relative_to(unpacked)}": file for file in (unpacked / library).rglob("*.pyc")}
         await anyio.to_thread.run_sync(layers.from_files, {pin.layer: site, **bytecode}, {}, (), out, None)
 
 
 def _prune(site: Path) -> None:
-    """Delete what nothing reads, and set every time stamp to the layer's own, which the bytecode will name."""
+    """Delete what nothing reads."""
     for path in _walk(site):
         if path.is_dir():
             data = path.parent.name == "data" and path.parent.parent.name == "botocore"
@@ -75,8 +92,6 @@ def _prune(site: Path) -> None:
                 shutil.rmtree(path)
         elif path.suffix in DROPPED_SUFFIXES:
             path.unlink()
-        else:
-            os.utime(path, (0, 0))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -100,26 +115,30 @@ def _unpack(layer: Path, folder: Path) -> None:
                 tar.extract(member, folder)
 
 
-async def _import(modules: Sequence[str], root: Path, python: str, site: Path, log: Path) -> None:
+async def _compile(pin: Wheels, root: Path, site: Path, log: Path) -> None:
     libraries = next((path for path in sorted(root.glob("usr/lib/*-linux-gnu")) if path.is_dir()), None)
     if libraries is None:
-        raise MachineError(f"{root.name}: no C library in this root", fix="python ci/main.py supply fetch")
+        raise MachineError(f"{pin.root}: no C library in this root", fix="add libc6 to its packages in pins.toml")
     loader = next(iter(sorted(libraries.glob("ld-linux-*.so.*"))))
     await command.run(
         [
             loader,
             "--library-path",
             libraries,
-            root / f"usr/bin/python{python}",
+            root / f"usr/bin/python{pin.python}",
             "-s",
             "-c",
-            f"import {', '.join(modules)}",
+            BYTECODE,
+            site,
+            pin.layer,
+            root,
+            *pin.imports,
         ],
         env={
             "PYTHONHOME": str(root / "usr"),
             "PYTHONPATH": str(site),
             "PYTHONHASHSEED": "0",
-            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONDONTWRITEBYTECODE": "1",
         },
         log=log,
         timeout=300,
