@@ -304,7 +304,8 @@ class Supply:
         if source.root:
             inputs.append(self.pins.roots[source.root])
         if source.wheels:
-            inputs.append(self.pins.wheels[source.wheels].requirements_file)
+            wheels = self.pins.wheels[source.wheels]
+            inputs += [wheels, wheels.requirements_file, RECIPES / "python_images.py"]
         inputs += _recipe_files(source.recipe)
         for origin in source.files.values():
             scheme, _, rest = origin.partition(":")
