@@ -113,7 +113,7 @@ def traffic(answers: Iterable[Answer], revisions: Mapping[str, str]) -> list[Rev
             by_revision.setdefault(_revision(answer, revisions), []).append(answer)
     result = []
     for revision, own in by_revision.items():
-        milliseconds = sorted(answer.seconds * 1000 for answer in own)
+        milliseconds = sorted(round(answer.seconds * 1000, 3) for answer in own)
         p50, p95, p99 = (_percentile(milliseconds, share) for share in (0.50, 0.95, 0.99))
         failed = sum(not answer.good for answer in own)
         result.append(RevisionTraffic(revision, len(own), failed, p50, p95, p99))

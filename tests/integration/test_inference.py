@@ -80,10 +80,16 @@ async def test_a_bad_request_gets_a_400(release, through_a_port_forward, bad):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/models/no-such-model:predict", "/v2/models/no-such-model/infer", "/no/such/path"]
+    ("path", "body"),
+    [
+        ("/v1/models/nobody:predict", json.dumps({"instances": FLOWERS})),
+        ("/v2/models/nobody/infer", tensor(FLOWERS, [3, 4])),
+        ("/v1/models/nobody", None),
+        ("/no/such/path", None),
+    ],
 )
-async def test_what_is_not_there_gets_a_404(through_a_port_forward, path):
-    answer = await through_a_port_forward(path, '{"instances": [[5.1, 3.5, 1.4, 0.2]]}')
+async def test_what_is_not_there_gets_a_404(through_a_port_forward, path, body):
+    answer = await through_a_port_forward(path, body)
     assert answer.status == 404, answer
 
 
