@@ -28,6 +28,8 @@ STATE_PATH = "/var/lib/dagger"
 RUNNER_HOST = "_EXPERIMENTAL_DAGGER_RUNNER_HOST"
 """Dagger's own setting for an engine elsewhere."""
 START_SECONDS = 60.0
+CACHE_BYTES = 20_000_000_000
+"""What the engine may keep: each answer of a step, and the files it was made from."""
 DIAL_SECONDS = 5.0
 CLOSE_SECONDS = 30.0
 
@@ -83,7 +85,12 @@ def configuration(mirrors: Mapping[str, str]) -> dict[str, Any]:
     registries: dict[str, Any] = {registry: {"mirrors": [mirror]} for registry, mirror in mirrors.items()}
     for mirror in mirrors.values():
         registries[mirror.partition("/")[0]] = {"http": True}
-    return {"registries": registries, "security": {"insecureRootCapabilities": True}}
+    return {
+        "registries": registries,
+        "security": {"insecureRootCapabilities": True},
+        # left to itself it forgets every answer, minutes old, where less than a fifth of the disk is free
+        "gc": {"maxUsedSpace": CACHE_BYTES},
+    }
 
 
 async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: Path) -> str:

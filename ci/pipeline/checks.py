@@ -122,19 +122,21 @@ async def _style(run: _Run) -> None:
 
 
 async def _chart(run: _Run) -> None:
-    rendered: dict[str, list[manifests.Manifest]] = {}
+    parsed: dict[str, list[manifests.Manifest]] = {}
 
     async def one(environment: str) -> None:
         rendering = await chart.render(run.helm, run.chart, environment)
         if rendering.findings:
             run.found += [(environment, finding) for finding in rendering.findings]
         else:
-            rendered[environment] = chart.objects(run.chart, rendering)
+            parsed[environment] = chart.objects(run.chart, rendering)
 
     async with tasks.group() as group:
         for environment in run.environments:
             group.start_soon(run.keep, chart.lint(run.helm, run.chart, environment), environment)
             group.start_soon(one, environment)
+    # in one order, whichever came first: the same question gets the remembered answer
+    rendered = {environment: parsed[environment] for environment in run.environments if environment in parsed}
     if not rendered:
         return
     async with tasks.group() as group:
