@@ -122,8 +122,12 @@ async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: P
             if not found["State"]["Running"]:
                 await command.run(["docker", "start", name], timeout=60)
             return name
-        if found is not None and found["Config"]["Labels"][CONFIG_LABEL] == wanted and found["State"]["Running"]:
-            return name
+        if found is not None and found["State"]["Running"]:
+            if found["Config"]["Labels"][CONFIG_LABEL] == wanted:
+                return name
+            if await _in_use(name):
+                progress.note("the Dagger engine is not the newest, but another run uses it: taken as it is")
+                return name
         with progress.step("start the Dagger engine"):
             await docker.ensure_network(network)
             await command.run(["docker", "rm", "--force", name], check=False, timeout=60)
@@ -233,6 +237,12 @@ async def _ready(name: str) -> None:
         raise MachineError(
             "the Dagger engine does not start", fix=f"docker logs {name}", detail=logs.stdout + logs.stderr
         ) from error
+
+
+async def _in_use(name: str) -> bool:
+    """Whether a client has a session, which it holds through a program it runs in the container."""
+    processes = await command.run(["docker", "top", name, "-eo", "pid,args"], timeout=30)
+    return "buildctl dial-stdio" in processes.stdout
 
 
 async def _inspect(name: str) -> dict[str, Any] | None:
