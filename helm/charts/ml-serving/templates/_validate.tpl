@@ -40,8 +40,11 @@
 {{- if $step.pause }}{{ $judged = add $judged (include "ml-serving.seconds" $step.pause | int) }}{{ else }}{{ $held = true }}{{ end }}
 {{- end }}
 {{- end }}
-{{- $limit := max (int $analysis.inconclusiveLimit) (int $analysis.failureLimit) (int $analysis.consecutiveErrorLimit) }}
-{{- $decided := add (include "ml-serving.seconds" $analysis.initialDelay | int) (mul $limit (include "ml-serving.seconds" $analysis.interval | int)) }}
+{{- $interval := include "ml-serving.seconds" $analysis.interval | int }}
+{{- $measured := mul (max (int $analysis.inconclusiveLimit) (int $analysis.failureLimit)) $interval }}
+{{- /* Argo Rollouts repeats a query that failed after 10 s, whatever the interval. */}}
+{{- $failing := mul (int $analysis.consecutiveErrorLimit) 10 }}
+{{- $decided := add (include "ml-serving.seconds" $analysis.initialDelay | int) (max $measured $failing) }}
 {{- if and (not $held) (ge $decided $judged) }}
 {{- fail (printf "canary.analysis could stop a bad canary only after %d s, but the pauses from canary.analysis.fromStep on end after %d s: lengthen canary.steps' pauses, or lower canary.analysis.initialDelay, interval or the limits" $decided $judged) }}
 {{- end }}
