@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,19 +109,20 @@ async def clean(*, everything: bool = False) -> list[str]:
     Returns:
         What was removed, each in a few words.
     """
-    removed = [f"process {process}" for process in stop_strays()]
+    removed = stop_strays()
     for found in await clusters():
         if everything or found.left_over:
             removed += await delete(found.name)
     return removed
 
 
-def stop_strays() -> Iterator[str]:
+def stop_strays() -> list[str]:
     """Stop programs whose run is gone: a killed run cannot stop the ones it had started.
 
-    Yields:
+    Returns:
         Each that was stopped, by its number and command.
     """
+    stopped = []
     marker = f"{runs.OWNER_VARIABLE}="
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -136,7 +136,8 @@ def stop_strays() -> Iterator[str]:
                 os.kill(int(process.name), signal.SIGKILL)
             except ProcessLookupError:
                 continue
-            yield f"{process.name} ({' '.join(words[:3]).strip()})"
+            stopped.append(f"process {process.name} ({' '.join(words[:3]).strip()})")
+    return stopped
 
 
 async def _docker(*args: str) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ async def kind_cluster(
         image: The node image, in Docker.
         report: Folder that gets the node's logs when it does not come up.
         name: The run's name instead of a random one.
-        keep: Leave the cluster when the block ends; one that did not come up is removed all the same.
+        keep: Leave the cluster when the block ends, well or badly; an interrupted run removes it all the same.
 
     Yields:
         The cluster, its node Ready.
@@ -114,6 +114,9 @@ async def kind_cluster(
     cluster = await create(kind, kubectl, image, report, run=name or runs.new_id(), keep=keep)
     try:
         yield cluster
+    except anyio.get_cancelled_exc_class():
+        keep = False
+        raise
     finally:
         if not keep:
             with anyio.CancelScope(shield=True), step(f"delete cluster {cluster.name}"):

@@ -56,7 +56,7 @@ def down(name: NameOption = None) -> None:
 @app.command()
 def status(as_json: JSONOption = False) -> None:
     """Show the clusters there are: nodes, and whether one is kept, in use or left over."""
-    found: list[cleaning.Found] = run_async(cleaning.clusters)
+    found: list[cleaning.Found] = run_async(_clusters)
     if as_json:
         rows = [dataclasses.asdict(cluster) | {"state": _state(cluster)} for cluster in found]
         typer.echo(json.dumps(rows, indent=2))
@@ -80,9 +80,12 @@ def clean(
         str | None, typer.Option("--name", metavar="NAME", help="This cluster only, whatever its state.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Kept clusters and those in use too.")] = False,
+    services: Annotated[
+        bool, typer.Option("--services", help="Then the registry, the Dagger engine and a Docker started here too.")
+    ] = False,
 ) -> None:
     """Remove what killed runs left: containers, networks, volumes, programs, files."""
-    removed = run_async(_down, name) if name else run_async(_clean, everything)
+    removed = run_async(_down, name) if name else run_async(_clean, everything, services)
     for line in removed:
         typer.echo(f"removed {line}")
     if not removed:
@@ -107,12 +110,24 @@ async def _down(name: str | None) -> list[str]:
     return await cleaning.delete((await _chosen(name)).name)
 
 
-async def _clean(everything: bool) -> list[str]:
-    return await cleaning.clean(everything=everything)
+async def _clean(everything: bool, services: bool) -> list[str]:
+    if await docker.find() is None:  # without a daemon there are no clusters, and programs of a killed run at most
+        return cleaning.stop_strays()
+    removed = await cleaning.clean(everything=everything)
+    if services:
+        if left := [cluster.run for cluster in await cleaning.clusters()]:
+            raise UsageError(f"--services: {', '.join(left)} needs them", fix="Add --all to remove the clusters too.")
+        removed += await docker.stop_services(paths.cache() / "docker")
+    return removed
+
+
+async def _clusters() -> list[cleaning.Found]:
+    await docker.ensure(paths.cache() / "docker", install=False)
+    return await cleaning.clusters()
 
 
 async def _chosen(name: str | None) -> cleaning.Found:
-    found = {cluster.run: cluster for cluster in await cleaning.clusters()}
+    found = {cluster.run: cluster for cluster in await _clusters()}
     if name is None and len(found) == 1:
         return next(iter(found.values()))
     if not found:

@@ -25,8 +25,8 @@ import typer
 from ci.cluster.kind import kind_cluster
 from ci.commands.runner import run_async
 
-async def main(kind, kubectl, image, report, name):
-    async with kind_cluster(Path(kind), Path(kubectl), image, Path(report), name=name) as cluster:
+async def main(kind, kubectl, image, report, name, *keep):
+    async with kind_cluster(Path(kind), Path(kubectl), image, Path(report), name=name, keep=bool(keep)) as cluster:
         await anyio.sleep_forever()
 
 try:
@@ -41,10 +41,11 @@ STOP_SECONDS = 120
 class Run:
     """A run that makes a cluster and then waits, and what it has made so far."""
 
-    def __init__(self, tools: tuple[str, str, str], report: Path) -> None:
+    def __init__(self, tools: tuple[str, str, str], report: Path, *options: str) -> None:
         self.run = runs.new_id()
         self.name = runs.cluster_name(self.run)
-        self.process = subprocess.Popen([sys.executable, "-c", SCRIPT, *tools, str(report), self.run], cwd=paths.ROOT)
+        argv = [sys.executable, "-c", SCRIPT, *tools, str(report), self.run, *options]
+        self.process = subprocess.Popen(argv, cwd=paths.ROOT)
         self.mounts: set[str] = set()
         self.volumes: set[str] = set()
 
@@ -103,8 +104,8 @@ STEPS: dict[str, Callable[[Run], bool]] = {
 
 
 @pytest.fixture
-def started(tools: tuple[str, str, str], tmp_path: Path) -> Iterator[Run]:
-    run = Run(tools, tmp_path)
+def started(tools: tuple[str, str, str], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Run]:
+    run = Run(tools, tmp_path, *getattr(request, "param", ()))
     yield run
     if run.process.poll() is None:
         run.process.kill()
@@ -122,6 +123,16 @@ def test_a_signal_at_any_step_leaves_nothing(started: Run, step: str, number: si
     started.process.send_signal(number)
 
     # Then
+    assert started.process.wait(STOP_SECONDS) == 130
+    assert started.leftovers() == {}
+
+
+@pytest.mark.parametrize("started", [["keep"]], indirect=True)
+def test_an_interrupted_run_keeps_nothing_whatever_it_was_told(started: Run) -> None:
+    reach(started, "ready")
+
+    started.process.send_signal(signal.SIGINT)
+
     assert started.process.wait(STOP_SECONDS) == 130
     assert started.leftovers() == {}
 

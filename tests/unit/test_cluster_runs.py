@@ -63,7 +63,7 @@ def test_programs_of_a_killed_run_are_stopped_and_those_of_a_living_one_are_not(
         assert sleeping("10000.1")
 
         # When
-        stopped = list(clean.stop_strays())
+        stopped = clean.stop_strays()
 
         # Then
         assert len([line for line in stopped if "sleep 10000.1" in line]) == 1
