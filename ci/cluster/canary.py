@@ -42,15 +42,17 @@ class Observation:
         status = rollout.get("status", {})
         name = rollout["metadata"]["name"]
         self.stable: str = status.get("stableRS", "")
-        if not self.stable:
+        phase, current = status.get("phase", "new"), status.get("currentPodHash", "")
+        if phase != "Healthy" and self.stable == current:
+            # Argo Rollouts calls the first revision stable from the start, and sends it everything without any step.
             raise CheckFailedError(
-                f"Rollout {name} has no stable revision yet: its first deploy is no canary",
+                f"Rollout {name} is {phase} with a single revision: its first deploy is no canary",
                 fix=f"wait for it: kubectl argo rollouts status {name} -n {rollout['metadata']['namespace']}",
             )
-        if status.get("phase") != "Healthy" or status.get("currentPodHash") != self.stable:
+        if phase != "Healthy" or self.stable != current:
             raise CheckFailedError(
-                f"Rollout {name} is {status.get('phase')} at revision {status.get('currentPodHash')} while "
-                f"{self.stable} is stable: what follows could not be told from what is under way",
+                f"Rollout {name} is {phase} at revision {current} while {self.stable} is stable: what follows could "
+                "not be told from what is under way",
                 fix=f"kubectl argo rollouts get rollout {name} -n {rollout['metadata']['namespace']}",
             )
         self.rollout = rollout

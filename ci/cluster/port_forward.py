@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.streams.text import TextReceiveStream
 
+from ci import tasks
 from ci.cluster import runs
 from ci.cluster.kubectl import Kubectl
 from ci.errors import CheckFailedError
@@ -45,7 +46,7 @@ async def port_forward(kubectl: Kubectl, target: str, port: int, namespace: str)
             env={**os.environ, **runs.environment()},
             start_new_session=True,
         ) as process,
-        anyio.create_task_group() as group,
+        tasks.group() as group,
     ):
         try:
 
@@ -59,7 +60,8 @@ async def port_forward(kubectl: Kubectl, target: str, port: int, namespace: str)
                 if found:
                     return found[1]
                 if process.returncode is not None:
-                    raise CheckFailedError(f"kubectl port-forward {target} ended", detail="".join(said))
+                    words = "".join(said).strip() or f"exit code {process.returncode}"
+                    raise CheckFailedError(f"kubectl port-forward {target} in {namespace}: {words}")
                 raise NotYet("".join(said).strip() or "no word from kubectl")
 
             group.start_soon(listen)

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.anyio
 
 
 def test_while_it_comes_up_it_is_refused_as_a_canary(first_deploy):
-    assert "no stable revision yet: its first deploy is no canary" in first_deploy.refused.message
+    assert "with a single revision: its first deploy is no canary" in first_deploy.refused.message
 
 
 async def test_it_took_no_step_and_nothing_judged_it(second):

@@ -42,7 +42,7 @@ async def aborted(second, watched, next_model):
         await second.upgrade_model(await next_model(second))
         await seen.reached(20)
         for limit in ("1.5", "1"):
-            await second.upgrade("--set", f"slo.latency.p99Threshold={limit}")
+            await second.upgrade("--set-json", f"slo.latency.p99Threshold={limit}")
         found.after_upgrades = await second.get("rollout")
         found.weights_after_upgrades = await second.weights()
         await second.plugin("abort", second.predictor)

@@ -20,7 +20,7 @@ async def test_twice_in_a_row_changes_nothing(release):
 async def test_a_change_beside_the_model_starts_no_canary(release):
     before = await revision(release)
     for limit in ("1.5", "1"):
-        await release.upgrade("--set", f"slo.latency.p99Threshold={limit}")
+        await release.upgrade("--set-json", f"slo.latency.p99Threshold={limit}")
         rule = await release.get("prometheusrule", f"{release.name}-slo-alerts")
         assert f"> {limit}" in str(rule["spec"])
     await release.healthy()

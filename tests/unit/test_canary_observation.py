@@ -36,22 +36,24 @@ def pod(address, revision):
     return {"metadata": {"labels": {"rollouts-pod-template-hash": revision}}, "status": {"podIP": address}}
 
 
-def test_the_first_deploy_is_never_counted_as_a_canary():
-    first = rollout(phase="Progressing", current="aaa", stable="")
-    with pytest.raises(CheckFailedError, match="no stable revision yet") as raised:
+@pytest.mark.parametrize(
+    "first", [rollout("Progressing"), rollout("Progressing", stable="", current=""), rollout("Degraded")]
+)
+def test_the_first_deploy_is_never_counted_as_a_canary(first):
+    with pytest.raises(CheckFailedError, match="with a single revision: its first deploy is no canary") as raised:
         canary.Observation(first)
     assert raised.value.fix == "wait for it: kubectl argo rollouts status sklearn-iris-predictor -n ml-serving"
 
 
-def test_a_rollout_without_any_status_is_refused_as_well():
+def test_a_rollout_that_nobody_has_looked_at_yet_is_refused_as_well():
     new = rollout()
     del new["status"]
-    with pytest.raises(CheckFailedError, match="no stable revision yet"):
+    with pytest.raises(CheckFailedError, match="its first deploy is no canary"):
         canary.Observation(new)
 
 
 @pytest.mark.parametrize(
-    "busy", [rollout(phase="Paused", current="bbb"), rollout(phase="Degraded"), rollout(current="bbb")]
+    "busy", [rollout("Paused", current="bbb"), rollout("Degraded", current="bbb"), rollout(current="bbb")]
 )
 def test_a_canary_already_under_way_is_refused(busy):
     with pytest.raises(CheckFailedError, match="could not be told from what is under way"):
