@@ -6,6 +6,7 @@ mistake would then burn the model's error budget and abort a canary. Here both a
 
 import argparse
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -21,10 +22,12 @@ UNUSABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, Invalid
 """What KServe's decoding, numpy and scikit-learn raise for input that is no table of numbers."""
 
 
-class Model(SKLearnModel):
+class Model(SKLearnModel):  # type: ignore[misc] # its class is only in the image
     """KServe's model. Where it fails, the input tells whose fault it was: a failure on good input stays a 500."""
 
-    def predict(self, payload: dict | InferRequest, headers: dict[str, str] | None = None) -> dict | InferResponse:
+    def predict(
+        self, payload: dict[str, Any] | InferRequest, headers: dict[str, str] | None = None
+    ) -> dict[str, Any] | InferResponse:
         """Predict, or raise `InvalidInput`, which the server answers with 400."""
         try:
             return super().predict(payload, headers)
@@ -33,7 +36,7 @@ class Model(SKLearnModel):
                 raise InvalidInput(fault) from error
             raise
 
-    def _fault(self, payload: dict | InferRequest) -> str:
+    def _fault(self, payload: dict[str, Any] | InferRequest) -> str:
         """Return what is wrong with an input; nothing where it is a table as the model wants it."""
         if not isinstance(payload, dict | InferRequest) or (
             isinstance(payload, dict) and not {"instances", "inputs"} & payload.keys()
