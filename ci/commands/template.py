@@ -26,12 +26,12 @@ def template(
     supply: SupplyOption = "auto",
 ) -> None:
     """Render the chart with an environment's values."""
-    if environment is not None and environment not in paths.ENVIRONMENTS:
-        raise typer.BadParameter(f"{environment}: not one of {', '.join(paths.ENVIRONMENTS)}", param_hint="--env")
     run_async(_template, environment, out, supply)
 
 
 async def _template(environment: str | None, out: Path | None, way: str) -> None:
+    if environment is not None and environment not in paths.ENVIRONMENTS:
+        raise UsageError(f"--env {environment}: not one of {', '.join(paths.ENVIRONMENTS)}")
     if out is not None and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out}: not a folder")
     environments = paths.ENVIRONMENTS if environment is None else (environment,)

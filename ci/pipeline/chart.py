@@ -16,6 +16,7 @@ NAMESPACE = "ml-serving"
 VALUES = re.compile(r"- at '(?P<at>[^']*)': (?P<what>.+)")
 NAMED_KEYS = re.compile(r"'([^']+)'")
 UNPARSABLE_VALUES = re.compile(r"failed to parse (?P<file>\S+): .*?(?:yaml: (?:line (?P<line>\d+): )?(?P<what>.+))")
+NO_VALUES = re.compile(r"open (?P<file>values/\S+): no such file")
 PLACES = (
     re.compile(r"execution error at \(\S+?/(?P<file>templates/[^\s:)]+):(?P<line>\d+)(?::\d+)?\): (?P<what>.+)"),
     re.compile(r"parse error at \(\S+?/(?P<file>templates/[^\s:)]+):(?P<line>\d+)(?::\d+)?\): (?P<what>.+)"),
@@ -165,11 +166,19 @@ def findings(chart: Chart, environment: str, output: str) -> list[Finding]:
 
 
 def _values(chart: Chart, environment: str, output: str) -> Iterator[Finding]:
-    """Yield what is wrong with the values: no YAML, or not what values.schema.json asks for."""
+    """Yield what is wrong with the values: not there, no YAML, or not what values.schema.json asks for."""
+    for match in NO_VALUES.finditer(output):
+        yield Finding(
+            "values", f"{chart.path}/{match['file']}", 0, "there is no such file", "every environment has one"
+        )
     for match in UNPARSABLE_VALUES.finditer(output):
         file = f"{chart.path}/{match['file']}"
         yield Finding("values", file, _syntax_line(chart.root / file), f"no YAML: {match['what']}", "mend the syntax")
-    files = {file: (chart.root / file).read_text(errors="replace") for file in chart.files(environment)}
+    files = {
+        file: (chart.root / file).read_text(errors="replace")
+        for file in chart.files(environment)
+        if (chart.root / file).is_file()
+    }
     for match in VALUES.finditer(output):
         path = tuple(match["at"].strip("/").split("/")) if match["at"].strip("/") else ()
         extra = NAMED_KEYS.findall(match["what"]) if "additional propert" in match["what"] else [""]

@@ -1,6 +1,6 @@
 """Every check that needs no cluster, at once, and their findings as one list."""
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,8 +21,8 @@ class _Run:
     environments: Sequence[str]
     found: list[tuple[str, Finding]] = field(default_factory=list)  # with the environment, or ""
 
-    async def keep(self, check: Coroutine[None, None, list[Finding]], environment: str = "") -> None:
-        self.found += [(environment, finding) for finding in await check]
+    async def keep(self, environment: str, check: Callable[..., Awaitable[list[Finding]]], *args: object) -> None:
+        self.found += [(environment, finding) for finding in await check(*args)]
 
 
 async def lint(
@@ -116,9 +116,9 @@ def merged(found: Sequence[tuple[str, Finding]], environments: Sequence[str]) ->
 async def _style(run: _Run) -> None:
     container = style.linters(run.client, run.tools.wheels, run.root)
     async with tasks.group() as group:
-        group.start_soon(run.keep, style.yaml(run.client, container, run.root))
-        group.start_soon(run.keep, style.python(run.client, container, run.root))
-        group.start_soon(run.keep, style.workflows(run.client, container, run.tools.actionlint, run.root))
+        group.start_soon(run.keep, "", style.yaml, run.client, container, run.root)
+        group.start_soon(run.keep, "", style.python, run.client, container, run.root)
+        group.start_soon(run.keep, "", style.workflows, run.client, container, run.tools.actionlint, run.root)
 
 
 async def _chart(run: _Run) -> None:
@@ -126,14 +126,13 @@ async def _chart(run: _Run) -> None:
 
     async def one(environment: str) -> None:
         rendering = await chart.render(run.helm, run.chart, environment)
-        if rendering.findings:
-            run.found += [(environment, finding) for finding in rendering.findings]
-        else:
+        run.found += [(environment, finding) for finding in rendering.findings]
+        if not rendering.findings:
             parsed[environment] = chart.objects(run.chart, rendering)
 
     async with tasks.group() as group:
         for environment in run.environments:
-            group.start_soon(run.keep, chart.lint(run.helm, run.chart, environment), environment)
+            group.start_soon(run.keep, environment, chart.lint, run.helm, run.chart, environment)
             group.start_soon(one, environment)
     # in one order, whichever came first: the same question gets the remembered answer
     rendered = {environment: parsed[environment] for environment in run.environments if environment in parsed}
@@ -143,7 +142,7 @@ async def _chart(run: _Run) -> None:
         group.start_soon(_schema, run, rendered)
         for environment, objects in rendered.items():
             run.found += [(environment, finding) for finding in references.check(objects)]
-            group.start_soon(run.keep, rules.check(run.client, run.tools.promtool, run.root, objects), environment)
+            group.start_soon(run.keep, environment, rules.check, run.client, run.tools.promtool, run.root, objects)
 
 
 async def _schema(run: _Run, rendered: dict[str, list[manifests.Manifest]]) -> None:

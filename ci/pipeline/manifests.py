@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from ci.errors import CheckFailedError
 from ci.pipeline import places
 
 SOURCE = re.compile(r"^# Source: (\S+)$", re.MULTILINE)
@@ -97,16 +98,21 @@ def parse(rendered: str, templates: Mapping[str, str], chart: str) -> list[Manif
         The objects in the order of the output.
 
     Raises:
-        yaml.YAMLError: An object is no YAML.
+        CheckFailedError: An object is YAML to helm but not to PyYAML.
     """
     found: list[tuple[str, str, Mapping[str, Any]]] = []
     for text in SEPARATOR.split(rendered):
-        data = yaml.load(text, Loader=yaml.CSafeLoader)
-        if not isinstance(data, Mapping):
-            continue
         comment = SOURCE.search(text)
         # helm names it <chart's name>/templates/…
-        found.append((comment[1].partition("/")[2] if comment else "", text, data))
+        source = comment[1].partition("/")[2] if comment else ""
+        try:
+            data = yaml.load(text, Loader=yaml.CSafeLoader)
+        except yaml.YAMLError as error:
+            said = " ".join(str(error).split())
+            raise CheckFailedError(f"{chart}/{source}: {said}", fix="Quote the value.", detail=text) from error
+        if not isinstance(data, Mapping):
+            continue
+        found.append((source, text, data))
     total = Counter((source, str(data.get("kind"))) for source, _, data in found)
     seen: Counter[tuple[str, str]] = Counter()
     manifests = []

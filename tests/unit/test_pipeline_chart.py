@@ -78,6 +78,14 @@ def test_values_that_are_no_yaml_name_file_and_line(copy, command):
     assert finding.message.startswith("no YAML")
 
 
+@pytest.mark.parametrize("command", ["lint", "template"])
+def test_an_environment_without_values_is_named(copy, command):
+    folder, findings = copy
+    (folder / "values" / "dev.yaml").unlink()
+    (finding,) = findings(command)
+    assert (finding.file, finding.line) == (f"{PATH}/values/dev.yaml", 0)
+
+
 def test_a_template_that_refuses_the_values_says_why_and_where(copy):
     folder, findings = copy
     append(folder / "templates" / "hpa.yaml", '\n{{ fail "one thing contradicts another" }}\n')

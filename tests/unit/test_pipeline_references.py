@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from ci.errors import CheckFailedError
 from ci.paths import CHART, ROOT
 from ci.pipeline import manifests, references
 
@@ -218,6 +219,11 @@ def test_a_finding_stands_at_the_key_in_the_template(rendered):
     finding = next(item for item in references.check(changed) if "stableService names" in item.message)
     line = (ROOT / finding.file).read_text().splitlines()[finding.line - 1]
     assert line.strip().startswith("stableService:")
+
+
+def test_what_only_helm_can_read_is_one_clear_line():
+    with pytest.raises(CheckFailedError, match=r"chart/templates/x\.yaml: .*"):
+        manifests.parse("# Source: c/templates/x.yaml\nkind: A\nvalue: =\n", {}, "chart")
 
 
 def test_an_object_of_another_shape_is_no_crash(rendered):
