@@ -50,3 +50,23 @@ def test_a_node_that_never_gets_ready_fails_with_its_logs(
     assert "cni plugin not initialized" in caught.value.message
     assert list((tmp_path / "kind").rglob("kubelet.log"))
     assert run not in {found.run for found in anyio.run(clean.clusters)}
+
+
+def test_an_api_server_that_dies_fails_with_its_logs(
+    tools: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: etcd starts, the API server ends at once, kubeadm waits for it
+    broken = kind.CONTROL_PLANE | {"apiServer": {"extraArgs": {"no-such-flag": "1"}}}
+    monkeypatch.setattr(kind, "CONTROL_PLANE", broken)
+    monkeypatch.setattr(kind, "CREATE_SECONDS", 40.0)
+    run = runs.new_id()
+
+    # When
+    with pytest.raises(CheckFailedError) as caught:
+        anyio.run(lambda: kind.create(Path(tools[0]), Path(tools[1]), tools[2], tmp_path, run=run, keep=True))
+
+    # Then
+    assert "no end after 40 s" in caught.value.message
+    logs = [log.read_text() for log in (tmp_path / "kind").rglob("kube-apiserver*.log")]
+    assert any("unknown flag: --no-such-flag" in log for log in logs)
+    assert run not in {found.run for found in anyio.run(clean.clusters)}
