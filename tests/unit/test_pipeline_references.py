@@ -1,6 +1,7 @@
 """Each link between the chart's objects, broken once: the finding names the object and what it should point at."""
 
 import copy
+import itertools
 
 import pytest
 
@@ -230,3 +231,13 @@ def test_an_object_of_another_shape_is_no_crash(rendered):
     for kind in ("Rollout", "VirtualService", "AnalysisTemplate", "HorizontalPodAutoscaler", "ServiceMonitor"):
         for value in ("text", 3, ["a"], {"http": "x", "metrics": {"a": 1}, "endpoints": "y", "selector": [1]}):
             references.check(broken(rendered, kind, ("spec",), value))
+
+
+FLAGS = ("kserve", "canaryDeployment", "sloMonitoring", "autoscaling")
+
+
+@pytest.mark.parametrize("on", list(itertools.product((True, False), repeat=len(FLAGS))), ids=str)
+def test_no_combination_of_flags_leaves_a_link_dangling(chart, on):
+    result = chart.template({"features": dict(zip(FLAGS, on, strict=True))})
+    assert result.returncode == 0, result.stderr
+    assert references.check(manifests.parse(result.stdout, {}, "chart")) == []
