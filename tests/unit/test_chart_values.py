@@ -145,7 +145,10 @@ def test_an_unknown_key_is_refused_by_name(chart, path, value):
         ("canary.analysis.window", "soon"),
         ("canary.analysis.successRate", 99),
         ("slo.latency.p95Threshold", "fast"),
+        ("slo.latency.p95Threshold", "0.0"),
         ("slo.availability.target", 1),
+        ("slo.availability.target", "1.0"),
+        ("canary.analysis.successRate", "99"),
         ("autoscaling.cpu", "much"),
         ("autoscaling.minReplicas", 1.5),
         ("monitoring.prometheusAddress", "prometheus:9090"),
@@ -202,6 +205,9 @@ def test_values_that_contradict_each_other_are_refused_with_what_to_change(chart
         {"exampleModel": {"enabled": False, "storageUri": ""}},
         # A step that waits for a person leaves the analysis all the time it needs.
         {"canary": {"steps": [{"weight": 20, "pause": "5s"}, {"weight": 50}]}},
+        # `--set` hands over fractions as strings.
+        {"slo": {"latency": {"p95Threshold": "0.3", "p99Threshold": "1.0"}, "availability": {"target": "0.99"}}},
+        {"canary": {"analysis": {"successRate": "1.0"}}},
         # Free forms that Kubernetes knows.
         {"autoscaling": {"cpu": 2}, "canary": {"maxSurge": 1, "maxUnavailable": "10%"}},
         {"global": {"anything": 1}},
