@@ -50,9 +50,7 @@ async def clusters() -> list[Found]:
     listed = await _docker("network", "ls", f"--filter=label={runs.RUN_LABEL}")
     networks = {network["Name"]: _labels(network) for network in listed}
     folders = {folder.name for folder in runs.folder("x").parent.glob(f"{runs.PREFIX}*")}
-    return [
-        _found(name, networks.get(name, {}), nodes.get(name, {})) for name in sorted({*nodes, *networks, *folders})
-    ]
+    return [_found(name, networks.get(name, {}), nodes.get(name, {})) for name in sorted({*nodes, *networks, *folders})]
 
 
 def _found(name: str, labels: dict[str, str], nodes: dict[str, str]) -> Found:

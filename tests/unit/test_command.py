@@ -11,6 +11,7 @@ import pytest
 
 from ci import command
 from ci.errors import CommandError, MachineError
+from ci.wait import NotYet, until
 
 pytestmark = pytest.mark.anyio
 
@@ -62,11 +63,14 @@ async def test_cancelling_stops_a_program_that_ignores_sigterm(monkeypatch: pyte
         f"open({str(pid_file)!r}, 'w').write(str(os.getpid()))\n"
         "time.sleep(600)\n"
     )
+
+    async def started() -> None:
+        if not (pid_file.exists() and pid_file.read_text()):
+            raise NotYet("no pid yet")
+
     async with anyio.create_task_group() as group:
         group.start_soon(command.run, [sys.executable, "-c", script])
-        with anyio.fail_after(10):
-            while not (pid_file.exists() and pid_file.read_text()):
-                await anyio.sleep(0.02)
+        await until("the program runs", started, timeout=20, interval=0.02)
         group.cancel_scope.cancel()
     assert not _runs(int(pid_file.read_text()))
 
