@@ -21,7 +21,7 @@ from ci.errors import CommandError, MachineError, UsageError
 from ci.host import docker
 from ci.progress import step
 from ci.supply import download, pins, registry
-from ci.supply.source import go, images, layers, roots
+from ci.supply.source import go, images, layers, python_images, roots
 from ci.wait import NotYet, until
 
 Way = Literal["upstream", "source"]
@@ -236,7 +236,7 @@ class Supply:
 
     def _wheels_folder(self, name: str) -> Path:
         pin = self.pins.wheels[name]
-        return self.cache / "wheels" / f"{name}-{pins.key(pin, pin.requirements_file)}"
+        return self.cache / "wheels" / f"{name}-{pins.key(pin.python, pin.requirements_file)}"
 
     async def _wheels(self, name: str) -> Path:
         async with self._exclusive(f"wheels-{name}"):
@@ -398,7 +398,8 @@ class Supply:
 
     async def _root_layer(self, name: str, compression: layers.Compression) -> Path:
         pin = self.pins.roots[name]
-        out = self.cache / "layers" / f"root-{name}-{pins.key(pin, compression, roots.DROPPED)}.tar.{compression}"
+        key = pins.key(pin, compression, RECIPES / "roots.py")
+        out = self.cache / "layers" / f"root-{name}-{key}.tar.{compression}"
         async with self._exclusive(f"root-{name}-{compression}"):
             if not out.exists():
                 out.parent.mkdir(parents=True, exist_ok=True)
@@ -409,8 +410,6 @@ class Supply:
         return out
 
     async def _wheels_layer(self, name: str, compression: layers.Compression) -> Path:
-        from ci.supply.source import python_images
-
         pin = self.pins.wheels[name]
         root = await self._root_layer(pin.root, compression)
         key = pins.key(pin, pin.requirements_file, RECIPES / "python_images.py", root.name)
