@@ -193,7 +193,7 @@ class Watched:
 
 
 @pytest.fixture(scope="session")
-def watched(request):
+def watched(request, client):
     """Watch a release's Rollout under steady traffic; the whole time line is there, and written, after the block."""
 
     @asynccontextmanager

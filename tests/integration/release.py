@@ -63,6 +63,11 @@ class Release:
         found = await self.kubectl.get_list("pods", self.namespace, f"app=isvc.{self.predictor}")
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
+    async def stable_pods(self) -> list[dict[str, Any]]:
+        """The pods of the stable revision; Argo Rollouts keeps those of the one before for half a minute."""
+        stable = (await self.get("rollout"))["status"]["stableRS"]
+        return [pod for pod in await self.pods() if pod["metadata"]["labels"]["rollouts-pod-template-hash"] == stable]
+
     async def raw(self, path: str) -> Any:
         """What the API server answers to a path, the aggregated APIs' included."""
         return json.loads((await self.kubectl.run("get", "--raw", path)).stdout)

@@ -20,13 +20,18 @@ async def test_the_inference_service_is_ready_and_kserve_runs_no_pod_of_its_own(
 
 async def test_the_rollout_is_healthy_and_owns_every_pod(release):
     rollout = await release.get("rollout")
-    status = rollout["status"]
-    assert status["phase"] == "Healthy"
+    assert rollout["status"]["phase"] == "Healthy"
     assert rollout["spec"]["workloadRef"]["name"] == release.predictor
+    sets = await release.kubectl.get_list("replicasets", release.namespace)
+    own = {
+        item["metadata"]["name"]
+        for item in sets
+        for owner in item["metadata"].get("ownerReferences", [])
+        if owner["uid"] == rollout["metadata"]["uid"]
+    }
     pods = await release.pods()
-    assert len(pods) == status["replicas"] >= 1
-    for pod in pods:
-        assert pod["metadata"]["labels"]["rollouts-pod-template-hash"] == status["stableRS"]
+    assert {owner["name"] for pod in pods for owner in pod["metadata"]["ownerReferences"]} <= own
+    assert len(await release.stable_pods()) == rollout["status"]["updatedReplicas"] >= 1
 
 
 async def test_every_pod_runs_the_model_and_a_sidecar_without_privileges(release):
@@ -53,7 +58,7 @@ async def test_both_services_lead_to_ready_pods_on_port_80(release, role):
         if endpoint["conditions"]["ready"]
         for address in endpoint["addresses"]
     }
-    assert addresses == {pod["status"]["podIP"] for pod in await release.pods()}
+    assert addresses == {pod["status"]["podIP"] for pod in await release.stable_pods()}
 
 
 async def test_the_virtual_service_sends_everything_to_stable(release):
