@@ -1,6 +1,6 @@
 """From upstream's charts and manifests at the pinned version to objects on the cluster."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ async def from_files(*files: Path) -> list[Document]:
     return await anyio.to_thread.run_sync(documents.parse, text)
 
 
-async def apply(context: StackContext, objects: Iterable[Document]) -> None:
-    """Put objects on the cluster, each labelled as ours: CRDs first, what they define last.
+async def apply(context: StackContext, objects: Sequence[Document]) -> None:
+    """Put objects on the cluster, each labelled as ours: CRDs first.
 
     CRDs that somebody else has put there stay as they are.
     """
@@ -43,18 +43,17 @@ async def apply(context: StackContext, objects: Iterable[Document]) -> None:
         )
         there = {line.partition("/")[2] for line in foreign.stdout.split()}
         crds = [crd for crd in crds if crd["metadata"]["name"] not in there]
-    defined = {crd["spec"]["names"]["kind"] for crd in crds}
-    custom = [document for document in rest if document["kind"] in defined]
-    await _apply(context, [*crds, *(document for document in rest if document["kind"] not in defined)])
-    if custom:
+        if crds:
+            await _apply(context, crds)
+        # Established, because a controller that starts before its API is served ends, and is restarted only 10 s later.
         await context.kubectl.run(
             "wait",
             "--for=condition=Established",
             f"--timeout={APPLY_SECONDS:.0f}s",
-            *(f"crd/{crd['metadata']['name']}" for crd in crds),
+            *(f"crd/{crd['metadata']['name']}" for crd in documents.split(objects)[0]),
             timeout=APPLY_SECONDS + 10,
         )
-        await _apply(context, custom)
+    await _apply(context, rest)
 
 
 async def _apply(context: StackContext, objects: Iterable[Document]) -> None:

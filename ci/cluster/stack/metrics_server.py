@@ -29,8 +29,9 @@ async def install(context: StackContext) -> None:
             {
                 # The chart in the module still names the release before.
                 "image": {"tag": context.supply.image(IMAGE).rpartition(":")[2]},
-                # kind's kubelets sign their certificates themselves; 10 s is the shortest resolution there is.
-                "args": ["--kubelet-insecure-tls", "--metric-resolution=10s"],
+                # kind's kubelets sign their certificates themselves; 10 s is the shortest resolution there is, and a
+                # request to a kubelet must take less.
+                "args": ["--kubelet-insecure-tls", "--metric-resolution=10s", "--kubelet-request-timeout=5s"],
                 "readinessProbe": {"initialDelaySeconds": 1, "periodSeconds": 1, "failureThreshold": 60},
                 "resources": {"requests": {"cpu": "10m", "memory": "50Mi"}},
             },

@@ -4,9 +4,8 @@ from typing import Any
 
 import yaml
 
-from ci import wait
 from ci.cluster.stack import documents, manifests, monitoring, probes
-from ci.cluster.stack.component import READY_SECONDS, StackContext
+from ci.cluster.stack.component import StackContext
 from ci.cluster.stack.documents import Document
 
 NAMESPACE = "monitoring"
@@ -77,12 +76,5 @@ def custom_metrics(objects: list[Document], image: str, prometheus: str) -> list
 
 
 async def ready(context: StackContext) -> None:
-    """Wait until the API server can use it."""
+    """Wait until the API server reaches it; it has no metric to be asked for before the first model is served."""
     await probes.available(context, f"apiservice/{API_SERVICE}")
-    await wait.until(
-        "prometheus-adapter answers",
-        lambda: probes.answers(context, f"/apis/{API}/v1beta1"),
-        timeout=READY_SECONDS,
-        interval=1,
-        successes=2,
-    )
