@@ -7,7 +7,12 @@ from tests.integration.namespace import gone
 
 pytestmark = pytest.mark.anyio
 
-ALWAYS_THERE = {"ConfigMap/kube-root-ca.crt", "ConfigMap/istio-ca-root-cert", "ServiceAccount/default"}
+ALWAYS_THERE = {
+    "ConfigMap/istio-ca-crl",
+    "ConfigMap/istio-ca-root-cert",
+    "ConfigMap/kube-root-ca.crt",
+    "ServiceAccount/default",
+}
 """What Kubernetes and Istio put into every namespace."""
 
 
