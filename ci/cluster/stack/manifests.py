@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from ci.cluster.stack import documents
+from ci.cluster.stack import documents, probes
 from ci.cluster.stack.component import StackContext
 from ci.cluster.stack.documents import Document
 
@@ -54,6 +54,18 @@ async def apply(context: StackContext, objects: Sequence[Document]) -> None:
             timeout=APPLY_SECONDS + 10,
         )
     await _apply(context, rest)
+
+
+async def apply_aggregated(context: StackContext, objects: Sequence[Document], deployment: str, namespace: str) -> None:
+    """Put an aggregated API on the cluster: its server first, its APIService once the server is available.
+
+    The API server keeps its first connection to the Service. One made before kube-proxy knows the Service leaves the
+    node, and whoever answers out there answers from then on; and while an APIService has no server, every look at the
+    cluster's APIs by any client fails in part.
+    """
+    await apply(context, [document for document in objects if document["kind"] != "APIService"])
+    await probes.available(context, f"deployment/{deployment}", namespace)
+    await apply(context, [document for document in objects if document["kind"] == "APIService"])
 
 
 async def _apply(context: StackContext, objects: Iterable[Document]) -> None:

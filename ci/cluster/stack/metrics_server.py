@@ -19,24 +19,22 @@ async def find(context: StackContext) -> dict[str, Any] | None:
 
 async def install(context: StackContext) -> None:
     """Apply upstream's chart."""
-    await manifests.apply(
+    objects = await manifests.from_chart(
         context,
-        await manifests.from_chart(
-            context,
-            "metrics-server",
-            context.supply.module("metrics-server") / "charts" / "metrics-server",
-            NAMESPACE,
-            {
-                # The chart in the module still names the release before.
-                "image": {"tag": context.supply.image(IMAGE).rpartition(":")[2]},
-                # kind's kubelets sign their certificates themselves; 10 s is the shortest resolution there is, and a
-                # request to a kubelet must take less.
-                "args": ["--kubelet-insecure-tls", "--metric-resolution=10s", "--kubelet-request-timeout=5s"],
-                "readinessProbe": {"initialDelaySeconds": 1, "periodSeconds": 1, "failureThreshold": 60},
-                "resources": {"requests": {"cpu": "10m", "memory": "50Mi"}},
-            },
-        ),
+        "metrics-server",
+        context.supply.module("metrics-server") / "charts" / "metrics-server",
+        NAMESPACE,
+        {
+            # The chart in the module still names the release before.
+            "image": {"tag": context.supply.image(IMAGE).rpartition(":")[2]},
+            # kind's kubelets sign their certificates themselves; 10 s is the shortest resolution there is, and a
+            # request to a kubelet must take less.
+            "args": ["--kubelet-insecure-tls", "--metric-resolution=10s", "--kubelet-request-timeout=5s"],
+            "readinessProbe": {"initialDelaySeconds": 1, "periodSeconds": 1, "failureThreshold": 60},
+            "resources": {"requests": {"cpu": "10m", "memory": "50Mi"}},
+        },
     )
+    await manifests.apply_aggregated(context, objects, "metrics-server", NAMESPACE)
 
 
 async def ready(context: StackContext) -> None:

@@ -50,7 +50,7 @@ async def install(context: StackContext) -> None:
     folder = context.supply.module(NAME) / "deploy" / "manifests"
     objects = await manifests.from_files(*(folder / file for file in FILES))
     edited = custom_metrics(objects, context.supply.image(IMAGE), await monitoring.url(context))
-    await manifests.apply(context, [documents.namespace(NAMESPACE), *edited])
+    await manifests.apply_aggregated(context, [documents.namespace(NAMESPACE), *edited], NAME, NAMESPACE)
 
 
 def custom_metrics(objects: list[Document], image: str, prometheus: str) -> list[Document]:
