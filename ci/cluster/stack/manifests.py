@@ -6,9 +6,11 @@ from typing import Any
 
 import anyio.to_thread
 
+from ci import wait
 from ci.cluster.stack import documents, probes
 from ci.cluster.stack.component import StackContext
 from ci.cluster.stack.documents import Document
+from ci.errors import CommandError
 
 APPLY_SECONDS = 120.0
 
@@ -46,14 +48,17 @@ async def apply(context: StackContext, objects: Sequence[Document]) -> None:
         if crds:
             await _apply(context, crds)
         # Established, because a controller that starts before its API is served ends, and is restarted only 10 s later.
-        await context.kubectl.run(
-            "wait",
-            "--for=condition=Established",
-            f"--timeout={APPLY_SECONDS:.0f}s",
-            *(f"crd/{crd['metadata']['name']}" for crd in documents.split(objects)[0]),
-            timeout=APPLY_SECONDS + 10,
-        )
+        names = [f"crd/{crd['metadata']['name']}" for crd in documents.split(objects)[0]]
+        await wait.until("CRDs established", lambda: _established(context, names), timeout=APPLY_SECONDS)
     await _apply(context, rest)
+
+
+async def _established(context: StackContext, names: Sequence[str]) -> None:
+    """One watch; it ends with an error where a CRD has no condition at all yet."""
+    try:
+        await context.kubectl.run("wait", "--for=condition=Established", f"--timeout={APPLY_SECONDS:.0f}s", *names)
+    except CommandError as error:
+        raise wait.NotYet(error.message) from error
 
 
 async def apply_aggregated(context: StackContext, objects: Sequence[Document], deployment: str, namespace: str) -> None:
