@@ -54,6 +54,23 @@ CONTROL_PLANE = {
     "scheduler": {"extraArgs": {"leader-elect": "false"}},
 }
 
+SERVICES = "10.96.0.0/16"
+"""kind's default range of Service addresses."""
+FENCE = f"""\
+table inet ml-serving-ci {{
+  chain output {{
+    type filter hook output priority filter
+    oifname eth0 ip daddr {SERVICES} reject with tcp reset
+  }}
+  chain forward {{
+    type filter hook forward priority filter
+    oifname eth0 ip daddr {SERVICES} reject with tcp reset
+  }}
+}}
+"""
+"""Until kube-proxy knows a Service, packets to it would leave the node for whatever answers there outside, and
+the API server would keep such a connection to an aggregated API for good; refused, it tries again."""
+
 
 def config(image: str, hosts: Path) -> dict[str, Any]:
     """Return kind's configuration of a cluster of one node.
@@ -213,6 +230,11 @@ async def _node(kind: Path, image: str, cluster: Cluster) -> None:
         timeout=CREATE_SECONDS,
     )  # fmt: skip
     cluster.kubeconfig.chmod(0o600)
+    await command.run(
+        ["docker", "exec", "--interactive", f"{cluster.name}-control-plane", "nft", "--file", "-"],
+        stdin=FENCE,
+        timeout=30,
+    )
 
 
 async def _ready(kubectl: Kubectl) -> None:
