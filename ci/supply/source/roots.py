@@ -45,7 +45,7 @@ async def debian(root: Root, out_tar: Path, log: Path) -> None:
                 f"--variant={root.variant}",
                 f"--include={','.join(root.packages)}",
                 *(f"--dpkgopt=path-exclude={glob}" for glob in (*DROPPED, *root.exclude)),
-                "--customize-hook=rm --force \"$1/etc/resolv.conf\" \"$1/etc/hostname\"",  # this machine's, copied in
+                '--customize-hook=rm --force "$1/etc/resolv.conf" "$1/etc/hostname"',  # this machine's, copied in
                 "--aptopt=Acquire::Retries 3",
                 "--format=tar",
                 root.suite,
