@@ -44,6 +44,8 @@ KUBELET = {
     # the registry is next door: pull as fast as it goes
     "registryPullQPS": 0,
     "serializeImagePulls": False,
+    # how long a changed Secret takes to reach a pod: Prometheus gets its targets by one
+    "syncFrequency": "5s",
 }
 CONTROL_PLANE = {
     "kind": "ClusterConfiguration",

@@ -302,7 +302,7 @@ class Supply:
         """Everything an image is made of, so that its key changes with each part."""
         inputs: list[object] = [source]
         if source.root:
-            inputs.append(self.pins.roots[source.root])
+            inputs += [self.pins.roots[source.root], RECIPES / "roots.py"]
         if source.wheels:
             wheels = self.pins.wheels[source.wheels]
             inputs += [wheels, wheels.requirements_file, RECIPES / "python_images.py"]

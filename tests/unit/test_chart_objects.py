@@ -31,6 +31,7 @@ def test_each_flag_takes_its_own_part_away_and_leaves_nothing_dangling(chart, fl
         ("VirtualService", PREDICTOR): canary,
         ("Service", f"{PREDICTOR}-canary"): canary,
         ("AnalysisTemplate", f"{PREDICTOR}-slo"): canary and slo,
+        ("AnalysisTemplate", f"{PREDICTOR}-gate"): canary and slo,
         ("ServiceMonitor", PREDICTOR): slo,
         ("Service", f"{PREDICTOR}-metrics"): slo,
         ("PrometheusRule", "ml-serving-slo-alerts"): slo,
@@ -84,7 +85,7 @@ def test_two_releases_with_two_models_share_a_namespace(chart):
     other["exampleModel"]["name"] = "wine"
     second = chart.render(other, release="wine")
     assert not set(first) & set(second)
-    assert len(first) == len(second) == 14
+    assert len(first) == len(second) == 15
     # Nothing of the second points at the first, by name, host or label.
     assert "iris" not in yaml.safe_dump(list(second.values())).replace("/sklearn/1.0/model", "")
 
@@ -138,12 +139,23 @@ def test_steps_become_weights_and_pauses_and_the_analysis_starts_in_a_pause(char
         {"canary": {"steps": [{"weight": 5, "pause": "5m"}, {"weight": 50}], "analysis": {"fromStep": 2}}}
     )
     canary = found["Rollout", PREDICTOR]["spec"]["strategy"]["canary"]
-    assert canary["steps"] == [{"setWeight": 5}, {"pause": {"duration": "5m"}}, {"setWeight": 50}, {"pause": {}}]
+    declared = [{"setWeight": 5}, {"pause": {"duration": "5m"}}, {"setWeight": 50}, {"pause": {}}]
+    assert canary["steps"][:-1] == declared
     assert canary["steps"][canary["analysis"]["startingStep"]] == {"pause": {}}
 
 
-def test_an_empty_or_nan_result_satisfies_no_condition_of_the_prometheus_metrics(chart):
-    metrics = chart.render()["AnalysisTemplate", f"{PREDICTOR}-slo"]["spec"]["metrics"]
+def test_the_last_step_is_a_gate_that_only_good_figures_open(chart):
+    found = chart.render()
+    last = found["Rollout", PREDICTOR]["spec"]["strategy"]["canary"]["steps"][-1]
+    assert last["analysis"]["templates"] == [{"templateName": f"{PREDICTOR}-gate"}]
+    gate = found["AnalysisTemplate", f"{PREDICTOR}-gate"]["spec"]["metrics"]
+    assert [metric["name"] for metric in gate] == ["success-rate", "latency-p95"]
+    assert {metric["count"] for metric in gate} == {1}
+
+
+@pytest.mark.parametrize("template", ["slo", "gate"])
+def test_an_empty_or_nan_result_satisfies_no_condition_of_the_prometheus_metrics(chart, template: str):
+    metrics = chart.render()["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]["metrics"]
     for metric in metrics:
         if "prometheus" in metric["provider"]:
             for condition in ("successCondition", "failureCondition"):

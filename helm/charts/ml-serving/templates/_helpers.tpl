@@ -56,3 +56,27 @@ namespace={{ .Release.Namespace | quote }}, model={{ .Values.exampleModel.name |
 {{- $factor := dict "s" 1 "m" 60 "h" 3600 -}}
 {{- mul (trimSuffix (regexFind "[smh]$" .) .) (get $factor (regexFind "[smh]$" .)) -}}
 {{- end }}
+
+{{/*
+Matchers of the canary's own series: an analysis gets its pod template hash as the argument revision.
+*/}}
+{{- define "ml-serving.revisionMatchers" -}}
+{{ include "ml-serving.matchers" . }}, revision="{{ "{{args.revision}}" }}"
+{{- end }}
+
+{{/*
+Share of the canary's answers that are no server error.
+`or vector(0)`: a canary whose every answer is an error has no good series, and its rate is 0, not unknown.
+*/}}
+{{- define "ml-serving.successRateQuery" -}}
+{{- $series := include "ml-serving.revisionMatchers" . -}}
+{{- $window := .Values.canary.analysis.window -}}
+(sum(rate(inference_request_total{ {{- $series }}, response_code!~"5.."}[{{ $window }}])) or vector(0)) / sum(rate(inference_request_total{ {{- $series }}}[{{ $window }}]))
+{{- end }}
+
+{{/*
+95th percentile of the canary's latency, in seconds.
+*/}}
+{{- define "ml-serving.latencyQuery" -}}
+histogram_quantile(0.95, sum by (le) (rate(inference_request_duration_milliseconds_bucket{ {{- include "ml-serving.revisionMatchers" . }}}[{{ .Values.canary.analysis.window }}]))) / 1000
+{{- end }}
