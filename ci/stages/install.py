@@ -20,9 +20,8 @@ async def execute(run: Run) -> None:
     """Install the very chart and values that would ship; only where the model comes from is the cluster's own store."""
     with step(f"prepare namespace {run.namespace}"):
         if await run.kubectl.get("namespace", run.namespace) is None:
+            run.delete_at_end(run.namespace)
             await run.kubectl.apply([namespace(run.namespace)])
-            if run.options.kubeconfig is not None and not run.options.keep:
-                run.cleanup.push_async_callback(_delete_namespace, run)
         await model_store.credentials(run.kubectl, run.namespace, STORAGE_SECRET)
     async with tasks.group() as group:
         group.start_soon(traffic.install, run.kubectl, run.namespace)
@@ -68,8 +67,3 @@ def namespace(name: str) -> dict[str, object]:
             "labels": {"istio-injection": "enabled", "app.kubernetes.io/managed-by": "ml-serving-ci"},
         },
     }
-
-
-async def _delete_namespace(run: Run) -> None:
-    with step(f"delete namespace {run.namespace}"):
-        await run.kubectl.run("delete", "namespace", run.namespace, "--ignore-not-found", timeout=180)

@@ -9,6 +9,7 @@ from ci.cluster.helm import Helm
 from ci.cluster.kind import Cluster
 from ci.cluster.kubectl import Kubectl
 from ci.errors import CheckFailedError
+from ci.progress import step
 from ci.report.model import Finding, Report
 from ci.supply.supply import Supply
 
@@ -73,6 +74,16 @@ class Run:
     def helm(self) -> Helm:
         """Helm on this run's cluster."""
         return Helm(self.supply.tool("helm"), self.cluster)
+
+    def delete_at_end(self, namespace: str) -> None:
+        """Have a namespace that this run made on an existing cluster go when the run ends; kind's goes as a whole."""
+
+        async def delete() -> None:
+            with step(f"delete namespace {namespace}"):
+                await self.kubectl.run("delete", "namespace", namespace, "--ignore-not-found", timeout=180)
+
+        if self.options.kubeconfig is not None and not self.options.keep:
+            self.cleanup.push_async_callback(delete)
 
     def judge(self, findings: Sequence[Finding]) -> None:
         """Keep findings for the report; any error among them fails the stage."""

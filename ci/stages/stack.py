@@ -4,6 +4,8 @@ from ci import tasks
 from ci.cluster import model_store
 from ci.cluster.stack import install
 from ci.cluster.stack.component import StackContext
+from ci.cluster.stack.documents import is_owned
+from ci.errors import MachineError
 from ci.models import models
 from ci.stages.run import Run
 
@@ -11,11 +13,22 @@ from ci.stages.run import Run
 async def execute(run: Run) -> None:
     """Bring up Istio, Argo Rollouts, KServe, Prometheus, the metrics APIs, and the model store with its models."""
     context = StackContext(run.kubectl, run.helm, run.supply)
+    if run.options.kubeconfig is not None:  # nothing is touched there before it is known to be complete
+        await install.install(context, allowed=run.options.allow_install)
+        await _model_store(run)
+        return
     async with tasks.group() as group:
         group.start_soon(_model_store, run)
-        await install.install(context, allowed=run.options.kubeconfig is None or run.options.allow_install)
+        await install.install(context)
 
 
 async def _model_store(run: Run) -> None:
-    trained = await models.trained(run.supply)
-    await model_store.install(run.kubectl, run.supply, trained)
+    namespace = await run.kubectl.get("namespace", model_store.NAMESPACE)
+    if namespace is None:
+        run.delete_at_end(model_store.NAMESPACE)
+    elif not is_owned(namespace):
+        raise MachineError(
+            f"the cluster has a namespace {model_store.NAMESPACE} of somebody else's",
+            fix=f"kubectl get namespace {model_store.NAMESPACE} -o yaml",
+        )
+    await model_store.install(run.kubectl, run.supply, await models.trained(run.supply))
