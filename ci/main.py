@@ -1,29 +1,57 @@
 """The command line: parsing and wiring only."""
 
+import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 if __package__ in (None, ""):  # `python ci/main.py`: make the package importable from the checkout
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import typer
+import typer.core
+import typer.main
 
-from ci.commands import cluster, doctor, lint, supply, template, test
+COMMANDS = {
+    "doctor": "doctor",
+    "lint": "lint",
+    "template": "template",
+    "test": "test",
+    "cluster": "app",
+    "supply": "app",
+}
+"""Each command to what ci.commands.COMMAND has for it: a function, or an app with commands of its own."""
+
+
+class Commands(typer.core.TyperGroup):
+    """Imports a command when it is asked for: Dagger's client alone takes longer to load than most commands to run."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: object, cmd_name: str) -> Any:
+        """Import a command, or return None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        found = getattr(importlib.import_module(f"ci.commands.{cmd_name}"), COMMANDS[cmd_name])
+        if not isinstance(found, typer.Typer):
+            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single.command(cmd_name)(found)
+            found = single
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="GitOps CI for serving models with KServe: proves a change on a real cluster before git moves it.",
 )
-app.command()(doctor.doctor)
-app.command()(lint.lint)
-app.command()(template.template)
-app.command()(test.test)
-app.add_typer(cluster.app, name="cluster")
-app.add_typer(supply.app, name="supply")
 
 
 @app.callback()

@@ -3,7 +3,9 @@
 import os
 import shutil
 
-from ci import command, progress
+from filelock import AsyncFileLock
+
+from ci import command, paths, progress
 from ci.errors import MachineError
 
 
@@ -33,6 +35,25 @@ async def install(*names: str) -> None:
     with progress.step(f"install {' '.join(names)}"):
         await command.run([*apt, "update"], env=env, timeout=300)
         await command.run([*apt, "install", "--yes", "--no-install-recommends", *names], env=env, timeout=900)
+
+
+async def ensure(program: str, package: str) -> None:
+    """Install a package where its program is missing; of several tasks or processes that ask at once, one does it.
+
+    Args:
+        program: What is looked for on PATH.
+        package: Brings it.
+
+    Raises:
+        MachineError: As `install`.
+    """
+    if shutil.which(program) is not None:
+        return
+    locks = paths.cache() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    async with AsyncFileLock(locks / "apt.lock"):
+        if shutil.which(program) is None:
+            await install(package)
 
 
 def by_hand(*names: str) -> str:

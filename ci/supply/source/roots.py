@@ -1,7 +1,6 @@
 """Parts of a Debian system as layers, made by mmdebstrap."""
 
 import os
-import shutil
 from pathlib import Path
 
 from ci import command
@@ -35,8 +34,7 @@ async def debian(root: Root, out_tar: Path, log: Path) -> None:
     Raises:
         MachineError: mmdebstrap is missing and cannot be installed.
     """
-    if shutil.which("mmdebstrap") is None:
-        await packages.install("mmdebstrap")
+    await packages.ensure("mmdebstrap", "mmdebstrap")
     partial = out_tar.with_name(f".{out_tar.name}.partial-{os.getpid()}.tar")
     try:
         await command.run(
