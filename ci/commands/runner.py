@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import typer
+from anyio.abc import TaskStatus
 from rich.markup import escape
 
 from ci import tasks
@@ -32,16 +33,17 @@ def run_async(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
         nonlocal interrupted
         async with anyio.create_task_group() as group:
 
-            async def listen() -> None:
+            async def listen(*, task_status: TaskStatus[None]) -> None:
                 nonlocal interrupted
                 with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    task_status.started()
                     async for number in signals:
                         if not interrupted:
                             interrupted = True
                             console.print(f"[yellow]{number.name}: stopping, cleaning up …[/yellow]")
                             group.cancel_scope.cancel()
 
-            group.start_soon(listen)
+            await group.start(listen)  # before anything is made that a signal would leave behind
             result = await function(*args)
             group.cancel_scope.cancel()
             return result
