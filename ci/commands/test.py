@@ -1,6 +1,7 @@
 """`test`: prove a change on a real cluster."""
 
 import shlex
+import shutil
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -51,9 +52,7 @@ async def _test(options: Options, way: str, only: list[str], skip: list[str], in
     if options.environment not in paths.ENVIRONMENTS:
         raise UsageError(f"--env {options.environment}: not one of {', '.join(paths.ENVIRONMENTS)}")
     stages = chosen(only, skip)
-    options.report.mkdir(parents=True, exist_ok=True)
-    for old in (*options.report.glob("canary-*.json"), *options.report.glob("pytest-*")):
-        old.unlink()
+    _empty(options.report)
     started = time.monotonic()
     report = Report(
         command=shlex.join(["python", "ci/main.py", *sys.argv[1:]]),
@@ -62,7 +61,6 @@ async def _test(options: Options, way: str, only: list[str], skip: list[str], in
     )
     supply = Supply(choose(way))
     report.versions = {name: pin.version for name, pin in supply.pins.modules.items()}
-    interrupted = True
     try:
         async with AsyncExitStack() as cleanup:
             run = Run(options, supply, report, cleanup)
@@ -73,16 +71,13 @@ async def _test(options: Options, way: str, only: list[str], skip: list[str], in
                 await supply.fetch()
             for stage in stages:
                 await _execute(stage, run)
-        report.outcome, interrupted = "passed", False
-    except CIError:
-        report.outcome, interrupted = "failed", False
+        report.outcome = "passed"
+    except Exception:
+        report.outcome = "failed"
         raise
     finally:
         report.seconds = time.monotonic() - started
-        write(report, options.report)
-        Console().print(terminal.render(report))
-        if options.keep and not interrupted:
-            note("the cluster was kept: python ci/main.py cluster status; python ci/main.py cluster down")
+        _show(report, options)
 
 
 async def _execute(stage: Stage, run: Run) -> None:
@@ -114,7 +109,20 @@ async def _diagnose(run: Run) -> None:
     note(f"logs, events and descriptions: {folder}")
 
 
-def write(report: Report, folder: Path) -> None:
-    """Write report.json and junit.xml."""
+def _empty(folder: Path) -> None:
+    """Have the report's folder, without what an earlier run left in it; files of others stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("diagnostics", "kind", "rendered"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for file in (*folder.glob("canary-*.json"), *folder.glob("pytest-*"), folder / "report.json", folder / "junit.xml"):
+        file.unlink(missing_ok=True)
+
+
+def _show(report: Report, options: Options) -> None:
+    """Write report.json and junit.xml, and print the tables."""
+    folder = options.report
     jsonfile.write(folder / "report.json", report)
     junit.write(folder / "junit.xml", report, sorted(folder.glob("pytest-*.xml")))
+    Console().print(terminal.render(report))
+    if options.keep and report.outcome != "interrupted":
+        note("the cluster was kept: python ci/main.py cluster status; python ci/main.py cluster down")
