@@ -52,6 +52,7 @@ async def _test(options: Options, way: str, only: list[str], skip: list[str], in
     if options.environment not in paths.ENVIRONMENTS:
         raise UsageError(f"--env {options.environment}: not one of {', '.join(paths.ENVIRONMENTS)}")
     stages = chosen(only, skip)
+    supply = Supply(choose(way))
     _empty(options.report)
     started = time.monotonic()
     report = Report(
@@ -59,7 +60,6 @@ async def _test(options: Options, way: str, only: list[str], skip: list[str], in
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         outcome="interrupted",
     )
-    supply = Supply(choose(way))
     report.versions = {name: pin.version for name, pin in supply.pins.modules.items()}
     try:
         async with AsyncExitStack() as cleanup:

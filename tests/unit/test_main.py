@@ -1,0 +1,49 @@
+"""The command line as a person meets it: real processes, exit codes, one line a mistake."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ci.paths import ROOT
+
+
+def ci(*arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "ci/main.py", *arguments]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_help_names_every_command():
+    shown = ci("--help").stdout
+    assert all(command in shown for command in ("doctor", "lint", "template", "test", "cluster", "supply"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["lnt"], "lnt"),
+        (["cluster", "stat"], "status"),
+        (["test", "--bogus"], "--bogus"),
+        (["test", "--only", "canry"], "canry: no such stage"),
+        (["test", "--skip", "stack"], "--skip stack"),
+        (["test", "--env", "qa"], "--env qa: not one of dev, staging, prod"),
+        (["template", "--env", "qa"], "qa: not one of dev, staging, prod"),
+        (["lint", "--supply", "magic"], "--supply magic"),
+        (["test", "--supply", "magic"], "--supply magic"),
+        (["supply", "fetch", "no-such-tool", "--supply", "source"], "no-such-tool: nothing of that name in pins.toml"),
+    ],
+)
+def test_wrong_use_is_named_in_one_line_and_exits_2(arguments: list[str], named: str):
+    ended = ci(*arguments)
+    assert ended.returncode == 2, ended.stderr
+    assert named in " ".join(ended.stderr.split())
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_command_loads_only_what_it_takes():
+    code = (
+        "import sys; sys.argv = ['main.py', 'supply', 'path', '--supply', 'source']\n"
+        "from ci.main import app\n"
+        "try:\n    app()\nexcept SystemExit:\n    assert 'dagger' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60, stdout=subprocess.DEVNULL)
