@@ -38,10 +38,6 @@ class MachineError(CIError):
     exit_code = 3
 
 
-class TransientError(CIError):
-    """The same call may succeed if it is made again; only this type is ever retried."""
-
-
 class CommandError(CIError):
     """A program exited with a code other than 0, or did not end in time.
 

@@ -12,7 +12,7 @@ import yaml
 
 from ci import command
 from ci.cluster import clean, runs
-from ci.cluster.cluster import Cluster as Cluster
+from ci.cluster.cluster import Cluster
 from ci.cluster.kubectl import Kubectl
 from ci.errors import CheckFailedError, CommandError, MachineError, UsageError, WaitTimeoutError
 from ci.progress import step

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci.cluster.cluster import Cluster
 from ci.cluster.helm import Helm
-from ci.cluster.kind import Cluster
 from ci.cluster.kubectl import Kubectl
 from ci.errors import CheckFailedError
 from ci.progress import step
