@@ -41,23 +41,25 @@ class Module:
         path: Module path.
         version: Module version.
         sum: Its `h1:` checksum (https://go.dev/ref/mod#go-sum-files), checked before use.
-        binaries: Name of each executable to its package, built in the module's own folder.
+        binaries: Name of each executable to its package, relative to the module.
         ldflags: Added to `-s -w`.
         recipe: Name of the module in ci/supply/source whose `build` makes the binaries, where the plain build cannot.
         recipe_binaries: What that recipe makes.
         tags: Build tags.
-        local_replaces: Its go.mod replaces parts of it by folders that the published module does not have.
+        main_module: Module of ours in ci/supply/source/files/main-modules that builds it; empty: it is its own main
+            module. One go.mod for several programs gives all of them the same dependencies, which Go then compiles
+            once; and it is without the replaces by folders that a published module does not have.
     """
 
     path: str
     version: str
     sum: str
     binaries: Mapping[str, str] = field(default_factory=dict)
-    local_replaces: bool = False
     ldflags: str = ""
     recipe: str = ""
     recipe_binaries: tuple[str, ...] = ()
     tags: str = ""
+    main_module: str = ""
 
     @property
     def executables(self) -> tuple[str, ...]:

@@ -4,8 +4,10 @@ import contextlib
 import importlib
 import json
 import os
+import posixpath
 import shutil
 import tempfile
+import typing
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +30,7 @@ Way = Literal["upstream", "source"]
 PROBE_SECONDS = 4
 BUILDS_AT_ONCE = 2
 RECIPES = Path(__file__).parent / "source"
+MAIN_MODULES = RECIPES / "files" / "main-modules"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,24 @@ def choose(way: str) -> Way:
     except requests.RequestException:
         return "source"
     return "upstream"
+
+
+def installed(name: str) -> Path:
+    """Return a tool that is on this machine already: the supply's in either way, else the user's own.
+
+    For commands of a moment, which neither ask a registry nor build anything.
+
+    Raises:
+        MachineError: There is none.
+    """
+    for way in typing.get_args(Way):
+        path = Supply(way).bin / name
+        if path.exists():
+            return path
+    own = shutil.which(name)
+    if own is None:
+        raise MachineError(f"{name} is not here", fix=f"python ci/main.py supply fetch {name}")
+    return Path(own)
 
 
 class Supply:
@@ -250,6 +271,8 @@ class Supply:
     def _built(self, module: str) -> Path:
         pin = self.pins.modules[module]
         parts: list[object] = [pin, go.FLAGS, *_recipe_files(pin.recipe)]
+        if pin.main_module:
+            parts.append(MAIN_MODULES / pin.main_module)
         return self.cache / "go" / f"{module}-{pins.key(*parts)}"
 
     async def _binary(self, name: str) -> Path:
@@ -258,9 +281,10 @@ class Supply:
             raise UsageError(f"pins.toml: no module builds {name}")
         module, binary = name.split("/")
         folder = self._built(module)
-        async with self._exclusive(f"build-{module}"):
+        pin = self.pins.modules[module]
+        # two at once of one main module would each compile what they share
+        async with self._exclusive(f"build-{pin.main_module or module}"):
             if not folder.exists():
-                pin = self.pins.modules[module]
                 needed = {module: await self._module(module)}
                 async with self._builds:
                     with step(f"build {module} {pin.version}"), _partial(folder) as partial:
@@ -275,10 +299,11 @@ class Supply:
             if pin.recipe:
                 recipe = importlib.import_module(f"ci.supply.source.{pin.recipe}")
                 await recipe.build(toolchain, modules, out, log)
-            elif pin.local_replaces:
-                with tempfile.TemporaryDirectory() as work:
-                    copy = await toolchain.without_local_replaces(modules[module], Path(work, module))
-                    await toolchain.build(copy, pin.binaries, out, log, pin.ldflags, pin.tags)
+            elif pin.main_module:
+                folder = MAIN_MODULES / pin.main_module
+                go.released(modules[module], folder)
+                packages = {name: posixpath.normpath(f"{pin.path}/{package}") for name, package in pin.binaries.items()}
+                await toolchain.build(folder, packages, out, log, pin.ldflags, pin.tags)
             else:
                 await toolchain.build(modules[module], pin.binaries, out, log, pin.ldflags, pin.tags)
         except CommandError as error:

@@ -1,4 +1,4 @@
-"""The go.mod files that build Kubernetes and etcd, and the images of the control plane, agree with the pins."""
+"""The go.mod files of ours that build pinned modules, and the images of the control plane, agree with the pins."""
 
 from pathlib import Path
 
@@ -6,9 +6,12 @@ import pytest
 
 from ci.errors import MachineError
 from ci.supply import pins
-from ci.supply.source import etcd, kubernetes
+from ci.supply.source import go, kubernetes
+from ci.supply.supply import MAIN_MODULES
 
-FOLDERS = {"kubernetes": kubernetes.FILES / "kubernetes", "etcd": etcd.FOLDER}
+FOLDERS = {"kubernetes": kubernetes.FILES / "kubernetes"} | {
+    name: MAIN_MODULES / module.main_module for name, module in pins.load().modules.items() if module.main_module
+}
 
 
 def module(name: str, version: str) -> Path:
@@ -20,13 +23,13 @@ def module(name: str, version: str) -> Path:
 def test_what_is_built_is_what_is_pinned(name: str) -> None:
     version = pins.load().modules[name].version
 
-    assert kubernetes.released(module(name, version), FOLDERS[name]) == version
+    assert go.released(module(name, version), FOLDERS[name]) == version
 
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_pin_that_go_mod_does_not_follow_is_refused(name: str) -> None:
     with pytest.raises(MachineError, match=r"go\.mod: does not require"):
-        kubernetes.released(module(name, "v0.0.1"), FOLDERS[name])
+        go.released(module(name, "v0.0.1"), FOLDERS[name])
 
 
 def test_staging_modules_are_of_the_same_release() -> None:

@@ -88,23 +88,25 @@ class GoToolchain:
                 timeout=3600,
             )
 
-    async def without_local_replaces(self, module: Path, copy: Path) -> Path:
-        """Copy a module and drop the replaces by folders from its go.mod: those parts are published on their own."""
-        await anyio.to_thread.run_sync(writable_copy, module, copy)
-        answer = await command.run([self.program, "mod", "edit", "-json"], cwd=copy, env=FLAGS, timeout=60)
-        for replace in json.loads(answer.stdout)["Replace"] or []:
-            if replace["New"]["Path"].startswith("."):
-                old = "@".join(replace["Old"][part] for part in ("Path", "Version") if part in replace["Old"])
-                await command.run([self.program, "mod", "edit", f"-dropreplace={old}"], cwd=copy, env=FLAGS, timeout=60)
-        return copy
 
+def released(module: Path, folder: Path) -> str:
+    """Return the version of a pinned module, which the go.mod that builds it must name as well.
 
-def writable_copy(module: Path, copy: Path) -> Path:
-    """Copy a read-only module folder so that it can be edited."""
-    shutil.copytree(module, copy, copy_function=shutil.copyfile)
-    for folder in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
-        folder.chmod(0o755)
-    return copy
+    Args:
+        module: The module's folder in Go's cache ("…/kubernetes@v1.35.8").
+        folder: Our own module that builds it.
+
+    Raises:
+        MachineError: The go.mod names another version.
+    """
+    name, _, version = "/".join(module.parts[-2:]).partition("@")
+    required = {line.removeprefix("require").split("//")[0].strip() for line in (folder / "go.mod").open()}
+    if not any(line.endswith(f"{name} {version}") for line in required):
+        raise MachineError(
+            f"{folder / 'go.mod'}: does not require {name} {version}, which pins.toml names",
+            fix="Change the version there too, then run `go mod tidy` in that folder.",
+        )
+    return version
 
 
 async def toolchain(pin: pins.Toolchain, cache: Path, log: Path) -> GoToolchain:
