@@ -1,0 +1,1 @@
+"""Changes to the tree that Argo CD watches: edited, committed, pushed."""
