@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +28,7 @@ class Result:
         stdout: What it printed.
         stderr: What it printed to standard error; empty when it went to a log file.
         seconds: How long it ran.
+        raw: Standard output byte for byte, not redacted: for a program whose output is a file's content.
     """
 
     argv: tuple[str, ...]
@@ -35,6 +36,7 @@ class Result:
     stdout: str
     stderr: str
     seconds: float
+    raw: bytes = field(default=b"", repr=False)
 
 
 def redacted(text: str, secrets: Sequence[str]) -> str:
@@ -125,7 +127,7 @@ async def run(
     if timed_out or (check and process.returncode != 0):
         raise CommandError(shown, None if timed_out else process.returncode, stdout, stderr, seconds=seconds)
     assert process.returncode is not None
-    return Result(tuple(shown), process.returncode, stdout, stderr, seconds)
+    return Result(tuple(shown), process.returncode, stdout, stderr, seconds, bytes(out))
 
 
 def tail(log: Path, lines: int = 30) -> str:

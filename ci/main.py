@@ -18,6 +18,9 @@ COMMANDS = {
     "lint": "lint",
     "template": "template",
     "test": "test",
+    "bump": "bump",
+    "promote": "promote",
+    "rollback": "rollback",
     "cluster": "app",
     "supply": "app",
 }

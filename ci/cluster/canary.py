@@ -7,7 +7,7 @@ from typing import Any
 
 from kubernetes.aio import client, config, watch
 
-from ci import tasks
+from ci import duration, tasks
 from ci.cluster import timeline
 from ci.cluster.cluster import Cluster
 from ci.cluster.timeline import Answer
@@ -23,8 +23,6 @@ STEP_SECONDS = 120
 
 WEIGHT_SECONDS = 20
 """For Argo Rollouts to write weights that need no pod to start."""
-
-UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 class Observation:
@@ -68,7 +66,7 @@ class Observation:
     def declared_pause_seconds(self) -> float:
         """Sum of the timed pauses in the Rollout's own steps."""
         steps = self.rollout["spec"]["strategy"]["canary"].get("steps", [])
-        return sum(_seconds(step["pause"].get("duration", 0)) for step in steps if "pause" in step)
+        return sum(duration.seconds(step["pause"].get("duration", 0)) for step in steps if "pause" in step)
 
     def saw_rollout(self, rollout: Mapping[str, Any]) -> None:
         """Take in the Rollout as it is now."""
@@ -309,9 +307,3 @@ def weights_of(virtual_service: Mapping[str, Any]) -> tuple[int, int]:
     raise CheckFailedError(
         f"VirtualService {virtual_service['metadata']['name']}: no route primary to the stable and the canary Service"
     )
-
-
-def _seconds(duration: str | int) -> float:
-    """Return the seconds of a Rollout's duration: a number, or one with s, m or h."""
-    text = str(duration)
-    return float(text[:-1]) * UNITS[text[-1]] if text[-1] in UNITS else float(text)

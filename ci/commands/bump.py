@@ -1,0 +1,50 @@
+"""`bump`: an image or a model to another version, by a commit."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ci.commands import writing
+from ci.commands.options import EnvironmentOption
+from ci.commands.runner import run_async
+from ci.commands.writing import Destination
+from ci.release.bump import Bump
+from ci.supply import supply
+
+
+def bump(
+    component: Annotated[str, typer.Argument(metavar="image|model", help="What moves.")],
+    environment: EnvironmentOption,
+    to: Annotated[
+        str, typer.Option("--to", metavar="VALUE", help="image: TAG@sha256:DIGEST; model: a version or a storageUri.")
+    ],
+    app: writing.AppOption = None,
+    why: writing.WhyOption = "",
+    evidence: writing.EvidenceOption = "",
+    repo: writing.RepoOption = Path(),
+    remote: writing.RemoteOption = "origin",
+    branch: writing.BranchOption = None,
+    push: writing.PushOption = False,
+    pr: writing.PullRequestOption = False,
+    dry_run: writing.DryRunOption = False,
+) -> None:
+    """Move an image or a model to another version in one environment: the value's bytes change, nothing else.
+
+    The result is rendered and checked before it is committed. A value that is there already is no commit and no error.
+    """
+    run_async(_bump, component, environment, to, app, why, evidence, (repo, remote, branch, push, pr, dry_run))
+
+
+async def _bump(
+    component: str,
+    environment: str,
+    to: str,
+    app: str | None,
+    why: str,
+    evidence: str,
+    where: tuple[Path, str, str | None, bool, bool, bool],
+) -> None:
+    destination = Destination(*where)
+    change = Bump(component, environment, to, app, why, evidence, supply.installed("helm"))
+    await writing.write(destination, change.edit, "/".join([environment, *([app] if app else []), component]))

@@ -1,0 +1,123 @@
+"""What `bump`, `promote`, `rollback` and `watch` share: where a change of the tree is written, and how that is told."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ci.errors import UsageError
+from ci.progress import note
+from ci.release import git, github, writeback
+from ci.release.git import Repository, Snapshot
+from ci.release.writeback import Change, Edit, LocalBranch, RemoteBranch, Target
+from ci.secret import Secret, from_environment
+
+TOKENS = ("ML_SERVING_CI_TOKEN", "GITHUB_TOKEN")
+"""Variables with the token of an https remote and of GitHub's API; NAME_FILE names a file that holds it."""
+
+RepoOption = Annotated[Path, typer.Option("--repo", metavar="DIR", help="A clone of the tree that Argo CD watches.")]
+RemoteOption = Annotated[str, typer.Option("--remote", metavar="NAME", help="Remote, by name or URL.")]
+BranchOption = Annotated[
+    str | None, typer.Option("--branch", metavar="B", help="Branch that Argo CD watches; the remote's own default.")
+]
+PushOption = Annotated[bool, typer.Option("--push", help="Write to the remote's branch; the clone stays as it is.")]
+PullRequestOption = Annotated[bool, typer.Option("--pr", help="Open or update a pull request instead.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the change and what is checked; write nothing.")]
+AppOption = Annotated[
+    str | None, typer.Option("--app", metavar="NAME", help="Which application, where the environment has several.")
+]
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the commit.")]
+EvidenceOption = Annotated[str, typer.Option("--evidence", metavar="URL", help="Where it can be checked.")]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a change goes.
+
+    Attributes:
+        repo: The clone.
+        remote: Name or URL.
+        branch: Its name; the remote's, or the clone's, own by default.
+        push: To the remote's branch.
+        pr: By a pull request.
+        dry_run: Nowhere.
+    """
+
+    repo: Path
+    remote: str
+    branch: str | None
+    push: bool
+    pr: bool
+    dry_run: bool
+
+    def __post_init__(self) -> None:
+        if self.push and self.pr:
+            raise UsageError("--push --pr: one of them", fix="--push writes to the branch, --pr asks for a review.")
+
+
+async def write(destination: Destination, change: Change, topic: str) -> str | None:
+    """Carry a change out and print what became of it.
+
+    Args:
+        destination: Where it goes.
+        change: Returns the edit that the tree needs.
+        topic: Names the branch of a pull request: one an environment and component.
+
+    Returns:
+        The new commit, or None where nothing had to change.
+    """
+    away = destination.push or destination.pr
+    token = from_environment(*TOKENS, user="x-access-token")
+    repository = await git.opened(destination.repo, destination.remote if away else None, token)
+    target = await _target(repository, destination, topic)
+    if destination.dry_run:
+        tip = await target.tip()
+        snapshot = Snapshot(repository, tip, target.branch)
+        edit = await change(snapshot)
+        typer.echo(await _preview(snapshot, edit) if edit else "nothing to change", nl=edit is None)
+        return None
+    made: list[Edit] = []
+
+    async def remembered(snapshot: Snapshot) -> Edit | None:
+        edit = await change(snapshot)
+        made[:] = [edit] if edit else []
+        return edit
+
+    commit = await writeback.write(repository, target, remembered)
+    if commit is None:
+        typer.echo(f"nothing to change on {target.branch}")
+        return None
+    subject, _, body = made[0].message.partition("\n\n")
+    typer.echo(f"{commit[:12]} {subject}")
+    if destination.pr:
+        typer.echo(await _pull_request(repository, destination, token, topic, target.branch, subject, body))
+    return commit
+
+
+async def _target(repository: Repository, destination: Destination, topic: str) -> Target:
+    if destination.push or destination.pr:
+        branch = destination.branch or await repository.default_branch(destination.remote)
+        if destination.pr:
+            return github.PullRequestBranch(repository, destination.remote, branch, f"ml-serving-ci/{topic}")
+        return RemoteBranch(repository, destination.remote, branch)
+    return LocalBranch(repository, destination.branch or await repository.current_branch())
+
+
+async def _pull_request(
+    repository: Repository, destination: Destination, token: Secret | None, topic: str, base: str, title: str, body: str
+) -> str:
+    url = await git.remote_url(repository, destination.remote)
+    return await github.of_remote(url, token).pull_request(f"ml-serving-ci/{topic}", base, title, body)
+
+
+async def _preview(snapshot: Snapshot, edit: Edit) -> str:
+    """Return what would be written as a diff that `git apply` takes, and the commit's message."""
+    lines: list[str] = []
+    for path, content in (await edit.files(snapshot)).items():
+        old = await snapshot.read(path) or b""
+        before, after = (text.decode().splitlines(keepends=True) for text in (old, content or b""))
+        lines += difflib.unified_diff(before, after, f"a/{path}" if old else "/dev/null", f"b/{path}")
+    note("checked: the keys are there, no quarantine, the chart takes the result; not written (--dry-run)")
+    return "".join(lines) + "\n" + edit.message

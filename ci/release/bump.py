@@ -1,0 +1,147 @@
+"""`bump`: one component of one application to another version."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ci.errors import CheckFailedError, UsageError
+from ci.release import edit, quarantine, tree
+from ci.release.edit import KeyPath
+from ci.release.git import Snapshot
+from ci.release.message import message
+from ci.release.render import render
+from ci.release.tree import Application
+from ci.release.writeback import Edit
+
+IMAGE = re.compile(
+    r"(?:(?P<repository>[a-z0-9][a-z0-9._:/-]*):)?(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})@(?P<digest>sha256:[0-9a-f]{64})"
+)
+"""[REPOSITORY:]TAG@DIGEST, by the grammar of distribution's references."""
+
+URI = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00-\x1f]+")
+SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class TakenBackError(CheckFailedError):
+    """A person took this very value back; a machine does not put it there again."""
+
+
+@dataclass(frozen=True)
+class Bump:
+    """What is asked for.
+
+    Attributes:
+        component: "image" or "model".
+        environment: Where.
+        to: TAG@DIGEST for an image; a version, or a storageUri, for a model.
+        application: Which; may be left out where the environment has one only.
+        why: The reason, for the commit.
+        evidence: Where it can be checked.
+        helm: The executable that renders the result.
+    """
+
+    component: str
+    environment: str
+    to: str
+    application: str | None
+    why: str
+    evidence: str
+    helm: Path
+
+    async def edit(self, snapshot: Snapshot) -> Edit | None:
+        """Return the edit, or None where the value is there already.
+
+        Raises:
+            UsageError: The value is no version, or the tree has no such key.
+            QuarantinedError: It failed before.
+            TakenBackError: A person reverted it.
+            CheckFailedError: The chart does not take the result.
+        """
+        application = await tree.load(snapshot, self.environment, self.application)
+        values = wanted(application, self.component, self.to)
+        release = {**application.release, **values}
+        if release == application.release:
+            return None
+        await quarantine.require_free(snapshot, application.name, release)
+        await _require_not_taken_back(snapshot, application, values)
+        bumped = replace(application, content=edit.set_scalars(application.content, values, application.file))
+        await render(snapshot.repository, self.helm, bumped, await snapshot.resolve(release[tree.CHART[0]]))
+        name = release[("model", "version")] if self.component == "model" else release[("image", "tag")]
+        return Edit(
+            application.file,
+            values,
+            message(
+                f"Bump {application.name} {self.component} in {application.environment} to {name}",
+                application,
+                "bump",
+                tree.changes(application.release, release),
+                self.why,
+                self.evidence,
+            ),
+        )
+
+
+def wanted(application: Application, component: str, to: str) -> Mapping[KeyPath, str]:
+    """Return the values that a component's keys get.
+
+    Raises:
+        UsageError: `to` is not a version of such a component.
+    """
+    if component == "image":
+        return _image(application, to)
+    if component == "model":
+        return _model(application, to)
+    raise UsageError(f"bump {component}: not one of image, model")
+
+
+def _image(application: Application, to: str) -> Mapping[KeyPath, str]:
+    found = IMAGE.fullmatch(to)
+    repository = application.release[("image", "repository")]
+    if not found:
+        raise UsageError(
+            f"--to {to}: not TAG@sha256:DIGEST",
+            fix=f"A tag can be moved, a digest cannot: crane digest {repository}:TAG prints it.",
+        )
+    if found["repository"] not in (None, repository):
+        raise UsageError(
+            f"--to {to}: {application.file} runs {repository}",
+            fix=f"Change image.repository in {application.file} first.",
+        )
+    return {("image", "tag"): found["tag"], ("image", "digest"): found["digest"]}
+
+
+def _model(application: Application, to: str) -> Mapping[KeyPath, str]:
+    """Put a version into the URI where the present one stands, or take the version out of a URI at that place."""
+    version, uri = (application.release[key] for key in tree.MODEL)
+    segments = uri.split("/")
+    places = [index for index, segment in enumerate(segments) if segment == version]
+    if len(places) != 1:
+        raise UsageError(
+            f"{application.file}: model.version {version} stands {len(places)} times among the segments of "
+            f"model.storageUri {uri}",
+            fix="Make the version one segment of the URI; then either can be bumped.",
+        )
+    if SEGMENT.fullmatch(to):
+        segments[places[0]] = to
+        return {("model", "version"): to, ("model", "storageUri"): "/".join(segments)}
+    given = to.split("/")
+    if not URI.fullmatch(to) or len(given) != len(segments) or not SEGMENT.fullmatch(given[places[0]]):
+        raise UsageError(f"--to {to}: neither a version nor a URI of the form {uri}")
+    return {("model", "version"): given[places[0]], ("model", "storageUri"): to}
+
+
+async def _require_not_taken_back(snapshot: Snapshot, application: Application, values: Mapping[KeyPath, str]) -> None:
+    """Refuse a value that the last change of the file took away by `git revert` (argocd-image-updater#1249)."""
+    repository = snapshot.repository
+    last = await repository.output("rev-list", "--max-count=1", snapshot.commit, "--", application.file)
+    text = await repository.output("show", "--no-patch", "--format=%B", last)
+    if "This reverts commit " not in text:
+        return
+    before = await repository.read(f"{last}^", application.file)
+    if before is not None and edit.read(before, values, application.file) == values:
+        who = await repository.output("show", "--no-patch", "--format=%h by %an: %s", last)
+        raise TakenBackError(
+            f"{', '.join(values.values())} was taken back in {who}",
+            fix=f"If it is wanted again: git revert {last[:12]}",
+        )

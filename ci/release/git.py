@@ -1,0 +1,325 @@
+"""A git repository as a store of commits: read at any of them, added to without a work tree, pushed, never forced."""
+
+import os
+import re
+import tempfile
+import urllib.parse
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ci import command
+from ci.errors import CIError, CommandError, MachineError, UsageError
+from ci.secret import Secret
+
+SECONDS = 60.0
+NETWORK_SECONDS = 300.0
+AUTHOR = {"NAME": "ml-serving-ci", "EMAIL": "ml-serving-ci@users.noreply.github.com"}
+"""Who commits where git knows no name for the user."""
+
+FILES = ("100644", "100755")
+"""Git's modes of regular files."""
+
+PASSWORD = re.compile(r"://([^/@\s]+)@")
+"""What stands before the host in a URL."""
+
+
+class PushRefusedError(CIError):
+    """The remote, or the branch, did not take the commit; servers word a lost race in many ways, so all are alike."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository on this machine, with or without a work tree.
+
+    Attributes:
+        folder: The work tree, or the bare repository.
+        secrets: Strings that no error may show.
+        environment: Variables for every git command: an https remote's token travels here.
+    """
+
+    folder: Path
+    secrets: tuple[str, ...]
+    environment: Mapping[str, str]
+
+    async def run(
+        self,
+        *args: str | Path,
+        stdin: str | bytes | None = None,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        timeout: float = SECONDS,
+    ) -> command.Result:
+        """Run one git command in the repository.
+
+        Raises:
+            CommandError: It failed.
+        """
+        return await command.run(
+            ["git", "-C", self.folder, *args],
+            stdin=stdin,
+            check=check,
+            env={**self.environment, **(env or {})},
+            timeout=timeout,
+            secrets=self.secrets,
+        )
+
+    async def output(self, *args: str | Path) -> str:
+        """Return what one git command prints, without the line's end."""
+        return (await self.run(*args)).stdout.strip()
+
+    async def commit_of(self, revision: str) -> str:
+        """Return the commit that a branch, tag or hash names.
+
+        Raises:
+            UsageError: It names none.
+        """
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        found = await self.run(*words, check=False)
+        if found.returncode != 0:
+            raise UsageError(f"{revision}: no such revision in {self.folder}")
+        return found.stdout.strip().splitlines()[-1]
+
+    async def entries(self, commit: str, folder: str) -> dict[str, str]:
+        """Return the names in a folder of a commit, each with its git mode; none where there is no such folder."""
+        listed = await self.run("ls-tree", "-z", commit, f"{inside(folder)}/")
+        lines = [line.partition("\t") for line in listed.stdout.split("\0") if line]
+        return {PurePosixPath(path).name: words.split()[0] for words, _, path in lines}
+
+    async def read(self, commit: str, path: str) -> bytes | None:
+        """Return a file as a commit has it, byte for byte, or None where it has none.
+
+        Raises:
+            UsageError: The path leaves the tree, or is no regular file.
+        """
+        pure = inside(path)
+        mode = (await self.entries(commit, str(pure.parent))).get(pure.name)
+        if mode is None:
+            return None
+        if mode not in FILES:
+            raise UsageError(f"{path}: a symbolic link or folder, not a file (git mode {mode})")
+        return (await self.run("cat-file", "blob", f"{commit}:{pure}")).raw
+
+    async def commit(self, parent: str, files: Mapping[str, bytes | None], message: str) -> str:
+        """Make a commit on top of another one; no branch, work tree or index changes.
+
+        Args:
+            parent: The commit it stands on.
+            files: Path to new content, or to None for a file that goes.
+            message: Subject, empty line, body.
+
+        Returns:
+            The new commit.
+        """
+        with tempfile.TemporaryDirectory() as work:
+            index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
+            await self.run("read-tree", parent, env=index)
+            lines = [f"{await self._entry(parent, path, content)}\0" for path, content in files.items()]
+            await self.run("update-index", "-z", "--index-info", stdin="".join(lines), env=index)
+            tree = (await self.run("write-tree", env=index)).stdout.strip()
+        sign = await self.run("config", "--type=bool", "commit.gpgSign", check=False)
+        words = ["commit-tree", tree, "-p", parent, *(["-S"] if sign.stdout.strip() == "true" else [])]
+        return (await self.run(*words, stdin=message, env=await self._identity())).stdout.strip()
+
+    async def _entry(self, parent: str, path: str, content: bytes | None) -> str:
+        pure = inside(path)
+        if content is None:
+            return f"0 {'0' * 40}\t{pure}"
+        mode = (await self.entries(parent, str(pure.parent))).get(pure.name, FILES[0])
+        blob = await self.run("hash-object", "-w", "--stdin", stdin=content)
+        return f"{mode} {blob.stdout.strip()}\t{pure}"
+
+    async def _identity(self) -> dict[str, str]:
+        known = await self.run("config", "user.email", check=False)
+        if known.returncode == 0 or "GIT_COMMITTER_EMAIL" in os.environ:
+            return {}
+        return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in AUTHOR.items()}
+
+    async def fetch(self, remote: str, branch: str) -> str:
+        """Return the tip of a remote's branch, its commits fetched; no ref of this repository changes.
+
+        Raises:
+            MachineError: The remote does not answer, refuses, or has no such branch.
+        """
+        words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap=")
+        ref = f"refs/ml-serving-ci/{uuid.uuid4().hex}"  # others may fetch into this repository at the same time
+        try:
+            await self.run(*words, "--end-of-options", remote, f"+refs/heads/{branch}:{ref}", timeout=NETWORK_SECONDS)
+            return await self.commit_of(ref)
+        except CommandError as error:
+            raise _unreachable(self, remote, error) from error
+        finally:
+            await self.run("update-ref", "-d", ref, check=False)
+
+    async def current_branch(self) -> str:
+        """Return the branch that is checked out.
+
+        Raises:
+            UsageError: None is.
+        """
+        found = await self.run("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
+        if found.returncode != 0:
+            raise UsageError(f"{self.folder} has no branch checked out", fix="Say which with --branch B.")
+        return found.stdout.strip()
+
+    async def default_branch(self, remote: str) -> str:
+        """Return the branch that a remote calls its own.
+
+        Raises:
+            MachineError: It does not answer, or names none.
+        """
+        listed = await self._ls_remote(remote, "--symref", "HEAD")
+        found = re.match(r"ref: refs/heads/(\S+)\tHEAD", listed)
+        if found is None:
+            raise UsageError(f"--remote {remote}: names no default branch", fix="Say which with --branch B.")
+        return found[1]
+
+    async def _ls_remote(self, remote: str, *words: str) -> str:
+        options = [word for word in words if word.startswith("--")]
+        refs = [word for word in words if not word.startswith("--")]
+        try:
+            listed = await self.run("ls-remote", *options, "--end-of-options", remote, *refs, timeout=NETWORK_SECONDS)
+        except CommandError as error:
+            raise _unreachable(self, remote, error) from error
+        return listed.stdout
+
+    async def remote_tip(self, remote: str, branch: str) -> str | None:
+        """Return the commit that a remote's branch is at, or None where there is no such branch."""
+        listed = await self._ls_remote(remote, f"refs/heads/{branch}")
+        return listed.split()[0] if listed.strip() else None
+
+    async def push(self, remote: str, commit: str, branch: str, *, replaces: str | None = None) -> None:
+        """Move a remote's branch forward to a commit.
+
+        Args:
+            remote: Name or URL.
+            commit: The commit.
+            branch: Name of the branch.
+            replaces: For a branch of our own: the commit it is replaced at, "" where there is none yet; by default
+                a branch is only ever moved forward.
+
+        Raises:
+            PushRefusedError: The remote did not take it.
+        """
+        lease = [] if replaces is None else [f"--force-with-lease=refs/heads/{branch}:{replaces}"]
+        words = ("push", "--quiet", "--no-verify", *lease, "--end-of-options", remote)
+        try:
+            await self.run(*words, f"{commit}:refs/heads/{branch}", timeout=NETWORK_SECONDS)
+        except CommandError as error:
+            raise PushRefusedError(
+                f"{command.redacted(remote, self.secrets)} did not take the push to {branch}: {_said(error)}",
+                detail=error.detail,
+            ) from error
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The tree as one commit has it.
+
+    Attributes:
+        repository: Where the commit is.
+        commit: The commit.
+        branch: The branch whose tip it was.
+    """
+
+    repository: Repository
+    commit: str
+    branch: str
+
+    async def read(self, path: str) -> bytes | None:
+        """Return a file's content, or None where there is none."""
+        return await self.repository.read(self.commit, path)
+
+    async def resolve(self, revision: str) -> str:
+        """Return the commit that a revision names; the branch's own name means this snapshot.
+
+        Raises:
+            UsageError: It names none.
+        """
+        return self.commit if revision == self.branch else await self.repository.commit_of(revision)
+
+
+async def opened(folder: Path, remote: str | None = None, token: Secret | None = None) -> Repository:
+    """Return the repository that a folder is, or is in.
+
+    Args:
+        folder: A work tree or a bare repository.
+        remote: Name or URL of the remote that will be asked: what its URL holds of credentials is kept secret.
+        token: For that remote where it is an https one.
+
+    Raises:
+        UsageError: There is no repository, or no such remote.
+    """
+    environment = {"GIT_TERMINAL_PROMPT": "0", "GIT_LITERAL_PATHSPECS": "1", "LC_ALL": "C"}
+    if "GIT_SSH_COMMAND" not in os.environ:
+        environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
+    if not folder.is_dir():
+        raise UsageError(f"--repo {folder}: no such folder")
+    bare = Repository(folder, (), environment)
+    found = await bare.run("rev-parse", "--is-bare-repository", "--show-cdup", check=False)
+    if found.returncode != 0:
+        raise UsageError(
+            f"--repo {folder}: not a git repository", fix="--repo DIR, a clone of the tree that Argo CD watches"
+        )
+    is_bare, _, up = found.stdout.partition("\n")
+    top = folder.resolve() if is_bare == "true" else (folder / up.strip()).resolve()
+    if remote is None:
+        return Repository(top, (), environment)
+    url = await remote_url(bare, remote)
+    secrets = [form for userinfo in PASSWORD.findall(url) for form in _forms(userinfo)]
+    scheme, _, rest = url.partition("://")
+    if token is not None and scheme in ("http", "https"):
+        secrets += token.forms
+        host = rest.rpartition("@")[2] if "@" in rest.partition("/")[0] else rest
+        number = int(os.environ.get("GIT_CONFIG_COUNT", "0"))  # whatever the user sets that way stays
+        environment |= {
+            "GIT_CONFIG_COUNT": f"{number + 1}",
+            f"GIT_CONFIG_KEY_{number}": f"http.{scheme}://{host.partition('/')[0]}/.extraHeader",
+            f"GIT_CONFIG_VALUE_{number}": f"Authorization: Basic {token.basic}",
+        }
+    return Repository(top, tuple(sorted(secrets, key=len, reverse=True)), environment)
+
+
+async def remote_url(repository: Repository, remote: str) -> str:
+    """Return a remote's URL.
+
+    Raises:
+        UsageError: There is no such remote.
+    """
+    if "://" in remote or "/" in remote:
+        return remote
+    found = await repository.run("remote", "get-url", "--push", "--end-of-options", remote, check=False)
+    if found.returncode != 0:
+        raise UsageError(f"--remote {remote}: no such remote", fix=f"git -C {repository.folder} remote --verbose")
+    return found.stdout.strip()
+
+
+def _forms(userinfo: str) -> Sequence[str]:
+    user, _, password = urllib.parse.unquote(userinfo).partition(":")
+    return Secret(password or user, user if password else "").forms
+
+
+def inside(path: str) -> PurePosixPath:
+    """Return a path of the tree.
+
+    Raises:
+        UsageError: It is absolute, leaves the tree, or has characters that no path of ours has.
+    """
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or any(ord(char) < 32 for char in path):
+        raise UsageError(f"{path!r}: not a path inside the tree")
+    return pure
+
+
+def _unreachable(repository: Repository, remote: str, error: CommandError) -> MachineError:
+    shown = command.redacted(remote, repository.secrets)
+    return MachineError(
+        f"{shown}: {_said(error)}", fix=f"git -C {repository.folder} ls-remote {shown}", detail=error.detail
+    )
+
+
+def _said(error: CommandError) -> str:
+    lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith(("remote:", "error:", "fatal:", "!"))]
+    return "; ".join(told or lines) or error.message

@@ -1,0 +1,96 @@
+"""How an application is, as Argo CD tells it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from ci.cluster.kubectl import Kubectl
+from ci.errors import CheckFailedError
+from ci.release.tree import Application
+
+NAMESPACE = "argocd"
+
+
+@dataclass(frozen=True)
+class Health:
+    """One look at an application.
+
+    Attributes:
+        source: Who says so.
+        at: When, as ISO 8601.
+        sync: "Synced" or another of Argo CD's words.
+        health: "Healthy" or another of Argo CD's words.
+        message: What it adds.
+        seconds: How long it is so, in seconds.
+        chart_revision: The chart's commit that is deployed.
+        storage_uri: The model that is deployed.
+        image: The image that is deployed.
+    """
+
+    source: str
+    at: str
+    sync: str
+    health: str
+    message: str
+    seconds: float
+    chart_revision: str
+    storage_uri: str
+    image: str
+
+    @property
+    def good(self) -> bool:
+        """Whether it runs what git says, and well."""
+        return (self.sync, self.health) == ("Synced", "Healthy")
+
+    @property
+    def text(self) -> str:
+        """The state in one line."""
+        added = f" ({self.message})" if self.message else ""
+        return f"{self.sync} and {self.health}{added} for {self.seconds:.0f} s, says {self.source} at {self.at}"
+
+
+async def from_argo_cd(kubectl: Kubectl, application: Application) -> Health:
+    """Read an application's health from Argo CD.
+
+    Raises:
+        CheckFailedError: Argo CD has no such Application.
+    """
+    found = await kubectl.get("applications.argoproj.io", application.argo_name, NAMESPACE)
+    if found is None:
+        raise CheckFailedError(
+            f"Argo CD on {kubectl.cluster.name} has no Application {application.argo_name}",
+            fix="kubectl apply -f k8s/argocd/, or --context of the cluster that has Argo CD",
+        )
+    return read(found, f"Argo CD on {kubectl.cluster.name}", datetime.now(UTC))
+
+
+def read(application: dict[str, Any], source: str, now: datetime) -> Health:
+    """Return what an Application's status says.
+
+    A set is as old as its deployment and as healthy as since the health last changed: the later of the two counts.
+
+    Args:
+        application: The Argo CD Application.
+        source: Who says so.
+        now: The time of the look.
+    """
+    status = application.get("status", {})
+    health = status.get("health", {})
+    history = status.get("history") or [{}]
+    since = [time for time in (health.get("lastTransitionTime"), history[-1].get("deployedAt")) if time]
+    seconds = min(((now - datetime.fromisoformat(time)).total_seconds() for time in since), default=0.0)
+    helm = application["spec"]["source"].get("helm", {})
+    model = (yaml.safe_load(helm.get("values") or "") or helm.get("valuesObject") or {}).get("exampleModel", {})
+    return Health(
+        source,
+        now.isoformat(timespec="seconds"),
+        status.get("sync", {}).get("status", "Unknown"),
+        health.get("status", "Unknown"),
+        health.get("message", ""),
+        max(seconds, 0.0),
+        status.get("sync", {}).get("revision", ""),
+        model.get("storageUri", ""),
+        model.get("image", ""),
+    )

@@ -1,0 +1,113 @@
+"""`promote`: the whole set that one environment runs well, to the next."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ci import paths
+from ci.errors import CheckFailedError, UsageError
+from ci.release import edit, quarantine, tree
+from ci.release.git import Snapshot
+from ci.release.health import Health
+from ci.release.message import message
+from ci.release.render import render
+from ci.release.tree import Application
+from ci.release.writeback import Edit
+
+Look = Callable[[Application], Awaitable[Health]]
+"""Reads how an application is, from its cluster or from what was recorded."""
+
+
+class NotProvenError(CheckFailedError):
+    """The earlier environment does not run the set, or not well, or not for long enough."""
+
+
+@dataclass(frozen=True)
+class Promote:
+    """What is asked for.
+
+    Attributes:
+        source: The environment that runs it.
+        target: The next one.
+        application: Which; may be left out where the environment has one only.
+        why: The reason, for the commit.
+        evidence: Where it can be checked.
+        helm: The executable that renders the result.
+        look: How the source's health is read.
+        say: Gets each decision as a line that a person can check.
+    """
+
+    source: str
+    target: str
+    application: str | None
+    why: str
+    evidence: str
+    helm: Path
+    look: Look
+    say: Callable[[str], None]
+
+    async def edit(self, snapshot: Snapshot) -> Edit | None:
+        """Return the edit, or None where the target has the set already.
+
+        Raises:
+            UsageError: The target does not follow the source.
+            NotProvenError: The source does not show that the set is good.
+            QuarantinedError: The set failed before.
+        """
+        require_next(self.source, self.target)
+        source = await tree.load(snapshot, self.source, self.application)
+        target = await tree.load(snapshot, self.target, source.name)
+        health = await self.look(source)
+        commit = await snapshot.resolve(health.chart_revision or source.release[tree.CHART[0]])
+        release = {**source.release, tree.CHART[0]: commit}
+        for line in tree.changes(target.release, release):
+            self.say(line)
+        if release == target.release:
+            self.say(f"{self.target} has the set of {self.source} already")
+            return None
+        await quarantine.require_free(snapshot, source.name, release)
+        self.say("not quarantined")
+        self.say(require_proven(source, health))
+        promoted = replace(target, content=edit.set_scalars(target.content, release, target.file))
+        await render(snapshot.repository, self.helm, promoted, commit)
+        return Edit(
+            target.file,
+            {key: value for key, value in release.items() if target.release[key] != value},
+            message(
+                f"Promote {target.name} from {self.source} to {self.target}: model {release[('model', 'version')]}",
+                target,
+                "promote",
+                [*tree.changes(target.release, release), f"Proven: {health.text}"],
+                self.why,
+                self.evidence,
+            ),
+        )
+
+
+def require_next(source: str, target: str) -> None:
+    """Refuse a promotion that leaves an environment out, goes back or stays."""
+    for environment in (source, target):
+        if environment not in paths.ENVIRONMENTS:
+            raise UsageError(f"{environment}: not one of the environments {', '.join(paths.ENVIRONMENTS)}")
+    if paths.ENVIRONMENTS.index(target) != paths.ENVIRONMENTS.index(source) + 1:
+        raise UsageError(
+            f"--from {source} --to {target}: a version moves {' → '.join(paths.ENVIRONMENTS)}, step by step"
+        )
+
+
+def require_proven(source: Application, health: Health) -> str:
+    """Refuse a set that its environment does not show to be good, and return the line that shows it."""
+    name, release = source.argo_name, source.release
+    if (health.storage_uri, health.image) != (release[("model", "storageUri")], tree.image(release)):
+        raise NotProvenError(
+            f"{name} runs {health.storage_uri} on {health.image}, not what {source.file} says",
+            fix=f"Wait until Argo CD has synced it: kubectl get application {name} -n argocd",
+        )
+    if not health.good:
+        raise NotProvenError(f"{name} is {health.text}", fix=f"kubectl describe application {name} -n argocd")
+    if health.seconds < source.soak:
+        raise NotProvenError(
+            f"{name} is healthy for {health.seconds:.0f} s; promotion.soak in {source.file} is {source.soak:.0f} s",
+            fix=f"Try again in {source.soak - health.seconds:.0f} s.",
+        )
+    return f"{health.text}, {source.file} asks for {source.soak:.0f} s"

@@ -1,0 +1,91 @@
+"""Releases that failed: refused by name until somebody removes their file from git.
+
+An entry is a file of its own, gitops/quarantine/APPLICATION/NAME.yaml, so two of them never conflict and lifting one is
+a `git rm`. It holds the values that the failed change brought; a release is refused when it has all of them.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from ci.errors import CheckFailedError
+from ci.release.git import Snapshot
+from ci.release.tree import FOLDER, KEYS, Release, dotted
+
+QUARANTINE = f"{FOLDER}/quarantine"
+
+
+class QuarantinedError(CheckFailedError):
+    """The release failed before and nobody has lifted its quarantine."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One quarantined change.
+
+    Attributes:
+        application: Whose.
+        environment: Where it failed.
+        values: What it brought, by dotted key.
+        reason: Why, for people.
+        since: When, as ISO 8601 in UTC.
+        measurements: What the analysis measured, a line each.
+    """
+
+    application: str
+    environment: str
+    values: Mapping[str, str]
+    reason: str
+    since: str
+    measurements: Sequence[str] = ()
+
+    @property
+    def file(self) -> str:
+        """The entry's path in the tree: the same change has the same file."""
+        digest = hashlib.sha256(repr(sorted(self.values.items())).encode()).hexdigest()[:12]
+        return f"{QUARANTINE}/{self.application}/{digest}.yaml"
+
+    def matches(self, release: Release) -> bool:
+        """Tell whether a release has every value of this entry."""
+        return all(release[key] == self.values[dotted(key)] for key in KEYS if dotted(key) in self.values)
+
+    def content(self) -> bytes:
+        """Return the file."""
+        data = {
+            "application": self.application,
+            "environment": self.environment,
+            "since": self.since,
+            "reason": self.reason,
+            "values": dict(self.values),
+            "measurements": list(self.measurements),
+        }
+        head = f"# Refused by bump and promote. To lift: git rm {self.file}\n"
+        return (head + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)).encode()
+
+
+async def entries(snapshot: Snapshot, application: str) -> list[Entry]:
+    """Return what is quarantined of an application."""
+    folder = f"{QUARANTINE}/{application}"
+    found = []
+    for name in await snapshot.repository.entries(snapshot.commit, folder):
+        content = await snapshot.read(f"{folder}/{name}")
+        found.append(Entry(**yaml.safe_load(content or b"")))
+    return found
+
+
+async def require_free(snapshot: Snapshot, application: str, release: Release) -> None:
+    """Refuse a release that is quarantined.
+
+    Raises:
+        QuarantinedError: It is; the error names the entry and how it is lifted.
+    """
+    for entry in await entries(snapshot, application):
+        if entry.matches(release):
+            what = ", ".join(f"{key} {value}" for key, value in entry.values.items())
+            raise QuarantinedError(
+                f"{what} is quarantined since {entry.since}: it failed in {entry.environment} ({entry.reason})",
+                fix=f"Once it is safe: git rm {entry.file}, commit and push, then run this again.",
+                detail="\n".join(entry.measurements),
+            )

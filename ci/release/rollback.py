@@ -1,0 +1,90 @@
+"""`rollback`: an environment back to the set it ran before, and the set that failed into quarantine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ci.errors import CheckFailedError
+from ci.release import edit, quarantine, tree
+from ci.release.git import Snapshot
+from ci.release.message import message
+from ci.release.quarantine import Entry
+from ci.release.tree import KEYS, Application, Release
+from ci.release.writeback import Edit
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What is asked for.
+
+    Attributes:
+        environment: Where.
+        application: Which; may be left out where the environment has one only.
+        why: What is wrong with the present set.
+        evidence: Where it can be checked.
+        measurements: What an analysis measured, a line each.
+        only: Roll back only while this set is in place; None: whichever is.
+    """
+
+    environment: str
+    application: str | None
+    why: str
+    evidence: str
+    measurements: Sequence[str] = ()
+    only: Release | None = None
+
+    async def edit(self, snapshot: Snapshot) -> Edit | None:
+        """Return the edit, or None where another set is in place than the one to roll back.
+
+        Raises:
+            CheckFailedError: There is no set before the present one that may run.
+        """
+        application = await tree.load(snapshot, self.environment, self.application)
+        bad = application.release
+        if self.only is not None and bad != self.only:
+            return None
+        good, commit = await _previous(snapshot, application)
+        changed = [key for key in KEYS if bad[key] != good[key]]
+        entry = Entry(
+            application.name,
+            application.environment,
+            {tree.dotted(key): bad[key] for key in changed},
+            " ".join(self.why.split()),
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            tuple(self.measurements),
+        )
+        return Edit(
+            application.file,
+            {key: good[key] for key in changed},
+            message(
+                f"Roll {application.name} in {application.environment} back to model {good[('model', 'version')]}",
+                application,
+                "rollback",
+                [
+                    *tree.changes(bad, good),
+                    f"Back to what {commit[:12]} had; {entry.file} keeps it from coming again.",
+                    *self.measurements,
+                ],
+                self.why,
+                self.evidence,
+            ),
+            {entry.file: entry.content()},
+        )
+
+
+async def _previous(snapshot: Snapshot, application: Application) -> tuple[Release, str]:
+    """Return the last set before the present one that is not in quarantine, and the commit that had it."""
+    repository = snapshot.repository
+    barred = await quarantine.entries(snapshot, application.name)
+    history = await repository.output("rev-list", "--first-parent", snapshot.commit, "--", application.file)
+    for commit in history.split():
+        content = await repository.read(commit, application.file)
+        if content is None:
+            continue
+        release = edit.read(content, KEYS, application.file)
+        if release != application.release and not any(entry.matches(release) for entry in barred):
+            return release, commit
+    raise CheckFailedError(
+        f"{application.file} has no earlier set to go back to",
+        fix=f"git log -p -- {application.file}; bump it to a version known to be good",
+    )
