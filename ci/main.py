@@ -21,6 +21,7 @@ COMMANDS = {
     "bump": "bump",
     "promote": "promote",
     "rollback": "rollback",
+    "watch": "watch",
     "cluster": "app",
     "supply": "app",
 }

@@ -20,6 +20,7 @@ REGISTRIES = (
     "https://registry-1.docker.io/v2/",
     "https://quay.io/v2/",
     "https://ghcr.io/v2/",
+    "https://public.ecr.aws/v2/",
     "https://registry.k8s.io/v2/",
     "https://registry.dagger.io/v2/",
 )

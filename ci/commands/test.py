@@ -48,10 +48,13 @@ def test(
     run_async(_test, options, supply, only or [], skip or [], not no_install)
 
 
+WRITTEN = ("report.json", "junit.xml", "gitops.json")
+
+
 async def _test(options: Options, way: str, only: list[str], skip: list[str], install: bool) -> None:
     if options.environment not in paths.ENVIRONMENTS:
         raise UsageError(f"--env {options.environment}: not one of {', '.join(paths.ENVIRONMENTS)}")
-    stages = chosen(only, skip)
+    stages = chosen(only, skip, existing=options.kubeconfig is not None)
     supply = Supply(choose(way))
     _empty(options.report)
     started = time.monotonic()
@@ -114,7 +117,7 @@ def _empty(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("diagnostics", "kind", "rendered"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for file in (*folder.glob("canary-*.json"), *folder.glob("pytest-*"), folder / "report.json", folder / "junit.xml"):
+    for file in (*folder.glob("canary-*.json"), *folder.glob("pytest-*"), *(folder / name for name in WRITTEN)):
         file.unlink(missing_ok=True)
 
 

@@ -1,18 +1,22 @@
 """What `bump`, `promote`, `rollback` and `watch` share: where a change of the tree is written, and how that is told."""
 
 import difflib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ci.cluster.existing import existing_cluster
+from ci.cluster.kubectl import Kubectl
 from ci.errors import UsageError
 from ci.progress import note
 from ci.release import git, github, writeback
 from ci.release.git import Repository, Snapshot
 from ci.release.writeback import Change, Edit, LocalBranch, RemoteBranch, Target
 from ci.secret import Secret, from_environment
+from ci.supply import supply
 
 TOKENS = ("ML_SERVING_CI_TOKEN", "GITHUB_TOKEN")
 """Variables with the token of an https remote and of GitHub's API; NAME_FILE names a file that holds it."""
@@ -29,6 +33,12 @@ AppOption = Annotated[
     str | None, typer.Option("--app", metavar="NAME", help="Which application, where the environment has several.")
 ]
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the commit.")]
+KubeconfigOption = Annotated[
+    Path | None, typer.Option("--kubeconfig", metavar="FILE", help="The cluster; $KUBECONFIG or ~/.kube/config.")
+]
+ContextOption = Annotated[
+    str | None, typer.Option("--context", metavar="NAME", help="Its context; the file's current one by default.")
+]
 EvidenceOption = Annotated[str, typer.Option("--evidence", metavar="URL", help="Where it can be checked.")]
 
 
@@ -68,13 +78,9 @@ async def write(destination: Destination, change: Change, topic: str) -> str | N
     Returns:
         The new commit, or None where nothing had to change.
     """
-    away = destination.push or destination.pr
-    token = from_environment(*TOKENS, user="x-access-token")
-    repository = await git.opened(destination.repo, destination.remote if away else None, token)
-    target = await _target(repository, destination, topic)
+    repository, target = await _opened(destination, topic)
     if destination.dry_run:
-        tip = await target.tip()
-        snapshot = Snapshot(repository, tip, target.branch)
+        snapshot = Snapshot(repository, await target.tip(), target.branch)
         edit = await change(snapshot)
         typer.echo(await _preview(snapshot, edit) if edit else "nothing to change", nl=edit is None)
         return None
@@ -92,24 +98,41 @@ async def write(destination: Destination, change: Change, topic: str) -> str | N
     subject, _, body = made[0].message.partition("\n\n")
     typer.echo(f"{commit[:12]} {subject}")
     if destination.pr:
-        typer.echo(await _pull_request(repository, destination, token, topic, target.branch, subject, body))
+        hub = github.of_remote(await git.remote_url(repository, destination.remote), _token())
+        typer.echo(await hub.pull_request(_head(topic), target.branch, subject, body))
     return commit
 
 
-async def _target(repository: Repository, destination: Destination, topic: str) -> Target:
-    if destination.push or destination.pr:
-        branch = destination.branch or await repository.default_branch(destination.remote)
-        if destination.pr:
-            return github.PullRequestBranch(repository, destination.remote, branch, f"ml-serving-ci/{topic}")
-        return RemoteBranch(repository, destination.remote, branch)
-    return LocalBranch(repository, destination.branch or await repository.current_branch())
+async def tip(destination: Destination) -> Snapshot:
+    """Return the tree as it is where changes go."""
+    repository, target = await _opened(destination, "")
+    return Snapshot(repository, await target.tip(), target.branch)
 
 
-async def _pull_request(
-    repository: Repository, destination: Destination, token: Secret | None, topic: str, base: str, title: str, body: str
-) -> str:
-    url = await git.remote_url(repository, destination.remote)
-    return await github.of_remote(url, token).pull_request(f"ml-serving-ci/{topic}", base, title, body)
+async def kubectl(kubeconfig: Path | None, context: str | None) -> Kubectl:
+    """Return kubectl on the cluster that the options name."""
+    tool = supply.installed("kubectl")
+    file = kubeconfig or Path(os.environ.get("KUBECONFIG") or Path("~/.kube/config").expanduser())
+    return Kubectl(tool, await existing_cluster(tool, file, context))
+
+
+async def _opened(destination: Destination, topic: str) -> tuple[Repository, Target]:
+    if not (destination.push or destination.pr):
+        repository = await git.opened(destination.repo)
+        return repository, LocalBranch(repository, destination.branch or await repository.current_branch())
+    repository = await git.opened(destination.repo, destination.remote, _token())
+    branch = destination.branch or await repository.default_branch(destination.remote)
+    if destination.pr:
+        return repository, github.PullRequestBranch(repository, destination.remote, branch, _head(topic))
+    return repository, RemoteBranch(repository, destination.remote, branch)
+
+
+def _token() -> Secret | None:
+    return from_environment(*TOKENS, user="x-access-token")
+
+
+def _head(topic: str) -> str:
+    return f"ml-serving-ci/{topic}"
 
 
 async def _preview(snapshot: Snapshot, edit: Edit) -> str:

@@ -2,7 +2,8 @@
 
 train.py FOLDER      writes FOLDER/sklearn-iris/v1/model.joblib and .../v2/model.joblib
 
-Both versions are good, and told apart by their kind: v1 is a logistic regression, v2 a random forest.
+Both versions are good, and told apart by their kind: v1 is a logistic regression, v2 a random forest. Beside them
+FOLDER/sklearn-iris/mislabelled is a bad one, for the tests that stop it.
 """
 
 import sys
@@ -17,6 +18,8 @@ from sklearn.model_selection import train_test_split
 
 NAME = "sklearn-iris"
 SEED = 20260401
+MISLABELLED = "mislabelled"
+"""A version that loads, answers fast, and names every flower wrong: only a look at its answers can tell."""
 VERSIONS: dict[str, ClassifierMixin] = {
     "v1": LogisticRegression(max_iter=1000, random_state=SEED),
     "v2": RandomForestClassifier(n_estimators=20, max_depth=4, random_state=SEED, n_jobs=1),
@@ -36,10 +39,16 @@ def train(folder: Path) -> None:
         score = model.score(held_back, truth)
         if score < GOOD or model.predict(GUIDE[0]).tolist() != GUIDE[1]:
             sys.exit(f"{NAME} {version}: only {score:.0%} of the flowers held back are named right")
-        file = folder / NAME / version / "model.joblib"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        joblib.dump(model, file, compress=3)
+        write(folder, version, model)
         print(f"{NAME} {version}: {type(model).__name__}, {score:.0%} of the flowers held back named right")
+    write(folder, MISLABELLED, LogisticRegression(max_iter=1000, random_state=SEED).fit(seen, (named + 1) % 3))
+
+
+def write(folder: Path, version: str, model: ClassifierMixin) -> None:
+    """Write one version."""
+    file = folder / NAME / version / "model.joblib"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    joblib.dump(model, file, compress=3)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,19 @@ class CanaryTimeline:
     declared_pause_seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a loop of commits.
+
+    Attributes:
+        at: Seconds since the loop began.
+        what: In one line.
+    """
+
+    at: float
+    what: str
+
+
 @dataclass
 class Report:
     """One run.
@@ -141,6 +154,7 @@ class Report:
         stages: In order.
         findings: Of every check.
         canaries: Each canary that was taken.
+        gitops: The time line of the loop of commits.
     """
 
     command: str
@@ -151,3 +165,4 @@ class Report:
     stages: list[Stage] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     canaries: list[CanaryTimeline] = field(default_factory=list)
+    gitops: list[Event] = field(default_factory=list)

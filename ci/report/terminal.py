@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ci.report.model import CanaryTimeline, Finding, Report, RevisionTraffic, Share, Stage, WeightChange
+from ci.report.model import CanaryTimeline, Event, Finding, Report, RevisionTraffic, Share, Stage, WeightChange
 
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", "dim"), "interrupted": ("✗", "red")}
 BAR_CELLS = 20
@@ -26,11 +26,30 @@ def render(report: Report) -> Group:
         parts += [findings(report.findings), Text()]
     for canary in report.canaries:
         parts += [timeline(canary), Text()]
+    if report.gitops:
+        parts += [events(report.gitops), Text()]
     if report.stages:
         parts += [stages(report.stages), Text()]
     mark, style = MARKS[report.outcome]
     parts.append(Text(f"{mark} {report.outcome} in {report.seconds:.1f} s", style=f"bold {style}"))
     return Group(*parts)
+
+
+def events(items: Sequence[Event]) -> Table:
+    """Return one row an event of a loop of commits.
+
+    Args:
+        items: The events in order.
+
+    Returns:
+        A table.
+    """
+    table = _table("Versions moved by commits")
+    table.add_column("At", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for event in items:
+        table.add_row(f"{event.at:.1f} s", Text(event.what))
+    return table
 
 
 def stages(items: Sequence[Stage]) -> Table:

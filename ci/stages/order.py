@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ci.errors import UsageError
-from ci.stages import cluster, install, lint, stack, suite, template
+from ci.stages import cluster, gitops, install, lint, stack, suite, template
 from ci.stages.run import Run
 
 
@@ -16,11 +16,13 @@ class Stage:
         name: As in `--only` and `--skip`.
         execute: Does it, or raises.
         needs: Stages whose work it stands on.
+        own_cluster: Whether it is for clusters made here only.
     """
 
     name: str
     execute: Callable[[Run], Awaitable[None]]
     needs: tuple[str, ...] = ()
+    own_cluster: bool = False
 
 
 ORDER = (
@@ -33,15 +35,17 @@ ORDER = (
     Stage("canary", suite.canary, needs=("install",)),
     Stage("integration", suite.integration, needs=("install",)),
     Stage("uninstall", suite.uninstall, needs=("install",)),
+    Stage("gitops", gitops.execute, needs=("stack",), own_cluster=True),
 )
 
 
-def chosen(only: Sequence[str], skip: Sequence[str]) -> list[Stage]:
+def chosen(only: Sequence[str], skip: Sequence[str], *, existing: bool = False) -> list[Stage]:
     """Return the stages to run, in order.
 
     Args:
         only: Run these and what they need; all when empty.
         skip: Leave these out.
+        existing: Whether the cluster was there before: without `only`, stages for our own are left out.
 
     Raises:
         UsageError: A name is unknown, or a stage left out is needed by one that is not.
@@ -59,7 +63,7 @@ def chosen(only: Sequence[str], skip: Sequence[str]) -> list[Stage]:
                 raise UsageError(f"--skip {needed}: {name} needs it", fix=f"Skip {name} too, or keep {needed}.")
             want(needed)
 
-    for name in only or by_name:
+    for name in only or [name for name, stage in by_name.items() if not (existing and stage.own_cluster)]:
         if name not in skip:
             want(name)
     return [stage for stage in ORDER if stage.name in wanted]

@@ -9,11 +9,11 @@ from ci import command, paths
 from ci.errors import CheckFailedError, CommandError
 from ci.progress import note
 from ci.report import jsonfile
-from ci.report.model import CanaryTimeline
+from ci.report.model import CanaryTimeline, Event
 from ci.stages.run import RELEASE, Run
 
 TESTS = paths.ROOT / "tests" / "integration"
-OWN_STAGE = ("test_inference.py", "test_canary.py", "test_uninstall.py")
+OWN_STAGE = ("test_inference.py", "test_canary.py", "test_uninstall.py", "test_gitops.py")
 SUITE_SECONDS = 1500
 
 
@@ -35,6 +35,21 @@ async def integration(run: Run) -> None:
 async def uninstall(run: Run) -> None:
     """`helm uninstall` leaves nothing behind."""
     await _run(run, "uninstall", [TESTS / "test_uninstall.py"], "--uninstall")
+
+
+async def gitops(run: Run, address: str) -> None:
+    """A version moves by commits alone, and a bad one goes back.
+
+    Args:
+        run: This run.
+        address: This machine's, as the cluster's pods reach it.
+    """
+    try:
+        await _run(run, "gitops", [TESTS / "test_gitops.py"], f"--gitops-address={address}")
+    finally:
+        file = run.options.report / "gitops.json"
+        if file.exists():
+            run.report.gitops = jsonfile.read(file, list[Event])
 
 
 async def _run(run: Run, name: str, files: Sequence[Path], *options: str) -> None:

@@ -16,7 +16,7 @@ BEFORE_SECONDS = 2 * GUARD_SECONDS + 2
 
 
 @pytest.fixture(scope="module")
-async def good(release, watched, next_model, prometheus):
+async def good(release, client, watched, next_model, prometheus):
     """The next version, taken through its canary once, with a Prometheus that sees the stable one."""
     version = await next_model(release)
     await scraped(prometheus, release.model)

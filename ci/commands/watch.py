@@ -1,0 +1,43 @@
+"""`watch`: aborted Rollouts become revert commits."""
+
+from pathlib import Path
+
+from ci.commands import writing
+from ci.commands.options import EnvironmentOption
+from ci.commands.runner import run_async
+from ci.commands.writing import Destination
+from ci.release import watch as watching
+from ci.release.writeback import Change
+
+
+def watch(
+    environment: EnvironmentOption,
+    app: writing.AppOption = None,
+    kubeconfig: writing.KubeconfigOption = None,
+    context: writing.ContextOption = None,
+    repo: writing.RepoOption = Path(),
+    remote: writing.RemoteOption = "origin",
+    branch: writing.BranchOption = None,
+    push: writing.PushOption = False,
+    pr: writing.PullRequestOption = False,
+) -> None:
+    """Watch an environment's Rollouts; one that is aborted is rolled back in git, with what its analysis measured.
+
+    Runs until it is stopped. Started again, it first looks at what happened in between.
+    """
+    run_async(_watch, environment, app, (kubeconfig, context), (repo, remote, branch, push, pr, False))
+
+
+async def _watch(
+    environment: str,
+    app: str | None,
+    cluster: tuple[Path | None, str | None],
+    where: tuple[Path, str, str | None, bool, bool, bool],
+) -> None:
+    destination = Destination(*where)
+    kubectl = await writing.kubectl(*cluster)
+
+    async def write(change: Change, name: str) -> str | None:
+        return await writing.write(destination, change, f"{environment}/{name}/rollback")
+
+    await watching.follow(kubectl, environment, app, lambda: writing.tip(destination), write)

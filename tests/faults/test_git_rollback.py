@@ -1,0 +1,110 @@
+"""Back to what ran before, and no way to the failed version until somebody lifts its quarantine in git."""
+
+import pytest
+import yaml
+
+from tests.faults import remote as remotes
+from tests.faults.remote import FILE, arguments, bump, run
+
+QUARANTINE = "gitops/quarantine/sklearn-iris"
+
+
+@pytest.fixture
+def remote(tmp_path):
+    return remotes.made(tmp_path)
+
+
+@pytest.fixture
+def clone(remote):
+    return remote.clone("ours")
+
+
+def rollback(clone, *args, check=True):
+    return run(arguments(clone, "rollback", "--env=dev", *args), check=check)
+
+
+def test_it_returns_to_the_set_before_and_quarantines_the_failed_one(clone):
+    first = clone.read()
+    bump(clone, "2.0")
+
+    rollback(clone, "--why=answers are wrong")
+
+    assert clone.read() == first
+    assert clone.git("log", "-1", "--format=%s") == "Roll sklearn-iris in dev back to model 1.0"
+    (entry,) = (clone.folder / QUARANTINE).iterdir()
+    data = yaml.safe_load(entry.read_text())
+    assert data["values"] == {"model.version": "2.0", "model.storageUri": remotes.MODEL.format("2.0")}
+    assert data["reason"] == "answers are wrong"
+
+
+def test_what_others_changed_since_stays(clone):
+    bump(clone, "2.0")
+    clone.replace(b"soak: 10m", b"soak: 20m")
+
+    rollback(clone)
+
+    data = yaml.safe_load(clone.read())
+    assert data["model"]["version"] == "1.0"
+    assert data["promotion"]["soak"] == "20m"
+
+
+def test_a_quarantined_version_is_refused_until_it_is_lifted(clone):
+    bump(clone, "2.0")
+    rollback(clone, "--why=too slow")
+
+    refused = bump(clone, "2.0", check=False)
+    bump(clone, "3.0")
+
+    assert refused.returncode == 1
+    assert "model.version 2.0" in refused.stderr
+    assert "too slow" in refused.stderr
+    (entry,) = (clone.folder / QUARANTINE).iterdir()
+    assert f"git rm {entry.relative_to(clone.folder)}" in " ".join(refused.stderr.split())
+
+    clone.git("rm", "--quiet", str(entry))
+    clone.git("commit", "--quiet", "--message=It was the network")
+    bump(clone, "2.0")
+    assert yaml.safe_load(clone.read())["model"]["version"] == "2.0"
+
+
+def test_it_never_returns_to_a_quarantined_set(clone):
+    bump(clone, "2.0")
+    rollback(clone)
+    bump(clone, "3.0")
+
+    rollback(clone)
+    bump(clone, "4.0")
+    rollback(clone)
+
+    assert yaml.safe_load(clone.read())["model"]["version"] == "1.0"
+    assert len(list((clone.folder / QUARANTINE).iterdir())) == 3
+
+
+def test_without_an_earlier_set_it_says_so(clone):
+    result = rollback(clone, check=False)
+
+    assert result.returncode == 1
+    assert f"{FILE} has no earlier set to go back to" in result.stderr
+    assert clone.git("log", "--format=%s") == "First"
+
+
+def test_a_rollback_is_pushed_like_everything_else(remote, clone):
+    bump(clone, "2.0", "--push")
+    remote.hook("update", 'echo x >> tries; test "$(wc -l < tries)" -gt 1')
+
+    rollback(clone, "--push")
+
+    assert remote.commits() == [
+        "Roll sklearn-iris in dev back to model 1.0",
+        "Bump sklearn-iris model in dev to 2.0",
+        "First",
+    ]
+
+
+@pytest.mark.parametrize(("source", "target"), [("dev", "prod"), ("staging", "dev"), ("dev", "dev"), ("dev", "qa")])
+def test_a_promotion_goes_one_step_forward(clone, source, target):
+    result = run(arguments(clone, "promote", f"--from={source}", f"--to={target}"), check=False)
+
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert target in result.stderr

@@ -1,0 +1,157 @@
+"""A copy of this repository behind a git server that the cluster reaches, and the commands that write to it."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import yaml
+
+from ci import command, paths
+from ci.cluster import model_store
+from ci.cluster.kubectl import Kubectl
+from ci.command import Result
+from ci.report.model import Event
+from ci.wait import NotYet, until
+
+ADDRESS = "https://github.com/example/ml-serving-ci.git"
+"""What k8s/argocd/ names: the one thing that is changed in it."""
+
+ARGOCD = "argocd"
+APPLICATION = "sklearn-iris"
+NAMESPACES = {"dev": "ml-serving-dev", "staging": "ml-serving-staging"}
+SECRET = "model-store"
+COMMAND_SECONDS = 180
+SYNC_SECONDS = 240
+TESTED = ("gitops", "helm", "k8s")
+SHORT = {
+    "canary": {
+        "steps": [{"weight": 20, "pause": "20s"}, {"weight": 50, "pause": "15s"}],
+        "analysis": {
+            "initialDelay": "10s",
+            "interval": "5s",
+            "window": "20s",
+            "inconclusiveLimit": 4,
+            "consecutiveErrorLimit": 1,
+        },
+    },
+    "exampleModel": {"storageSecret": SECRET, "resources": {"requests": {"cpu": "20m", "memory": "192Mi"}}},
+    "autoscaling": {"minReplicas": 1},
+    "monitoring": {"scrapeInterval": "5s"},
+}
+"""What a cluster of one node changes: where models come from, how many pods, and how long each step is looked at."""
+
+
+def copy(folder: Path) -> Path:
+    """Return a bare repository with this checkout as it is, committed or not, its tree set to the cluster's models."""
+    work = folder / "work"
+    _git(folder, "clone", "--quiet", "--no-local", paths.ROOT, work)
+    for name in TESTED:
+        shutil.rmtree(work / name)
+        shutil.copytree(paths.ROOT / name, work / name)
+    (work / "gitops" / "prod" / f"{APPLICATION}.yaml").unlink()  # it wants three nodes
+    for environment in NAMESPACES:
+        file = work / "gitops" / environment / f"{APPLICATION}.yaml"
+        data = yaml.safe_load(file.read_text())
+        data["chart"]["revision"] = "main"
+        data["model"] = {"version": "v1", "storageUri": model_store.uri(APPLICATION, "v1")}
+        data["promotion"]["soak"] = "5s"
+        data["values"] = SHORT
+        file.write_text(yaml.safe_dump(data, sort_keys=False))
+    _git(work, "add", "--all")
+    _git(work, "commit", "--quiet", "--message=The tree under test")
+    _git(folder, "clone", "--quiet", "--bare", work, folder / "ml-serving-ci.git")
+    _git(folder / "ml-serving-ci.git", "update-ref", "refs/heads/main", "HEAD")
+    _git(folder / "ml-serving-ci.git", "symbolic-ref", "HEAD", "refs/heads/main")
+    return folder / "ml-serving-ci.git"
+
+
+def _git(folder: Path, *args: str | Path) -> str:
+    identity = ["-c", "user.name=Jane", "-c", "user.email=jane@example.com"]
+    done = subprocess.run(["git", *identity, *args], cwd=folder, check=True, capture_output=True, text=True, timeout=60)
+    return done.stdout.strip()
+
+
+@dataclass
+class Loop:
+    """What moves versions here: git, Argo CD, and the project's own commands.
+
+    Attributes:
+        kubectl: On the cluster.
+        url: The repository, as the cluster and this machine reach it.
+        clone: A clone of it.
+        began: When the loop began, on the monotonic clock.
+        events: What happened, and when.
+    """
+
+    kubectl: Kubectl
+    url: str
+    clone: Path
+    began: float = field(default_factory=time.monotonic)
+    events: list[Event] = field(default_factory=list)
+
+    def note(self, what: str) -> None:
+        self.events.append(Event(round(time.monotonic() - self.began, 1), what))
+
+    def argv(self, *args: str) -> list[str]:
+        """A command of the project's, writing to the repository."""
+        where = ["--repo", str(self.clone), "--branch", "main", "--push"]
+        return [sys.executable, str(paths.ROOT / "ci" / "main.py"), *args, *where]
+
+    def on_cluster(self) -> list[str]:
+        cluster = self.kubectl.cluster
+        return ["--kubeconfig", str(cluster.kubeconfig), "--context", cluster.context]
+
+    async def run(self, *args: str, check: bool = True) -> Result:
+        result = await command.run(self.argv(*args), check=check, timeout=COMMAND_SECONDS)
+        if result.returncode == 0:
+            self.note(f"{args[0]}: {result.stdout.splitlines()[0]}")
+        return result
+
+    async def apply(self) -> None:
+        """What an existing Argo CD needs: k8s/argocd/, with the repository's address in it."""
+        folder = paths.ROOT / "k8s" / "argocd"
+        text = "\n---\n".join(file.read_text().replace(ADDRESS, self.url) for file in sorted(folder.glob("*.yaml")))
+        await self.kubectl.apply(text)
+
+    async def git(self, *args: str) -> str:
+        await anyio.to_thread.run_sync(_git, self.clone, "fetch", "--quiet", "origin")
+        return await anyio.to_thread.run_sync(_git, self.clone, *args)
+
+    async def data(self, environment: str) -> dict:
+        return yaml.safe_load(await self.git("show", f"origin/main:gitops/{environment}/{APPLICATION}.yaml"))
+
+    async def subjects(self) -> Sequence[str]:
+        return (await self.git("log", "--format=%s", "origin/main")).splitlines()
+
+    async def synced(self, environment: str, version: str) -> None:
+        """Wait until Argo CD runs a version, Synced and Healthy."""
+        wanted = model_store.uri(APPLICATION, version)
+
+        async def probe() -> None:
+            found = await self.kubectl.get("applications.argoproj.io", f"{environment}-{APPLICATION}", ARGOCD)
+            if found is None:
+                raise NotYet("there is no Application")
+            status = found.get("status", {})
+            values = yaml.safe_load(found["spec"]["source"]["helm"]["values"])["exampleModel"]
+            service = await self.kubectl.get(
+                "inferenceservices.serving.kserve.io", APPLICATION, NAMESPACES[environment]
+            )
+            running = (service or {}).get("spec", {}).get("predictor", {}).get("model", {}).get("storageUri")
+            sync, health = status.get("sync", {}).get("status"), status.get("health", {}).get("status")
+            conditions = [condition["message"] for condition in status.get("conditions", [])]
+            operation = status.get("operationState", {})
+            state = (
+                f"{sync}, {health}, wants {values['storageUri']}, runs {running}; {conditions}; "
+                f"{operation.get('phase')}: {operation.get('message')}"
+            )
+            if (sync, health, values["storageUri"], running) != ("Synced", "Healthy", wanted, wanted):
+                raise NotYet(state)
+
+        name = f"{environment}-{APPLICATION} Synced and Healthy at {version}"
+        await until(name, probe, timeout=SYNC_SECONDS, interval=1, successes=3)
+        self.note(f"Argo CD: {name}")

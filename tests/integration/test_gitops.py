@@ -1,0 +1,196 @@
+"""A version moves from dev to staging by commits alone, and a bad one goes back the same way."""
+
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import pytest
+
+from ci.cluster import model_store, readiness
+from ci.cluster.git_server import served
+from ci.cluster.helm import Helm
+from ci.command import Result
+from ci.report import jsonfile
+from ci.stages.install import namespace
+from ci.wait import NotYet, until
+from tests.integration import gitops
+from tests.integration.gitops import APPLICATION, NAMESPACES, SECRET, Loop
+from tests.integration.release import Release
+
+pytestmark = pytest.mark.anyio
+
+MISLABELLED = "mislabelled"
+"""The version of ci/models/train.py that names every flower wrong."""
+REVERT_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+async def loop(request, kubectl, tmp_path_factory):
+    """Argo CD watching a copy of this repository, dev and staging at v1."""
+    folder = tmp_path_factory.mktemp("gitops")
+    repository = gitops.copy(folder)
+    async with served(repository, request.config.option.gitops_address) as url:
+        clone = folder / "clone"
+        await anyio.to_thread.run_sync(gitops._git, folder, "clone", "--quiet", url, clone)
+        loop = Loop(kubectl, url, clone)
+        for name in NAMESPACES.values():
+            await kubectl.apply([namespace(name)])
+            await model_store.credentials(kubectl, name, SECRET)
+        await loop.apply()
+        loop.note("kubectl apply of k8s/argocd/")
+        async with anyio.create_task_group() as group:
+            for environment in NAMESPACES:
+                group.start_soon(loop.synced, environment, "v1")
+        yield loop
+        folder = request.config.option.report
+        if folder is not None:
+            jsonfile.write(folder / "gitops.json", loop.events)
+
+
+@pytest.fixture(scope="module")
+def in_environment(kubectl, tool):
+    """The application as a release in an environment."""
+
+    def find(environment) -> Release:
+        helm = Helm(tool("helm"), kubectl.cluster)
+        plugin = tool("kubectl-argo-rollouts")
+        return Release(helm, kubectl, plugin, APPLICATION, NAMESPACES[environment], APPLICATION)
+
+    return find
+
+
+@pytest.fixture(scope="module")
+async def bumped(loop, in_environment, watched):
+    """dev taken from v1 to v2 by one commit."""
+    release = in_environment("dev")
+    async with watched(release, "dev to v2") as under_way:
+        under_way.seen.upgrading()
+        await loop.run("bump", "model", "--env=dev", "--to=v2", "--why=a better model")
+        await under_way.seen.canary()
+        loop.note("dev: canary of v2 starts")
+        outcome = await under_way.seen.finished()
+        loop.note(f"dev: Rollout {outcome} at v2")
+        await loop.synced("dev", "v2")
+    return under_way
+
+
+async def test_a_bump_is_synced_and_canaries_through(bumped, in_environment):
+    assert bumped.timeline.outcome == "Healthy"
+    assert [change.canary for change in bumped.timeline.weights] == [0, 20, 50, 100, 0]
+    assert bumped.timeline.failed == 0
+    assert await in_environment("dev").storage_uri() == model_store.uri(APPLICATION, "v2")
+
+
+@pytest.fixture(scope="module")
+async def promoted(loop, bumped, in_environment):
+    """staging at what dev has proven."""
+    before = await loop.data("staging")
+
+    async def proven() -> Result:
+        result = await loop.run("promote", "--from=dev", "--to=staging", *loop.on_cluster(), check=False)
+        if "is healthy for" in result.stderr:
+            raise NotYet(result.stderr)
+        assert result.returncode == 0, result.stderr
+        return result
+
+    result = await until("dev is healthy for its soak time", proven, timeout=60, interval=1)
+    await loop.synced("staging", "v2")
+    await readiness.rollout(loop.kubectl, NAMESPACES["staging"], f"{APPLICATION}-predictor")
+    return before, result
+
+
+async def test_a_promotion_moves_the_whole_set(loop, promoted, in_environment):
+    before, result = promoted
+    dev, staging = await loop.data("dev"), await loop.data("staging")
+    assert before["model"]["version"] == "v1"
+    assert staging["model"] == dev["model"]
+    assert staging["image"] == dev["image"]
+    commits = (await loop.git("rev-list", "origin/main")).split()
+    assert staging["chart"]["revision"] in commits, "a commit, not a branch that goes on moving"
+    assert "Synced and Healthy for" in result.stderr, "why it was allowed"
+    assert await in_environment("staging").storage_uri() == model_store.uri(APPLICATION, "v2")
+
+
+async def test_promoting_again_is_no_commit(loop, promoted):
+    before = await loop.git("rev-parse", "origin/main")
+    result = await loop.run("promote", "--from=dev", "--to=staging", *loop.on_cluster())
+    assert "nothing to change" in result.stdout
+    assert await loop.git("rev-parse", "origin/main") == before
+
+
+@dataclass
+class Failed:
+    """A bad version's way in and out."""
+
+    load: object
+    timeline: object
+    subject: str
+    message: str
+
+
+@pytest.fixture(scope="module")
+async def failed(loop, bumped, promoted, in_environment, watched):
+    """dev bumped to a version that names flowers wrong, while `watch` looks on."""
+    release = in_environment("dev")
+    async with watching(loop), watched(release, "dev to mislabelled") as under_way:
+        under_way.seen.upgrading()
+        await loop.run("bump", "model", "--env=dev", f"--to={MISLABELLED}")
+        await under_way.seen.canary()
+        outcome = await under_way.seen.finished()
+        loop.note(f"dev: Rollout {outcome} at {MISLABELLED}")
+
+        async def reverted() -> str:
+            subject = (await loop.subjects())[0]
+            if not subject.startswith("Roll "):
+                raise NotYet(subject)
+            return subject
+
+        subject = await until("the rollback's commit", reverted, timeout=REVERT_SECONDS, interval=0.5)
+        loop.note(f"watch: {subject}")
+        await loop.synced("dev", "v2")
+    message = await loop.git("log", "-1", "--format=%B", "origin/main")
+    return Failed(under_way.load, under_way.timeline, subject, message)
+
+
+@asynccontextmanager
+async def watching(loop) -> AsyncIterator[None]:
+    """Have `watch --env dev` running, as an operator would."""
+    argv = loop.argv("watch", "--env=dev", *loop.on_cluster())
+    process = await anyio.open_process(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        yield
+        assert process.returncode is None, (await process.stdout.receive()).decode()
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_a_bad_version_is_aborted_and_reverted_in_git(loop, failed):
+    assert failed.timeline.outcome == "Degraded"
+    assert failed.subject == f"Roll {APPLICATION} in dev back to model v2"
+    assert (await loop.data("dev"))["model"]["version"] == "v2"
+    assert f"model.version: {MISLABELLED} → v2" in failed.message
+    assert "known-answer: Failed" in failed.message, "what the analysis measured is in the commit"
+
+
+async def test_every_request_was_answered_all_along(failed):
+    assert failed.timeline.failed == 0
+    by_revision = {item.revision: item.requests for item in failed.timeline.traffic}
+    wrong = len(failed.load.wrong)
+    assert wrong <= by_revision.get(failed.timeline.canary_revision, 0), "the stable one never named a flower wrong"
+
+
+async def test_the_bad_version_is_quarantined_until_someone_lifts_it(loop, failed):
+    before = await loop.git("rev-parse", "origin/main")
+    refused = await loop.run("bump", "model", "--env=dev", f"--to={MISLABELLED}", check=False)
+    assert refused.returncode == 1
+    assert "is quarantined since" in refused.stderr
+    assert "git rm gitops/quarantine/" in refused.stderr, "the way out"
+    assert await loop.git("rev-parse", "origin/main") == before
+
+
+async def test_what_dev_runs_again_is_still_what_staging_runs(loop, failed, in_environment):
+    assert await in_environment("staging").storage_uri() == model_store.uri(APPLICATION, "v2")
+    assert await in_environment("dev").storage_uri() == model_store.uri(APPLICATION, "v2")
