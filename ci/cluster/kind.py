@@ -25,6 +25,7 @@ MIRRORED = {
     "docker.io": "https://registry-1.docker.io",
     "gcr.io": "https://gcr.io",
     "ghcr.io": "https://ghcr.io",
+    "public.ecr.aws": "https://public.ecr.aws",
     "quay.io": "https://quay.io",
     "registry.k8s.io": "https://registry.k8s.io",
 }

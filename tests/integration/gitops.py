@@ -113,8 +113,10 @@ class Loop:
         return result
 
     async def apply(self) -> None:
-        """What an existing Argo CD needs: k8s/argocd/, with the repository's address in it."""
+        """What an existing Argo CD needs, as k8s/argocd/README.md has it."""
         folder = paths.ROOT / "k8s" / "argocd"
+        patch = f"--patch-file={folder / 'patches' / 'argocd-cm.yaml'}"
+        await self.kubectl.run("patch", "configmap", "argocd-cm", f"--namespace={ARGOCD}", patch)
         text = "\n---\n".join(file.read_text().replace(ADDRESS, self.url) for file in sorted(folder.glob("*.yaml")))
         await self.kubectl.apply(text)
 

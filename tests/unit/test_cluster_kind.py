@@ -19,7 +19,7 @@ def test_every_mirrored_registry_is_asked_for_under_its_own_name(tmp_path: Path)
     kind.write_hosts(tmp_path, "mirror:5000")
 
     # Then
-    for registry in ("docker.io", "quay.io", "registry.k8s.io", "ghcr.io"):
+    for registry in ("docker.io", "quay.io", "registry.k8s.io", "ghcr.io", "public.ecr.aws"):
         hosts = tomllib.loads((tmp_path / registry / "hosts.toml").read_text())
         assert hosts["host"] == {
             f"http://mirror:5000/v2/{registry}": {"capabilities": ["pull", "resolve"], "override_path": True}

@@ -62,6 +62,20 @@ def test_every_need_is_a_component_that_stands_before():
         seen.add(component.name)
 
 
+def test_only_the_components_that_are_asked_for_come_up(monkeypatch):
+    # Given
+    record = Recorder()
+    monkeypatch.setattr(install, "STACK", [record.component("mesh")])
+    context = StackContext(kubectl=Cluster(), helm=None, supply=None)
+
+    # When
+    outcome = anyio.run(install.install, context, [record.component("gitops")])
+
+    # Then
+    assert outcome == {"gitops": "installed"}
+    assert record.log == ["install gitops", "ready gitops"]
+
+
 def test_a_component_waits_for_what_it_needs(monkeypatch):
     record = Recorder()
     bring_up(monkeypatch, Cluster(), record.component("late", "early"), record.component("early"))

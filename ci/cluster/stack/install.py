@@ -1,12 +1,13 @@
 """The stack: what it is made of, in which order, and how it comes onto a cluster."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import anyio
 
 from ci import progress, tasks
-from ci.cluster.stack import istio, kserve, metrics_server, monitoring, prometheus_adapter, rollouts
+from ci.cluster.stack import argocd, istio, kserve, metrics_server, monitoring, prometheus_adapter, rollouts
 from ci.cluster.stack.component import Component, StackContext
 from ci.cluster.stack.documents import is_owned
 from ci.errors import MachineError
@@ -31,15 +32,22 @@ STACK: list[Component] = [
         prometheus_adapter.ready,
     ),
 ]
+"""What the chart needs."""
+
+ARGOCD = Component("argocd", "argoproj.io", (), argocd.find, argocd.install, argocd.ready)
+"""What GitOps needs besides."""
 
 
-async def install(context: StackContext, *, allowed: bool = True) -> dict[str, Outcome]:
-    """Bring the whole stack onto the cluster: each component as soon as what it needs is there, all side by side.
+async def install(
+    context: StackContext, components: Sequence[Component] | None = None, *, allowed: bool = True
+) -> dict[str, Outcome]:
+    """Bring components onto the cluster: each as soon as what it needs is there, all side by side.
 
     A component that somebody else installed is left as it is and only waited for.
 
     Args:
         context: The cluster and the supply.
+        components: Which, with what they need; `STACK` if not said.
         allowed: Whether missing components may be installed.
 
     Returns:
@@ -49,17 +57,18 @@ async def install(context: StackContext, *, allowed: bool = True) -> dict[str, O
         MachineError: Something is missing and may not be installed; nothing was touched.
         CIError: A component did not come up; the first failure, which stops the others.
     """
-    found = await _found(context)
-    missing = [component.name for component in STACK if component.name not in found]
+    components = STACK if components is None else components
+    found = await _found(context, components)
+    missing = [component.name for component in components if component.name not in found]
     if missing and not allowed:
         raise MachineError(
             f"not on this cluster: {', '.join(missing)}", fix="install them there, or allow it with --install-stack"
         )
     outcomes: dict[str, Outcome] = {
         component.name: "found" if component.name in found and not is_owned(found[component.name]) else "installed"
-        for component in STACK
+        for component in components
     }
-    applied = {component.name: anyio.Event() for component in STACK}
+    applied = {component.name: anyio.Event() for component in components}
 
     async def bring(component: Component) -> None:
         for need in component.needs:
@@ -72,13 +81,13 @@ async def install(context: StackContext, *, allowed: bool = True) -> dict[str, O
             await component.ready(context)
 
     async with tasks.group() as group:
-        for component in STACK:
+        for component in components:
             group.start_soon(bring, component)
     return outcomes
 
 
-async def _found(context: StackContext) -> dict[str, dict[str, Any]]:
-    """Return the components that are on the cluster already; an empty cluster costs one call."""
+async def _found(context: StackContext, components: Sequence[Component]) -> dict[str, dict[str, Any]]:
+    """Return those that are on the cluster already; an empty cluster costs one call."""
     groups = json.loads((await context.kubectl.run("get", "--raw=/apis")).stdout)["groups"]
     served = {group["name"] for group in groups}
     found: dict[str, dict[str, Any]] = {}
@@ -89,7 +98,7 @@ async def _found(context: StackContext) -> dict[str, dict[str, Any]]:
             found[component.name] = known_by
 
     async with tasks.group() as group:
-        for component in STACK:
+        for component in components:
             if component.api in served:
                 group.start_soon(look, component)
     return found
