@@ -8,6 +8,8 @@ import yaml
 from lupa import lua51
 
 from ci.paths import ENVIRONMENTS, ROOT
+from ci.release import render as checked
+from ci.release.tree import Application
 
 ARGOCD = ROOT / "k8s" / "argocd"
 PROJECT = yaml.safe_load((ARGOCD / "appproject.yaml").read_text())["spec"]
@@ -114,6 +116,15 @@ def test_the_chart_runs_what_the_file_says(render, chart):
     assert predictor["model"]["storageUri"] == "s3://models/sklearn-iris/v1"
     assert predictor["model"]["image"] == "docker.io/kserve/sklearnserver:v0.20.0"
     assert objects["HorizontalPodAutoscaler", "sklearn-iris-predictor-hpa"]["spec"]["maxReplicas"] == 7
+
+
+@pytest.mark.parametrize("digest", ["", "sha256:" + "1f" * 32])
+@pytest.mark.parametrize("own", [{}, {"autoscaling": {"maxReplicas": 2}, "exampleModel": {"storageSecret": "models"}}])
+def test_what_is_checked_before_a_commit_is_what_argo_cd_renders(render, digest, own):
+    content = {**FILE, "values": own, "image": {**FILE["image"], "digest": digest}}
+    file = Application("dev", "sklearn-iris", yaml.safe_dump(content).encode())
+
+    assert values(render, content) == checked.values(file)
 
 
 def test_an_image_with_a_digest_is_named_by_it(render):

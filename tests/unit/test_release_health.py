@@ -1,0 +1,113 @@
+"""What Argo CD and Argo Rollouts say decides what moves on and what goes back."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ci.paths import ROOT
+from ci.release import aborted, health, tree
+from ci.release.health import Health
+from ci.release.promote import NotProvenError, require_proven
+from ci.release.render import values
+from ci.release.tree import Application
+
+NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
+
+
+def application(environment="dev"):
+    name = "sklearn-iris"
+    return Application(environment, name, (ROOT / tree.file_of(environment, name)).read_bytes())
+
+
+def argo(**changes):
+    """An Argo CD Application that runs what dev's file says, healthy since half an hour."""
+    status = {
+        "sync": {"status": "Synced", "revision": "a" * 40},
+        "health": {"status": "Healthy", "lastTransitionTime": "2026-11-25T11:30:00Z"},
+        "history": [{"deployedAt": "2026-11-25T11:29:00Z"}],
+    }
+    model = values(application())["exampleModel"]
+    helm = {"values": f"exampleModel:\n  storageUri: {model['storageUri']}\n  image: {model['image']}\n"}
+    return {"spec": {"source": {"helm": helm}}, "status": {**status, **changes}}
+
+
+def read(**changes) -> Health:
+    return health.read(argo(**changes), "Argo CD", NOW)
+
+
+def test_a_set_that_is_healthy_for_its_soak_time_is_proven():
+    line = require_proven(application(), read())
+
+    assert "Synced and Healthy for 1800 s" in line
+    assert "asks for 600 s" in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sync": {"status": "OutOfSync"}}, "OutOfSync and Healthy"),
+        ({"health": {"status": "Degraded", "message": "RolloutAborted"}}, r"Degraded \(RolloutAborted\)"),
+        ({"health": {"status": "Healthy", "lastTransitionTime": "2026-11-25T11:59:00Z"}}, "healthy for 60 s"),
+        ({"history": [{"deployedAt": "2026-11-25T11:55:00Z"}]}, "healthy for 300 s"),
+        ({"health": {}, "history": []}, "Unknown"),
+        ({"health": {"status": "Healthy"}, "history": []}, "healthy for 0 s"),
+    ],
+    ids=["not synced", "degraded", "healthy too short", "deployed too lately", "unknown", "since nobody knows when"],
+)
+def test_anything_less_is_not(changes, said):
+    with pytest.raises(NotProvenError, match=said):
+        require_proven(application(), read(**changes))
+
+
+def test_a_set_that_is_not_yet_deployed_is_not_proven_by_the_one_that_is():
+    other = argo()
+    other["spec"]["source"]["helm"]["values"] = "exampleModel: {storageUri: s3://models/older, image: x}"
+
+    with pytest.raises(NotProvenError, match="s3://models/older"):
+        require_proven(application(), health.read(other, "Argo CD", NOW))
+
+
+def test_a_soak_time_that_is_none_is_refused():
+    content = application().content.replace(b"soak: 10m", b"soak: a while")
+
+    with pytest.raises(Exception, match="a while: not a duration"):
+        require_proven(Application("dev", "sklearn-iris", content), read())
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_every_file_of_the_tree_says_all_that_the_commands_need(environment):
+    found = application(environment)
+
+    assert set(found.release) == set(tree.KEYS)
+    assert found.namespace.startswith("ml-serving")
+    assert found.soak > 0
+    assert found.release[("model", "version")] in found.release[("model", "storageUri")].split("/")
+
+
+def run_of(*metrics):
+    return {"metadata": {"name": "iris-1"}, "status": {"metricResults": list(metrics)}}
+
+
+def test_what_an_analysis_measured_is_told_for_each_metric_that_was_not_good():
+    lines = aborted.measured(
+        run_of(
+            {"name": "success-rate", "phase": "Successful", "successful": 3, "measurements": [{"value": "[1]"}]},
+            {
+                "name": "known-answer",
+                "phase": "Failed",
+                "failed": 1,
+                "measurements": [{"value": "[2]", "phase": "Failed"}],
+            },
+            {
+                "name": "latency-p95",
+                "phase": "Error",
+                "error": 2,
+                "measurements": [{"message": "no route", "phase": "Error"}],
+            },
+        )
+    )
+
+    assert lines == [
+        "known-answer: Failed: [2] (Failed); 1 failed; AnalysisRun iris-1",
+        "latency-p95: Error: no route (Error); 2 error; AnalysisRun iris-1",
+    ]
