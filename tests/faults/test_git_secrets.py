@@ -116,15 +116,18 @@ def test_23_a_token_that_is_refused_is_not_shown(clone, server, token, debug):
 
 
 @pytest.mark.parametrize("debug", [False, True], ids=["", "debug"])
-def test_23_a_token_in_a_url_is_not_shown(clone, server, debug):
+@pytest.mark.parametrize("where", ["in the configuration", "on the command line"])
+def test_23_a_token_in_a_url_is_not_shown(clone, server, debug, where):
     quoted = urllib.parse.quote(f"{TOKEN}x", safe="")
-    clone.git("remote", "set-url", "origin", f"http://user:{quoted}@{server.address}/team/tree.git")
+    url = f"http://user:{quoted}@{server.address}/team/tree.git"
+    clone.git("remote", "set-url", "origin", url)
     env = {"ML_SERVING_CI_DEBUG": "1"} if debug else {}
 
-    result = bump(clone, "2.0", "--push", "--branch=main", env=env, check=False)
+    remote = "--remote=origin" if where == "in the configuration" else f"--remote={url}"
+    result = bump(clone, "2.0", "--push", "--branch=main", remote, env=env, check=False)
 
     assert result.returncode == 3
-    assert "Traceback" not in result.stderr or debug
+    assert server.address in result.stderr
     assert quoted not in result.stdout + result.stderr
     assert shows(result.stdout + result.stderr, f"{TOKEN}x") == []
 
