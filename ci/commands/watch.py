@@ -37,7 +37,7 @@ async def _watch(
     destination = Destination(*where)
     kubectl = await writing.kubectl(*cluster)
 
-    async def write(change: Change, name: str) -> str | None:
-        return await writing.write(destination, change, f"{environment}/{name}/rollback")
+    async def write(change: Change, name: str) -> None:
+        await writing.write(destination, change, f"{environment}/{name}/rollback")
 
     await watching.follow(kubectl, environment, app, lambda: writing.tip(destination), write)

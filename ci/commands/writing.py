@@ -67,40 +67,29 @@ class Destination:
             raise UsageError("--push --pr: one of them", fix="--push writes to the branch, --pr asks for a review.")
 
 
-async def write(destination: Destination, change: Change, topic: str) -> str | None:
+async def write(destination: Destination, change: Change, topic: str) -> None:
     """Carry a change out and print what became of it.
 
     Args:
         destination: Where it goes.
         change: Returns the edit that the tree needs.
         topic: Names the branch of a pull request: one an environment and component.
-
-    Returns:
-        The new commit, or None where nothing had to change.
     """
     repository, target = await _opened(destination, topic)
     if destination.dry_run:
         snapshot = Snapshot(repository, await target.tip(), target.branch)
         edit = await change(snapshot)
         typer.echo(await _preview(snapshot, edit) if edit else "nothing to change", nl=edit is None)
-        return None
-    made: list[Edit] = []
-
-    async def remembered(snapshot: Snapshot) -> Edit | None:
-        edit = await change(snapshot)
-        made[:] = [edit] if edit else []
-        return edit
-
-    commit = await writeback.write(repository, target, remembered)
-    if commit is None:
+        return
+    hub = github.of_remote(await git.remote_url(repository, destination.remote), _token()) if destination.pr else None
+    written = await writeback.write(repository, target, change)
+    if written is None:
         typer.echo(f"nothing to change on {target.branch}")
-        return None
-    subject, _, body = made[0].message.partition("\n\n")
-    typer.echo(f"{commit[:12]} {subject}")
-    if destination.pr:
-        hub = github.of_remote(await git.remote_url(repository, destination.remote), _token())
+        return
+    subject, _, body = written.edit.message.partition("\n\n")
+    typer.echo(f"{written.commit[:12]} {subject}")
+    if hub is not None:
         typer.echo(await hub.pull_request(_head(topic), target.branch, subject, body))
-    return commit
 
 
 async def tip(destination: Destination) -> Snapshot:
@@ -140,7 +129,7 @@ async def _preview(snapshot: Snapshot, edit: Edit) -> str:
     lines: list[str] = []
     for path, content in (await edit.files(snapshot)).items():
         old = await snapshot.read(path) or b""
-        before, after = (text.decode().splitlines(keepends=True) for text in (old, content or b""))
+        before, after = (text.decode().splitlines(keepends=True) for text in (old, content))
         lines += difflib.unified_diff(before, after, f"a/{path}" if old else "/dev/null", f"b/{path}")
     note("checked: the keys are there, no quarantine, the chart takes the result; not written (--dry-run)")
     return "".join(lines) + "\n" + edit.message

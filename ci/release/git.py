@@ -101,12 +101,12 @@ class Repository:
             raise UsageError(f"{path}: a symbolic link or folder, not a file (git mode {mode})")
         return (await self.run("cat-file", "blob", f"{commit}:{pure}")).raw
 
-    async def commit(self, parent: str, files: Mapping[str, bytes | None], message: str) -> str:
+    async def commit(self, parent: str, files: Mapping[str, bytes], message: str) -> str:
         """Make a commit on top of another one; no branch, work tree or index changes.
 
         Args:
             parent: The commit it stands on.
-            files: Path to new content, or to None for a file that goes.
+            files: Path to new content.
             message: Subject, empty line, body.
 
         Returns:
@@ -122,10 +122,8 @@ class Repository:
         words = ["commit-tree", tree, "-p", parent, *(["-S"] if sign.stdout.strip() == "true" else [])]
         return (await self.run(*words, stdin=message, env=await self._identity())).stdout.strip()
 
-    async def _entry(self, parent: str, path: str, content: bytes | None) -> str:
+    async def _entry(self, parent: str, path: str, content: bytes) -> str:
         pure = inside(path)
-        if content is None:
-            return f"0 {'0' * 40}\t{pure}"
         mode = (await self.entries(parent, str(pure.parent))).get(pure.name, FILES[0])
         blob = await self.run("hash-object", "-w", "--stdin", stdin=content)
         return f"{mode} {blob.stdout.strip()}\t{pure}"
@@ -167,7 +165,8 @@ class Repository:
         """Return the branch that a remote calls its own.
 
         Raises:
-            MachineError: It does not answer, or names none.
+            MachineError: It does not answer.
+            UsageError: It names none.
         """
         listed = await self._ls_remote(remote, "--symref", "HEAD")
         found = re.match(r"ref: refs/heads/(\S+)\tHEAD", listed)

@@ -48,7 +48,7 @@ class PullRequestBranch:
         """Fetch the branch that it is to be merged into, and return its tip."""
         return await self.repository.fetch(self.remote, self.branch)
 
-    async def advance(self, old: str, new: str, files: Mapping[str, bytes | None]) -> None:
+    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
         """Push our branch; what it held before is replaced only if all of that was ours.
 
         Raises:

@@ -16,7 +16,7 @@ from ci.release.tree import Application
 from ci.release.writeback import Change
 
 Tip = Callable[[], Awaitable[Snapshot]]
-Write = Callable[[Change, str], Awaitable[str | None]]
+Write = Callable[[Change, str], Awaitable[None]]
 """Carries a change out; the second argument is the application's name."""
 
 

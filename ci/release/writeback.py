@@ -43,7 +43,7 @@ class Edit:
     message: str
     added: Mapping[str, bytes] = field(default_factory=dict)
 
-    async def files(self, snapshot: Snapshot) -> dict[str, bytes | None]:
+    async def files(self, snapshot: Snapshot) -> dict[str, bytes]:
         """Return the content of every file that differs, made from the snapshot's own."""
         content = await snapshot.read(self.file)
         if content is None:
@@ -65,11 +65,24 @@ class Target(Protocol):
     async def tip(self) -> str:
         """Return the commit it is at now."""
 
-    async def advance(self, old: str, new: str, files: Mapping[str, bytes | None]) -> None:
+    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
         """Move it from one commit to the next, or raise `PushRefusedError` and leave it where it is."""
 
 
-async def write(repository: Repository, target: Target, change: Change) -> str | None:
+@dataclass(frozen=True)
+class Written:
+    """A change that is on the branch.
+
+    Attributes:
+        commit: The commit.
+        edit: What it did.
+    """
+
+    commit: str
+    edit: Edit
+
+
+async def write(repository: Repository, target: Target, change: Change) -> Written | None:
     """Make a change on the branch's tip; when somebody else was faster, make it again on theirs.
 
     The edit is never merged or rebased: it is made anew from the new tip's own bytes, so both changes survive.
@@ -80,7 +93,7 @@ async def write(repository: Repository, target: Target, change: Change) -> str |
         change: Returns the edit that a tip needs.
 
     Returns:
-        The new commit, or None where nothing had to change.
+        What was written, or None where nothing had to change.
 
     Raises:
         ChangedMeanwhileError: Another commit changed the same key.
@@ -90,7 +103,7 @@ async def write(repository: Repository, target: Target, change: Change) -> str |
     edit: Edit | None = None
     refusals = 0
 
-    async def attempt() -> str | None:
+    async def attempt() -> Written | None:
         nonlocal first, edit, refusals
         snapshot = Snapshot(repository, await target.tip(), target.branch)
         first = first or snapshot
@@ -109,7 +122,7 @@ async def write(repository: Repository, target: Target, change: Change) -> str |
                 raise RaceLostError(error.message, detail=error.detail) from error
             refusals += 1
             raise
-        return commit
+        return Written(commit, edit)
 
     retrying = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(PushRefusedError),
@@ -166,7 +179,7 @@ class RemoteBranch:
         """Fetch the branch and return its tip."""
         return await self.repository.fetch(self.remote, self.branch)
 
-    async def advance(self, old: str, new: str, files: Mapping[str, bytes | None]) -> None:
+    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
         """Push; git itself refuses what does not stand on the branch's tip."""
         await self.repository.push(self.remote, new, self.branch)
 
@@ -187,7 +200,7 @@ class LocalBranch:
         """Return the branch's tip."""
         return await self.repository.commit_of(f"refs/heads/{self.branch}")
 
-    async def advance(self, old: str, new: str, files: Mapping[str, bytes | None]) -> None:
+    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
         """Write the files, then move the branch: a run killed in between leaves what the next one would write.
 
         Raises:
