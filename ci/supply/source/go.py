@@ -17,6 +17,8 @@ from ci.supply import download, pins
 
 FLAGS = {"GOFLAGS": "-mod=mod -trimpath -buildvcs=false", "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
 """Static binaries, the same bytes from any folder."""
+SPEED = {"GOGC": "400"}
+"""The compiler collects its garbage less often: a fifth less work for some memory, and the same bytes."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class GoToolchain:
                     package,
                 ],
                 cwd=folder,
-                env=FLAGS,
+                env=FLAGS | SPEED,
                 log=log,
                 timeout=3600,
             )
