@@ -75,11 +75,15 @@ class Repository:
         Raises:
             UsageError: It names none.
         """
-        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        found = await self.run(*words, check=False)
-        if found.returncode != 0:
+        found = await self.object_of(f"{revision}^{{commit}}")
+        if found is None:
             raise UsageError(f"{revision}: no such revision in {self.folder}")
-        return found.stdout.strip().splitlines()[-1]
+        return found
+
+    async def object_of(self, name: str) -> str | None:
+        """Return the object that a name such as COMMIT:PATH leads to, or None where it leads nowhere."""
+        found = await self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name, check=False)
+        return found.stdout.strip().splitlines()[-1] if found.returncode == 0 else None
 
     async def entries(self, commit: str, folder: str) -> dict[str, str]:
         """Return the names in a folder of a commit, each with its git mode; none where there is no such folder."""

@@ -1,5 +1,6 @@
 """`promote`: the whole set that one environment runs well, to the next."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from ci.release.render import render
 from ci.release.tree import Application
 from ci.release.writeback import Edit
 
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 Look = Callable[[Application], Awaitable[Health]]
 """Reads how an application is, from its cluster or from what was recorded."""
 
@@ -59,7 +61,7 @@ class Promote:
         target = await tree.load(snapshot, self.target, source.name)
         health = await self.look(source)
         commit = await snapshot.resolve(health.chart_revision or source.release[tree.CHART[0]])
-        release = {**source.release, tree.CHART[0]: commit}
+        release = {**source.release, tree.CHART[0]: await _pinned(snapshot, commit, target.release[tree.CHART[0]])}
         for line in tree.changes(target.release, release):
             self.say(line)
         if release == target.release:
@@ -82,6 +84,13 @@ class Promote:
                 self.evidence,
             ),
         )
+
+
+async def _pinned(snapshot: Snapshot, commit: str, present: str) -> str:
+    """Return the commit that pins the chart: the one it is pinned to already where the chart is the same at both."""
+    if COMMIT.fullmatch(present) and await tree.chart(snapshot, present) == await tree.chart(snapshot, commit):
+        return present
+    return commit
 
 
 def require_next(source: str, target: str) -> None:

@@ -6,13 +6,12 @@ from typing import Any
 
 import yaml
 
-from ci import command, paths
+from ci import command
 from ci.errors import CheckFailedError, CommandError
 from ci.release import tree
 from ci.release.git import Repository
 from ci.release.tree import Application
 
-CHART = paths.CHART.relative_to(paths.ROOT)
 RENDER_SECONDS = 60
 
 
@@ -30,9 +29,10 @@ async def render(repository: Repository, helm: Path, application: Application, r
     """
     with tempfile.TemporaryDirectory() as work:
         index = {"GIT_INDEX_FILE": str(Path(work, "index")), "GIT_WORK_TREE": work}
-        await repository.run("read-tree", f"--prefix={CHART}/", f"{revision}:{CHART}", env=index)
+        folder = tree.CHART_FOLDER
+        await repository.run("read-tree", f"--prefix={folder}/", f"{revision}:{folder}", env=index)
         await repository.run("checkout-index", "--all", f"--prefix={work}/", env=index)
-        chart = Path(work, CHART)
+        chart = Path(work, folder)
         try:
             rendered = await command.run(
                 [

@@ -15,6 +15,7 @@ from ci.release.edit import KeyPath
 from ci.release.git import Snapshot
 
 FOLDER = "gitops"
+CHART_FOLDER = paths.CHART.relative_to(paths.ROOT).as_posix()
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 
 CHART = (("chart", "revision"),)
@@ -119,6 +120,11 @@ async def names(snapshot: Snapshot, environment: str) -> Sequence[str]:
     folder = file_of(environment, "any").rpartition("/")[0]
     entries = await snapshot.repository.entries(snapshot.commit, folder)
     return sorted(name.removesuffix(".yaml") for name in entries if name.endswith(".yaml"))
+
+
+async def chart(snapshot: Snapshot, commit: str) -> str | None:
+    """Return git's name for the chart's content at a commit: the same for the same files; None where there is none."""
+    return await snapshot.repository.object_of(f"{commit}:{CHART_FOLDER}")
 
 
 def image(release: Release) -> str:

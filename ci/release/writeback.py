@@ -221,9 +221,9 @@ class LocalBranch:
         return bare == "false" and head.stdout.strip() == f"refs/heads/{self.branch}"
 
     async def _write(self, path: str, old: str, new: str) -> None:
-        wanted = await self._blob(f"{new}:{path}")
-        known = {await self._blob(f"{old}:{path}"), wanted}
-        staged = await self._blob(f":{path}")
+        wanted = await self.repository.object_of(f"{new}:{path}")
+        known = {await self.repository.object_of(f"{old}:{path}"), wanted}
+        staged = await self.repository.object_of(f":{path}")
         file = self.repository.folder / path
         if _leaves(self.repository.folder, file):
             raise UsageError(f"{path}: a symbolic link leads out of the work tree")
@@ -233,10 +233,6 @@ class LocalBranch:
         mode = (await self.repository.output("ls-tree", new, path)).split()[0]
         await self.repository.run("update-index", "--add", "--cacheinfo", f"{mode},{wanted},{path}")
         await self.repository.run("checkout-index", "--force", "--", path)
-
-    async def _blob(self, name: str) -> str | None:
-        found = await self.repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", name, check=False)
-        return found.stdout.strip().splitlines()[-1] if found.returncode == 0 else None
 
 
 def _leaves(folder: Path, file: Path) -> bool:

@@ -38,3 +38,11 @@ def test_a_stage_stands_only_on_earlier_ones():
     for stage in ORDER:
         assert set(stage.needs) <= seen
         seen.add(stage.name)
+
+
+def test_an_existing_cluster_gets_only_the_stages_that_it_can_have():
+    assert "gitops" not in [stage.name for stage in chosen([], [], existing=True)]
+    assert "gitops" in [stage.name for stage in chosen([], [])]
+    assert "gitops" in [stage.name for stage in chosen(["gitops"], [], existing=True)], (
+        "asked for by name, it says why not"
+    )

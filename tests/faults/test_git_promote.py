@@ -1,0 +1,143 @@
+"""A promotion moves the set that was seen to be good, all of it and nothing else.
+
+Argo CD's word is given here; tests/unit/test_release_health.py has how it is read, the stage gitops that it is true.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+import yaml
+
+from ci.release import git, tree, writeback
+from ci.release.health import Health
+from ci.release.promote import NotProvenError, Promote
+from ci.release.quarantine import QuarantinedError
+from ci.release.writeback import LocalBranch
+from tests.faults import remote as remotes
+from tests.faults.remote import arguments, bump, helm, run
+
+STAGING = "gitops/staging/sklearn-iris.yaml"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A clone whose staging is pinned to its first commit's chart."""
+    clone = remotes.made(tmp_path).clone("ours")
+    content = clone.read(STAGING)
+    pinned = next(line for line in content.splitlines() if line.startswith(b"  revision:"))
+    clone.commit(STAGING, content.replace(pinned, b"  revision: " + clone.git("rev-parse", "HEAD").encode()), "Pin")
+    return clone
+
+
+def promote(clone, said=None, **seen):
+    """Promote dev to staging where Argo CD says of dev's set: healthy for an hour, at this commit."""
+
+    async def look(application):
+        health = Health(
+            "Argo CD",
+            "2026-11-25T12:00:00+00:00",
+            "Synced",
+            "Healthy",
+            "",
+            3600.0,
+            clone.git("rev-parse", "HEAD"),
+            application.release[("model", "storageUri")],
+            tree.image(application.release),
+        )
+        return replace(health, **seen)
+
+    async def write():
+        repository = await git.opened(clone.folder)
+        say = said.append if said is not None else (lambda line: None)
+        change = Promote("dev", "staging", None, "", "", Path(helm()), look, say)
+        return await writeback.write(repository, LocalBranch(repository, "main"), change.edit)
+
+    return anyio.run(write)
+
+
+def data(clone, path=STAGING):
+    return yaml.safe_load(clone.read(path))
+
+
+def test_chart_model_and_image_move_together(clone):
+    bump(clone, "2.0")
+    bump(clone, f"v0.20.1@{DIGEST}", component="image")
+    chart = clone.folder / "helm/charts/ml-serving/values.yaml"
+    clone.commit("helm/charts/ml-serving/values.yaml", chart.read_bytes() + b"# a word\n", "A newer chart")
+    proven = clone.git("rev-parse", "HEAD")
+    before = data(clone)
+
+    promote(clone)
+
+    after = data(clone)
+    assert after["model"] == {"version": "2.0", "storageUri": remotes.MODEL.format("2.0")}
+    assert (after["image"]["tag"], after["image"]["digest"]) == ("v0.20.1", DIGEST)
+    assert after["chart"]["revision"] == proven
+    assert {key: after[key] for key in ("namespace", "promotion", "values")} == {
+        key: before[key] for key in ("namespace", "promotion", "values")
+    }
+    text = clone.git("log", "-1", "--format=%B")
+    assert text.startswith("Promote sklearn-iris from dev to staging: model 2.0")
+    assert "Proven: Synced and Healthy for 3600 s, says Argo CD" in text
+
+
+def test_the_same_chart_at_a_later_commit_is_the_same_chart(clone):
+    pinned = data(clone)["chart"]["revision"]
+    bump(clone, "2.0")
+
+    promote(clone)
+
+    assert data(clone)["chart"]["revision"] == pinned
+
+
+def test_what_is_there_already_is_no_commit(clone):
+    bump(clone, "2.0")
+    promote(clone)
+    said = []
+
+    assert promote(clone, said) is None
+    assert "staging has the set of dev already" in said
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"health": "Degraded"},
+        {"sync": "OutOfSync"},
+        {"seconds": 599.0},
+        {"storage_uri": "gs://older"},
+        {"image": "older"},
+    ],
+    ids=["degraded", "not synced", "too short", "another model", "another image"],
+)
+def test_a_set_that_is_not_proven_stays(clone, seen):
+    bump(clone, "2.0")
+    before = clone.git("rev-parse", "HEAD")
+
+    with pytest.raises(NotProvenError):
+        promote(clone, **seen)
+
+    assert clone.git("rev-parse", "HEAD") == before
+
+
+def test_a_set_that_failed_further_on_is_refused(clone):
+    bump(clone, "2.0")
+    promote(clone)
+    run(arguments(clone, "rollback", "--env=staging", "--why=too slow under load"))
+
+    with pytest.raises(QuarantinedError, match="too slow under load"):
+        promote(clone)
+
+
+def test_every_decision_is_a_line(clone):
+    bump(clone, "2.0")
+    said = []
+
+    promote(clone, said)
+
+    assert "model.version: 1.0 → 2.0" in said
+    assert "not quarantined" in said
+    assert any("gitops/dev/sklearn-iris.yaml asks for 600 s" in line for line in said)

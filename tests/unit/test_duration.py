@@ -1,0 +1,19 @@
+"""Durations, as people write them in the tree and in a Rollout."""
+
+import pytest
+
+from ci.duration import seconds
+from ci.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("30s", 30), ("10m", 600), ("1h", 3600), ("2d", 172800), ("45", 45), (45, 45), ("1.5m", 90)]
+)
+def test_a_duration_is_a_number_of_seconds(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "10 minutes", "-5s", "5w", "1h30m"])
+def test_what_is_none_is_named(text):
+    with pytest.raises(UsageError, match="not a duration such as"):
+        seconds(text)
