@@ -138,11 +138,11 @@ def of_remote(url: str, token: Secret | None) -> GitHub:
     Raises:
         UsageError: There is no token, or the URL is no GitHub repository's.
     """
+    if token is None:
+        raise UsageError("--pr: no token", fix="Set GITHUB_TOKEN, or GITHUB_TOKEN_FILE to a file that holds it.")
     found = REMOTE.fullmatch(url)
     if found is None:
         raise UsageError("--pr: the remote is no repository on GitHub", fix="Use --push for other servers.")
-    if token is None:
-        raise UsageError("--pr: no token", fix="Set GITHUB_TOKEN, or GITHUB_TOKEN_FILE to a file that holds it.")
     host = found["host"]
     default = "https://api.github.com" if host == "github.com" else f"https://{host}/api/v3"
     return GitHub(os.environ.get("GITHUB_API_URL", default).rstrip("/"), found["slug"], token)

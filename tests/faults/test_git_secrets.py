@@ -178,9 +178,6 @@ def test_a_pull_request_is_opened_once_and_then_brought_up_to_date(remote, clone
 
 def test_a_pull_request_without_a_token_is_refused_before_anything_is_pushed(remote, clone, server):
     env = {"GITHUB_TOKEN": "", "GITHUB_TOKEN_FILE": "", "ML_SERVING_CI_TOKEN": "", "ML_SERVING_CI_TOKEN_FILE": ""}
-    clone.git("remote", "set-url", "origin", "https://github.com/team/tree.git")
-    clone.git("config", f"url.{remote.folder}.insteadOf", "https://github.com/team/tree.git")
-
     result = bump(clone, "2.0", "--pr", "--branch=main", env=env, check=False)
 
     assert result.returncode == 2
