@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import anyio
 import pytest
 
-from ci.cluster import model_store, readiness
+from ci.cluster import model_store
 from ci.cluster.git_server import served
 from ci.cluster.helm import Helm
 from ci.command import Result
@@ -84,8 +84,8 @@ async def test_a_bump_is_synced_and_canaries_through(bumped, in_environment):
 
 
 @pytest.fixture(scope="module")
-async def promoted(loop, bumped, in_environment):
-    """staging at what dev has proven."""
+async def promoted(loop, bumped, in_environment, watched):
+    """staging at what dev has proven, its canary under traffic: without any there would be nothing to judge it by."""
     before = await loop.data("staging")
 
     async def proven() -> Result:
@@ -95,9 +95,12 @@ async def promoted(loop, bumped, in_environment):
         assert result.returncode == 0, result.stderr
         return result
 
-    result = await until("dev is healthy for its soak time", proven, timeout=60, interval=1)
-    await loop.synced("staging", "v2")
-    await readiness.rollout(loop.kubectl, NAMESPACES["staging"], f"{APPLICATION}-predictor")
+    async with watched(in_environment("staging"), "staging to v2") as under_way:
+        under_way.seen.upgrading()
+        result = await until("dev is healthy for its soak time", proven, timeout=60, interval=1)
+        await under_way.seen.canary()
+        await under_way.seen.finished()
+        await loop.synced("staging", "v2")
     return before, result
 
 
