@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from ci.paths import ROOT
-from tests.faults import remote as remotes
-from tests.faults.remote import FILE, MODEL, arguments, bump
+from tests.faults.git.remote import FILE, MODEL, arguments, bump
 
 REJECTIONS = (
     "fetch first",
@@ -18,21 +17,6 @@ REJECTIONS = (
     "incorrect old value provided",
     "stale info",
 )
-
-
-@pytest.fixture
-def remote(tmp_path):
-    return remotes.made(tmp_path)
-
-
-@pytest.fixture
-def clone(remote):
-    return remote.clone("ours")
-
-
-@pytest.fixture
-def other(remote):
-    return remote.clone("theirs")
 
 
 def test_1_another_writer_pushes_after_our_clone(remote, clone, other):

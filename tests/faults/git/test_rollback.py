@@ -3,20 +3,9 @@
 import pytest
 import yaml
 
-from tests.faults import remote as remotes
-from tests.faults.remote import FILE, arguments, bump, run
+from tests.faults.git.remote import FILE, MODEL, arguments, bump, run
 
 QUARANTINE = "gitops/quarantine/sklearn-iris"
-
-
-@pytest.fixture
-def remote(tmp_path):
-    return remotes.made(tmp_path)
-
-
-@pytest.fixture
-def clone(remote):
-    return remote.clone("ours")
 
 
 def rollback(clone, *args, check=True):
@@ -33,7 +22,7 @@ def test_it_returns_to_the_set_before_and_quarantines_the_failed_one(clone):
     assert clone.git("log", "-1", "--format=%s") == "Roll sklearn-iris in dev back to model 1.0"
     (entry,) = (clone.folder / QUARANTINE).iterdir()
     data = yaml.safe_load(entry.read_text())
-    assert data["values"] == {"model.version": "2.0", "model.storageUri": remotes.MODEL.format("2.0")}
+    assert data["values"] == {"model.version": "2.0", "model.storageUri": MODEL.format("2.0")}
     assert data["reason"] == "answers are wrong"
 
 

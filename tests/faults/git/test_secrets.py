@@ -13,8 +13,7 @@ from dulwich.web import make_wsgi_chain
 
 from ci.command import redacted
 from ci.secret import Secret
-from tests.faults import remote as remotes
-from tests.faults.remote import FILE, bump
+from tests.faults.git.remote import FILE, bump
 
 TOKEN = "ghp_tHiS+is/a=secret&of%20ours"
 HEADER = "Basic " + base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
@@ -62,16 +61,6 @@ class Server:
             answer.update(body)
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(answer).encode()]
-
-
-@pytest.fixture
-def remote(tmp_path):
-    return remotes.made(tmp_path)
-
-
-@pytest.fixture
-def clone(remote):
-    return remote.clone("ours")
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.faults import remote as remotes
-from tests.faults.remote import FILE, arguments, bump, run
+from tests.faults.git.remote import FILE, arguments, bump, helm, run
 
 PECULIAR = """\
 # what dev runs
@@ -36,16 +35,6 @@ values:
       where: *ns
 """
 DIGEST = "sha256:" + "0123456789abcdef" * 4
-
-
-@pytest.fixture
-def remote(tmp_path):
-    return remotes.made(tmp_path)
-
-
-@pytest.fixture
-def clone(remote):
-    return remote.clone("ours")
 
 
 @pytest.mark.parametrize(
@@ -80,8 +69,7 @@ def test_9_a_version_reads_back_as_the_same_string(remote, clone, version, tmp_p
     (tmp_path / "chart/templates").mkdir(parents=True)
     (tmp_path / "chart/Chart.yaml").write_text("apiVersion: v2\nname: reader\nversion: 0.1.0\n")
     (tmp_path / "chart/templates/read.yaml").write_text("read: {{ .Values.model.version | toJson }}\n")
-    helm = remotes.helm()
-    read = run([helm, "template", "x", tmp_path / "chart", f"--values={clone.folder / FILE}"]).stdout
+    read = run([helm(), "template", "x", tmp_path / "chart", f"--values={clone.folder / FILE}"]).stdout
     assert json.loads(read.rpartition("read: ")[2]) == version
 
 

@@ -11,21 +11,20 @@ import pytest
 import yaml
 
 from ci.release import git, tree, writeback
-from ci.release.health import Health
+from ci.release.health import Health, Pod
 from ci.release.promote import NotProvenError, Promote
 from ci.release.quarantine import QuarantinedError
 from ci.release.writeback import LocalBranch
-from tests.faults import remote as remotes
-from tests.faults.remote import arguments, bump, helm, run
+from tests.faults.git.remote import MODEL, arguments, bump, helm, run
 
 STAGING = "gitops/staging/sklearn-iris.yaml"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
 @pytest.fixture
-def clone(tmp_path):
+def clone(remote):
     """A clone whose staging is pinned to its first commit's chart."""
-    clone = remotes.made(tmp_path).clone("ours")
+    clone = remote.clone("ours")
     content = clone.read(STAGING)
     pinned = next(line for line in content.splitlines() if line.startswith(b"  revision:"))
     clone.commit(STAGING, content.replace(pinned, b"  revision: " + clone.git("rev-parse", "HEAD").encode()), "Pin")
@@ -36,6 +35,7 @@ def promote(clone, said=None, **seen):
     """Promote dev to staging where Argo CD says of dev's set: healthy for an hour, at this commit."""
 
     async def look(application):
+        runs = application.release[("model", "storageUri")], tree.image(application.release)
         health = Health(
             "Argo CD",
             "2026-11-25T12:00:00+00:00",
@@ -44,8 +44,8 @@ def promote(clone, said=None, **seen):
             "",
             3600.0,
             clone.git("rev-parse", "HEAD"),
-            application.release[("model", "storageUri")],
-            tree.image(application.release),
+            *runs,
+            [Pod(*runs)],
         )
         return replace(health, **seen)
 
@@ -73,7 +73,7 @@ def test_chart_model_and_image_move_together(clone):
     promote(clone)
 
     after = data(clone)
-    assert after["model"] == {"version": "2.0", "storageUri": remotes.MODEL.format("2.0")}
+    assert after["model"] == {"version": "2.0", "storageUri": MODEL.format("2.0")}
     assert (after["image"]["tag"], after["image"]["digest"]) == ("v0.20.1", DIGEST)
     assert after["chart"]["revision"] == proven
     assert {key: after[key] for key in ("namespace", "promotion", "values")} == {
@@ -110,8 +110,9 @@ def test_what_is_there_already_is_no_commit(clone):
         {"seconds": 599.0},
         {"storage_uri": "gs://older"},
         {"image": "older"},
+        {"pods": []},
     ],
-    ids=["degraded", "not synced", "too short", "another model", "another image"],
+    ids=["degraded", "not synced", "too short", "another model", "another image", "no pod"],
 )
 def test_a_set_that_is_not_proven_stays(clone, seen):
     bump(clone, "2.0")
