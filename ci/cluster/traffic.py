@@ -240,7 +240,6 @@ async def _read(process: anyio.abc.Process, seen: Traffic, said: bytearray, ende
                 if line["sent"] != len(seen.requests):
                     raise CheckFailedError(f"{line['sent']} requests were sent, of {len(seen.requests)} came word")
                 seen.late = line["late"]
-                ended.set()
                 return
             else:
                 address = line.pop("served_by").rpartition(":")[0].strip("[]")
@@ -251,6 +250,8 @@ async def _read(process: anyio.abc.Process, seen: Traffic, said: bytearray, ende
         raise CheckFailedError(
             f"the traffic's client ended after {len(seen.requests)} requests", detail=said.decode(errors="replace")
         ) from None
+    finally:
+        ended.set()
 
 
 async def _listen(process: anyio.abc.Process, said: bytearray) -> None:
