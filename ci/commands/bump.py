@@ -33,7 +33,8 @@ def bump(
 
     The result is rendered and checked before it is committed. A value that is there already is no commit and no error.
     """
-    run_async(_bump, component, environment, to, app, why, evidence, (repo, remote, branch, push, pr, dry_run))
+    destination = Destination(repo, remote, branch, push, pr, dry_run)
+    run_async(_bump, component, environment, to, app, why, evidence, destination)
 
 
 async def _bump(
@@ -43,8 +44,7 @@ async def _bump(
     app: str | None,
     why: str,
     evidence: str,
-    where: tuple[Path, str, str | None, bool, bool, bool],
+    destination: Destination,
 ) -> None:
-    destination = Destination(*where)
     change = Bump(component, environment, to, app, why, evidence, supply.installed("helm"))
     await writing.write(destination, change.edit, "/".join([environment, *([app] if app else []), component]))

@@ -32,8 +32,8 @@ def promote(
     dry_run: writing.DryRunOption = False,
 ) -> None:
     """Move chart revision, model and image together to the next environment, once they are proven in the earlier."""
-    where = (repo, remote, branch, push, pr, dry_run)
-    run_async(_promote, source, target, app, (kubeconfig, context), why, evidence, where)
+    destination = Destination(repo, remote, branch, push, pr, dry_run)
+    run_async(_promote, source, target, app, (kubeconfig, context), why, evidence, destination)
 
 
 async def _promote(
@@ -43,9 +43,8 @@ async def _promote(
     cluster: tuple[Path | None, str | None],
     why: str,
     evidence: str,
-    where: tuple[Path, str, str | None, bool, bool, bool],
+    destination: Destination,
 ) -> None:
-    destination = Destination(*where)
 
     async def look(application: Application) -> Health:
         return await health.from_argo_cd(await writing.kubectl(*cluster), application)

@@ -22,13 +22,10 @@ def rollback(
     dry_run: writing.DryRunOption = False,
 ) -> None:
     """Return an environment to the set it ran before; bump and promote refuse the failed one until it is lifted."""
-    where = (repo, remote, branch, push, pr, dry_run)
-    run_async(_rollback, environment, app, why, evidence, where)
+    destination = Destination(repo, remote, branch, push, pr, dry_run)
+    run_async(_rollback, environment, app, why, evidence, destination)
 
 
-async def _rollback(
-    environment: str, app: str | None, why: str, evidence: str, where: tuple[Path, str, str | None, bool, bool, bool]
-) -> None:
-    destination = Destination(*where)
+async def _rollback(environment: str, app: str | None, why: str, evidence: str, destination: Destination) -> None:
     change = Rollback(environment, app, why, evidence)
     await writing.write(destination, change.edit, "/".join([environment, *([app] if app else []), "rollback"]))

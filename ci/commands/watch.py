@@ -25,16 +25,15 @@ def watch(
 
     Runs until it is stopped. Started again, it first looks at what happened in between.
     """
-    run_async(_watch, environment, app, (kubeconfig, context), (repo, remote, branch, push, pr, False))
+    run_async(_watch, environment, app, (kubeconfig, context), Destination(repo, remote, branch, push, pr))
 
 
 async def _watch(
     environment: str,
     app: str | None,
     cluster: tuple[Path | None, str | None],
-    where: tuple[Path, str, str | None, bool, bool, bool],
+    destination: Destination,
 ) -> None:
-    destination = Destination(*where)
     kubectl = await writing.kubectl(*cluster)
 
     async def write(change: Change, name: str) -> None:

@@ -60,11 +60,7 @@ class Destination:
     branch: str | None
     push: bool
     pr: bool
-    dry_run: bool
-
-    def __post_init__(self) -> None:
-        if self.push and self.pr:
-            raise UsageError("--push --pr: one of them", fix="--push writes to the branch, --pr asks for a review.")
+    dry_run: bool = False
 
 
 async def write(destination: Destination, change: Change, topic: str) -> None:
@@ -106,6 +102,8 @@ async def kubectl(kubeconfig: Path | None, context: str | None) -> Kubectl:
 
 
 async def _opened(destination: Destination, topic: str) -> tuple[Repository, Target]:
+    if destination.push and destination.pr:
+        raise UsageError("--push --pr: one of them", fix="--push writes to the branch, --pr asks for a review.")
     if not (destination.push or destination.pr):
         repository = await git.opened(destination.repo)
         return repository, LocalBranch(repository, destination.branch or await repository.current_branch())

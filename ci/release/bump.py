@@ -135,12 +135,12 @@ async def _require_not_taken_back(snapshot: Snapshot, application: Application, 
     """Refuse a value that the last change of the file took away by `git revert` (argocd-image-updater#1249)."""
     repository = snapshot.repository
     last = await repository.output("rev-list", "--max-count=1", snapshot.commit, "--", application.file)
-    text = await repository.output("show", "--no-patch", "--format=%B", last)
+    text = await repository.message(last)
     if "This reverts commit " not in text:
         return
     before = await repository.read(f"{last}^", application.file)
     if before is not None and edit.read(before, values, application.file) == values:
-        who = await repository.output("show", "--no-patch", "--format=%h by %an: %s", last)
+        who = await repository.who(last)
         raise TakenBackError(
             f"{', '.join(values.values())} was taken back in {who}",
             fix=f"If it is wanted again: git revert {last[:12]}",

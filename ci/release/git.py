@@ -80,6 +80,14 @@ class Repository:
             raise UsageError(f"{revision}: no such revision in {self.folder}")
         return found
 
+    async def who(self, commit: str) -> str:
+        """Return a commit as a person is told of it: short hash, author, subject."""
+        return await self.output("show", "--no-patch", "--format=%h by %an: %s", commit)
+
+    async def message(self, commit: str) -> str:
+        """Return a commit's message."""
+        return await self.output("show", "--no-patch", "--format=%B", commit)
+
     async def object_of(self, name: str) -> str | None:
         """Return the object that a name such as COMMIT:PATH leads to, or None where it leads nowhere."""
         found = await self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name, check=False)

@@ -63,9 +63,9 @@ class PullRequestBranch:
     async def _require_own(self, tip: str, base: str) -> None:
         listed = await self.repository.output("rev-list", tip, f"^{base}")
         for commit in listed.split():
-            text = await self.repository.output("show", "--no-patch", "--format=%B", commit)
+            text = await self.repository.message(commit)
             if OWN_TRAILER not in text:
-                who = await self.repository.output("show", "--no-patch", "--format=%h by %an: %s", commit)
+                who = await self.repository.who(commit)
                 raise CheckFailedError(
                     f"branch {self.head} holds a commit that is not ours: {who}",
                     fix="Merge or close its pull request, delete the branch, and run this again.",

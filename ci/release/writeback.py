@@ -148,7 +148,7 @@ async def _require_unchanged(first: Snapshot, now: Snapshot, edit: Edit) -> None
         then = await _values(replace(first, commit=commit), edit)
         for path, value in before.items():
             if then.get(path) != value:
-                who = await repository.output("show", "--no-patch", "--format=%h by %an: %s", commit)
+                who = await repository.who(commit)
                 raise ChangedMeanwhileError(
                     f"{edit.file}: {'.'.join(map(str, path))} was changed from {value} to {then.get(path, 'nothing')} "
                     f"meanwhile, in {who}",
