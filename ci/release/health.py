@@ -1,5 +1,6 @@
-"""How an application is, as Argo CD tells it."""
+"""How an application is: Argo CD's word, and the pods themselves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,22 @@ from ci.errors import CheckFailedError
 from ci.release.tree import Application
 
 NAMESPACE = "argocd"
+SOURCE_URI = "internal.serving.kserve.io/storage-initializer-sourceuri"
+"""Annotation of a pod: the model that it loaded. KServe puts it there."""
+CONTAINER = "kserve-container"
+
+
+@dataclass(frozen=True)
+class Pod:
+    """One pod that answers.
+
+    Attributes:
+        storage_uri: The model that it loaded.
+        image: The image that it runs.
+    """
+
+    storage_uri: str
+    image: str
 
 
 @dataclass(frozen=True)
@@ -27,6 +44,7 @@ class Health:
         chart_revision: The chart's commit that is deployed.
         storage_uri: The model that is deployed.
         image: The image that is deployed.
+        pods: What answers, which is not yet what is deployed while KServe or a Rollout is behind.
     """
 
     source: str
@@ -38,6 +56,7 @@ class Health:
     chart_revision: str
     storage_uri: str
     image: str
+    pods: Sequence[Pod]
 
     @property
     def good(self) -> bool:
@@ -52,7 +71,7 @@ class Health:
 
 
 async def from_argo_cd(kubectl: Kubectl, application: Application) -> Health:
-    """Read an application's health from Argo CD.
+    """Read an application's health from Argo CD, and from the pods that it deployed to the same cluster.
 
     Raises:
         CheckFailedError: Argo CD has no such Application.
@@ -63,16 +82,19 @@ async def from_argo_cd(kubectl: Kubectl, application: Application) -> Health:
             f"Argo CD on {kubectl.cluster.name} has no Application {application.argo_name}",
             fix="kubectl apply -f k8s/argocd/, or --context of the cluster that has Argo CD",
         )
-    return read(found, f"Argo CD on {kubectl.cluster.name}", datetime.now(UTC))
+    selector = f"serving.kserve.io/inferenceservice={application.name}"
+    pods = await kubectl.get_list("pods", application.namespace, selector)
+    return read(found, pods, f"Argo CD on {kubectl.cluster.name}", datetime.now(UTC))
 
 
-def read(application: dict[str, Any], source: str, now: datetime) -> Health:
-    """Return what an Application's status says.
+def read(application: dict[str, Any], pods: Sequence[dict[str, Any]], source: str, now: datetime) -> Health:
+    """Return what an Application's status says, and its pods.
 
     A set is as old as its deployment and as healthy as since the health last changed: the later of the two counts.
 
     Args:
         application: The Argo CD Application.
+        pods: The model's, as the API server has them.
         source: Who says so.
         now: The time of the look.
     """
@@ -93,4 +115,15 @@ def read(application: dict[str, Any], source: str, now: datetime) -> Health:
         status.get("sync", {}).get("revision", ""),
         model.get("storageUri", ""),
         model.get("image", ""),
+        [_pod(pod) for pod in pods if _ready(pod)],
     )
+
+
+def _ready(pod: dict[str, Any]) -> bool:
+    conditions = {item["type"]: item["status"] for item in pod.get("status", {}).get("conditions", [])}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def _pod(pod: dict[str, Any]) -> Pod:
+    images = {container["name"]: container["image"] for container in pod["spec"]["containers"]}
+    return Pod(pod["metadata"].get("annotations", {}).get(SOURCE_URI, ""), images.get(CONTAINER, ""))

@@ -114,9 +114,18 @@ def require_proven(source: Application, health: Health) -> str:
         )
     if not health.good:
         raise NotProvenError(f"{name} is {health.text}", fix=f"kubectl describe application {name} -n argocd")
+    if not health.pods:
+        raise NotProvenError(f"{name} has no ready pod", fix=f"kubectl get pods -n {source.namespace}")
+    for pod in health.pods:
+        if (pod.storage_uri, pod.image) != (health.storage_uri, health.image):
+            raise NotProvenError(
+                f"{name} has a pod that still answers with {pod.storage_uri} on {pod.image}",
+                fix=f"Wait until it is gone: kubectl get pods -n {source.namespace}; if it stays, KServe has not taken "
+                f"the change: kubectl describe inferenceservice {source.name} -n {source.namespace}",
+            )
     if health.seconds < source.soak:
         raise NotProvenError(
             f"{name} is healthy for {health.seconds:.0f} s; promotion.soak in {source.file} is {source.soak:.0f} s",
             fix=f"Try again in {source.soak - health.seconds:.0f} s.",
         )
-    return f"{health.text}, {source.file} asks for {source.soak:.0f} s"
+    return f"{health.text}; pods that run it: {len(health.pods)}; {source.file} asks for {source.soak:.0f} s"

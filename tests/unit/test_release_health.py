@@ -31,14 +31,26 @@ def argo(**changes):
     return {"spec": {"source": {"helm": helm}}, "status": {**status, **changes}}
 
 
-def read(**changes) -> Health:
-    return health.read(argo(**changes), "Argo CD", NOW)
+def pod(ready="True", deleted=None, **changes):
+    """A pod of the model's, as the API server has it."""
+    model = {**values(application())["exampleModel"], **changes}
+    metadata = {"annotations": {health.SOURCE_URI: model["storageUri"]}}
+    if deleted is not None:
+        metadata["deletionTimestamp"] = deleted
+    containers = [{"name": "kserve-container", "image": model["image"]}, {"name": "istio-proxy", "image": "proxy"}]
+    status = {"conditions": [{"type": "Ready", "status": ready}]}
+    return {"metadata": metadata, "spec": {"containers": containers}, "status": status}
+
+
+def read(*pods, **changes) -> Health:
+    return health.read(argo(**changes), pods or [pod()], "Argo CD", NOW)
 
 
 def test_a_set_that_is_healthy_for_its_soak_time_is_proven():
     line = require_proven(application(), read())
 
     assert "Synced and Healthy for 1800 s" in line
+    assert "pods that run it: 1" in line
     assert "asks for 600 s" in line
 
 
@@ -59,12 +71,33 @@ def test_anything_less_is_not(changes, said):
         require_proven(application(), read(**changes))
 
 
+@pytest.mark.parametrize(
+    ("pods", "said"),
+    [
+        ([pod(ready="False")], "has no ready pod"),
+        ([pod(), pod(storageUri="s3://models/older")], "still answers with s3://models/older"),
+        ([pod(image="older:1")], "still answers with .* on older:1"),
+    ],
+    ids=["none is ready", "an older model", "an older image"],
+)
+def test_what_argo_cd_deployed_and_no_pod_runs_is_not_proven(pods, said):
+    with pytest.raises(NotProvenError, match=said):
+        require_proven(application(), read(*pods))
+
+
+def test_a_pod_on_its_way_in_or_out_does_not_count():
+    older = {"storageUri": "s3://models/older"}
+    require_proven(
+        application(), read(pod(), pod(ready="False", **older), pod(deleted="2026-11-25T12:00:00Z", **older))
+    )
+
+
 def test_a_set_that_is_not_yet_deployed_is_not_proven_by_the_one_that_is():
     other = argo()
     other["spec"]["source"]["helm"]["values"] = "exampleModel: {storageUri: s3://models/older, image: x}"
 
     with pytest.raises(NotProvenError, match="s3://models/older"):
-        require_proven(application(), health.read(other, "Argo CD", NOW))
+        require_proven(application(), health.read(other, [pod()], "Argo CD", NOW))
 
 
 def test_a_soak_time_that_is_none_is_refused():
