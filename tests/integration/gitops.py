@@ -114,11 +114,9 @@ class Loop:
 
     async def apply(self) -> None:
         """What an existing Argo CD needs, as k8s/argocd/README.md has it."""
-        folder = paths.ROOT / "k8s" / "argocd"
-        patch = f"--patch-file={folder / 'patches' / 'argocd-cm.yaml'}"
-        await self.kubectl.run("patch", "configmap", "argocd-cm", f"--namespace={ARGOCD}", patch)
-        text = "\n---\n".join(file.read_text().replace(ADDRESS, self.url) for file in sorted(folder.glob("*.yaml")))
-        await self.kubectl.apply(text)
+        files = sorted((paths.ROOT / "k8s" / "argocd").glob("*.yaml"))
+        text = "\n---\n".join(file.read_text().replace(ADDRESS, self.url) for file in files)
+        await self.kubectl.apply(text, server_side=False)
 
     async def git(self, *args: str) -> str:
         await anyio.to_thread.run_sync(_git, self.clone, "fetch", "--quiet", "origin")

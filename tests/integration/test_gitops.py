@@ -90,14 +90,14 @@ async def promoted(loop, bumped, in_environment, watched):
 
     async def proven() -> Result:
         result = await loop.run("promote", "--from=dev", "--to=staging", *loop.on_cluster(), check=False)
-        if "is healthy for" in result.stderr:
+        if "is healthy for" in result.stderr or "still answers" in result.stderr:
             raise NotYet(result.stderr)
         assert result.returncode == 0, result.stderr
         return result
 
     async with watched(in_environment("staging"), "staging to v2") as under_way:
         under_way.seen.upgrading()
-        result = await until("dev is healthy for its soak time", proven, timeout=60, interval=1)
+        result = await until("dev is healthy for its soak time, the old pods gone", proven, timeout=60, interval=1)
         await under_way.seen.canary()
         await under_way.seen.finished()
         await loop.synced("staging", "v2")

@@ -16,6 +16,7 @@ PROJECT = yaml.safe_load((ARGOCD / "appproject.yaml").read_text())["spec"]
 APPLICATION_SET = yaml.safe_load((ARGOCD / "argocd-applications.yaml").read_text())["spec"]
 TEMPLATE = APPLICATION_SET["template"]
 CONFIG = yaml.safe_load((ARGOCD / "patches" / "argocd-cm.yaml").read_text())["data"]
+WAVE = "argocd.argoproj.io/sync-wave"
 FLAGS = ("kserve", "canaryDeployment", "sloMonitoring", "autoscaling")
 COMBINATIONS = [dict(zip(FLAGS, switches, strict=True)) for switches in itertools.product((True, False), repeat=4)]
 EVERYTHING_ELSE = {
@@ -195,6 +196,21 @@ def virtual_service(objects):
 
 # --- health ---
 
+
+@pytest.mark.parametrize("canary", [True, False])
+def test_the_health_of_a_canarys_pods_is_the_rollouts(chart, canary):
+    objects = chart.render({"features": {"canaryDeployment": canary}})
+    annotations = objects["InferenceService", "sklearn-iris"]["metadata"]["annotations"]
+    assert annotations.get("argocd.argoproj.io/ignore-healthcheck") == ("true" if canary else None)
+
+
+def test_no_sync_waits_for_health_that_a_later_wave_brings(chart):
+    """The InferenceService is not healthy before the Rollout's pods, by Argo CD's built-in check."""
+    objects = chart.render(EVERYTHING_ELSE, env="prod")
+    waves = {kind for (kind, _), item in objects.items() if WAVE in item["metadata"].get("annotations", {})}
+    assert waves == {"Namespace"}
+
+
 CANARY = {
     "metadata": {"annotations": {"serving.kserve.io/autoscalerClass": "none"}},
     "spec": {"predictor": {"minReplicas": 0}},
@@ -240,7 +256,7 @@ INVALID = {
     [
         (CANARY, None, "Progressing", "Waiting for KServe"),
         (CANARY, {}, "Progressing", "Waiting for KServe"),
-        # The Rollout, which brings the pods, waits for this.
+        # KServe has not seen the Rollout's pods.
         (CANARY, {"conditions": READY, "modelStatus": NO_PODS}, "Healthy", "Ready"),
         # In Standard mode it is the generation of KServe's Deployment.
         (CANARY, {"conditions": READY, "observedGeneration": 1}, "Healthy", "Ready"),
