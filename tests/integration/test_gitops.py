@@ -143,6 +143,7 @@ async def failed(loop, bumped, promoted, in_environment, watched):
         await under_way.seen.canary()
         outcome = await under_way.seen.finished()
         loop.note(f"dev: Rollout {outcome} at {MISLABELLED}")
+        assert outcome == "Degraded", "a model that names every flower wrong went through"
 
         async def reverted() -> str:
             subject = (await loop.subjects())[0]

@@ -149,8 +149,8 @@ def test_the_last_step_is_a_gate_that_only_good_figures_open(chart):
     last = found["Rollout", PREDICTOR]["spec"]["strategy"]["canary"]["steps"][-1]
     assert last["analysis"]["templates"] == [{"templateName": f"{PREDICTOR}-gate"}]
     gate = found["AnalysisTemplate", f"{PREDICTOR}-gate"]["spec"]["metrics"]
-    assert [metric["name"] for metric in gate] == ["success-rate", "latency-p95"]
-    for metric in gate:
+    assert [metric["name"] for metric in gate] == ["success-rate", "latency-p95", "known-answer"]
+    for metric in gate[:2]:
         assert metric["consecutiveSuccessLimit"] == 1
         assert metric["count"] > metric["inconclusiveLimit"], "figures that never come are no success"
 
@@ -168,15 +168,19 @@ def test_an_empty_or_nan_result_satisfies_no_condition_of_the_prometheus_metrics
 def test_the_known_answer_is_asked_by_the_analysis_and_by_helm_test(chart):
     answer = {"instances": [[1, 2]], "predictions": ["cat", 3]}
     found = chart.render({"exampleModel": {"knownAnswer": answer}})
-    metric = found["AnalysisTemplate", f"{PREDICTOR}-slo"]["spec"]["metrics"][-1]
-    assert metric["successCondition"] == 'len(result) == 2 && result[0] == "cat" && result[1] == 3'
-    assert metric["provider"]["web"]["jsonBody"] == {"instances": [[1, 2]]}
+    for template in ("slo", "gate"):
+        metric = found["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]["metrics"][-1]
+        assert metric["successCondition"] == 'len(result) == 2 && result[0] == "cat" && result[1] == 3'
+        web = metric["provider"]["web"]
+        assert web["jsonBody"] == {"instances": [[1, 2]]}
+        assert web["headers"] == [{"key": "Connection", "value": "close"}], "the stable pods might go on answering"
     environment = {
         item["name"]: item["value"] for item in found["Pod", f"{PREDICTOR}-test"]["spec"]["containers"][0]["env"]
     }
     assert yaml.safe_load(environment["EXPECTED"]) == {"predictions": ["cat", 3]}
     off = chart.render({"canary": {"analysis": {"knownAnswer": False}}})
-    assert len(off["AnalysisTemplate", f"{PREDICTOR}-slo"]["spec"]["metrics"]) == 2
+    for template in ("slo", "gate"):
+        assert len(off["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]["metrics"]) == 2
 
 
 def test_the_pods_run_without_privileges(chart):

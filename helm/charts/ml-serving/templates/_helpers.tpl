@@ -80,3 +80,27 @@ Share of the canary's answers that are no server error.
 {{- define "ml-serving.latencyQuery" -}}
 histogram_quantile(0.95, sum by (le) (rate(inference_request_duration_milliseconds_bucket{ {{- include "ml-serving.revisionMatchers" . }}}[{{ .Values.canary.analysis.window }}]))) / 1000
 {{- end }}
+
+{{/*
+The known request to the canary, and its right answer.
+`Connection: close`: the canary's Service is given its new pods as the analysis starts. A connection that was made a moment
+too early, or for the canary before, would be kept, and the old pods would go on answering for the new ones.
+*/}}
+{{- define "ml-serving.knownAnswer" -}}
+{{- $conditions := list (printf "len(result) == %d" (len .Values.exampleModel.knownAnswer.predictions)) -}}
+{{- range $index, $prediction := .Values.exampleModel.knownAnswer.predictions -}}
+{{- $conditions = append $conditions (printf "result[%d] == %s" $index (toJson $prediction)) -}}
+{{- end -}}
+successCondition: {{ join " && " $conditions | quote }}
+provider:
+  web:
+    method: POST
+    url: http://{{ include "ml-serving.predictor" . }}-canary.{{ .Release.Namespace }}/v1/models/{{ .Values.exampleModel.name }}:predict
+    headers:
+      - key: Connection
+        value: close
+    timeoutSeconds: 5
+    jsonBody:
+      instances: {{ toJson .Values.exampleModel.knownAnswer.instances }}
+    jsonPath: "{$.predictions}"
+{{- end }}
