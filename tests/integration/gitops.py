@@ -113,10 +113,12 @@ class Loop:
         return result
 
     async def apply(self) -> None:
-        """What an existing Argo CD needs, as k8s/argocd/README.md has it."""
-        files = sorted((paths.ROOT / "k8s" / "argocd").glob("*.yaml"))
-        text = "\n---\n".join(file.read_text().replace(ADDRESS, self.url) for file in files)
-        await self.kubectl.apply(text, server_side=False)
+        """What an existing Argo CD needs, as k8s/argocd/README.md has it.
+
+        A file at a time: the ApplicationSet controller that does not know the project yet tries again in three minutes.
+        """
+        for file in sorted((paths.ROOT / "k8s" / "argocd").glob("*.yaml")):
+            await self.kubectl.apply(file.read_text().replace(ADDRESS, self.url), server_side=False)
 
     async def git(self, *args: str) -> str:
         await anyio.to_thread.run_sync(_git, self.clone, "fetch", "--quiet", "origin")

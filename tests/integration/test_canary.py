@@ -26,6 +26,7 @@ async def good(release, client, watched, next_model, prometheus):
         await release.upgrade_model(version)
         await under_way.seen.canary()
         await under_way.seen.finished()
+        await under_way.seen.held(100, 0)
         await anyio.sleep(BEFORE_SECONDS)
     return under_way
 

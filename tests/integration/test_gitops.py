@@ -72,6 +72,7 @@ async def bumped(loop, in_environment, watched):
         loop.note("dev: canary of v2 starts")
         outcome = await under_way.seen.finished()
         loop.note(f"dev: Rollout {outcome} at v2")
+        await under_way.seen.held(100, 0)
         await loop.synced("dev", "v2")
     return under_way
 

@@ -25,6 +25,7 @@ async def test_a_canary_promoted_by_hand_becomes_stable(second, watched, next_mo
         await second.plugin("promote", second.predictor)
         # Then it becomes stable
         assert await under_way.seen.finished() == "Healthy"
+        await under_way.seen.held(100, 0)
     assert (await second.get("rollout"))["status"]["stableRS"] == under_way.timeline.canary_revision
     # And the client noticed nothing
     assert under_way.load.failed == []

@@ -29,7 +29,8 @@ async def test_neither_has_an_object_of_the_other(release, second):
 
 async def test_each_pod_is_counted_for_its_own_model(release, second, prometheus):
     for own in (release, second):
-        targets = [item["labels"] for item in await prometheus.targets() if item["labels"].get("model") == own.model]
+        wanted = {"namespace": own.namespace, "model": own.model}
+        targets = [item["labels"] for item in await prometheus.targets() if wanted.items() <= item["labels"].items()]
         assert {labels["pod"] for labels in targets} == {pod["metadata"]["name"] for pod in await own.pods()}
 
 
