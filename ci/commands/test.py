@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ci import paths
+from ci import paths, tasks
 from ci.cluster import diagnostics
 from ci.commands.options import EnvironmentOption, SupplyOption
 from ci.commands.runner import run_async
@@ -72,8 +72,12 @@ async def _test(options: Options, way: str, only: list[str], skip: list[str], in
                     preflight.require(check)
                 await docker.ensure(supply.cache / "docker", install=install)
                 await supply.fetch()
-            for stage in stages:
-                await _execute(stage, run)
+            async with tasks.group() as alongside:
+                for stage in stages:
+                    if stage.alongside:
+                        alongside.start_soon(_execute, stage, run)
+                    else:
+                        await _execute(stage, run)
         report.outcome = "passed"
     except Exception:
         report.outcome = "failed"

@@ -17,12 +17,14 @@ class Stage:
         execute: Does it, or raises.
         needs: Stages whose work it stands on.
         own_cluster: Whether it is for clusters made here only.
+        alongside: Whether it runs beside those that come after it, which share nothing with it.
     """
 
     name: str
     execute: Callable[[Run], Awaitable[None]]
     needs: tuple[str, ...] = ()
     own_cluster: bool = False
+    alongside: bool = False
 
 
 ORDER = (
@@ -30,12 +32,12 @@ ORDER = (
     Stage("template", template.execute),
     Stage("cluster", cluster.execute),
     Stage("stack", stack.execute, needs=("cluster",)),
+    Stage("gitops", gitops.execute, needs=("stack",), own_cluster=True, alongside=True),
     Stage("install", install.execute, needs=("stack",)),
     Stage("inference", suite.inference, needs=("install",)),
     Stage("canary", suite.canary, needs=("install",)),
     Stage("integration", suite.integration, needs=("install",)),
     Stage("uninstall", suite.uninstall, needs=("install",)),
-    Stage("gitops", gitops.execute, needs=("stack",), own_cluster=True),
 )
 
 

@@ -87,4 +87,4 @@ async def _run(run: Run, name: str, files: Sequence[Path], *options: str) -> Non
             timeline = jsonfile.read(file, CanaryTimeline)
             if timeline not in run.report.canaries:
                 run.report.canaries.append(timeline)
-    note(log.read_text(errors="replace").rstrip().splitlines()[-1].strip("= "))
+    note(f"{name}: {log.read_text(errors='replace').rstrip().splitlines()[-1].strip('= ')}")
