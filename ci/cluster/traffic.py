@@ -1,5 +1,6 @@
 """A client in the mesh: only from there do the VirtualService's weights count."""
 
+import contextlib
 import json
 import os
 import signal
@@ -186,7 +187,7 @@ async def traffic(kubectl: Kubectl, namespace: str, url: str, rate: float = 40.0
 
 @asynccontextmanager
 async def stream(argv: list[str]) -> AsyncIterator[Traffic]:
-    """Run the client and take in what it writes, until the block is left; then its standard input ends.
+    """Run the client and take in what it writes, until the block is left; then it is told to stop.
 
     Args:
         argv: The client's `load`, or what leads to it.
@@ -214,8 +215,10 @@ async def stream(argv: list[str]) -> AsyncIterator[Traffic]:
             finally:
                 with anyio.move_on_after(LAST_SECONDS, shield=True) as scope:
                     assert process.stdin is not None
-                    await process.stdin.aclose()
+                    with contextlib.suppress(anyio.BrokenResourceError):  # it has ended, and _read says so
+                        await process.stdin.send(b"stop\n")
                     await ended.wait()
+                    await process.stdin.aclose()
             if scope.cancelled_caught:
                 raise CheckFailedError(f"the traffic did not stop within {LAST_SECONDS} s", detail=said.decode())
             group.cancel_scope.cancel()

@@ -152,8 +152,9 @@ LOSING = """
 import json, sys
 print(json.dumps({"clock": 0}))
 print(json.dumps({"started": 1, "seconds": 1, "status": 200, "served_by": "", "right": True, "reason": ""}), flush=True)
+sys.stdin.readline()
+print(json.dumps({"sent": 2, "late": 0}), flush=True)
 sys.stdin.read()
-print(json.dumps({"sent": 2, "late": 0}))
 """
 
 

@@ -2,7 +2,7 @@
 
 traffic_client.py idle                            what the container runs between requests
 traffic_client.py ask < REQUEST                   one request; the answer goes to standard output, as JSON
-traffic_client.py load --url URL --rate RATE ...  requests at a steady rate until standard input ends
+traffic_client.py load --url URL --rate RATE ...  requests at a steady rate until a line on standard input
 
 `load` writes a JSON line first (its clock), one for each request when it is over, and one last (how many there were).
 A request that fails is written down with its reason and never sent again.
@@ -98,17 +98,22 @@ class Load:
 
 
 def load(url: str, rate: float, workers: int, timeout: float) -> None:
-    """Send requests until standard input ends, then wait for those under way."""
+    """Send requests until a line comes on standard input, then wait for those under way.
+
+    Standard input stays open until the last line was read at the other end: of what a program writes just before it
+    ends, `kubectl exec` may lose some.
+    """
     print(json.dumps({"clock": time.time()}), flush=True)
     work = Load(url, rate, timeout)
     threads = [threading.Thread(target=work.work) for _ in range(workers)]
     for thread in threads:
         thread.start()
-    sys.stdin.read()
+    sys.stdin.readline()
     work.stopping.set()
     for thread in threads:
         thread.join()
     print(json.dumps({"sent": work.sent, "late": round(work.late, 6)}), flush=True)
+    sys.stdin.read()
 
 
 def ask() -> None:
