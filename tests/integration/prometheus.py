@@ -6,6 +6,8 @@ from typing import Any
 import anyio.to_thread
 import requests
 
+from tests.integration.release import Release
+
 ANSWER_SECONDS = 10
 
 
@@ -23,9 +25,11 @@ class Prometheus:
         """The result of an instant query."""
         return (await self._get("query", query=promql))["result"]
 
-    async def targets(self) -> list[dict[str, Any]]:
-        """Every target that is scraped."""
-        return (await self._get("targets", state="active"))["activeTargets"]
+    async def targets(self, release: Release) -> list[dict[str, Any]]:
+        """Every target of a release's model that is scraped."""
+        wanted = {"namespace": release.namespace, "model": release.model}
+        found = (await self._get("targets", state="active"))["activeTargets"]
+        return [target for target in found if wanted.items() <= target["labels"].items()]
 
     async def rules(self) -> list[dict[str, Any]]:
         """Every rule, recording and alerting."""

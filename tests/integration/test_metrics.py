@@ -33,7 +33,7 @@ async def values(prometheus, promql, enough):
 async def test_each_pod_is_scraped_exactly_once(release, prometheus):
     async def probe():
         pods = sorted(pod["metadata"]["name"] for pod in await release.pods())
-        targets = [item for item in await prometheus.targets() if item["labels"].get("model") == release.model]
+        targets = await prometheus.targets(release)
         if sorted(item["labels"]["pod"] for item in targets) != pods:
             raise NotYet(f"pods {pods}, targets {[item['labels'] for item in targets]}")
         if any(item["health"] != "up" for item in targets):

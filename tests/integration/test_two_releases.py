@@ -29,9 +29,8 @@ async def test_neither_has_an_object_of_the_other(release, second):
 
 async def test_each_pod_is_counted_for_its_own_model(release, second, prometheus):
     for own in (release, second):
-        wanted = {"namespace": own.namespace, "model": own.model}
-        targets = [item["labels"] for item in await prometheus.targets() if wanted.items() <= item["labels"].items()]
-        assert {labels["pod"] for labels in targets} == {pod["metadata"]["name"] for pod in await own.pods()}
+        targets = await prometheus.targets(own)
+        assert {item["labels"]["pod"] for item in targets} == {pod["metadata"]["name"] for pod in await own.pods()}
 
 
 async def test_uninstalling_one_leaves_nothing_of_it_and_the_other_in_peace(release, second, before_second):
