@@ -118,7 +118,8 @@ async def test_the_guides_queries_name_the_model(release, prometheus, promql):
 
 async def test_every_rule_evaluates_and_every_alert_is_quiet(release, prometheus):
     async def evaluated():
-        rules = [rule for rule in await prometheus.rules() if f'model="{release.model}"' in rule["query"]]
+        matchers = (f'namespace="{release.namespace}"', f'model="{release.model}"')
+        rules = [rule for rule in await prometheus.rules() if all(text in rule["query"] for text in matchers)]
         if not rules or any(rule["health"] == "unknown" for rule in rules):
             raise NotYet(str([(rule["name"], rule["health"]) for rule in rules]))
         return rules
