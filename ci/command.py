@@ -115,7 +115,7 @@ async def run(
                     await process.wait()
             timed_out = scope.cancelled_caught
         finally:
-            await _end(process)
+            await stop(process)
     finally:
         if sink is not None:
             sink.close()
@@ -148,8 +148,8 @@ async def _drain(stream: anyio.abc.ByteReceiveStream, into: bytearray) -> None:
         into.extend(chunk)
 
 
-async def _end(process: anyio.abc.Process) -> None:
-    """Stop the whole process group if it still runs, politely first."""
+async def stop(process: anyio.abc.Process) -> None:
+    """Stop a program that leads its own process group, and the whole group, if it still runs; politely first."""
     if process.returncode is not None:
         return
     with anyio.CancelScope(shield=True):

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -16,7 +15,7 @@ import anyio
 import anyio.abc
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from ci import tasks
+from ci import command, tasks
 from ci.cluster import runs
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.timeline import Answer
@@ -223,10 +222,7 @@ async def stream(argv: list[str]) -> AsyncIterator[Traffic]:
                 raise CheckFailedError(f"the traffic did not stop within {LAST_SECONDS} s", detail=said.decode())
             group.cancel_scope.cancel()
     finally:
-        with anyio.CancelScope(shield=True):
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGTERM)
-            await process.wait()
+        await command.stop(process)
 
 
 async def _read(process: anyio.abc.Process, seen: Traffic, said: bytearray, ended: anyio.Event) -> None:

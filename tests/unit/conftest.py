@@ -24,6 +24,11 @@ def find_tool(name):
 
 
 @pytest.fixture(scope="session")
+def tool():
+    return find_tool
+
+
+@pytest.fixture(scope="session")
 def promtool():
     return find_tool("promtool")
 

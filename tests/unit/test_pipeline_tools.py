@@ -6,7 +6,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import find_tool
 
 from ci.errors import CheckFailedError
 from ci.pipeline import checks, manifests, rules, schema, style
@@ -60,15 +59,17 @@ def objects(text):
 
 
 @pytest.fixture(scope="module")
-def validate(tmp_path_factory):
-    tool = find_tool("kubectl-validate")
+def validate(tmp_path_factory, tool):
+    kubectl_validate = tool("kubectl-validate")
     crds = tmp_path_factory.mktemp("crds")
     write(crds, model__yaml=CRD)
 
     def findings(folder, text):
         rendered = {"dev": objects(text)}
         write(folder, dev__yaml="---\n".join(manifest.text + "\n" for manifest in rendered["dev"]))
-        return schema.findings(run(folder, tool, "dev.yaml", "--output=json", f"--local-crds={crds}"), rendered)["dev"]
+        return schema.findings(
+            run(folder, kubectl_validate, "dev.yaml", "--output=json", f"--local-crds={crds}"), rendered
+        )["dev"]
 
     return findings
 
@@ -195,7 +196,7 @@ def test_a_failed_rule_test_is_found_at_its_name(promtool, tmp_path):
     assert "alertname: Down" in finding.message
 
 
-def test_actionlint(tmp_path):
+def test_actionlint(tmp_path, tool):
     write(
         tmp_path,
         w__yaml="""\
@@ -207,7 +208,7 @@ def test_actionlint(tmp_path):
               - run: echo ${{ github.event.head_commit.message }}
         """,
     )
-    output = run(tmp_path, find_tool("actionlint"), "-shellcheck=", "-pyflakes=", "-format={{json .}}", "w.yaml")
+    output = run(tmp_path, tool("actionlint"), "-shellcheck=", "-pyflakes=", "-format={{json .}}", "w.yaml")
     (finding,) = style.actionlint_findings(output)
     assert (finding.file, finding.line) == ("w.yaml", 6)
     assert "untrusted" in finding.message
