@@ -24,6 +24,7 @@ pytestmark = pytest.mark.anyio
 MISLABELLED = "mislabelled"
 """The version of ci/models/train.py that names every flower wrong."""
 REVERT_SECONDS = 120
+SCRAPED_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,21 @@ def in_environment(kubectl, tool):
 
 
 @pytest.fixture(scope="module")
-async def bumped(loop, in_environment, watched):
+async def scraped(loop, in_environment, prometheus):
+    """dev and staging with figures: a new ServiceMonitor may take minutes to reach Prometheus."""
+
+    async def probe():
+        for environment in NAMESPACES:
+            targets = await prometheus.targets(in_environment(environment))
+            if [item["health"] for item in targets] != ["up"]:
+                raise NotYet(f"{environment}: {[(item['health'], item['lastError']) for item in targets]}")
+
+    await until("Prometheus scrapes dev and staging", probe, timeout=SCRAPED_SECONDS, interval=1)
+    loop.note("Prometheus scrapes both")
+
+
+@pytest.fixture(scope="module")
+async def bumped(loop, scraped, in_environment, watched):
     """dev taken from v1 to v2 by one commit."""
     release = in_environment("dev")
     async with watched(release, "dev to v2") as under_way:
