@@ -165,8 +165,8 @@ async def through_a_port_forward(release):
 
 
 @pytest.fixture(scope="module")
-async def prometheus(release):
-    async with port_forward(release.kubectl, "svc/prometheus-operated", 9090, "monitoring") as url:
+async def prometheus(kubectl):
+    async with port_forward(kubectl, "svc/prometheus-operated", 9090, "monitoring") as url:
         yield Prometheus(url)
 
 
