@@ -49,10 +49,8 @@ def adapt(objects: list[Document], image: str, redis: str, secret_key: str | Non
         redis: The cache's image.
         secret_key: The key that the cluster has already, as a Secret holds it.
     """
-    cluster_wide = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"}
+    documents.place(objects, NAMESPACE)
     for document in objects:
-        if document["kind"] not in cluster_wide:
-            document["metadata"]["namespace"] = NAMESPACE
         if document["kind"] in ("Deployment", "StatefulSet"):
             pod = document["spec"]["template"]["spec"]
             for container in (*pod["containers"], *pod.get("initContainers", [])):

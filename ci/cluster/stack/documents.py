@@ -11,6 +11,8 @@ from ci.errors import CheckFailedError
 Document = dict[str, Any]
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "ml-serving-ci"
+CLUSTER_WIDE = ("CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding")
+"""Kinds in upstream's manifests that have no namespace."""
 
 
 class _Loader(yaml.CSafeLoader):
@@ -78,6 +80,13 @@ def split(documents: Iterable[Document]) -> tuple[list[Document], list[Document]
     for document in documents:
         (crds if document["kind"] == "CustomResourceDefinition" else rest).append(document)
     return crds, rest
+
+
+def place(documents: Iterable[Document], namespace: str) -> None:
+    """Put documents that leave it to `kubectl apply --namespace` into a namespace."""
+    for document in documents:
+        if document["kind"] not in CLUSTER_WIDE:
+            document["metadata"]["namespace"] = namespace
 
 
 def into_namespace(documents: Iterable[Document], old: str, new: str) -> None:

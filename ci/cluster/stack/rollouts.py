@@ -24,10 +24,7 @@ async def install(context: StackContext) -> None:
     controller = documents.find(objects, "Deployment", CONTROLLER)
     # The manifests in the module say `latest`; releases differ from them in this line only.
     documents.container(controller, CONTROLLER)["image"] = context.supply.image(IMAGE)
-    cluster_wide = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"}
-    for document in objects:
-        if document["kind"] not in cluster_wide:
-            document["metadata"]["namespace"] = NAMESPACE
+    documents.place(objects, NAMESPACE)
     await manifests.apply(context, [documents.namespace(NAMESPACE), *objects])
 
 
