@@ -64,7 +64,7 @@ def in_environment(kubectl, tool):
 
 @pytest.fixture(scope="module")
 async def scraped(loop, in_environment, prometheus):
-    """dev and staging with figures: a new ServiceMonitor may take minutes to reach Prometheus."""
+    """dev and staging with figures: the config reloader may miss a new ServiceMonitor for three minutes."""
 
     async def probe():
         for environment in NAMESPACES:
