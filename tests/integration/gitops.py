@@ -83,13 +83,15 @@ class Loop:
     Attributes:
         kubectl: On the cluster.
         url: The repository, as the cluster and this machine reach it.
-        clone: A clone of it.
+        repository: The same, as a folder: looking there is in no command's way.
+        clone: A clone of it, for the commands.
         began: When the loop began, on the monotonic clock.
         events: What happened, and when.
     """
 
     kubectl: Kubectl
     url: str
+    repository: Path
     clone: Path
     began: float = field(default_factory=time.monotonic)
     events: list[Event] = field(default_factory=list)
@@ -121,14 +123,13 @@ class Loop:
             await self.kubectl.apply(file.read_text().replace(ADDRESS, self.url), server_side=False)
 
     async def git(self, *args: str) -> str:
-        await anyio.to_thread.run_sync(_git, self.clone, "fetch", "--quiet", "origin")
-        return await anyio.to_thread.run_sync(_git, self.clone, *args)
+        return await anyio.to_thread.run_sync(_git, self.repository, *args)
 
     async def data(self, environment: str) -> dict:
-        return yaml.safe_load(await self.git("show", f"origin/main:gitops/{environment}/{APPLICATION}.yaml"))
+        return yaml.safe_load(await self.git("show", f"main:gitops/{environment}/{APPLICATION}.yaml"))
 
     async def subjects(self) -> Sequence[str]:
-        return (await self.git("log", "--format=%s", "origin/main")).splitlines()
+        return (await self.git("log", "--format=%s", "main")).splitlines()
 
     async def synced(self, environment: str, version: str) -> None:
         """Wait until Argo CD runs a version, Synced and Healthy."""

@@ -35,7 +35,7 @@ async def loop(request, kubectl, tmp_path_factory):
     async with served(repository, request.config.option.gitops_address) as url:
         clone = folder / "clone"
         await anyio.to_thread.run_sync(gitops._git, folder, "clone", "--quiet", url, clone)
-        loop = Loop(kubectl, url, clone)
+        loop = Loop(kubectl, url, repository, clone)
         for name in NAMESPACES.values():
             await kubectl.apply([namespace(name)])
             await model_store.credentials(kubectl, name, SECRET)
@@ -126,17 +126,17 @@ async def test_a_promotion_moves_the_whole_set(loop, promoted, in_environment):
     assert before["model"]["version"] == "v1"
     assert staging["model"] == dev["model"]
     assert staging["image"] == dev["image"]
-    commits = (await loop.git("rev-list", "origin/main")).split()
+    commits = (await loop.git("rev-list", "main")).split()
     assert staging["chart"]["revision"] in commits, "a commit, not a branch that goes on moving"
     assert "Synced and Healthy for" in result.stderr, "why it was allowed"
     assert await in_environment("staging").storage_uri() == model_store.uri(APPLICATION, "v2")
 
 
 async def test_promoting_again_is_no_commit(loop, promoted):
-    before = await loop.git("rev-parse", "origin/main")
+    before = await loop.git("rev-parse", "main")
     result = await loop.run("promote", "--from=dev", "--to=staging", *loop.on_cluster())
     assert "nothing to change" in result.stdout
-    assert await loop.git("rev-parse", "origin/main") == before
+    assert await loop.git("rev-parse", "main") == before
 
 
 @dataclass
@@ -170,7 +170,7 @@ async def failed(loop, bumped, promoted, in_environment, watched):
         subject = await until("the rollback's commit", reverted, timeout=REVERT_SECONDS, interval=0.5)
         loop.note(f"watch: {subject}")
         await loop.synced("dev", "v2")
-    message = await loop.git("log", "-1", "--format=%B", "origin/main")
+    message = await loop.git("log", "-1", "--format=%B", "main")
     return Failed(under_way.load, under_way.timeline, subject, message)
 
 
@@ -203,12 +203,12 @@ async def test_every_request_was_answered_all_along(failed):
 
 
 async def test_the_bad_version_is_quarantined_until_someone_lifts_it(loop, failed):
-    before = await loop.git("rev-parse", "origin/main")
+    before = await loop.git("rev-parse", "main")
     refused = await loop.run("bump", "model", "--env=dev", f"--to={MISLABELLED}", check=False)
     assert refused.returncode == 1
     assert "is quarantined since" in refused.stderr
     assert "git rm gitops/quarantine/" in refused.stderr, "the way out"
-    assert await loop.git("rev-parse", "origin/main") == before
+    assert await loop.git("rev-parse", "main") == before
 
 
 async def test_what_dev_runs_again_is_still_what_staging_runs(loop, failed, in_environment):
