@@ -45,7 +45,6 @@ async def _promote(
     evidence: str,
     destination: Destination,
 ) -> None:
-
     async def look(application: Application) -> Health:
         return await health.from_argo_cd(await writing.kubectl(*cluster), application)
 
