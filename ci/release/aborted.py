@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci.cluster.kubectl import Kubectl
-from ci.release import tree
+from ci.release import health, tree
+from ci.release.health import Pod
 from ci.release.tree import Application
 
 MEASUREMENTS = 3
@@ -32,8 +33,8 @@ class Abort:
 async def look(kubectl: Kubectl, application: Application) -> Abort | None:
     """Return the abort of the very set that the tree wants, or None where that set is not aborted.
 
-    Between a revert in git and the moment that Argo CD has it in the cluster, what is aborted there is another set
-    than the tree's.
+    What was aborted is what the canary's ReplicaSet runs. The InferenceService and the Deployment tell what comes next:
+    after a revert they have the former set again while the Rollout still shows the abort of the other.
 
     Args:
         kubectl: On the environment's cluster.
@@ -43,13 +44,12 @@ async def look(kubectl: Kubectl, application: Application) -> Abort | None:
     rollout = await kubectl.get("rollouts.argoproj.io", predictor, application.namespace)
     if rollout is None or not rollout.get("status", {}).get("abort"):
         return None
-    service = await kubectl.get("inferenceservices.serving.kserve.io", application.name, application.namespace)
-    model = (service or {}).get("spec", {}).get("predictor", {}).get("model", {})
-    wanted = (application.release[("model", "storageUri")], tree.image(application.release))
-    if (model.get("storageUri"), model.get("image")) != wanted:
-        return None
     revision = rollout["status"].get("currentPodHash", "")
     selector = f"rollouts-pod-template-hash={revision}"
+    canaries = await kubectl.get_list("replicasets.apps", application.namespace, selector)
+    wanted = Pod(application.release[("model", "storageUri")], tree.image(application.release))
+    if wanted not in [health.runs(canary["spec"]["template"]) for canary in canaries]:
+        return None
     runs = await kubectl.get_list("analysisruns.argoproj.io", application.namespace, selector)
     return Abort(
         f"{application.namespace}/{predictor}",

@@ -1,6 +1,6 @@
 """How an application is: Argo CD's word, and the pods themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -115,7 +115,7 @@ def read(application: dict[str, Any], pods: Sequence[dict[str, Any]], source: st
         status.get("sync", {}).get("revision", ""),
         model.get("storageUri", ""),
         model.get("image", ""),
-        [_pod(pod) for pod in pods if _ready(pod)],
+        [runs(pod) for pod in pods if _ready(pod)],
     )
 
 
@@ -124,6 +124,7 @@ def _ready(pod: dict[str, Any]) -> bool:
     return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
-def _pod(pod: dict[str, Any]) -> Pod:
+def runs(pod: Mapping[str, Any]) -> Pod:
+    """Return what a pod runs, or what the pods of a template do."""
     images = {container["name"]: container["image"] for container in pod["spec"]["containers"]}
     return Pod(pod["metadata"].get("annotations", {}).get(SOURCE_URI, ""), images.get(CONTAINER, ""))

@@ -12,7 +12,7 @@ import yaml
 
 from ci.errors import CheckFailedError
 from ci.release.git import Snapshot
-from ci.release.tree import FOLDER, KEYS, Release, dotted
+from ci.release.tree import FOLDER, KEYS, Application, Release, dotted
 
 QUARANTINE = f"{FOLDER}/quarantine"
 
@@ -32,6 +32,7 @@ class Entry:
         reason: Why, for people.
         since: When, as ISO 8601 in UTC.
         measurements: What the analysis measured, a line each.
+        revision: Pod-template hash of the canary that was aborted, where that is why.
     """
 
     application: str
@@ -40,6 +41,7 @@ class Entry:
     reason: str
     since: str
     measurements: Sequence[str] = ()
+    revision: str = ""
 
     @property
     def file(self) -> str:
@@ -58,6 +60,7 @@ class Entry:
             "environment": self.environment,
             "since": self.since,
             "reason": self.reason,
+            "revision": self.revision,
             "values": dict(self.values),
             "measurements": list(self.measurements),
         }
@@ -73,6 +76,23 @@ async def entries(snapshot: Snapshot, application: str) -> list[Entry]:
         content = await snapshot.read(f"{folder}/{name}")
         found.append(Entry(**yaml.safe_load(content or b"")))
     return found
+
+
+async def answered(snapshot: Snapshot, application: Application, revision: str) -> bool:
+    """Tell whether an abort already had its rollback, though the Rollout may still show it.
+
+    Model and image alone cannot tell where only the chart's revision failed: before and after are alike in the pods.
+
+    Args:
+        snapshot: The tree.
+        application: As that tree has it.
+        revision: Pod-template hash of the canary that was aborted.
+    """
+    return any(
+        (entry.environment, entry.revision) == (application.environment, revision)
+        and not entry.matches(application.release)
+        for entry in await entries(snapshot, application.name)
+    )
 
 
 async def require_free(snapshot: Snapshot, application: str, release: Release) -> None:

@@ -23,6 +23,7 @@ class Rollback:
         why: What is wrong with the present set.
         evidence: Where it can be checked.
         measurements: What an analysis measured, a line each.
+        revision: Pod-template hash of the canary that was aborted, where that is why.
         only: Roll back only while this set is in place; None: whichever is.
     """
 
@@ -31,6 +32,7 @@ class Rollback:
     why: str
     evidence: str
     measurements: Sequence[str] = ()
+    revision: str = ""
     only: Release | None = None
 
     async def edit(self, snapshot: Snapshot) -> Edit | None:
@@ -52,6 +54,7 @@ class Rollback:
             " ".join(self.why.split()),
             datetime.now(UTC).isoformat(timespec="seconds"),
             tuple(self.measurements),
+            self.revision,
         )
         return Edit(
             application.file,

@@ -9,7 +9,7 @@ from ci import tasks
 from ci.cluster.kubectl import Kubectl
 from ci.errors import CIError
 from ci.progress import note
-from ci.release import aborted, tree
+from ci.release import aborted, quarantine, tree
 from ci.release.git import Snapshot
 from ci.release.rollback import Rollback
 from ci.release.tree import Application
@@ -49,7 +49,7 @@ async def follow(kubectl: Kubectl, environment: str, name: str | None, tip: Tip,
                 async for event in events:
                     if is_aborted(event["raw_object"]):
                         try:
-                            await _go_back(kubectl, application, tip, write)
+                            await go_back(kubectl, application, tip, write)
                         except CIError as error:  # the others are watched on, and this one's next event is another try
                             note(f"{application.argo_name}: {error.message}")
 
@@ -63,10 +63,19 @@ def is_aborted(rollout: Mapping[str, Any]) -> bool:
     return bool(status.get("abort")) and status.get("phase") == "Degraded"
 
 
-async def _go_back(kubectl: Kubectl, application: Application, tip: Tip, write: Write) -> None:
-    current = await tree.load(await tip(), application.environment, application.name)
+async def go_back(kubectl: Kubectl, application: Application, tip: Tip, write: Write) -> None:
+    """Roll an application back where its abort asks for it: the tree wants what was aborted, and nobody has yet.
+
+    Args:
+        kubectl: On the application's cluster.
+        application: Which.
+        tip: Returns the tree as it is now.
+        write: Carries the rollback out.
+    """
+    snapshot = await tip()
+    current = await tree.load(snapshot, application.environment, application.name)
     abort = await aborted.look(kubectl, current)
-    if abort is None:
+    if abort is None or await quarantine.answered(snapshot, current, abort.revision):
         return
     change = Rollback(
         application.environment,
@@ -74,6 +83,7 @@ async def _go_back(kubectl: Kubectl, application: Application, tip: Tip, write: 
         f"Rollout {abort.rollout} was aborted at revision {abort.revision}: {abort.reason}",
         "",
         abort.measurements,
+        abort.revision,
         only=current.release,
     )
     await write(change.edit, application.name)
