@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": "doctor",
     "lint": "lint",
     "template": "template",
+    "gates": "gates",
     "test": "test",
     "bump": "bump",
     "promote": "promote",

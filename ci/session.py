@@ -14,7 +14,7 @@ from ci.supply import registry
 from ci.supply.supply import Supply
 
 ENGINE = "registry.dagger.io/engine"
-EXECUTABLES = ("helm", "promtool", "kubectl-validate", "actionlint", "dagger")
+EXECUTABLES = ("helm", "promtool", "prometheus", "kubectl-validate", "actionlint", "dagger")
 WHEELS = "lint"
 MIRRORED = ("docker.io", "ghcr.io", "quay.io", "registry.k8s.io")
 
@@ -63,6 +63,7 @@ def tools(supply: Supply) -> Tools:
     return Tools(
         helm=supply.tool("helm"),
         promtool=supply.tool("promtool"),
+        prometheus=supply.tool("prometheus"),
         kubectl_validate=supply.tool("kubectl-validate"),
         actionlint=supply.tool("actionlint"),
         wheels=supply.wheels(WHEELS),

@@ -13,6 +13,8 @@ from ci.report.model import Finding
 
 RELEASE = "ml-serving"
 NAMESPACE = "ml-serving"
+DEFAULTS = "defaults"
+"""In place of an environment: the chart's own values alone."""
 VALUES = re.compile(r"- at '(?P<at>[^']*)': (?P<what>.+)")
 NAMED_KEYS = re.compile(r"'([^']+)'")
 UNPARSABLE_VALUES = re.compile(r"failed to parse (?P<file>\S+): .*?(?:yaml: (?:line (?P<line>\d+): )?(?P<what>.+))")
@@ -57,17 +59,15 @@ class Chart:
     path: str
     kube_version: str
 
-    def files(self, environment: str) -> tuple[str, str]:
+    def files(self, environment: str) -> tuple[str, ...]:
         """Return the values files of an environment, from the top of the checkout, the stronger one first."""
-        return f"{self.path}/values/{environment}.yaml", f"{self.path}/values.yaml"
+        own = f"{self.path}/values.yaml"
+        return (own,) if environment == DEFAULTS else (f"{self.path}/values/{environment}.yaml", own)
 
     def options(self, environment: str) -> list[str]:
-        """Return what helm is told to see the chart as that environment does."""
-        return [
-            f"--namespace={NAMESPACE}",
-            f"--values=values/{environment}.yaml",
-            f"--kube-version={self.kube_version}",
-        ]
+        """Return what helm is told to see the chart as that environment does, or as it is where there is none."""
+        values = [] if environment == DEFAULTS else [f"--values=values/{environment}.yaml"]
+        return [f"--namespace={NAMESPACE}", *values, f"--kube-version={self.kube_version}"]
 
     def templates(self) -> dict[str, str]:
         """Return the text of each template by its path in the chart."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import dagger
 
 from ci import paths, tasks
+from ci.gates import check as gates
 from ci.pipeline import chart, manifests, references, rules, schema, style, tools
 from ci.report.model import Finding
 
@@ -140,9 +141,17 @@ async def _chart(run: _Run) -> None:
         return
     async with tasks.group() as group:
         group.start_soon(_schema, run, rendered)
+        group.start_soon(_gates, run, rendered)
         for environment, objects in rendered.items():
             run.found += [(environment, finding) for finding in references.check(objects)]
             group.start_soon(run.keep, environment, rules.check, run.client, run.tools.promtool, run.root, objects)
+
+
+async def _gates(run: _Run, rendered: dict[str, list[manifests.Manifest]]) -> None:
+    rendering = await chart.render(run.helm, run.chart, chart.DEFAULTS)
+    defaults = {} if rendering.findings else {chart.DEFAULTS: chart.objects(run.chart, rendering)}
+    found = await gates.assess(run.tools.prometheus, run.tools.promtool, run.chart, defaults | rendered)
+    run.found += [("", finding) for finding in found.findings]
 
 
 async def _schema(run: _Run, rendered: dict[str, list[manifests.Manifest]]) -> None:

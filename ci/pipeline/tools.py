@@ -19,6 +19,7 @@ class Tools:
     Attributes:
         helm: Static executable.
         promtool: Static executable.
+        prometheus: Static executable.
         kubectl_validate: Static executable.
         actionlint: Static executable.
         wheels: Folder with the wheels of requirements-lint.txt.
@@ -29,6 +30,7 @@ class Tools:
 
     helm: Path
     promtool: Path
+    prometheus: Path
     kubectl_validate: Path
     actionlint: Path
     wheels: Path

@@ -44,7 +44,7 @@ def events(items: Sequence[Event]) -> Table:
     Returns:
         A table.
     """
-    table = _table("Versions moved by commits")
+    table = titled("Versions moved by commits")
     table.add_column("At", justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
     for event in items:
@@ -61,7 +61,7 @@ def stages(items: Sequence[Stage]) -> Table:
     Returns:
         A table.
     """
-    table = _table("Stages")
+    table = titled("Stages")
     table.add_column("", width=1)
     table.add_column("Stage", no_wrap=True)
     table.add_column("Seconds", justify="right", no_wrap=True)
@@ -123,7 +123,7 @@ def timeline(canary: CanaryTimeline) -> Group:
 
 
 def _weights(weights: Sequence[WeightChange]) -> Table:
-    table = _table("Weights on the VirtualService")
+    table = titled("Weights on the VirtualService")
     table.add_column("At", justify="right", no_wrap=True)
     table.add_column("Stable", justify="right", no_wrap=True)
     table.add_column("Canary", justify="right", no_wrap=True)
@@ -137,7 +137,7 @@ def _weights(weights: Sequence[WeightChange]) -> Table:
 
 
 def _shares(shares: Sequence[Share]) -> Table:
-    table = _table("Answers of the canary at each weight")
+    table = titled("Answers of the canary at each weight")
     for heading in ("Weight", "Requests", "Canary", "Share", "Bound"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", width=1)
@@ -155,7 +155,7 @@ def _shares(shares: Sequence[Share]) -> Table:
 
 
 def _traffic(canary: CanaryTimeline) -> Table:
-    table = _table("Latency by revision, seen by the client")
+    table = titled("Latency by revision, seen by the client")
     for heading in ("Revision", "Requests", "Failed", "p50 ms", "p95 ms", "p99 ms"):
         table.add_column(heading, justify="left" if heading == "Revision" else "right", no_wrap=True)
     for item in canary.traffic:
@@ -175,7 +175,8 @@ def _revision(canary: CanaryTimeline, item: RevisionTraffic) -> str:
     return item.revision + role
 
 
-def _table(title: str) -> Table:
+def titled(title: str) -> Table:
+    """Return an empty table in the report's style."""
     return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
 
 

@@ -148,21 +148,40 @@ def test_the_last_step_is_a_gate_that_only_good_figures_open(chart):
     found = chart.render()
     last = found["Rollout", PREDICTOR]["spec"]["strategy"]["canary"]["steps"][-1]
     assert last["analysis"]["templates"] == [{"templateName": f"{PREDICTOR}-gate"}]
-    gate = found["AnalysisTemplate", f"{PREDICTOR}-gate"]["spec"]["metrics"]
-    assert [metric["name"] for metric in gate] == ["success-rate", "latency-p95", "known-answer"]
-    for metric in gate[:2]:
+    requests, *judged, known = found["AnalysisTemplate", f"{PREDICTOR}-gate"]["spec"]["metrics"]
+    assert [metric["name"] for metric in judged] == ["success-rate", "latency-p95", "latency-p99", "latency-increase"]
+    assert (requests["name"], known["name"]) == ("requests", "known-answer")
+    assert requests["count"] > requests["failureLimit"], "figures that never come abort"
+    for metric in judged:
         assert metric["consecutiveSuccessLimit"] == 1
-        assert metric["count"] > metric["inconclusiveLimit"], "figures that never come are no success"
+        assert metric["inconclusiveLimit"] > requests["failureLimit"], "the want of requests is what is named"
+
+
+def test_a_step_with_thresholds_of_its_own_ends_with_the_gate_at_these(chart):
+    steps = [{"weight": 5, "pause": "5m", "analysis": {"successRate": 0.9}}, {"weight": 50, "pause": "5m"}]
+    canary = chart.render({"canary": {"steps": steps}})["Rollout", PREDICTOR]["spec"]["strategy"]["canary"]
+    own, last = (step["analysis"] for step in canary["steps"] if "analysis" in step)
+    assert canary["steps"].index({"analysis": own}) == 2
+    assert {"name": "success-rate", "value": "0.9"} in own["args"]
+    assert [argument["name"] for argument in last["args"]] == ["revision", "stable"]
+
+
+def test_the_canarys_limits_come_from_the_slo(chart):
+    slo = {"latency": {"p95Threshold": 0.2, "p99Threshold": 0.4}, "availability": {"target": 0.99}}
+    for template in ("slo", "gate"):
+        spec = chart.render({"slo": slo})["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]
+        given = {argument["name"]: argument["value"] for argument in spec["args"] if "value" in argument}
+        assert given == {"success-rate": "0.9", "latency-p95": "0.2", "latency-p99": "0.4"}
 
 
 @pytest.mark.parametrize("template", ["slo", "gate"])
 def test_an_empty_or_nan_result_satisfies_no_condition_of_the_prometheus_metrics(chart, template: str):
     metrics = chart.render()["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]["metrics"]
-    for metric in metrics:
-        if "prometheus" in metric["provider"]:
-            for condition in ("successCondition", "failureCondition"):
-                assert metric[condition].startswith("len(result) > 0 && !isNaN(result[0]) && ")
-            assert 'revision="{{args.revision}}"' in metric["provider"]["prometheus"]["query"]
+    for metric in metrics[1:-1]:
+        for condition in ("successCondition", "failureCondition"):
+            assert metric[condition].startswith("len(result) > 0 && !isNaN(result[0]) && ")
+    for metric in metrics[:-1]:
+        assert 'revision="{{args.revision}}"' in metric["provider"]["prometheus"]["query"]
 
 
 def test_the_known_answer_is_asked_by_the_analysis_and_by_helm_test(chart):
@@ -170,7 +189,8 @@ def test_the_known_answer_is_asked_by_the_analysis_and_by_helm_test(chart):
     found = chart.render({"exampleModel": {"knownAnswer": answer}})
     for template in ("slo", "gate"):
         metric = found["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]["metrics"][-1]
-        assert metric["successCondition"] == 'len(result) == 2 && result[0] == "cat" && result[1] == 3'
+        agreeing = '(result[0] == "cat" ? 1 : 0) + (result[1] == 3 ? 1 : 0)'
+        assert metric["successCondition"] == f"len(result) == 2 && {agreeing} >= 2"
         web = metric["provider"]["web"]
         assert web["jsonBody"] == {"instances": [[1, 2]]}
         assert web["headers"] == [{"key": "Connection", "value": "close"}], "the stable pods might go on answering"
@@ -180,7 +200,15 @@ def test_the_known_answer_is_asked_by_the_analysis_and_by_helm_test(chart):
     assert yaml.safe_load(environment["EXPECTED"]) == {"predictions": ["cat", 3]}
     off = chart.render({"canary": {"analysis": {"knownAnswer": False}}})
     for template in ("slo", "gate"):
-        assert len(off["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]["metrics"]) == 2
+        names = {metric["name"] for metric in off["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]["metrics"]}
+        assert "known-answer" not in names
+
+
+def test_some_answers_may_differ_where_the_values_say_so(chart):
+    answers = {"instances": [[1]] * 5, "predictions": [0, 1, 2, 1, 0], "agreement": 0.8}
+    found = chart.render({"exampleModel": {"knownAnswer": answers}})
+    condition = found["AnalysisTemplate", f"{PREDICTOR}-gate"]["spec"]["metrics"][-1]["successCondition"]
+    assert condition.endswith(">= 4")
 
 
 def test_the_pods_run_without_privileges(chart):

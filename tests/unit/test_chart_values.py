@@ -143,12 +143,15 @@ def test_an_unknown_key_is_refused_by_name(chart, path, value):
         ("canary.steps", [{"weight": 20, "pause": 20}]),
         ("canary.maxSurge", "a few"),
         ("canary.analysis.window", "soon"),
-        ("canary.analysis.successRate", 99),
+        ("canary.analysis.errorBudgetBurn", 0),
+        ("canary.analysis.latencyIncrease", -1),
+        ("canary.analysis.minRequests", 1.5),
+        ("exampleModel.knownAnswer.agreement", 1.5),
         ("slo.latency.p95Threshold", "fast"),
         ("slo.latency.p95Threshold", "0.0"),
         ("slo.availability.target", 1),
         ("slo.availability.target", "1.0"),
-        ("canary.analysis.successRate", "99"),
+        ("canary.steps", [{"weight": 20, "analysis": {"successRate": "99"}}]),
         ("autoscaling.cpu", "much"),
         ("autoscaling.minReplicas", 1.5),
         ("monitoring.prometheusAddress", "prometheus:9090"),
@@ -187,6 +190,10 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_key(chart, path, value):
             {"canary": {"steps": [{"weight": 20, "pause": "10s"}, {"weight": 50, "pause": "10s"}]}},
             ["only after 50 s", "end after 20 s", "lengthen canary.steps' pauses"],
         ),
+        (
+            {"canary": {"analysis": {"errorBudgetBurn": 1000}}},
+            ["canary.analysis.errorBudgetBurn (1000)", "slo.availability.target", "every request"],
+        ),
         ({"canary": {"analysis": {"fromStep": 2, "interval": "1m"}}}, ["only after 150 s", "end after 60 s"]),
     ],
 )
@@ -207,7 +214,7 @@ def test_values_that_contradict_each_other_are_refused_with_what_to_change(chart
         {"canary": {"steps": [{"weight": 20, "pause": "5s"}, {"weight": 50}]}},
         # `--set` hands over fractions as strings.
         {"slo": {"latency": {"p95Threshold": "0.3", "p99Threshold": "1.0"}, "availability": {"target": "0.99"}}},
-        {"canary": {"analysis": {"successRate": "1.0"}}},
+        {"canary": {"steps": [{"weight": 20, "pause": "5m", "analysis": {"successRate": "1.0"}}]}},
         # Free forms that Kubernetes knows.
         {"autoscaling": {"cpu": 2}, "canary": {"maxSurge": 1, "maxUnavailable": "10%"}},
         {"global": {"anything": 1}},

@@ -116,7 +116,7 @@ BROKEN = {
         [{"name": "revision"}, {"name": "spare", "value": "1"}],
         "argument spare is used by no metric",
     ),
-    "metric twice": ("AnalysisTemplate", ("spec", "metrics", 1, "name"), "success-rate", "is there twice"),
+    "metric twice": ("AnalysisTemplate", ("spec", "metrics", 1, "name"), "requests", "is there twice"),
     "dry run": ("AnalysisTemplate", ("spec", "dryRun"), [{"metricName": "nope"}], "dryRun names metric nope"),
     "starting step": ("Rollout", (*CANARY, "analysis", "startingStep"), 9, "it never starts"),
     "HPA target": ("HorizontalPodAutoscaler", ("spec", "scaleTargetRef", "name"), "nope", "names Rollout nope"),

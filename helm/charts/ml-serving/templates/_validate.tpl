@@ -29,6 +29,9 @@
 {{- if gt (int $analysis.fromStep) (len $canary.steps) }}
 {{- fail (printf "canary.analysis.fromStep (%v) is beyond the last of the %d canary.steps: the analysis would never run; lower it" $analysis.fromStep (len $canary.steps)) }}
 {{- end }}
+{{- if le (include "ml-serving.successRate" . | float64) 0.0 }}
+{{- fail (printf "canary.analysis.errorBudgetBurn (%v) times the error budget (1 - slo.availability.target, %v) lets a canary fail every request: lower the first" $analysis.errorBudgetBurn .Values.slo.availability.target) }}
+{{- end }}
 {{- $scrape := include "ml-serving.seconds" .Values.monitoring.scrapeInterval | int }}
 {{- if lt (include "ml-serving.seconds" $analysis.window | int) (mul 2 $scrape | int) }}
 {{- fail (printf "canary.analysis.window (%s) spans less than two scrapes of monitoring.scrapeInterval (%s): a rate needs two samples; widen the window or scrape more often" $analysis.window .Values.monitoring.scrapeInterval) }}
@@ -41,7 +44,7 @@
 {{- end }}
 {{- end }}
 {{- $interval := include "ml-serving.seconds" $analysis.interval | int }}
-{{- $measured := mul (max (int $analysis.inconclusiveLimit) (int $analysis.failureLimit)) $interval }}
+{{- $measured := mul (max (int $analysis.noDataLimit) (int $analysis.failureLimit)) $interval }}
 {{- /* Argo Rollouts repeats a query that failed after 10 s, whatever the interval. */}}
 {{- $failing := mul (int $analysis.consecutiveErrorLimit) 10 }}
 {{- $decided := add (include "ml-serving.seconds" $analysis.initialDelay | int) (max $measured $failing) }}

@@ -1,0 +1,126 @@
+"""Every shape against a canary's gates, and what came out of it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from string import Template
+
+from ci import tasks
+from ci.gates import catalogue, engine, replay, series
+from ci.gates.catalogue import Shape
+from ci.gates.declared import Declared
+from ci.gates.engine import Answers, Engine
+from ci.gates.plan import Metric, Plan
+from ci.gates.replay import NoAnswerError, Outcome
+from ci.gates.series import Sample
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gates made of one shape.
+
+    Attributes:
+        environment: Whose values.
+        shape: The shape's name.
+        bad: Whether it must be stopped.
+        outcomes: How each replay ended.
+    """
+
+    environment: str
+    shape: str
+    bad: bool
+    outcomes: Sequence[Outcome]
+
+    @property
+    def wrong(self) -> Sequence[Outcome]:
+        """Escapes of a bad version, or false alarms of a good one."""
+        return [outcome for outcome in self.outcomes if self.bad == (outcome.phase == "Healthy")]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One shape in one environment, once.
+
+    Attributes:
+        plan: The environment's canary.
+        shape: The shape.
+        seed: Tells replays of the same shape apart.
+    """
+
+    plan: Plan
+    shape: Shape
+    seed: int
+
+    @property
+    def revisions(self) -> Mapping[str, str]:
+        """Pod-template hashes of its own for each case: all of them share one Prometheus."""
+        name = re.sub(r"\W+", "-", f"{self.plan.environment}-{self.shape.name}-{self.seed}")
+        return {"Stable": f"stable-{name}", "Latest": f"canary-{name}"}
+
+    def samples(self, declared: Declared) -> Iterator[Sample]:
+        """Yield what Prometheus would have of it."""
+        requests = declared.requests_per_second[self.plan.environment]
+        return series.samples(self.plan, self.shape, declared.healthy, requests, self.seed, self.revisions)
+
+    def query(self, metric: Metric) -> str:
+        """Return a metric's query about this case's revisions."""
+        return Template(metric.query).substitute(self.revisions)
+
+
+def catalogued(plans: Sequence[Plan], repeat: int = 1) -> list[Case]:
+    """Return every shape of the catalogue for each canary.
+
+    Args:
+        plans: The environments' canaries.
+        repeat: How often each, every time with other requests.
+    """
+    return [
+        Case(plan, shape, seed)
+        for plan in plans
+        for shape in (*catalogue.faults(plan.length), *catalogue.healthy(plan.length))
+        for seed in range(repeat)
+    ]
+
+
+async def judge(prometheus: Path, promtool: Path, cases: Sequence[Case], declared: Declared) -> list[Verdict]:
+    """Replay cases, all of them over one Prometheus.
+
+    Args:
+        prometheus: The executable.
+        promtool: The executable that makes its blocks.
+        cases: What to replay; those of one shape stand together.
+        declared: Traffic, what healthy means, and how a known request is answered.
+    """
+    outcomes: dict[int, Outcome] = {}
+    samples = (sample for case in cases for sample in case.samples(declared))
+    async with engine.running(prometheus, promtool, samples) as running, tasks.group() as group:
+
+        async def one(number: int, case: Case) -> None:
+            outcomes[number] = await _replayed(running, case, declared)
+
+        for number, case in enumerate(cases):
+            group.start_soon(one, number, case)
+    numbered = groupby(enumerate(cases), key=lambda item: (item[1].plan.environment, item[1].shape))
+    return [
+        Verdict(environment, shape.name, shape.bad, [outcomes[number] for number, _ in group])
+        for (environment, shape), group in numbered
+    ]
+
+
+async def _replayed(running: Engine, case: Case, declared: Declared) -> Outcome:
+    plan, shape = case.plan, case.shape
+    known: dict[str, Answers] = {}
+    for metric in (*plan.background, *(metric for step in plan.steps for metric in step.metrics)):
+        if metric.query and metric.query not in known:
+            known[metric.query] = await running.answers(case.query(metric), int(plan.seconds))
+
+    def ask(metric: Metric, second: int) -> Sequence[object]:
+        if not metric.query:
+            return declared.answers.wrong if shape.wrong else declared.answers.right
+        if not shape.answering(series.at(second))[0]:
+            raise NoAnswerError
+        return known[metric.query].get(int(second + shape.clock), [])
+
+    return replay.replay(plan, ask)

@@ -1,0 +1,171 @@
+{{/* What an analysis measures. Its arguments `revision` and `stable` are pod template hashes: only these pods' figures are judged. */}}
+
+{{- define "ml-serving.canarySeries" -}}
+{{ include "ml-serving.matchers" . }}, revision="{{ "{{args.revision}}" }}"
+{{- end }}
+
+{{- define "ml-serving.stableSeries" -}}
+{{ include "ml-serving.matchers" . }}, revision="{{ "{{args.stable}}" }}"
+{{- end }}
+
+{{/* Requests that the canary has answered within the window. */}}
+{{- define "ml-serving.requestsQuery" -}}
+sum(increase(inference_request_total{ {{- include "ml-serving.canarySeries" . }}}[{{ .Values.canary.analysis.window }}]))
+{{- end }}
+
+{{/*
+Share of the canary's answers that are no server error.
+`or vector(0)`: a canary whose every answer is an error has no good series, and its rate is 0, not unknown.
+*/}}
+{{- define "ml-serving.successRateQuery" -}}
+{{- $series := include "ml-serving.canarySeries" . -}}
+{{- $window := .Values.canary.analysis.window -}}
+(sum(rate(inference_request_total{ {{- $series }}, response_code!~"5.."}[{{ $window }}])) or vector(0)) / sum(rate(inference_request_total{ {{- $series }}}[{{ $window }}]))
+{{- end }}
+
+{{/* A percentile of the latency in seconds; takes root, percentile and series. */}}
+{{- define "ml-serving.latencyQuery" -}}
+histogram_quantile(0.{{ .percentile }}, sum by (le) (rate(inference_request_duration_milliseconds_bucket{ {{- .series }}}[{{ .root.Values.canary.analysis.window }}]))) / 1000
+{{- end }}
+
+{{/*
+How many times the stable revision's 95th percentile the canary's is. Where the stable one is fast, a fifth of the SLO's
+limit stands in for it: nobody minds 8 ms instead of 4. Where it has no requests, the limit itself does.
+*/}}
+{{- define "ml-serving.latencyIncreaseQuery" -}}
+{{- $canary := include "ml-serving.latencyQuery" (dict "root" . "percentile" 95 "series" (include "ml-serving.canarySeries" .)) -}}
+{{- $stable := include "ml-serving.latencyQuery" (dict "root" . "percentile" 95 "series" (include "ml-serving.stableSeries" .)) -}}
+{{- $limit := .Values.slo.latency.p95Threshold -}}
+({{ $canary }}) / clamp_min(({{ $stable }}) > 0 or vector({{ $limit }}), {{ divf $limit 5 }})
+{{- end }}
+
+{{/*
+Least share of good answers: the error budget of the SLO, spent canary.analysis.errorBudgetBurn times as fast as it may be.
+*/}}
+{{- define "ml-serving.successRate" -}}
+{{ subf 1 (mulf .Values.canary.analysis.errorBudgetBurn (subf 1 .Values.slo.availability.target)) | printf "%.6g" }}
+{{- end }}
+
+{{/*
+The metrics of an analysis; takes root, and gate: true for the one between two steps, which is over as soon as the figures
+are there and good, and false for the one in the background.
+Too few requests, or none, are a failure of their own: the measurements that would need them are inconclusive meanwhile.
+*/}}
+{{- define "ml-serving.analysisMetrics" -}}
+{{- $root := .root }}
+{{- $analysis := $root.Values.canary.analysis }}
+{{- $noData := int $analysis.noDataLimit }}
+{{- $address := $root.Values.monitoring.prometheusAddress | quote }}
+{{- $canary := include "ml-serving.canarySeries" $root }}
+{{- $judged := list
+  (dict "name" "success-rate" "good" "result[0] >= {{args.success-rate}}" "query" (include "ml-serving.successRateQuery" $root))
+  (dict "name" "latency-p95" "good" "result[0] <= {{args.latency-p95}}" "query" (include "ml-serving.latencyQuery" (dict "root" $root "percentile" 95 "series" $canary)))
+  (dict "name" "latency-p99" "good" "result[0] <= {{args.latency-p99}}" "query" (include "ml-serving.latencyQuery" (dict "root" $root "percentile" 99 "series" $canary))) }}
+{{- if $analysis.latencyIncrease }}
+{{- $judged = append $judged (dict "name" "latency-increase" "good" (printf "result[0] <= %v" $analysis.latencyIncrease) "query" (include "ml-serving.latencyIncreaseQuery" $root)) }}
+{{- end -}}
+- name: requests
+  {{- include "ml-serving.schedule" (dict "analysis" $analysis "gate" .gate "count" (add1 $noData)) | nindent 2 }}
+  failureLimit: {{ $noData }}
+  successCondition: len(result) > 0 && result[0] >= {{ $analysis.minRequests }}
+  provider:
+    prometheus:
+      address: {{ $address }}
+      query: {{ include "ml-serving.requestsQuery" $root | quote }}
+{{- range $metric := $judged }}
+- name: {{ $metric.name }}
+  {{- include "ml-serving.schedule" (dict "analysis" $analysis "gate" $.gate "count" (add $noData 2)) | nindent 2 }}
+  {{- if not $.gate }}
+  failureLimit: {{ $analysis.failureLimit }}
+  {{- end }}
+  inconclusiveLimit: {{ add1 $noData }}
+  successCondition: len(result) > 0 && !isNaN(result[0]) && {{ $metric.good }}
+  failureCondition: len(result) > 0 && !isNaN(result[0]) && !({{ $metric.good }})
+  provider:
+    prometheus:
+      address: {{ $address }}
+      query: {{ $metric.query | quote }}
+{{- end }}
+{{- if $analysis.knownAnswer }}
+- name: known-answer
+  {{- if .gate }}
+  count: 1
+  {{- else }}
+  interval: {{ $analysis.interval }}
+  {{- end }}
+  failureLimit: 0
+  consecutiveErrorLimit: {{ $analysis.consecutiveErrorLimit }}
+  {{- include "ml-serving.knownAnswer" $root | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "ml-serving.schedule" -}}
+interval: {{ .analysis.interval }}
+{{- if .gate }}
+count: {{ .count }}
+consecutiveSuccessLimit: 1
+{{- else }}
+initialDelay: {{ .analysis.initialDelay }}
+{{- end }}
+consecutiveErrorLimit: {{ .analysis.consecutiveErrorLimit }}
+{{- end }}
+
+{{/* Arguments of both AnalysisTemplates. */}}
+{{- define "ml-serving.analysisArguments" -}}
+# Pod template hashes of the canary and of the stable pods.
+- name: revision
+{{- if .Values.canary.analysis.latencyIncrease }}
+- name: stable
+{{- end }}
+- name: success-rate
+  value: {{ include "ml-serving.successRate" . | quote }}
+# Seconds.
+- name: latency-p95
+  value: {{ .Values.slo.latency.p95Threshold | quote }}
+- name: latency-p99
+  value: {{ .Values.slo.latency.p99Threshold | quote }}
+{{- end }}
+
+{{/* What the Rollout gives them; takes root, and the thresholds that a step has of its own. */}}
+{{- define "ml-serving.analysisValues" -}}
+- name: revision
+  valueFrom:
+    podTemplateHashValue: Latest
+{{- if .root.Values.canary.analysis.latencyIncrease }}
+- name: stable
+  valueFrom:
+    podTemplateHashValue: Stable
+{{- end }}
+{{- range $name, $key := dict "success-rate" "successRate" "latency-p95" "p95Threshold" "latency-p99" "p99Threshold" }}
+{{- with index $.thresholds $key }}
+- name: {{ $name }}
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+The known request to the canary, and its right answer.
+`Connection: close`: the canary's Service is given its new pods as the analysis starts. A connection that was made a moment
+too early, or for the canary before, would be kept, and the old pods would go on answering for the new ones.
+*/}}
+{{- define "ml-serving.knownAnswer" -}}
+{{- $known := .Values.exampleModel.knownAnswer -}}
+{{- $agreeing := list -}}
+{{- range $index, $prediction := $known.predictions -}}
+{{- $agreeing = append $agreeing (printf "(result[%d] == %s ? 1 : 0)" $index (toJson $prediction)) -}}
+{{- end -}}
+{{- $least := mulf $known.agreement (len $known.predictions) | ceil | int -}}
+successCondition: {{ printf "len(result) == %d && %s >= %d" (len $known.predictions) (join " + " $agreeing) $least | quote }}
+provider:
+  web:
+    method: POST
+    url: http://{{ include "ml-serving.predictor" . }}-canary.{{ .Release.Namespace }}/v1/models/{{ .Values.exampleModel.name }}:predict
+    headers:
+      - key: Connection
+        value: close
+    timeoutSeconds: 5
+    jsonBody:
+      instances: {{ toJson .Values.exampleModel.knownAnswer.instances }}
+    jsonPath: "{$.predictions}"
+{{- end }}

@@ -1,0 +1,85 @@
+"""What the person at the terminal reads of the gates."""
+
+import io
+
+from rich.console import Console
+
+from ci.gates import declared as declarations
+from ci.gates.check import Assessment
+from ci.gates.declared import Accepted
+from ci.gates.judge import Verdict
+from ci.gates.power import Chance
+from ci.gates.replay import Outcome
+from ci.report import matrix
+from ci.report.model import Finding
+from tests.unit.gates import SOURCE
+
+STOPPED = Outcome("Degraded", 15, 1, "success-rate", "failed (2) > failureLimit (1)")
+THROUGH = Outcome("Healthy", 120, 2)
+HELD = Outcome("Paused", 130, 2, "latency-p95", "inconclusive (3) > inconclusiveLimit (2)")
+
+
+def printed(verdicts=(), chances=(), findings=(), accepted=()):
+    declared = declarations.load(SOURCE).model_copy(update={"accepted": list(accepted)})
+    out = io.StringIO()
+    Console(file=out, width=140, highlight=False).print(
+        matrix.render(Assessment(verdicts, chances, declared, findings))
+    )
+    return out.getvalue()
+
+
+def line(text, start):
+    return next(row for row in text.splitlines() if row.startswith(start))
+
+
+def test_a_fault_that_is_stopped_says_when_and_by_what():
+    text = printed([Verdict("dev", "5xx 50 %", True, [STOPPED])])
+
+    assert "dev: 1 of 1 faults are stopped, 0 of 0 healthy versions go through" in text
+    assert line(text, "✓  5xx 50 %").split() == [
+        *("✓", "5xx", "50", "%", "aborted", "1", "15", "success-rate:", "failed", "(2)", ">", "failureLimit", "(1)")
+    ]
+
+
+def test_a_canary_that_waits_for_a_person_counts_as_stopped():
+    assert "held for a person" in line(printed([Verdict("dev", "NaN", True, [HELD])]), "✓  NaN")
+
+
+def test_an_escape_and_a_false_alarm_are_marked_and_counted():
+    verdicts = [
+        Verdict("dev", "wrong answers", True, [STOPPED, THROUGH, THROUGH]),
+        Verdict("dev", "noise", False, [THROUGH, STOPPED, THROUGH]),
+    ]
+
+    text = printed(verdicts)
+
+    assert "0 of 1 faults are stopped, 0 of 1 healthy versions go through" in text
+    assert "goes through (2 of 3)" in line(text, "✗  wrong answers")
+    assert "aborted (1 of 3)" in line(text, "✗  noise")
+
+
+def test_what_is_accepted_shows_its_reason_instead():
+    reason = "the model has no known answer"
+    accepted = [Accepted(what="wrong answers", environments=["dev"], reason=reason)]
+
+    text = printed([Verdict("dev", "wrong answers", True, [THROUGH])], accepted=accepted)
+
+    assert f"accepted: {reason}" in line(text, "!  wrong answers")
+
+
+def test_chances_are_rounded_to_the_safe_side():
+    text = printed(
+        [Verdict("dev", "noise", False, [THROUGH])],
+        [Chance("dev", "success-rate", 1, 20, 60, 0.99999, 0.00001), Chance("dev", "requests", 1, 20, 60, None, 0.5)],
+    )
+
+    assert "≥ 99.99%" in line(text, "✓     1    20 %  success-rate")
+    assert "≤ 0.01%" in line(text, "✓     1    20 %  success-rate")
+    assert "≤ 50.00%" in line(text, "✗     1    20 %  requests")
+
+
+def test_findings_come_last():
+    text = printed(findings=[Finding("gates", "values.yaml", 3, "the fault 'x' escapes", "mend it")])
+
+    assert text.rstrip().endswith("1 error, 0 warnings")
+    assert "values.yaml:3 the fault 'x' escapes" in text
