@@ -35,6 +35,7 @@ ORDER = (
     Stage("gitops", gitops.execute, needs=("stack",), own_cluster=True, alongside=True),
     Stage("install", install.execute, needs=("stack",)),
     Stage("inference", suite.inference, needs=("install",)),
+    Stage("bad-releases", suite.bad_releases, needs=("stack",), own_cluster=True, alongside=True),
     Stage("canary", suite.canary, needs=("install",)),
     Stage("integration", suite.integration, needs=("install",)),
     Stage("uninstall", suite.uninstall, needs=("install",)),

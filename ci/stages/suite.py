@@ -1,4 +1,4 @@
-"""Stages `inference`, `canary`, `integration` and `uninstall`: pytest on the cluster, each its own selection."""
+"""The stages that are pytest on the cluster, each its own selection of tests/integration."""
 
 import re
 import sys
@@ -13,7 +13,7 @@ from ci.report.model import CanaryTimeline, Event
 from ci.stages.run import RELEASE, Run
 
 TESTS = paths.ROOT / "tests" / "integration"
-OWN_STAGE = ("test_inference.py", "test_canary.py", "test_uninstall.py", "test_gitops.py")
+OWN_STAGE = ("test_inference.py", "test_canary.py", "test_uninstall.py", "test_gitops.py", "test_bad_releases.py")
 SUITE_SECONDS = 1500
 
 
@@ -25,6 +25,11 @@ async def inference(run: Run) -> None:
 async def canary(run: Run) -> None:
     """A good version canaries through under traffic, and what was seen of it goes to the report."""
     await _run(run, "canary", [TESTS / "test_canary.py"])
+
+
+async def bad_releases(run: Run) -> None:
+    """Bad versions are stopped, on a release and with a Prometheus of their own."""
+    await _run(run, "bad-releases", [TESTS / "test_bad_releases.py"], "--bad-releases")
 
 
 async def integration(run: Run) -> None:

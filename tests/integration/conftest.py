@@ -39,13 +39,17 @@ def pytest_addoption(parser):
     group.addoption("--release", default="ml-serving", metavar="NAME", help="the release under test (%(default)s)")
     group.addoption("--next-model", metavar="URI", help="version for the canary (…/v2 where …/v1 runs, and back)")
     group.addoption("--gitops-address", metavar="IP", help="of this machine, as the cluster's pods reach it (gitops)")
+    group.addoption(
+        "--bad-releases", action="store_true", help="let test_bad_releases.py install one of its own to break"
+    )
     group.addoption("--uninstall", action="store_true", help="let test_uninstall.py take the release away")
     group.addoption("--report", type=Path, metavar="DIR", help="folder that gets canary-*.json (default: none written)")
 
 
 def pytest_ignore_collect(collection_path, config):
-    """The loop needs Argo CD, and a way from the cluster to this machine: it runs where it is told the way."""
-    return True if collection_path.name == "test_gitops.py" and not config.option.gitops_address else None
+    """The loop needs Argo CD and a way to this machine, bad releases the model store: they run when asked for."""
+    wanted = {"test_gitops.py": config.option.gitops_address, "test_bad_releases.py": config.option.bad_releases}
+    return True if not wanted.get(collection_path.name, True) else None
 
 
 def pytest_collection_modifyitems(items):
@@ -127,6 +131,7 @@ async def first_deploy(release, before_second):
     second = replace(release, name=f"{release.name}-second", model=model)
     values["exampleModel"]["name"] = model
     values["canary"]["steps"] = [{"weight": 20}]
+    values["canary"]["analysis"]["noDataLimit"] = 60  # Prometheus may take three minutes to hear of it
     await second.helm.upgrade_install(second.name, paths.CHART, second.namespace, values=values)
     with pytest.raises(CheckFailedError) as raised:
         async with canary.observe(second.kubectl.cluster, second.namespace, second.model):

@@ -1,0 +1,247 @@
+"""A bad version is stopped, whatever is bad about it; the stable one answers; the next good version goes through.
+
+On a release of its own, judged by a Prometheus of its own, which can be taken away without anybody else noticing.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from ci import paths
+from ci.cluster import model_store
+from ci.cluster.helm import Helm
+from ci.cluster.port_forward import port_forward
+from ci.cluster.stack import monitoring
+from ci.gates import declared, judge, plan
+from ci.gates.catalogue import Shape, steady
+from ci.gates.judge import Case
+from ci.pipeline import manifests
+from ci.pipeline.chart import Chart
+from ci.stages.install import namespace
+from ci.wait import NotYet, until
+from tests.integration.prometheus import Prometheus
+from tests.integration.release import Release
+
+pytestmark = pytest.mark.anyio
+
+NAMESPACE = "ml-serving-bad"
+MODEL = "sklearn-iris"
+SECRET = "model-store"
+SCRAPED_SECONDS = 120
+REQUESTS_PER_SECOND = 40
+"""Of `watched`."""
+APART_SECONDS = 30
+"""How far the simulated second of an abort may be from the real one."""
+VALUES = {
+    "exampleModel": {"storageUri": model_store.uri(MODEL, "v1"), "storageSecret": SECRET},
+    "features": {"autoscaling": False},
+    "canary": {
+        "steps": [{"weight": 20, "pause": "40s"}, {"weight": 50, "pause": "20s"}],
+        # A model that will not load: the pods of a good one are ready within half of this.
+        "progressDeadlineSeconds": 45,
+    },
+    "monitoring": {
+        "labels": {"release": NAMESPACE},
+        "prometheusAddress": f"http://{monitoring.SERVICE}.{NAMESPACE}:{monitoring.PORT}",
+    },
+}
+
+
+def prometheus_of_its_own(spec):
+    """The cluster's Prometheus once more, for this namespace's monitors alone."""
+    select = {"matchLabels": {"release": NAMESPACE}}
+    selectors = dict.fromkeys(("serviceMonitorSelector", "podMonitorSelector", "ruleSelector"), select)
+    account = {"kind": "ServiceAccount", "name": monitoring.NAME, "namespace": NAMESPACE}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "ml-serving-ci-prometheus"}
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": monitoring.NAME, "namespace": NAMESPACE}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": NAMESPACE},
+            "roleRef": role,
+            "subjects": [account],
+        },
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "Prometheus",
+            "metadata": {"name": monitoring.NAME, "namespace": NAMESPACE},
+            "spec": {
+                **spec,
+                **selectors,
+                "podMetadata": {"labels": {"sidecar.istio.io/inject": "false"}},
+                "serviceAccountName": monitoring.NAME,
+            },
+        },
+    ]
+
+
+@pytest.fixture(scope="module")
+async def victim(kubectl, tool):
+    """A release at v1, scraped."""
+    (cluster_wide,) = await kubectl.get_list(monitoring.CRD, monitoring.NAMESPACE)
+    await kubectl.apply([namespace(NAMESPACE)])
+    await model_store.credentials(kubectl, NAMESPACE, SECRET)
+    release = Release(
+        Helm(tool("helm"), kubectl.cluster), kubectl, tool("kubectl-argo-rollouts"), "bad", NAMESPACE, MODEL
+    )
+    dev = paths.CHART / "values" / "dev.yaml"
+    await release.helm.upgrade_install("bad", paths.CHART, NAMESPACE, values_files=[dev], values=VALUES)
+    await release.healthy()
+    await kubectl.apply(
+        prometheus_of_its_own(cluster_wide["spec"])
+    )  # last: it then begins with the monitor in its configuration
+    await scraped(release)
+    return release
+
+
+async def scraped(release):
+    async def running():
+        (pod,) = await release.kubectl.get_list("pods", NAMESPACE, "app.kubernetes.io/name=prometheus") or [{}]
+        conditions = {item["type"]: item["status"] for item in pod.get("status", {}).get("conditions", [])}
+        if conditions.get("Ready") != "True":
+            raise NotYet(f"{conditions}")
+
+    await until("the release's Prometheus runs", running, timeout=SCRAPED_SECONDS, interval=1)
+    async with port_forward(release.kubectl, f"svc/{monitoring.SERVICE}", monitoring.PORT, NAMESPACE) as url:
+
+        async def up():
+            targets = await Prometheus(url).targets(release)
+            if [item["health"] for item in targets] != ["up"]:
+                raise NotYet(f"{[(item['health'], item['lastError']) for item in targets]}")
+
+        await until("Prometheus scrapes the release", up, timeout=SCRAPED_SECONDS, interval=1)
+
+
+@dataclass
+class Ended:
+    """A canary that ended, and what its client got.
+
+    Attributes:
+        timeline: As it was seen.
+        load: The client's requests.
+        at: When it ended, as `time.time()` tells it.
+        deciding: Each metric that was not good, with its phase.
+    """
+
+    timeline: object
+    load: object
+    at: float
+    deciding: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture
+def taken(victim, watched):
+    """Take the release to a version under traffic, and back where that version was stopped."""
+
+    async def take(version, during=None):
+        good = await victim.storage_uri()
+        async with watched(victim, f"bad: {version}") as under_way:
+            under_way.seen.upgrading()
+            await victim.upgrade_model(model_store.uri(MODEL, version))
+            revision = await under_way.seen.canary()
+            if during is not None:
+                await during()
+            outcome = await under_way.seen.finished()
+            await under_way.seen.held(100, 0)
+            at = time.time()
+            if outcome != "Healthy":
+                await victim.upgrade_model(good)
+                await under_way.seen.recovered()
+        ended = Ended(under_way.timeline, under_way.load, at)
+        runs = await victim.kubectl.get_list("analysisruns", victim.namespace, f"rollouts-pod-template-hash={revision}")
+        for run in runs:
+            for result in run["status"].get("metricResults", []):
+                if result["phase"] not in ("Successful", "Running"):
+                    ended.deciding[result["name"]] = result["phase"]
+        return ended
+
+    return take
+
+
+@pytest.fixture
+def simulated(victim, tool):
+    """What `gates` makes of a shape, with this very release's Rollout and this very traffic."""
+
+    async def simulate(shape):
+        shown = await victim.helm.run("get", "manifest", victim.name, f"--namespace={victim.namespace}")
+        canary = plan.read("dev", manifests.parse(shown.stdout, {}, str(paths.CHART)))
+        chart = Chart(paths.ROOT, str(paths.CHART.relative_to(paths.ROOT)), "")
+        held_to = declared.load(chart).model_copy(update={"requests_per_second": {"dev": REQUESTS_PER_SECOND}})
+        cases = [Case(canary, shape, 0)]
+        (verdict,) = await judge.judge(tool("prometheus"), tool("promtool"), cases, held_to)
+        return verdict.outcomes[0]
+
+    return simulate
+
+
+def stopped(ended):
+    """It was aborted, and nobody but the canary's own share of the clients noticed."""
+    timeline = ended.timeline
+    assert timeline.outcome == "Degraded"
+    assert 100 not in [change.canary for change in timeline.weights]
+    by_revision = {item.revision: item for item in timeline.traffic}
+    assert by_revision[timeline.stable_revision].failed == 0
+    assert [request for request in ended.load.failed if request.started > ended.at] == []
+    assert [request for request in ended.load.wrong if request.started > ended.at] == []
+    canary = by_revision.get(timeline.canary_revision)
+    assert len(ended.load.failed) + len(ended.load.wrong) <= (canary.requests if canary else 0)
+
+
+@pytest.mark.parametrize(
+    ("version", "metric", "shape"),
+    [
+        ("failing", "success-rate", Shape("20 % of the requests fail", bad=True, errors=steady(1 / 5))),
+        ("slow", "latency-p95", Shape("one request in eight is late", bad=True, tail=steady(1 / 8))),
+        ("mislabelled", "known-answer", Shape("every answer is wrong", bad=True, wrong=True)),
+    ],
+)
+async def test_a_version_that_answers_badly_is_stopped_as_the_gates_said(taken, simulated, version, metric, shape):
+    ended = await taken(version)
+
+    stopped(ended)
+    assert ended.deciding.get(metric) == "Failed", ended.deciding
+    expected = await simulated(shape)
+    assert expected.metric == metric
+    begun = next(change.at for change in ended.timeline.weights if change.canary == 20)
+    real = ended.timeline.weights[-1].at - begun
+    assert abs(real - expected.second) <= APART_SECONDS, f"aborted after {real:.0f} s, simulated {expected.second} s"
+
+
+@pytest.mark.parametrize("version", ["broken", "absent"])
+async def test_a_version_that_never_comes_up_gets_no_request(taken, version):
+    """The first is a file that is no model; of the second there is none."""
+    ended = await taken(version)
+
+    stopped(ended)
+    assert ended.load.failed == []
+    assert [item.revision for item in ended.timeline.traffic] == [ended.timeline.stable_revision]
+
+
+async def test_without_prometheus_no_version_is_promoted(victim, taken):
+    """Even a good one: it goes through once there are figures again."""
+    kubectl = victim.kubectl
+
+    async def scale(replicas):
+        change = f'{{"spec":{{"replicas":{replicas}}}}}'
+        await kubectl.run(
+            "patch", monitoring.CRD, monitoring.NAME, f"--namespace={NAMESPACE}", "--type=merge", f"--patch={change}"
+        )
+
+    ended = await taken("v2", during=lambda: scale(0))
+
+    stopped(ended)
+    assert ended.load.failed == []
+    assert "Error" in ended.deciding.values(), ended.deciding
+
+    await scale(1)
+    await scraped(victim)
+
+
+async def test_the_next_good_version_goes_through(taken):
+    ended = await taken("v2")
+
+    assert ended.timeline.outcome == "Healthy"
+    assert ended.load.failed == []
+    assert ended.load.wrong == []
