@@ -2,7 +2,8 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import dagger
 import yaml
 
 from ci.errors import CheckFailedError
-from ci.pipeline import manifests, places, tools
+from ci.pipeline import manifests, places, series, tools
 from ci.report.model import Finding
 
 TESTS = "tests/rules"
@@ -18,6 +19,8 @@ RULES_FILE = "rules.yaml"
 """What the test files name in `rule_files`, beside themselves."""
 
 RULE = re.compile(r'group "(?P<group>[^"]+)", rule (?P<number>\d+), "[^"]*": (?P<what>.+)')
+NAMED = re.compile(r"\s*- (?:alert|record): (?P<name>.+)")
+TEMPLATED = re.compile(r"\{\{.*?\}\}")
 DUPLICATE = re.compile(r"^Metric: (?P<name>\S+)$", re.MULTILINE)
 JUNIT = "/tmp/results.xml"  # noqa: S108 - in the container
 
@@ -34,7 +37,7 @@ async def check(
         objects: The rendered objects.
 
     Returns:
-        What promtool refuses, and what the tests see go wrong.
+        What promtool refuses, what the tests see go wrong, and which rules they leave out.
     """
     sources = [manifest for manifest in objects if manifest.kind == "PrometheusRule"]
     if not sources:
@@ -46,18 +49,21 @@ async def check(
     output = await tools.execute(container, ["check", "rules", "--lint=all", "--lint-fatal", RULES_FILE])
     if output.code:
         return list(refused(sources, output.stderr))
-    files = sorted(path.name for path in (root / TESTS).glob("*_test.yaml"))
+    files = sorted((root / TESTS).glob("*_test.yaml"))
+    left_out = untested(sources, [path.read_text() for path in files])
     if not files:
-        return []
+        return left_out
     ended = container.with_exec(
-        ["test", f"--junit={JUNIT}", "rules", *files], use_entrypoint=True, expect=dagger.ReturnType.ANY
+        ["test", f"--junit={JUNIT}", "rules", *(path.name for path in files)],
+        use_entrypoint=True,
+        expect=dagger.ReturnType.ANY,
     )
     if await ended.exit_code() == 0:
-        return []
+        return left_out
     found = results(await ended.file(JUNIT).contents(), root)
     if not found:
         raise CheckFailedError("promtool test rules failed", detail=await ended.stderr())
-    return found
+    return [*found, *left_out]
 
 
 def text(sources: Sequence[manifests.Manifest]) -> str:
@@ -104,10 +110,105 @@ def _finding(
         for index, group in manifests.entries(manifest.dig("spec", "groups")):
             if group.get("name") == rule[0]:
                 path = ("spec", "groups", index, "rules", rule[1])
-                content: Any = manifest.dig(*path)
-                name = manifests.dig(content, "record") or manifests.dig(content, "alert")
-                return Finding("rules", manifest.file, manifest.line(path), f"rule {name}: {what}", remedy)
+                name = _name(manifest.dig(*path))
+                return Finding("rules", manifest.file, _line(manifest, path), f"rule {name}: {what}", remedy)
     return Finding("rules", sources[0].file, 0, what, remedy)
+
+
+def _line(manifest: manifests.Manifest, path: places.Path) -> int:
+    """Return the line of a rule in the template, even in a loop, where its name alone tells which one it is."""
+    name = _name(manifest.dig(*path))
+    found = []
+    for number, line in enumerate(manifest.template.splitlines(), start=1):
+        match = NAMED.match(line)
+        if match and re.fullmatch(".+".join(map(re.escape, TEMPLATED.split(match["name"]))), name):
+            found.append(number)
+    return found[0] if len(found) == 1 else manifest.line(path)
+
+
+def untested(sources: Sequence[manifests.Manifest], tests: Sequence[str]) -> list[Finding]:
+    """Find the rules that no test covers.
+
+    A recording rule needs a test with a sample expected of it; an alert one in which it fires with the labels that its
+    rule sets, and one in which no alert of its name does.
+
+    Args:
+        sources: The PrometheusRules.
+        tests: The text of each test file.
+
+    Returns:
+        One finding for each test that is missing.
+    """
+    covered = _covered(tests)
+    found = [
+        Finding("rules", manifest.file, _line(manifest, path), f"rule {_name(rule)} has no test {what}", remedy)
+        for manifest, path, rule in _rules(sources)
+        for what, remedy in _missing(rule, covered)
+    ]
+    # alerts of one name that stand in one loop lack the same quiet test
+    return list(dict.fromkeys(found))
+
+
+@dataclass
+class _Covered:
+    recorded: set[str] = field(default_factory=set)
+    fired: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)  # name and labels
+    quiet: set[str] = field(default_factory=set)
+
+
+def _covered(tests: Sequence[str]) -> _Covered:
+    covered = _Covered()
+    for text in tests:
+        for _, test in manifests.entries(manifests.dig(_parsed(text), "tests")):
+            for _, case in manifests.entries(test.get("promql_expr_test")):
+                if case.get("exp_samples"):
+                    covered.recorded |= _series(str(case.get("expr")))
+            for _, case in manifests.entries(test.get("alert_rule_test")):
+                name = str(case.get("alertname"))
+                if not case.get("exp_alerts"):
+                    covered.quiet.add(name)
+                for _, alert in manifests.entries(case.get("exp_alerts")):
+                    covered.fired.append((name, manifests.mapping(alert.get("exp_labels"))))
+    return covered
+
+
+def _missing(rule: Mapping[str, Any], covered: _Covered) -> Iterator[tuple[str, str]]:
+    """Yield what each test that a rule lacks would be about, and how to add it."""
+    name = _name(rule)
+    if "record" in rule:
+        if name not in covered.recorded:
+            yield "of its value", f"add a promql_expr_test with exp_samples of {name} to {TESTS}"
+        return
+    set_here = manifests.mapping(rule.get("labels")).items()
+    own = [(key, value) for key, value in set_here if not TEMPLATED.search(str(value))]
+    if not any(fired == name and all(item in labels.items() for item in own) for fired, labels in covered.fired):
+        text = ", ".join(f"{key}: {value}" for key, value in own)
+        yield (
+            f"in which it fires with labels {{{text}}}",
+            f"add an alert_rule_test of {name} with these among its exp_labels to {TESTS}",
+        )
+    if name not in covered.quiet:
+        yield "in which it stays quiet", f"add an alert_rule_test of {name} with exp_alerts: [] to {TESTS}"
+
+
+def _name(rule: Any) -> str:
+    return str(manifests.dig(rule, "record") or manifests.dig(rule, "alert"))
+
+
+def _rules(
+    sources: Sequence[manifests.Manifest],
+) -> Iterator[tuple[manifests.Manifest, places.Path, Mapping[str, Any]]]:
+    for manifest in sources:
+        for group, content in manifests.entries(manifest.dig("spec", "groups")):
+            for index, rule in manifests.entries(content.get("rules")):
+                yield manifest, ("spec", "groups", group, "rules", index), rule
+
+
+def _series(expression: str) -> set[str]:
+    try:
+        return series.read(expression)
+    except ValueError:
+        return set()  # promtool's own finding
 
 
 def results(junit: str, root: Path) -> list[Finding]:
@@ -135,11 +236,15 @@ def results(junit: str, root: Path) -> list[Finding]:
 
 def _test_line(text: str, name: str) -> int:
     """Return the line of a test's name; 0 for one without."""
-    try:
-        tests = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return 0
-    for index, test in manifests.entries(manifests.dig(tests, "tests")):
+    for index, test in manifests.entries(manifests.dig(_parsed(text), "tests")):
         if test.get("name") == name:
             return places.values_line(text, ("tests", index, "name"))
     return 0
+
+
+def _parsed(text: str) -> Any:
+    """Return the content of a test file; None for one that is no YAML, which is the YAML check's finding."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None

@@ -1,21 +1,112 @@
-"""The SLO rules, run by promtool over the series of tests/rules."""
+"""The SLO rules, run by promtool over the series of tests/rules, and what leads people from an alert to its mending."""
 
+import re
 import shutil
 import subprocess
 
+import pytest
 import yaml
 
-from ci.paths import ROOT
+from ci.paths import CHART, ROOT
+from ci.pipeline import manifests, rules
+
+TESTS = sorted((ROOT / rules.TESTS).glob("*_test.yaml"))
+TEMPLATE = "templates/prometheusrule.yaml"
+RUNBOOKS = ROOT / "docs" / "runbooks"
+ALERTING = (ROOT / "docs" / "alerting.md").read_text()
 
 
-def test_the_rules_record_and_alert_as_written_in_tests_rules(chart, promtool, tmp_path):
-    rules = chart.render()["PrometheusRule", "ml-serving-slo-alerts"]["spec"]
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules))
-    tests = sorted((ROOT / "tests" / "rules").glob("*_test.yaml"))
-    for test in tests:
+@pytest.fixture
+def rendered(chart):
+    """The PrometheusRule, as lint sees it."""
+    templates = {TEMPLATE: (CHART / TEMPLATE).read_text()}
+    parsed = manifests.parse(chart.template().stdout, templates, str(CHART.relative_to(ROOT)))
+    return [manifest for manifest in parsed if manifest.kind == "PrometheusRule"]
+
+
+@pytest.fixture
+def alerts(rendered):
+    return [rule for group in rendered[0].dig("spec", "groups") for rule in group["rules"] if "alert" in rule]
+
+
+def test_the_rules_record_and_alert_as_written_in_tests_rules(rendered, promtool, tmp_path):
+    (tmp_path / rules.RULES_FILE).write_text(rules.text(rendered))
+    for test in TESTS:
         shutil.copy(test, tmp_path)
-    for command in (["check", "rules", "rules.yaml"], ["test", "rules", *(test.name for test in tests)]):
+    for command in (["check", "rules", rules.RULES_FILE], ["test", "rules", *(test.name for test in TESTS)]):
         result = subprocess.run(
             [promtool, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
         )
         assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_rule_has_a_test(rendered):
+    assert rules.untested(rendered, [test.read_text() for test in TESTS]) == []
+
+
+def test_a_rule_that_nobody_tests_is_found_at_its_line_in_the_chart(rendered):
+    texts = [test.read_text().replace("window: 3d", "window: 7d") for test in TESTS]
+    (finding,) = rules.untested(rendered, texts)
+    assert "window: 3d" in finding.message
+    assert (ROOT / finding.file).read_text().splitlines()[
+        finding.line - 1
+    ].strip() == "- alert: InferenceErrorBudgetBurn"
+
+
+def test_every_alert_can_be_routed_and_says_what_to_do(alerts):
+    for alert in alerts:
+        assert alert["labels"]["severity"] in {"critical", "warning"}
+        assert alert["labels"]["slo"] in {"availability", "latency", "monitoring"}
+        assert alert["annotations"].keys() == {"summary", "description", "action", "runbook_url"}
+
+
+def test_fast_burn_pages_and_slow_burn_is_a_ticket(alerts):
+    burn = [alert["labels"] for alert in alerts if alert["alert"] == "InferenceErrorBudgetBurn"]
+    assert {labels["window"]: labels["severity"] for labels in burn} == {
+        "1h": "critical",
+        "6h": "critical",
+        "1d": "warning",
+        "3d": "warning",
+    }
+
+
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert(alerts):
+    assert {alert["alert"] for alert in alerts} == {runbook.stem for runbook in RUNBOOKS.glob("*.md")}
+    base = yaml.safe_load((CHART / "values.yaml").read_text())["monitoring"]["runbookBase"]
+    assert base.endswith(f"/{RUNBOOKS.relative_to(ROOT)}")
+    for alert in alerts:
+        assert alert["annotations"]["runbook_url"] == f"{base}/{alert['alert']}.md"
+
+
+@pytest.mark.parametrize("base", ["https://git.example.org/runbooks", "https://git.example.org/runbooks/"])
+def test_runbooks_may_be_somewhere_else(chart, base):
+    spec = chart.render({"monitoring": {"runbookBase": base}})["PrometheusRule", "ml-serving-slo-alerts"]["spec"]
+    (absent,) = [
+        rule for group in spec["groups"] for rule in group["rules"] if rule.get("alert") == "InferenceTargetsAbsent"
+    ]
+    assert absent["annotations"]["runbook_url"] == "https://git.example.org/runbooks/InferenceTargetsAbsent.md"
+
+
+def test_the_table_of_alerts_is_the_chart_s(alerts):
+    rows = re.findall(r"^\| \[`(\w+)`\]\((.+?)\) (?:`window=(\w+)` )?\| (\w+) \| (\w+) \|", ALERTING, re.MULTILINE)
+    assert sorted(rows) == sorted(
+        (
+            alert["alert"],
+            f"runbooks/{alert['alert']}.md",
+            alert["labels"].get("window", ""),
+            alert["labels"]["severity"],
+            alert["labels"]["slo"],
+        )
+        for alert in alerts
+    )
+
+
+def test_the_routing_example_sends_every_severity_somewhere(alerts):
+    (text,) = re.findall(r"```yaml\n(.+?)```", ALERTING, re.DOTALL)
+    routing = yaml.safe_load(text)
+    receivers = {receiver["name"] for receiver in routing["receivers"]}
+    routes = {matcher: route["receiver"] for route in routing["route"]["routes"] for matcher in route["matchers"]}
+    assert {f'severity="{alert["labels"]["severity"]}"' for alert in alerts} <= routes.keys()
+    assert {routing["route"]["receiver"], *routes.values()} <= receivers
+    (inhibition,) = routing["inhibit_rules"]
+    assert set(inhibition["equal"]) == {"namespace", "model", "slo"}

@@ -155,6 +155,7 @@ def test_an_unknown_key_is_refused_by_name(chart, path, value):
         ("autoscaling.cpu", "much"),
         ("autoscaling.minReplicas", 1.5),
         ("monitoring.prometheusAddress", "prometheus:9090"),
+        ("monitoring.runbookBase", "docs/runbooks"),
         ("networkPolicy.clientNamespaces", "frontend"),
     ],
 )

@@ -196,6 +196,131 @@ def test_a_failed_rule_test_is_found_at_its_name(promtool, tmp_path):
     assert "alertname: Down" in finding.message
 
 
+COVERED_RULES = """\
+    kind: PrometheusRule
+    metadata: {name: slo}
+    spec:
+      groups:
+        - name: all
+          rules:
+            - record: sli:requests:5m
+              expr: sum(rate(requests_total[5m]))
+            - record: sli:requests:5m_all
+              expr: sum(sli:requests:5m)
+            - alert: Burn
+              expr: sli:requests:5m > 1
+              labels: {severity: critical, window: 1h, pod: "{{ $labels.pod }}"}
+            - alert: Burn
+              expr: sli:requests:5m > 2
+              labels: {severity: critical, window: 6h}
+    """
+COVERING_TESTS = """\
+tests:
+  - promql_expr_test:
+      - {expr: "round(sli:requests:5m{model='a'})", exp_samples: [{labels: "{}", value: 1}]}
+      - {expr: "sli:requests:5m_all", exp_samples: [{labels: "{}", value: 1}]}
+  - alert_rule_test:
+      - {alertname: Burn, exp_alerts: []}
+      - {alertname: Burn, exp_alerts: [{exp_labels: {severity: critical, window: 1h, pod: a, model: a}}]}
+      - {alertname: Burn, exp_alerts: [{exp_labels: {severity: critical, window: 6h, model: a}}]}
+"""
+
+
+def test_rules_whose_every_value_and_alert_is_expected_somewhere_are_tested():
+    expressions, alerts = COVERING_TESTS.split("  - alert_rule_test:")
+    assert rules.untested(objects(COVERED_RULES), [COVERING_TESTS]) == []
+    assert rules.untested(objects(COVERED_RULES), [expressions, f"tests:\n  - alert_rule_test:{alerts}"]) == []
+
+
+@pytest.mark.parametrize(
+    ("tested", "otherwise", "line", "what"),
+    [
+        ("round(sli:requests:5m{model='a'})", "requests_total", 7, "sli:requests:5m has no test of its value"),
+        ("sli:requests:5m_all", "sli:requests:5m", 9, "sli:requests:5m_all has no test of its value"),
+        # A name inside another one, an expectation of nothing, and no PromQL are no tests of it.
+        ("round(sli:requests:5m{model='a'})", "sli:requests:5m_all", 7, "sli:requests:5m has no test of its value"),
+        ('5m_all", exp_samples: [{labels: "{}", value: 1}]', '5m_all", exp_samples: []', 9, "has no test of its value"),
+        ("round(sli:requests:5m{model='a'})", "sum(sli:requests:5m", 7, "sli:requests:5m has no test of its value"),
+        # One window's test is not the other's, nor is another alert's.
+        (
+            "window: 1h",
+            "window: 6h",
+            11,
+            "Burn has no test in which it fires with labels {severity: critical, window: 1h}",
+        ),
+        (
+            "window: 6h",
+            "window: 1h",
+            14,
+            "Burn has no test in which it fires with labels {severity: critical, window: 6h}",
+        ),
+        ("severity: critical, window: 6h", "severity: warning, window: 6h", 14, "Burn has no test in which it fires"),
+        (
+            "Burn, exp_alerts: [{exp_labels: {severity: critical, window: 6h",
+            "Down, exp_alerts: [{exp_labels: {severity: critical, window: 6h",
+            14,
+            "Burn has no test in which it fires",
+        ),
+    ],
+)
+def test_a_rule_without_a_test_is_found_at_its_place_in_the_template(tested, otherwise, line, what):
+    assert tested in COVERING_TESTS
+    (finding,) = rules.untested(objects(COVERED_RULES), [COVERING_TESTS.replace(tested, otherwise)])
+    assert (finding.check, finding.file, finding.line) == ("rules", "chart/templates/x.yaml", line)
+    assert finding.message.startswith("rule ")
+    assert what in finding.message
+    assert rules.TESTS in finding.remedy
+
+
+def test_an_alert_that_is_never_expected_to_stay_quiet_has_no_test():
+    found = rules.untested(
+        objects(COVERED_RULES), [COVERING_TESTS.replace("      - {alertname: Burn, exp_alerts: []}\n", "")]
+    )
+    assert {finding.message for finding in found} == {"rule Burn has no test in which it stays quiet"}
+
+
+def test_without_any_test_every_rule_is_found():
+    assert len(rules.untested(objects(COVERED_RULES), [])) == 6
+
+
+def test_a_rule_from_a_loop_is_found_where_the_loop_names_it():
+    template = """\
+        kind: PrometheusRule
+        spec:
+          groups:
+            - name: all
+              rules:
+                - record: sli:requests:5m
+                {{- range list 95 99 }}
+                - record: sli:latency_p{{ . }}:5m
+                {{- end }}
+                {{- range list "1h" "6h" }}
+                - alert: Burn
+                {{- end }}
+        """
+    rendered = """\
+        # Source: c/templates/x.yaml
+        kind: PrometheusRule
+        spec:
+          groups:
+            - name: all
+              rules:
+                - record: sli:requests:5m
+                - record: sli:latency_p95:5m
+                - record: sli:latency_p99:5m
+                - alert: Burn
+                - alert: Burn
+        """
+    sources = manifests.parse(textwrap.dedent(rendered), {"templates/x.yaml": textwrap.dedent(template)}, "chart")
+    assert [(finding.line, finding.message.split()[1]) for finding in rules.untested(sources, [])] == [
+        (6, "sli:requests:5m"),
+        (8, "sli:latency_p95:5m"),
+        (8, "sli:latency_p99:5m"),
+        (11, "Burn"),
+        (11, "Burn"),
+    ]
+
+
 def test_actionlint(tmp_path, tool):
     write(
         tmp_path,
