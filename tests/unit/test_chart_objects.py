@@ -35,6 +35,9 @@ def test_each_flag_takes_its_own_part_away_and_leaves_nothing_dangling(chart, fl
         ("ServiceMonitor", PREDICTOR): slo,
         ("Service", f"{PREDICTOR}-metrics"): slo,
         ("PrometheusRule", "ml-serving-slo-alerts"): slo,
+        ("ConfigMap", "ml-serving-dashboard-slo-overview"): slo,
+        ("ConfigMap", "ml-serving-dashboard-canary"): slo,
+        ("ConfigMap", "ml-serving-dashboard-serving"): slo,
         ("HorizontalPodAutoscaler", f"{PREDICTOR}-hpa"): scaled,
     }
     found = chart.render({"features": flags})
@@ -85,7 +88,7 @@ def test_two_releases_with_two_models_share_a_namespace(chart):
     other["exampleModel"]["name"] = "wine"
     second = chart.render(other, release="wine")
     assert not set(first) & set(second)
-    assert len(first) == len(second) == 15
+    assert len(first) == len(second) == 18
     # Nothing of the second points at the first, by name, host or label.
     assert "iris" not in yaml.safe_dump(list(second.values())).replace("/sklearn/1.0/model", "")
 
