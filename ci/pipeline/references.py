@@ -4,12 +4,13 @@ No cluster would say so in time: each object is valid alone, and a wrong name sh
 """
 
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ci.pipeline import series
+from ci.pipeline import dashboards, places, series
 from ci.pipeline.manifests import Manifest, dig, entries, mapping, named
 from ci.report.model import Finding
 
@@ -534,6 +535,28 @@ def _accounts(objects: Objects) -> Iterator[Finding]:
 
 def _series(objects: Objects) -> Iterator[Finding]:
     """Rules and analysis queries → series that a rule records or a monitor makes."""
+    for manifest, path, text in _queries(objects):
+        for message, remedy in _unknown(objects, text):
+            yield _finding(manifest, path, message, remedy)
+
+
+def _dashboards(objects: Objects) -> Iterator[Finding]:
+    """Dashboards → series that a rule records or a monitor makes."""
+    for manifest in objects.of("ConfigMap"):
+        for file, text in dashboards.carried(manifest):
+            try:
+                dashboard = json.loads(text)
+            except json.JSONDecodeError as error:
+                yield Finding("references", file, error.lineno, f"no JSON: {error.msg}", "mend the syntax")
+                continue
+            for path, owner, query in dashboards.queries(dashboard):
+                for message, remedy in _unknown(objects, dashboards.promql(query)):
+                    line = places.values_line(text, path)
+                    yield Finding("references", file, line, f"{owner}: {message}", remedy)
+
+
+def _unknown(objects: Objects, text: str) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the series that an expression reads, and what to do about it."""
     recorded = {
         str(rule["record"])
         for manifest in objects.of("PrometheusRule")
@@ -544,25 +567,20 @@ def _series(objects: Objects) -> Iterator[Finding]:
     made = [
         pattern for manifest in objects.of("ServiceMonitor", "PodMonitor") for pattern in series.relabelled(manifest)
     ]
-    for manifest, path, text in _queries(objects):
-        try:
-            names = series.read(text)
-        except ValueError as error:
-            yield _finding(manifest, path, f"no PromQL: {error}", "mend the expression")
-            continue
-        for name in sorted(names):
-            known = (
-                name in recorded
-                or series.EXPORTED.fullmatch(name)
-                or any(_fullmatch(pattern, name) for pattern in made)
+    try:
+        names = series.read(text)
+    except ValueError as error:
+        yield f"no PromQL: {error}", "mend the expression"
+        return
+    for name in sorted(names):
+        known = (
+            name in recorded or series.EXPORTED.fullmatch(name) or any(_fullmatch(pattern, name) for pattern in made)
+        )
+        if not known:
+            yield (
+                f"series {name}: no rule records it and no monitor makes it by relabelling",
+                f"use one of: {', '.join([*sorted(recorded), *made]) or 'none there yet'}",
             )
-            if not known:
-                yield _finding(
-                    manifest,
-                    path,
-                    f"series {name}: no rule records it and no monitor makes it by relabelling",
-                    f"use one of: {', '.join([*sorted(recorded), *made]) or 'none there yet'}",
-                )
 
 
 def _queries(objects: Objects) -> Iterator[tuple[Manifest, tuple[str | int, ...], str]]:
@@ -663,4 +681,5 @@ LINKS: tuple[Callable[[Objects], Iterator[Finding]], ...] = (
     _selectors,
     _accounts,
     _series,
+    _dashboards,
 )

@@ -202,7 +202,7 @@ def test_each_broken_link_is_found(rendered, link):
     findings = references.check(broken(rendered, kind, path, value))
     matching = [finding for finding in findings if expected in finding.message]
     assert matching, "\n".join(finding.message for finding in findings) or "nothing was found"
-    assert all(finding.remedy and finding.file.startswith("helm/charts/ml-serving/templates/") for finding in matching)
+    assert all(finding.remedy and finding.file.startswith("helm/charts/ml-serving/") for finding in matching)
 
 
 def test_a_selector_that_misses_the_pods_is_found(rendered):
@@ -241,3 +241,39 @@ def test_no_combination_of_flags_leaves_a_link_dangling(chart, on):
     result = chart.template({"features": dict(zip(FLAGS, on, strict=True))})
     assert result.returncode == 0, result.stderr
     assert references.check(manifests.parse(result.stdout, {}, "chart")) == []
+
+
+def with_dashboard(rendered, change):
+    """Return the objects with the text of the canary's dashboard changed."""
+    (config_map,) = [item for item in rendered if item.name.endswith("-dashboard-canary")]
+    ((key, text),) = config_map.data["data"].items()
+    return broken(rendered, "ConfigMap", ("data", key), change(text), name="-dashboard-canary")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("(rate(inference_request_total", "(rate(inference_requests_total", "series inference_requests_total"),
+        ("label_values(inference_request_total,", "label_values(requests_total,", "variable namespace: series"),
+        ("sum by (revision) (up", "sum by (revision) up", "panel Pods by revision: no PromQL"),
+        ('"schemaVersion": 39,', '"schemaVersion": 39', "no JSON"),
+    ],
+)
+def test_a_dashboard_that_shows_nothing_is_found_at_its_line(rendered, old, new, expected):
+    (finding,) = references.check(with_dashboard(rendered, lambda text: text.replace(old, new, 1)))
+    assert expected in finding.message
+    assert finding.file == "helm/charts/ml-serving/dashboards/canary.json"
+    lines = (ROOT / finding.file).read_text().splitlines()
+    # A comma is missed only where the next line begins.
+    assert old in (lines[finding.line - 2] if expected == "no JSON" else lines[finding.line - 1])
+
+
+def test_a_panel_in_a_folded_row_is_looked_at(rendered):
+    row = '{"panels": [{"title": "row", "panels": [{"title": "a", "targets": [{"expr": "nope"}]}]}]}'
+    (finding,) = references.check(with_dashboard(rendered, lambda _: row))
+    assert finding.message.startswith("panel a: series nope")
+
+
+@pytest.mark.parametrize("text", ["[]", '"text"', '{"panels": 3}', '{"panels": [{"targets": {}}], "templating": []}'])
+def test_a_dashboard_of_another_shape_is_no_crash(rendered, text):
+    assert references.check(with_dashboard(rendered, lambda _: text)) == []
