@@ -1,0 +1,50 @@
+"""Every panel of the dashboards that the release brings has something to show."""
+
+import json
+import math
+
+import pytest
+
+from ci.pipeline import dashboards
+from ci.wait import NotYet, until
+from tests.integration.release import KNOWN_BODY
+
+pytestmark = pytest.mark.anyio
+
+DATA_SECONDS = 420
+"""The error budget's series counts windows of five minutes by the clock, so a new release has its first after that."""
+
+
+async def config_maps(release):
+    """Return the ConfigMaps that Grafana's sidecar would load from this release."""
+    labels = (await release.values())["monitoring"]["dashboards"]["labels"]
+    labels = {"app.kubernetes.io/instance": release.name, **labels}
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    return await release.kubectl.get_list("configmaps", release.namespace, selector)
+
+
+@pytest.mark.parametrize("name", ["slo-overview", "canary", "serving"])
+async def test_every_query_of_a_dashboard_has_data(release, prometheus, through_the_mesh, name):
+    # Given a dashboard as it is on the cluster
+    found = [
+        text for item in await config_maps(release) for key, text in item["data"].items() if key.split(".")[-2] == name
+    ]
+    assert len(found) == 1
+    variables = {"namespace": release.namespace, "model": release.model}
+    asked = [(owner, dashboards.promql(text, variables)) for _, owner, text in dashboards.queries(json.loads(found[0]))]
+    assert len(asked) > 3
+    unanswered = dict.fromkeys(asked)
+
+    # When there is a little traffic, then each of its queries has a figure
+    async def probe():
+        assert (await through_the_mesh(release.predict_path, KNOWN_BODY)).status == 200
+        for owner, query in list(unanswered):
+            values = [float(item["value"][1]) for item in await prometheus.query(query)]
+            if any(not math.isnan(value) for value in values):
+                del unanswered[owner, query]
+            else:
+                unanswered[owner, query] = values
+        if unanswered:
+            raise NotYet("; ".join(f"{owner}: {query}: {values}" for (owner, query), values in unanswered.items()))
+
+    await until(f"data for every query of dashboard {name}", probe, timeout=DATA_SECONDS, interval=1)
