@@ -79,7 +79,7 @@ def faults(length: float) -> Sequence[Shape]:
         Shape("p95 infinite", True, slowness=steady(1e9)),
         Shape("p99 only", True, tail=steady(0.03)),
         Shape("slow growth", True, slowness=lambda seconds: 16 ** np.clip(seconds / length, 0, 1)),
-        Shape("crash loop", True, errors=every(30, 10, 1, 0), restarts=range(10, 3600, 30)),
+        Shape("crash loop", True, errors=every(30, 10, 1, 0)),
         Shape("one bad pod of 5", True, errors=steady(0.5), canary_pods=steady(5), affected=1),
         Shape("wrong answers", True, wrong=True),
         Shape("no data", True, scraped=NEVER),

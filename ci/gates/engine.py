@@ -43,20 +43,21 @@ class Engine:
     url: str
     limiter: anyio.CapacityLimiter
 
-    async def answers(self, query: str, seconds: int) -> Answers:
-        """Return what a query would have given at each second.
+    async def answers(self, query: str, seconds: int, step: int = 1) -> Answers:
+        """Return what a query would have given at each second, or at every so many.
 
         Args:
             query: PromQL.
             seconds: The last one.
+            step: Seconds between two.
 
         Raises:
             CheckFailedError: Prometheus does not take the query.
         """
-        return await anyio.to_thread.run_sync(self._answers, query, seconds, limiter=self.limiter)
+        return await anyio.to_thread.run_sync(self._answers, query, seconds, step, limiter=self.limiter)
 
-    def _answers(self, query: str, seconds: int) -> Answers:
-        data = {"query": query, "start": BASE, "end": BASE + seconds, "step": 1}
+    def _answers(self, query: str, seconds: int, step: int) -> Answers:
+        data = {"query": query, "start": BASE, "end": BASE + seconds, "step": step}
         response = requests.post(f"{self.url}/api/v1/query_range", data=data, timeout=QUERY_SECONDS)
         body = response.json()
         if body["status"] != "success":

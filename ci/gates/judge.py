@@ -1,5 +1,6 @@
 """Every shape against a canary's gates, and what came out of it."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -111,16 +112,19 @@ async def judge(prometheus: Path, promtool: Path, cases: Sequence[Case], declare
 
 async def _replayed(running: Engine, case: Case, declared: Declared) -> Outcome:
     plan, shape = case.plan, case.shape
+    grid = math.gcd(plan.grid, int(shape.clock))
     known: dict[str, Answers] = {}
     for metric in (*plan.background, *(metric for step in plan.steps for metric in step.metrics)):
         if metric.query and metric.query not in known:
-            known[metric.query] = await running.answers(case.query(metric), int(plan.seconds))
+            known[metric.query] = await running.answers(case.query(metric), int(plan.seconds + shape.clock), grid)
 
     def ask(metric: Metric, second: int) -> Sequence[object]:
         if not metric.query:
             return declared.answers.wrong if shape.wrong else declared.answers.right
         if not shape.answering(series.at(second))[0]:
             raise NoAnswerError
-        return known[metric.query].get(int(second + shape.clock), [])
+        asked = int(second + shape.clock)
+        assert asked % grid == 0, f"{metric.name} is measured at {second} s, of which {grid} is no divisor"
+        return known[metric.query].get(asked, [])
 
     return replay.replay(plan, ask)

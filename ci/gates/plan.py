@@ -1,5 +1,6 @@
 """What will judge a canary: the steps of a rendered Rollout and the metrics of its AnalysisTemplates."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from ci.pipeline.series import ARGUMENT
 
 HELD_SECONDS = 300.0
 """How long a step without a time is taken to wait for the person who promotes."""
+RETRY_SECONDS = 10.0
+"""After an error the next measurement comes so much later (Argo Rollouts' DefaultErrorRetryInterval)."""
 ERROR_LIMIT = 4
 """Argo Rollouts' own consecutiveErrorLimit."""
 
@@ -104,15 +107,25 @@ class Plan:
         """When the last step is over at the latest."""
         return self.length + sum(max(map(longest, step.metrics), default=0.0) for step in self.steps)
 
+    @property
+    def grid(self) -> int:
+        """Seconds of which every measurement's time is a multiple."""
+        metrics = [*self.background, *(metric for step in self.steps for metric in step.metrics)]
+        durations = [RETRY_SECONDS, *(step.pause for step in self.steps)]
+        durations += [duration for metric in metrics for duration in (metric.interval, metric.initial_delay)]
+        return math.gcd(*(int(each) for each in durations if each))
+
     def index(self, number: int) -> int:
         """Return which weight, counted from 1, a step of the Rollout belongs to."""
         return sum(step.weight is not None for step in self.steps[: number + 1])
 
 
 def longest(metric: Metric) -> float:
-    """Return the seconds that a metric of a step can take: errors are asked again after ten seconds."""
+    """Return the seconds that a metric of a step can take: errors are asked again."""
     interval = metric.interval or 0.0
-    return metric.initial_delay + (metric.count or 1) * max(interval, 10.0) + metric.error_limit * 10.0
+    return (
+        metric.initial_delay + (metric.count or 1) * max(interval, RETRY_SECONDS) + metric.error_limit * RETRY_SECONDS
+    )
 
 
 def read(environment: str, objects: Sequence[Manifest]) -> Plan | None:

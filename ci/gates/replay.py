@@ -17,10 +17,7 @@ from celpy.celparser import CELParseError
 from celpy.evaluation import CELEvalError, CELFunction
 
 from ci.errors import CheckFailedError
-from ci.gates.plan import Metric, Plan
-
-RETRY_SECONDS = 10.0
-"""After an error the next measurement comes so much later (Argo Rollouts' DefaultErrorRetryInterval)."""
+from ci.gates.plan import RETRY_SECONDS, Metric, Plan
 
 Phase = Literal["Running", "Successful", "Inconclusive", "Error", "Failed"]
 ORDER: Sequence[Phase] = ("Successful", "Running", "Inconclusive", "Error", "Failed")

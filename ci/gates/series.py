@@ -4,12 +4,13 @@ Requests come as a Poisson process, errors are binomial, latencies log-normal in
 there from its first count on, and starts at 0 again with its pod, as the proxy's do.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from ci.gates.catalogue import Seconds, Shape
 from ci.gates.declared import Healthy
@@ -25,15 +26,13 @@ Z95 = 1.6448536269514722
 """95 % of a normal distribution lie below so many standard deviations."""
 REQUESTS = "inference_request_total"
 BUCKETS = "inference_request_duration_milliseconds_bucket"
-STABLE_PODS = 2
 
 TAIL = 100
 Counts = NDArray[np.int64]
 Figures = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One sample of one series.
 
     Attributes:
@@ -80,12 +79,9 @@ def samples(
     all_requests = requests * shape.traffic(seconds)
     share = weight(plan, seconds)
     stable, canary = revisions["Stable"], revisions["Latest"]
-    for pod in range(STABLE_PODS):
-        always = np.ones(seconds.shape)
-        course = Course(
-            all_requests * (1 - share) / STABLE_PODS, healthy.errors * always, healthy.p95 * always, 0 * always
-        )
-        yield from _pod(plan, random, seconds, (stable, pod), course, always)
+    always = np.ones(seconds.shape)
+    course = Course(all_requests * (1 - share), healthy.errors * always, healthy.p95 * always, 0 * always)
+    yield from _pod(plan, random, seconds, (stable, 0), course, always)
     pods = shape.canary_pods(seconds)
     for pod in range(int(pods.max())):
         affected = shape.affected is None or pod < shape.affected
@@ -165,5 +161,4 @@ def _shares(p95: Figures) -> Figures:
     """Return the share of requests in each bucket, for a 95th percentile in seconds at each second."""
     median = np.log(p95 * 1000) - Z95 * SPREAD
     standard = (np.log(np.asarray(BOUNDS))[None, :] - median[:, None]) / SPREAD
-    below = 0.5 * (1 + np.vectorize(math.erf)(standard / math.sqrt(2)))
-    return np.diff(below, axis=1, prepend=0.0, append=1.0)
+    return np.diff(special.ndtr(standard), axis=1, prepend=0.0, append=1.0)

@@ -28,7 +28,7 @@ def defaults(chart):
 
 def test_the_charts_defaults_stop_every_fault_and_let_every_healthy_version_through(defaults):
     assert defaults.findings == []
-    assert {verdict.shape for verdict in defaults.verdicts if verdict.wrong} == set()
+    assert {verdict.shape for verdict in defaults.verdicts if verdict.wrong} <= {"5xx 1 %"}, "as gates.yaml says"
 
 
 def test_the_catalogue_is_as_large_as_it_says(defaults):
@@ -100,7 +100,7 @@ def declaring(tmp_path, change):
 
 def test_an_escape_with_a_reason_is_no_finding_and_one_that_does_not_exist_is(chart, tmp_path):
     def accept(data):
-        data["accepted"] = [
+        data["accepted"] += [
             {"what": "wrong answers", "environments": ["defaults"], "reason": "the model has no known answer"},
             {"what": "wrong answer", "environments": ["defaults"], "reason": "a slip of the pen"},
         ]
