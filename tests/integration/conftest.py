@@ -208,10 +208,10 @@ def watched(request):
     """Watch a release's Rollout under steady traffic; the whole time line is there, and written, after the block."""
 
     @asynccontextmanager
-    async def watch(release: Release, name: str) -> AsyncIterator[Watched]:
+    async def watch(release: Release, name: str, rate: float = 40) -> AsyncIterator[Watched]:
         kubectl, namespace = release.kubectl, release.namespace
         async with canary.observe(kubectl.cluster, namespace, release.model) as seen:
-            async with traffic.traffic(kubectl, namespace, release.predict_url) as load:
+            async with traffic.traffic(kubectl, namespace, release.predict_url, rate) as load:
                 under_way = Watched(seen, load)
                 yield under_way
             under_way.timeline = seen.timeline(name, load.result(seen.began_at))

@@ -30,8 +30,8 @@ NAMESPACE = "ml-serving-bad"
 MODEL = "sklearn-iris"
 SECRET = "model-store"
 SCRAPED_SECONDS = 120
-REQUESTS_PER_SECOND = 40
-"""Of `watched`."""
+REQUESTS_PER_SECOND = 10
+"""Few, for others work beside; enough to judge by."""
 PROXY_SECONDS = 1
 """Until every proxy has heard of new weights."""
 APART_SECONDS = 30
@@ -140,7 +140,7 @@ def taken(victim, watched):
 
     async def take(version, during=None):
         good = await victim.storage_uri()
-        async with watched(victim, f"bad {version}") as under_way:
+        async with watched(victim, f"bad {version}", REQUESTS_PER_SECOND) as under_way:
             under_way.seen.upgrading()
             await victim.upgrade_model(model_store.uri(MODEL, version))
             revision = await under_way.seen.canary()

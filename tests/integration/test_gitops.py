@@ -25,6 +25,8 @@ MISLABELLED = "mislabelled"
 """The version of ci/models/train.py that names every flower wrong."""
 REVERT_SECONDS = 120
 SCRAPED_SECONDS = 240
+RATE = 20
+"""Requests a second: other stages need the machine, too."""
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ async def scraped(loop, in_environment, prometheus):
 async def bumped(loop, scraped, in_environment, watched):
     """dev taken from v1 to v2 by one commit."""
     release = in_environment("dev")
-    async with watched(release, "dev to v2") as under_way:
+    async with watched(release, "dev to v2", RATE) as under_way:
         under_way.seen.upgrading()
         await loop.run("bump", "model", "--env=dev", "--to=v2", "--why=a better model")
         await under_way.seen.canary()
@@ -111,7 +113,7 @@ async def promoted(loop, bumped, in_environment, watched):
         assert result.returncode == 0, result.stderr
         return result
 
-    async with watched(in_environment("staging"), "staging to v2") as under_way:
+    async with watched(in_environment("staging"), "staging to v2", RATE) as under_way:
         under_way.seen.upgrading()
         result = await until("dev is healthy for its soak time, the old pods gone", proven, timeout=60, interval=1)
         await under_way.seen.canary()
@@ -153,7 +155,7 @@ class Failed:
 async def failed(loop, bumped, promoted, in_environment, watched):
     """dev bumped to a version that names flowers wrong, while `watch` looks on."""
     release = in_environment("dev")
-    async with watching(loop), watched(release, "dev to mislabelled") as under_way:
+    async with watching(loop), watched(release, "dev to mislabelled", RATE) as under_way:
         under_way.seen.upgrading()
         await loop.run("bump", "model", "--env=dev", f"--to={MISLABELLED}")
         await under_way.seen.canary()
