@@ -5,11 +5,14 @@ import json
 import pytest
 
 from ci.cluster import traffic
+from ci.wait import NotYet, until
 from tests.integration import asking
 from tests.integration.namespace import gone
 from tests.integration.release import KNOWN_BODY
 
 pytestmark = pytest.mark.anyio
+
+GONE_SECONDS = 60
 
 
 async def test_each_answers_for_its_own_model_only(release, second, client):
@@ -28,9 +31,15 @@ async def test_neither_has_an_object_of_the_other(release, second):
 
 
 async def test_each_pod_is_counted_for_its_own_model(release, second, prometheus):
-    for own in (release, second):
-        targets = await prometheus.targets(own)
-        assert {item["labels"]["pod"] for item in targets} == {pod["metadata"]["name"] for pod in await own.pods()}
+    async def probe():
+        for own in (release, second):
+            targets = {item["labels"]["pod"] for item in await prometheus.targets(own)}
+            pods = {pod["metadata"]["name"] for pod in await own.pods()}
+            if targets != pods:
+                raise NotYet(f"{own.name}: scraped {targets}, pods {pods}")
+
+    # A pod that is being stopped is scraped until Prometheus has heard of it.
+    await until("each release's own pods are scraped, and no others", probe, timeout=GONE_SECONDS, interval=1)
 
 
 async def test_uninstalling_one_leaves_nothing_of_it_and_the_other_in_peace(release, second, before_second):
