@@ -33,12 +33,12 @@ ORDER = (
     Stage("cluster", cluster.execute),
     Stage("stack", stack.execute, needs=("cluster",)),
     Stage("gitops", gitops.execute, needs=("stack",), own_cluster=True, alongside=True),
-    Stage("bad-releases", suite.bad_releases, needs=("stack",), own_cluster=True, alongside=True),
     Stage("install", install.execute, needs=("stack",)),
     Stage("inference", suite.inference, needs=("install",)),
     Stage("canary", suite.canary, needs=("install",)),
     Stage("integration", suite.integration, needs=("install",)),
     Stage("uninstall", suite.uninstall, needs=("install",)),
+    Stage("bad-releases", suite.bad_releases, needs=("stack",), own_cluster=True),
 )
 
 
