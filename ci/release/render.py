@@ -13,6 +13,8 @@ from ci.release.git import Repository
 from ci.release.tree import Application
 
 RENDER_SECONDS = 60
+_last: dict[tuple[str | None, bytes, str, str], str] = {}
+"""What was rendered last, by chart and application: whoever lost a race to the branch asks for the very same again."""
 
 
 async def render(repository: Repository, helm: Path, application: Application, revision: str) -> str:
@@ -27,6 +29,16 @@ async def render(repository: Repository, helm: Path, application: Application, r
     Raises:
         CheckFailedError: Helm refuses: the values do not fit the chart's schema or templates.
     """
+    chart = await repository.object_of(f"{revision}:{tree.CHART_FOLDER}")
+    key = (chart, application.content, application.environment, application.name)
+    if key not in _last:
+        rendered = await _render(repository, helm, application, revision)
+        _last.clear()
+        _last[key] = rendered
+    return _last[key]
+
+
+async def _render(repository: Repository, helm: Path, application: Application, revision: str) -> str:
     with tempfile.TemporaryDirectory() as work:
         index = {"GIT_INDEX_FILE": str(Path(work, "index")), "GIT_WORK_TREE": work}
         folder = tree.CHART_FOLDER

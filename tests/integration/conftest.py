@@ -28,7 +28,7 @@ from tests.integration.prometheus import Prometheus
 from tests.integration.release import Release
 
 LAST = ("test_dashboards.py", "test_two_releases.py", "test_uninstall.py")
-"""After all others, in this order: the error budget has no figure before its fifth minute; the rest take things away."""
+"""After all others: the error budget has no figure before its fifth minute, and the rest take things away."""
 
 
 def pytest_addoption(parser):

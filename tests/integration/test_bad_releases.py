@@ -30,8 +30,7 @@ NAMESPACE = "ml-serving-bad"
 MODEL = "sklearn-iris"
 SECRET = "model-store"
 SCRAPED_SECONDS = 120
-REQUESTS_PER_SECOND = 10
-"""Few, for others work beside; enough to judge by."""
+REQUESTS_PER_SECOND = 40
 PROXY_SECONDS = 1
 """Until every proxy has heard of new weights."""
 APART_SECONDS = 30
@@ -40,7 +39,7 @@ VALUES = {
     "exampleModel": {"storageUri": model_store.uri(MODEL, "v1"), "storageSecret": SECRET},
     "features": {"autoscaling": False},
     "canary": {
-        "steps": [{"weight": 20, "pause": "25s"}, {"weight": 50, "pause": "10s"}],
+        "steps": [{"weight": 20, "pause": "40s"}, {"weight": 50, "pause": "20s"}],
         # A model that will not load: the pods of a good one are ready within half of this.
         "progressDeadlineSeconds": 45,
     },
