@@ -45,8 +45,7 @@ def _verdicts(environment: str, verdicts: list[Verdict], assessment: Assessment)
         accepted = assessment.declared.accepts(each.shape, environment)
         mark = _mark(bool(each.wrong), accepted)
         often = f" ({len(each.wrong)} of {len(each.outcomes)})" if each.wrong and len(each.outcomes) > 1 else ""
-        decided = f"{outcome.metric}: {outcome.why}" if outcome.metric else ""
-        said = f"accepted: {accepted.reason}" if each.wrong and accepted else decided
+        said = f"accepted: {accepted.reason}" if each.wrong and accepted else outcome.metric
         table.add_row(mark, each.shape, ENDS[outcome.phase] + often, str(outcome.step), str(outcome.second), Text(said))
     return table
 

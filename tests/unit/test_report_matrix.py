@@ -35,10 +35,8 @@ def line(text, start):
 def test_a_fault_that_is_stopped_says_when_and_by_what():
     text = printed([Verdict("dev", "5xx 50 %", True, [STOPPED])])
 
-    assert "dev: 1 of 1 faults are stopped, 0 of 0 healthy versions go through" in text
-    assert line(text, "✓  5xx 50 %").split() == [
-        *("✓", "5xx", "50", "%", "aborted", "1", "15", "success-rate:", "failed", "(2)", ">", "failureLimit", "(1)")
-    ]
+    assert "dev: 1 of 1 faults are stopped, 0 of 0 healthy versions go through" in " ".join(text.split())
+    assert line(text, "✓  5xx 50 %").split() == ["✓", "5xx", "50", "%", "aborted", "1", "15", "success-rate"]
 
 
 def test_a_canary_that_waits_for_a_person_counts_as_stopped():
@@ -53,7 +51,7 @@ def test_an_escape_and_a_false_alarm_are_marked_and_counted():
 
     text = printed(verdicts)
 
-    assert "0 of 1 faults are stopped, 0 of 1 healthy versions go through" in text
+    assert "0 of 1 faults are stopped, 0 of 1 healthy versions go through" in " ".join(text.split())
     assert "goes through (2 of 3)" in line(text, "✗  wrong answers")
     assert "aborted (1 of 3)" in line(text, "✗  noise")
 
