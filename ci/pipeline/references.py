@@ -535,13 +535,15 @@ def _accounts(objects: Objects) -> Iterator[Finding]:
 
 def _series(objects: Objects) -> Iterator[Finding]:
     """Rules and analysis queries → series that a rule records or a monitor makes."""
+    recorded, made = _known(objects)
     for manifest, path, text in _queries(objects):
-        for message, remedy in _unknown(objects, text):
+        for message, remedy in _unknown(recorded, made, text):
             yield _finding(manifest, path, message, remedy)
 
 
 def _dashboards(objects: Objects) -> Iterator[Finding]:
     """Dashboards → series that a rule records or a monitor makes."""
+    recorded, made = _known(objects)
     for manifest in objects.of("ConfigMap"):
         for file, text in dashboards.carried(manifest):
             try:
@@ -550,13 +552,13 @@ def _dashboards(objects: Objects) -> Iterator[Finding]:
                 yield Finding("references", file, error.lineno, f"no JSON: {error.msg}", "mend the syntax")
                 continue
             for path, owner, query in dashboards.queries(dashboard):
-                for message, remedy in _unknown(objects, dashboards.promql(query)):
+                for message, remedy in _unknown(recorded, made, dashboards.promql(query)):
                     line = places.values_line(text, path)
                     yield Finding("references", file, line, f"{owner}: {message}", remedy)
 
 
-def _unknown(objects: Objects, text: str) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the series that an expression reads, and what to do about it."""
+def _known(objects: Objects) -> tuple[set[str], list[str]]:
+    """Return the names of the series that rules record, and a pattern for each that a monitor makes."""
     recorded = {
         str(rule["record"])
         for manifest in objects.of("PrometheusRule")
@@ -567,6 +569,11 @@ def _unknown(objects: Objects, text: str) -> Iterator[tuple[str, str]]:
     made = [
         pattern for manifest in objects.of("ServiceMonitor", "PodMonitor") for pattern in series.relabelled(manifest)
     ]
+    return recorded, made
+
+
+def _unknown(recorded: set[str], made: Sequence[str], text: str) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the series that an expression reads, and what to do about it."""
     try:
         names = series.read(text)
     except ValueError as error:
