@@ -115,6 +115,10 @@ class Plan:
         durations += [duration for metric in metrics for duration in (metric.interval, metric.initial_delay)]
         return math.gcd(*(int(each) for each in durations if each))
 
+    def position(self, weight: int) -> int:
+        """Return the index in `steps` of a weight, counted from 1."""
+        return [index for index, step in enumerate(self.steps) if step.weight is not None][weight - 1]
+
     def index(self, number: int) -> int:
         """Return which weight, counted from 1, a step of the Rollout belongs to."""
         return sum(step.weight is not None for step in self.steps[: number + 1])

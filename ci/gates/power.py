@@ -93,7 +93,7 @@ def sufficient(plan: Plan, weak: Chance, declared: Declared) -> str:
         declared: What is asked for.
     """
     metric = next(metric for metric in plan.background if metric.name == weak.metric)
-    number = [index for index, step in enumerate(plan.steps) if step.weight is not None][weak.step - 1]
+    number = plan.position(weak.step)
 
     def strong(changed: Plan) -> bool:
         return not is_weak(_chance(changed, metric, weak.step, declared), declared)
@@ -158,7 +158,7 @@ def _looks(plan: Plan, metric: Metric, step: int, requests: float) -> list[_Meas
     """Return the measurements that are taken while a step is in force."""
     weights = plan.weights()
     begin = weights[step - 1][0]
-    number = [index for index, each in enumerate(plan.steps) if each.weight is not None][step - 1]
+    number = plan.position(step)
     end = begin + sum(each.pause or 0.0 for each in plan.steps[number : number + 2])
     window = duration.seconds(_window(metric))
     started = sum(each.pause or 0.0 for each in plan.steps[: plan.starting_step])
