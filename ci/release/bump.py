@@ -134,11 +134,10 @@ def _model(application: Application, to: str) -> Mapping[KeyPath, str]:
 async def _require_not_taken_back(snapshot: Snapshot, application: Application, values: Mapping[KeyPath, str]) -> None:
     """Refuse a value that the last change of the file took away by `git revert` (argocd-image-updater#1249)."""
     repository = snapshot.repository
-    last = await repository.output("rev-list", "--max-count=1", snapshot.commit, "--", application.file)
-    text = await repository.message(last)
+    last, text = await repository.last_change(snapshot.commit, application.file)
     if "This reverts commit " not in text:
         return
-    before = await repository.read(f"{last}^", application.file)
+    before = await replace(snapshot, commit=f"{last}^").read(application.file)
     if before is not None and edit.read(before, values, application.file) == values:
         who = await repository.who(last)
         raise TakenBackError(

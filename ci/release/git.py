@@ -6,7 +6,7 @@ import tempfile
 import urllib.parse
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ci import command
@@ -35,11 +35,13 @@ class Repository:
 
     Attributes:
         folder: The work tree, or the bare repository.
+        common: Git's own folder, the same for all work trees of the repository.
         secrets: Strings that no error may show.
         environment: Variables for every git command: an https remote's token travels here.
     """
 
     folder: Path
+    common: Path
     secrets: tuple[str, ...]
     environment: Mapping[str, str]
 
@@ -88,59 +90,25 @@ class Repository:
         """Return a commit's message."""
         return await self.output("show", "--no-patch", "--format=%B", commit)
 
+    async def last_change(self, commit: str, path: str) -> tuple[str, str]:
+        """Return the commit that changed a file last, as seen from another one, and its message."""
+        found = await self.output("rev-list", "--max-count=1", "--format=%B", commit, "--", path)
+        head, _, message = found.partition("\n")
+        return head.removeprefix("commit "), message
+
     async def object_of(self, name: str) -> str | None:
         """Return the object that a name such as COMMIT:PATH leads to, or None where it leads nowhere."""
         found = await self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name, check=False)
         return found.stdout.strip().splitlines()[-1] if found.returncode == 0 else None
 
-    async def entries(self, commit: str, folder: str) -> dict[str, str]:
-        """Return the names in a folder of a commit, each with its git mode; none where there is no such folder."""
-        listed = await self.run("ls-tree", "-z", commit, f"{inside(folder)}/")
-        lines = [line.partition("\t") for line in listed.stdout.split("\0") if line]
-        return {PurePosixPath(path).name: words.split()[0] for words, _, path in lines}
+    async def objects_of(self, *names: str) -> list[str | None]:
+        """Return what `object_of` does, for several names in one go."""
+        found = await self.run("cat-file", "--batch-check=%(objectname)", stdin="".join(f"{name}\n" for name in names))
+        lines = found.stdout.splitlines()
+        return [None if line == f"{name} missing" else line for name, line in zip(names, lines, strict=True)]
 
-    async def read(self, commit: str, path: str) -> bytes | None:
-        """Return a file as a commit has it, byte for byte, or None where it has none.
-
-        Raises:
-            UsageError: The path leaves the tree, or is no regular file.
-        """
-        pure = inside(path)
-        mode = (await self.entries(commit, str(pure.parent))).get(pure.name)
-        if mode is None:
-            return None
-        if mode not in FILES:
-            raise UsageError(f"{path}: a symbolic link or folder, not a file (git mode {mode})")
-        return (await self.run("cat-file", "blob", f"{commit}:{pure}")).raw
-
-    async def commit(self, parent: str, files: Mapping[str, bytes], message: str) -> str:
-        """Make a commit on top of another one; no branch, work tree or index changes.
-
-        Args:
-            parent: The commit it stands on.
-            files: Path to new content.
-            message: Subject, empty line, body.
-
-        Returns:
-            The new commit.
-        """
-        with tempfile.TemporaryDirectory() as work:
-            index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
-            await self.run("read-tree", parent, env=index)
-            lines = [f"{await self._entry(parent, path, content)}\0" for path, content in files.items()]
-            await self.run("update-index", "-z", "--index-info", stdin="".join(lines), env=index)
-            tree = (await self.run("write-tree", env=index)).stdout.strip()
-        sign = await self.run("config", "--type=bool", "commit.gpgSign", check=False)
-        words = ["commit-tree", tree, "-p", parent, *(["-S"] if sign.stdout.strip() == "true" else [])]
-        return (await self.run(*words, stdin=message, env=await self._identity())).stdout.strip()
-
-    async def _entry(self, parent: str, path: str, content: bytes) -> str:
-        pure = inside(path)
-        mode = (await self.entries(parent, str(pure.parent))).get(pure.name, FILES[0])
-        blob = await self.run("hash-object", "-w", "--stdin", stdin=content)
-        return f"{mode} {blob.stdout.strip()}\t{pure}"
-
-    async def _identity(self) -> dict[str, str]:
+    async def identity(self) -> dict[str, str]:
+        """Return the variables that name who commits, where git knows no name for the user."""
         known = await self.run("config", "user.email", check=False)
         if known.returncode == 0 or "GIT_COMMITTER_EMAIL" in os.environ:
             return {}
@@ -237,10 +205,62 @@ class Snapshot:
     repository: Repository
     commit: str
     branch: str
+    _folders: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _files: dict[str, bytes | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    async def entries(self, folder: str) -> dict[str, str]:
+        """Return the names in a folder, each with its git mode; none where there is no such folder."""
+        if folder not in self._folders:
+            listed = await self.repository.run("ls-tree", "-z", self.commit, f"{inside(folder)}/")
+            lines = [line.partition("\t") for line in listed.stdout.split("\0") if line]
+            self._folders[folder] = {PurePosixPath(path).name: words.split()[0] for words, _, path in lines}
+        return self._folders[folder]
 
     async def read(self, path: str) -> bytes | None:
-        """Return a file's content, or None where there is none."""
-        return await self.repository.read(self.commit, path)
+        """Return a file's content, byte for byte, or None where there is none.
+
+        Raises:
+            UsageError: The path leaves the tree, or is no regular file.
+        """
+        if path not in self._files:
+            self._files[path] = await self._read(path)
+        return self._files[path]
+
+    async def _read(self, path: str) -> bytes | None:
+        mode = await self._mode(path)
+        if mode is None:
+            return None
+        if mode not in FILES:
+            raise UsageError(f"{path}: a symbolic link or folder, not a file (git mode {mode})")
+        return (await self.repository.run("cat-file", "blob", f"{self.commit}:{inside(path)}")).raw
+
+    async def _mode(self, path: str) -> str | None:
+        pure = inside(path)
+        return (await self.entries(str(pure.parent))).get(pure.name)
+
+    async def with_files(self, files: Mapping[str, bytes], message: str) -> str:
+        """Make a commit on top of this one; no branch, work tree or index changes.
+
+        Args:
+            files: Path to new content.
+            message: Subject, empty line, body.
+
+        Returns:
+            The new commit.
+        """
+        run = self.repository.run
+        lines = []
+        for path, content in files.items():
+            blob = await run("hash-object", "-w", "--stdin", stdin=content)
+            lines.append(f"{await self._mode(path) or FILES[0]} {blob.stdout.strip()}\t{inside(path)}\0")
+        with tempfile.TemporaryDirectory() as work:
+            index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
+            await run("read-tree", self.commit, env=index)
+            await run("update-index", "-z", "--index-info", stdin="".join(lines), env=index)
+            tree = (await run("write-tree", env=index)).stdout.strip()
+        sign = await run("config", "--type=bool", "commit.gpgSign", check=False)
+        words = ["commit-tree", tree, "-p", self.commit, *(["-S"] if sign.stdout.strip() == "true" else [])]
+        return (await run(*words, stdin=message, env=await self.repository.identity())).stdout.strip()
 
     async def resolve(self, revision: str) -> str:
         """Return the commit that a revision names; the branch's own name means this snapshot.
@@ -267,16 +287,17 @@ async def opened(folder: Path, remote: str | None = None, token: Secret | None =
         environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
     if not folder.is_dir():
         raise UsageError(f"--repo {folder}: no such folder")
-    bare = Repository(folder, (), environment)
-    found = await bare.run("rev-parse", "--is-bare-repository", "--show-cdup", check=False)
+    bare = Repository(folder, folder, (), environment)
+    found = await bare.run("rev-parse", "--git-common-dir", "--is-bare-repository", "--show-cdup", check=False)
     if found.returncode != 0:
         raise UsageError(
             f"--repo {folder}: not a git repository", fix="--repo DIR, a clone of the tree that Argo CD watches"
         )
-    is_bare, _, up = found.stdout.partition("\n")
-    top = folder.resolve() if is_bare == "true" else (folder / up.strip()).resolve()
+    common, is_bare, *up = found.stdout.splitlines()
+    top = folder.resolve() if is_bare == "true" else Path(folder, *up).resolve()
+    common_folder = (folder / common).resolve()
     if remote is None:
-        return Repository(top, (), environment)
+        return Repository(top, common_folder, (), environment)
     url = await remote_url(bare, remote)
     secrets = [form for userinfo in PASSWORD.findall(url) for form in _forms(userinfo)]
     scheme, _, rest = url.partition("://")
@@ -289,7 +310,7 @@ async def opened(folder: Path, remote: str | None = None, token: Secret | None =
             f"GIT_CONFIG_KEY_{number}": f"http.{scheme}://{host.partition('/')[0]}/.extraHeader",
             f"GIT_CONFIG_VALUE_{number}": f"Authorization: Basic {token.basic}",
         }
-    return Repository(top, tuple(sorted(secrets, key=len, reverse=True)), environment)
+    return Repository(top, common_folder, tuple(sorted(secrets, key=len, reverse=True)), environment)
 
 
 async def remote_url(repository: Repository, remote: str) -> str:

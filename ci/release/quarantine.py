@@ -72,7 +72,7 @@ async def entries(snapshot: Snapshot, application: str) -> list[Entry]:
     """Return what is quarantined of an application."""
     folder = f"{QUARANTINE}/{application}"
     found = []
-    for name in await snapshot.repository.entries(snapshot.commit, folder):
+    for name in await snapshot.entries(folder):
         content = await snapshot.read(f"{folder}/{name}")
         found.append(Entry(**yaml.safe_load(content or b"")))
     return found

@@ -1,7 +1,7 @@
 """`rollback`: an environment back to the set it ran before, and the set that failed into quarantine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ci.errors import CheckFailedError
@@ -77,11 +77,10 @@ class Rollback:
 
 async def _previous(snapshot: Snapshot, application: Application) -> tuple[Release, str]:
     """Return the last set before the present one that is not in quarantine, and the commit that had it."""
-    repository = snapshot.repository
     barred = await quarantine.entries(snapshot, application.name)
-    history = await repository.output("rev-list", "--first-parent", snapshot.commit, "--", application.file)
+    history = await snapshot.repository.output("rev-list", "--first-parent", snapshot.commit, "--", application.file)
     for commit in history.split():
-        content = await repository.read(commit, application.file)
+        content = await replace(snapshot, commit=commit).read(application.file)
         if content is None:
             continue
         release = edit.read(content, KEYS, application.file)

@@ -118,7 +118,7 @@ async def load(snapshot: Snapshot, environment: str, name: str | None = None) ->
 async def names(snapshot: Snapshot, environment: str) -> Sequence[str]:
     """Return the names of an environment's applications."""
     folder = file_of(environment, "any").rpartition("/")[0]
-    entries = await snapshot.repository.entries(snapshot.commit, folder)
+    entries = await snapshot.entries(folder)
     return sorted(name.removesuffix(".yaml") for name in entries if name.endswith(".yaml"))
 
 

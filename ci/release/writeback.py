@@ -1,12 +1,14 @@
 """Writing an edit to a branch that others write to as well."""
 
+import contextlib
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import tenacity
+from filelock import AsyncFileLock, Timeout
 
 from ci.errors import CheckFailedError, CommandError, UsageError
 from ci.release import edit as editing
@@ -17,6 +19,8 @@ REFUSALS = 5
 """Pushes refused, one after the other, while the branch stays where it is: then it is no race."""
 RACE_SECONDS = 120.0
 """How long others may keep winning."""
+TURN_SECONDS = 60.0
+"""How long to wait for others on this machine."""
 
 
 class ChangedMeanwhileError(CheckFailedError):
@@ -113,7 +117,7 @@ async def write(repository: Repository, target: Target, change: Change) -> Writt
         if edit is None:
             return None
         files = await edit.files(snapshot)
-        commit = await repository.commit(snapshot.commit, files, edit.message)
+        commit = await snapshot.with_files(files, edit.message)
         try:
             await target.advance(snapshot.commit, commit, files)
         except PushRefusedError as error:
@@ -130,7 +134,23 @@ async def write(repository: Repository, target: Target, change: Change) -> Writt
         wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
         reraise=True,
     )
-    return await retrying(attempt)
+    async with _turn(repository):
+        return await retrying(attempt)
+
+
+@contextlib.asynccontextmanager
+async def _turn(repository: Repository) -> AsyncIterator[None]:
+    """Wait until no other run on this machine writes from the repository: a race lost is work done twice.
+
+    A turn that does not come is no failure: the branch itself decides who is first.
+    """
+    lock = AsyncFileLock(repository.common / "ml-serving-ci.lock", timeout=TURN_SECONDS, poll_interval=0.1)
+    with contextlib.suppress(Timeout):
+        await lock.acquire()
+    try:
+        yield
+    finally:
+        await lock.release()
 
 
 async def _require_unchanged(first: Snapshot, now: Snapshot, edit: Edit) -> None:
@@ -221,18 +241,14 @@ class LocalBranch:
         return bare == "false" and head.stdout.strip() == f"refs/heads/{self.branch}"
 
     async def _write(self, path: str, old: str, new: str) -> None:
-        wanted = await self.repository.object_of(f"{new}:{path}")
-        known = {await self.repository.object_of(f"{old}:{path}"), wanted}
-        staged = await self.repository.object_of(f":{path}")
         file = self.repository.folder / path
         if _leaves(self.repository.folder, file):
             raise UsageError(f"{path}: a symbolic link leads out of the work tree")
+        *known, staged = await self.repository.objects_of(f"{old}:{path}", f"{new}:{path}", f":{path}")
         there = await self.repository.output("hash-object", f"--path={path}", file) if file.exists() else None
-        if not {staged, there} <= known:
+        if not {staged, there} <= set(known):
             raise UsageError(f"{path}: has changes that are not committed", fix=f"git diff HEAD -- {path}")
-        mode = (await self.repository.output("ls-tree", new, path)).split()[0]
-        await self.repository.run("update-index", "--add", "--cacheinfo", f"{mode},{wanted},{path}")
-        await self.repository.run("checkout-index", "--force", "--", path)
+        await self.repository.run("restore", f"--source={new}", "--staged", "--worktree", "--", path)
 
 
 def _leaves(folder: Path, file: Path) -> bool:
