@@ -57,11 +57,6 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture(scope="session")
 def tool():
     """Path of an executable: of the supply where it was fetched, else the user's own."""
     supply = Supply(choose(os.environ.get("ML_SERVING_CI_SUPPLY", "auto")))

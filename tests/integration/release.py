@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ci import command, paths
 from ci.cluster import canary, readiness
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
+from ci.cluster.stack import documents
 from ci.command import Result
 
 COMMAND_SECONDS = 60
@@ -79,7 +78,7 @@ class Release:
     async def manifest(self) -> set[tuple[str, str]]:
         """Kind and name of each object of the release."""
         found = await self.helm.run("get", "manifest", self.name, f"--namespace={self.namespace}")
-        return {(item["kind"], item["metadata"]["name"]) for item in yaml.safe_load_all(found.stdout) if item}
+        return {(item["kind"], item["metadata"]["name"]) for item in documents.parse(found.stdout)}
 
     async def weights(self) -> tuple[int, int]:
         """Percent of the requests to the stable and to the canary Service."""

@@ -9,6 +9,7 @@ import anyio
 import pytest
 import yaml
 
+from ci.cluster.stack import documents
 from ci.paths import CHART
 from ci.supply.supply import Supply, choose
 
@@ -55,7 +56,7 @@ class Chart:
         """Return the rendered objects by kind and name."""
         result = self.template(values, **options)
         assert result.returncode == 0, result.stderr
-        objects = [item for item in yaml.safe_load_all(result.stdout) if item]
+        objects = documents.parse(result.stdout)
         found = {(item["kind"], item["metadata"]["name"]): item for item in objects}
         assert len(found) == len(objects), "two objects of one kind and name"
         return found

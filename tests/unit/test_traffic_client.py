@@ -19,11 +19,6 @@ pytestmark = pytest.mark.anyio
 SPECIES = {5.1: 0, 5.9: 1, 6.7: 2}
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 class Model(BaseHTTPRequestHandler):
     """Names the three flowers right; what else it does, the server's attribute `manner` says."""
 
