@@ -2,18 +2,21 @@
 
 import itertools
 import json
+import signal
 import subprocess
 import sys
 import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import anyio
 import pytest
 
 from ci.cluster import traffic
 from ci.errors import CheckFailedError, WaitTimeoutError
+from ci.wait import NotYet, until
 
 pytestmark = pytest.mark.anyio
 SPECIES = {5.1: 0, 5.9: 1, 6.7: 2}
@@ -208,9 +211,15 @@ def test_one_request_to_nobody_says_why():
     assert answer["status"] == 0 and "refused" in answer["body"]
 
 
-def test_the_idle_client_ends_when_it_is_asked_to():
-    process = subprocess.Popen([sys.executable, traffic.SCRIPT, "idle"])
-    time.sleep(0.5)
-    assert process.poll() is None
+async def test_the_idle_client_ends_when_it_is_asked_to():
+    process = await anyio.open_process([sys.executable, str(traffic.SCRIPT), "idle"])
+
+    async def listening():
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+        if not int(status["SigCgt"], 16) >> (signal.SIGTERM - 1) & 1:
+            raise NotYet(f"signals that it catches: {status['SigCgt']}")
+
+    await until("the client catches SIGTERM", listening, timeout=30, interval=0.05)
     process.terminate()
-    assert process.wait(5) == 0
+    with anyio.fail_after(5):
+        assert await process.wait() == 0
