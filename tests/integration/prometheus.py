@@ -6,9 +6,12 @@ from typing import Any
 import anyio.to_thread
 import requests
 
+from ci.wait import NotYet, until
 from tests.integration.release import Release
 
 ANSWER_SECONDS = 10
+SCRAPED_SECONDS = 240
+"""The config reloader may miss a new ServiceMonitor for three minutes."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,19 @@ class Prometheus:
         wanted = {"namespace": release.namespace, "model": release.model}
         found = (await self._get("targets", state="active"))["activeTargets"]
         return [target for target in found if wanted.items() <= target["labels"].items()]
+
+    async def scrapes(self, *releases: Release) -> None:
+        """Wait until the pods of these releases are scraped."""
+
+        async def probe() -> None:
+            for release in releases:
+                targets = await self.targets(release)
+                if not targets or any(item["health"] != "up" for item in targets):
+                    seen = [(item["health"], item["lastError"]) for item in targets]
+                    raise NotYet(f"{release.model} in {release.namespace}: {seen}")
+
+        names = ", ".join(f"{release.model} in {release.namespace}" for release in releases)
+        await until(f"Prometheus scrapes {names}", probe, timeout=SCRAPED_SECONDS, interval=1)
 
     async def rules(self) -> list[dict[str, Any]]:
         """Every rule, recording and alerting."""

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 NAMESPACE = "ml-serving-bad"
 MODEL = "sklearn-iris"
 SECRET = "model-store"
-SCRAPED_SECONDS = 120
+RUNNING_SECONDS = 120
 REQUESTS_PER_SECOND = 40
 PROXY_SECONDS = 1
 """Until every proxy has heard of new weights."""
@@ -105,15 +105,9 @@ async def scraped(release):
         if conditions.get("Ready") != "True":
             raise NotYet(f"{conditions}")
 
-    await until("the release's Prometheus runs", running, timeout=SCRAPED_SECONDS, interval=1)
+    await until("the release's Prometheus runs", running, timeout=RUNNING_SECONDS, interval=1)
     async with port_forward(release.kubectl, f"svc/{monitoring.SERVICE}", monitoring.PORT, NAMESPACE) as url:
-
-        async def up():
-            targets = await Prometheus(url).targets(release)
-            if [item["health"] for item in targets] != ["up"]:
-                raise NotYet(f"{[(item['health'], item['lastError']) for item in targets]}")
-
-        await until("Prometheus scrapes the release", up, timeout=SCRAPED_SECONDS, interval=1)
+        await Prometheus(url).scrapes(release)
 
 
 @dataclass

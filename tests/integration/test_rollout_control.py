@@ -1,13 +1,19 @@
 """A person promotes or aborts a canary with the plugin's own commands; the stable version answers all along.
 
-Done on the second release, whose one step waits for a person.
+Done on the second release, whose one step waits for a person, and whose autoscaler has to add a pod for the traffic
+meanwhile.
 """
 
 from types import SimpleNamespace
 
 import pytest
 
+from ci.wait import NotYet, until
+
 pytestmark = pytest.mark.anyio
+
+SCALED_SECONDS = 180
+"""Prometheus has to hear of the release, its rate to rise or fall, and the autoscaler looks every 15 s."""
 
 
 async def test_the_plugin_shows_the_rollout_as_the_guide_has_it(release):
@@ -15,21 +21,54 @@ async def test_the_plugin_shows_the_rollout_as_the_guide_has_it(release):
     assert (await release.plugin("status", release.predictor)).stdout.strip().endswith("Healthy")
 
 
-async def test_a_canary_promoted_by_hand_becomes_stable(second, watched, next_model):
-    # Given a canary that waits for a person
+async def scaled(release, pods):
+    """Wait until the autoscaler wants so many pods, and all of the stable version's are ready."""
+
+    async def probe():
+        status = (await release.get("hpa", f"{release.predictor}-hpa"))["status"]
+        stable = (await release.get("rollout"))["status"].get("stableRS")
+        ready = (await release.get("replicaset", f"{release.predictor}-{stable}"))["status"].get("readyReplicas", 0)
+        if (status.get("desiredReplicas"), ready) != (pods, pods):
+            raise NotYet(f"{ready} stable pods are ready; the autoscaler says {status}")
+        return status
+
+    return await until(f"the autoscaler has {pods} pods", probe, timeout=SCALED_SECONDS, interval=1)
+
+
+@pytest.fixture(scope="module")
+async def promoted(second, watched, next_model):
+    """A canary that waits for a person, sees the autoscaler add a pod, and is promoted."""
+    found = SimpleNamespace()
     async with watched(second, "promoted by hand") as under_way:
         under_way.seen.upgrading()
         await second.upgrade_model(await next_model(second))
         await under_way.seen.reached(20)
-        # When they promote it
+        found.scaled = await scaled(second, 2)
+        found.weights_after_scaling = await second.weights()
+        found.in_mid_canary = await second.get("rollout")
         await second.plugin("promote", second.predictor)
-        # Then it becomes stable
-        assert await under_way.seen.finished() == "Healthy"
+        found.phase = await under_way.seen.finished()
         await under_way.seen.held(100, 0)
-    assert (await second.get("rollout"))["status"]["stableRS"] == under_way.timeline.canary_revision
-    # And the client noticed nothing
-    assert under_way.load.failed == []
-    assert under_way.load.wrong == []
+    found.load, found.timeline = under_way.load, under_way.timeline
+    return found
+
+
+async def test_the_autoscaler_adds_a_pod_for_the_traffic_in_mid_canary(promoted):
+    (rate,) = [item["pods"]["current"] for item in promoted.scaled["currentMetrics"] if item["type"] == "Pods"]
+    assert rate["averageValue"] != "0"
+    assert promoted.in_mid_canary["status"]["phase"] == "Paused"
+    assert promoted.in_mid_canary["status"]["currentPodHash"] == promoted.timeline.canary_revision
+    assert promoted.weights_after_scaling == (80, 20)
+
+
+async def test_a_canary_promoted_by_hand_becomes_stable(second, promoted):
+    assert promoted.phase == "Healthy"
+    assert (await second.get("rollout"))["status"]["stableRS"] == promoted.timeline.canary_revision
+
+
+async def test_nobody_noticed_the_promotion(promoted):
+    assert promoted.load.failed == []
+    assert promoted.load.wrong == []
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +121,7 @@ async def test_putting_the_old_version_back_needs_no_other_canary(second, aborte
 async def test_nobody_noticed_the_abort(aborted):
     assert aborted.load.failed == []
     assert aborted.load.wrong == []
+
+
+async def test_the_autoscaler_takes_the_pod_away_once_the_traffic_is_over(second, aborted):
+    await scaled(second, 1)

@@ -53,6 +53,9 @@ async def install(context: StackContext) -> None:
     resources = without_cert_manager(resources, certificate)
     manager = documents.find(resources, "Deployment", MANAGER)
     documents.probe_at_once(documents.container(manager, "manager")["readinessProbe"])
+    fetcher = documents.find(resources, "ClusterStorageContainer", "default")["spec"]["container"]
+    # The scheduler counts it for the pod's whole life, and a canary's extra pods must fit a two-core node.
+    fetcher["resources"]["requests"]["cpu"] = "10m"
     await manifests.apply(context, [documents.namespace(NAMESPACE), secret(certificate), *crds, *resources])
     runtimes = await manifests.from_chart(
         context,

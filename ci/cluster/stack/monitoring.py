@@ -22,6 +22,16 @@ SELECT = {"matchLabels": {"release": "prometheus"}}
 INTERVAL = "5s"
 PORT = 9090
 SERVICE = "prometheus-operated"
+RELOADER = (
+    "--listen-address=:8080",
+    f"--reload-url=http://localhost:{PORT}/-/reload",
+    "--config-file=/etc/prometheus/config/prometheus.yaml.gz",
+    "--config-envsubst-file=/etc/prometheus/config_out/prometheus.env.yaml",
+    f"--watched-dir=/etc/prometheus/rules/prometheus-{NAME}-rulefiles-0",
+    "--watch-interval=5s",
+)
+"""The config reloader's arguments as the operator writes them, but for the last one. It watches a file that the kubelet
+replaces at the first change; of later ones it hears by this clock alone, which has three minutes by default."""
 
 
 async def find(context: StackContext) -> dict[str, Any] | None:
@@ -94,8 +104,11 @@ def prometheus(image: str) -> Document:
             "ruleNamespaceSelector": everywhere,
             "resources": {"requests": {"cpu": "10m", "memory": "100Mi"}},
             "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "fsGroup": 2000},
-            # The operator's startup probe looks every 15 s; this is merged over it.
-            "containers": [{"name": "prometheus", "startupProbe": {"periodSeconds": 1, "failureThreshold": 120}}],
+            # Merged over what the operator writes, whose startup probe looks every 15 s.
+            "containers": [
+                {"name": "prometheus", "startupProbe": {"periodSeconds": 1, "failureThreshold": 120}},
+                {"name": "config-reloader", "args": list(RELOADER)},
+            ],
         },
     }
 
