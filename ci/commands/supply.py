@@ -47,6 +47,13 @@ def list_items(
 
 
 @app.command()
+def newer() -> None:
+    """Say which modules have a newer release than the pinned one; whether it is wanted is for a person to decide."""
+    for name, pinned, newest in run_async(Supply("source").newer):
+        typer.echo(f"- {name} {pinned} → {newest}")
+
+
+@app.command()
 def path(supply: SupplyOption = "auto") -> None:
     """Print the folder of the host's tools, for PATH."""
     typer.echo(Supply(choose(supply)).bin)

@@ -3,10 +3,9 @@
 import hashlib
 import platform
 import sys
-import tarfile
 import tempfile
-import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 import anyio
 import requests
@@ -15,6 +14,7 @@ from urllib3.util.retry import Retry
 
 from ci import command
 from ci.errors import MachineError
+from ci.supply import archives
 from ci.supply.pins import Download
 
 CONNECT_SECONDS, READ_SECONDS = 10, 60
@@ -71,7 +71,7 @@ async def wheels(requirements: Path, python: str, folder: Path, log: Path) -> No
     )  # fmt: skip
 
 
-async def tool(version: str, source: Download, target: Path) -> str:
+async def tool(version: str, source: Download, target: Path) -> None:
     """Download an executable and check it against its publisher's checksum file.
 
     Args:
@@ -79,24 +79,32 @@ async def tool(version: str, source: Download, target: Path) -> str:
         source: Where it is.
         target: Where the executable goes.
 
-    Returns:
-        SHA-256 of the download, for the record.
-
     Raises:
-        MachineError: It cannot be had, or its digest is not among the published ones.
+        MachineError: It cannot be had, or its digest is not the one that is published for it.
+    """
+    here = located(version, source)
+    await anyio.to_thread.run_sync(_tool, here.url, here.sums, here.member, target)
+
+
+def located(version: str, source: Download) -> Download:
+    """Return where a version is for this machine.
+
+    Args:
+        version: With its leading v.
+        source: Where every version is.
     """
     values = {"version": version.removeprefix("v"), "arch": architecture(), "uname": UNAMES[architecture()]}
-    url, sums, member = (text.format(**values) for text in (source.url, source.sums, source.member))
-    return await anyio.to_thread.run_sync(_tool, url, sums, member, target)
+    return Download(*(text.format(**values) for text in (source.url, source.sums, source.member)))
 
 
-def _tool(url: str, sums: str, member: str, target: Path) -> str:
+def _tool(url: str, sums: str, member: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     retries = Retry(total=4, backoff_factor=0.5, status_forcelist=(502, 503, 504))
     digest = hashlib.sha256()
     with requests.Session() as session, tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as work:
         session.mount("https://", HTTPAdapter(max_retries=retries))
-        executable = Path(work, "download")
+        name = PurePosixPath(urlsplit(url).path).name
+        executable = Path(work, name)
         try:
             published = session.get(sums, timeout=(CONNECT_SECONDS, READ_SECONDS))
             published.raise_for_status()
@@ -110,25 +118,18 @@ def _tool(url: str, sums: str, member: str, target: Path) -> str:
                     out.write(chunk)
         except requests.RequestException as error:
             raise MachineError(f"{url}: {error}", fix="Check the network, or use --supply source.") from error
-        if digest.hexdigest() not in published.text.lower():
-            raise MachineError(f"{url}: SHA-256 {digest.hexdigest()} is not in {sums}")
+        if digest.hexdigest() not in _published(published.text, name):
+            raise MachineError(f"{url}: SHA-256 {digest.hexdigest()} is not what {sums} has for {name}")
         if member:
-            executable = _extract(executable, member, Path(work, "member"))
+            archive, executable = executable, Path(work, "member")
+            archives.take(archive, member, executable)
         executable.chmod(0o755)
         executable.rename(target)
-    return digest.hexdigest()
 
 
-def _extract(archive: Path, member: str, target: Path) -> Path:
-    """Copy exactly one regular file out of an archive; nothing else of it is written anywhere."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as z:
-            target.write_bytes(z.read(member))
-        return target
-    with tarfile.open(archive) as t:
-        names = {name.removeprefix("./"): name for name in t.getnames()}
-        stream = t.extractfile(names[member]) if member in names else None
-        if stream is None:
-            raise MachineError(f"{archive.name}: no file {member} in it")
-        target.write_bytes(stream.read())
-    return target
+def _published(text: str, name: str) -> set[str]:
+    """Return the digests that a checksum file has for a file: those beside its name, or the only word there is."""
+    words = [line.lower().split(maxsplit=1) for line in text.splitlines()]
+    if len(words) == 1 and len(words[0]) == 1:
+        return {words[0][0]}
+    return {line[0] for line in words if len(line) == 2 and PurePosixPath(line[1].lstrip("*")).name == name.lower()}

@@ -74,7 +74,7 @@ class Download:
     Attributes:
         url: With {version} (without v) and {arch} (amd64, arm64).
         member: Path of the executable in the archive; empty where the download is the executable.
-        sums: URL of the publisher's own checksum file; the first download is checked against it and recorded.
+        sums: URL of the publisher's own checksum file, which every download is checked against.
     """
 
     url: str

