@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from ci.gates import declared as declarations
@@ -14,7 +15,7 @@ from ci.gates.power import Chance
 from ci.pipeline import places
 from ci.pipeline.chart import Chart
 from ci.pipeline.manifests import Manifest
-from ci.report.model import Finding
+from ci.report.model import Finding, Gate
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,28 @@ class Assessment:
     chances: Sequence[Chance]
     declared: Declared
     findings: Sequence[Finding]
+
+    @property
+    def gates(self) -> list[Gate]:
+        """The verdicts as the report has them: of several replays, the latest wrong one, or else the latest."""
+        return [self._gate(verdict) for verdict in self.verdicts]
+
+    def _gate(self, verdict: Verdict) -> Gate:
+        shown = max(verdict.wrong or verdict.outcomes, key=attrgetter("second"))
+        assert shown.phase != "Unknown", "only a recording ends too early"
+        accepted = self.declared.accepts(verdict.shape, verdict.environment) if verdict.wrong else None
+        return Gate(
+            verdict.environment,
+            verdict.shape,
+            verdict.bad,
+            shown.phase,
+            shown.second,
+            shown.step,
+            shown.metric,
+            len(verdict.outcomes),
+            len(verdict.wrong),
+            accepted.reason if accepted else "",
+        )
 
 
 async def assess(

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from string import Template
 
 from ci import tasks
 from ci.gates import catalogue, engine, replay, series
@@ -65,10 +64,6 @@ class Case:
         requests = declared.requests_per_second[self.plan.environment]
         return series.samples(self.plan, self.shape, declared.healthy, requests, self.seed, self.revisions)
 
-    def query(self, metric: Metric) -> str:
-        """Return a metric's query about this case's revisions."""
-        return Template(metric.query).substitute(self.revisions)
-
 
 def catalogued(plans: Sequence[Plan], repeat: int = 1) -> list[Case]:
     """Return every shape of the catalogue for each canary.
@@ -110,13 +105,29 @@ async def judge(prometheus: Path, promtool: Path, cases: Sequence[Case], declare
     ]
 
 
+async def answers(
+    running: Engine, plan: Plan, revisions: Mapping[str, str], seconds: int, grid: int
+) -> Mapping[str, Answers]:
+    """Return what each query of a canary would have given, by its text.
+
+    Args:
+        running: Answers them.
+        plan: The canary.
+        revisions: Pod-template hash of the "Stable" and of the "Latest" revision.
+        seconds: The last one that is asked about.
+        grid: Seconds between two.
+    """
+    known: dict[str, Answers] = {}
+    for metric in plan.metrics:
+        if metric.query and metric.query not in known:
+            known[metric.query] = await running.answers(metric.about(revisions), seconds, grid)
+    return known
+
+
 async def _replayed(running: Engine, case: Case, declared: Declared) -> Outcome:
     plan, shape = case.plan, case.shape
     grid = math.gcd(plan.grid, int(shape.clock))
-    known: dict[str, Answers] = {}
-    for metric in (*plan.background, *(metric for step in plan.steps for metric in step.metrics)):
-        if metric.query and metric.query not in known:
-            known[metric.query] = await running.answers(case.query(metric), int(plan.seconds + shape.clock), grid)
+    known = await answers(running, plan, case.revisions, int(plan.seconds + shape.clock), grid)
 
     def ask(metric: Metric, second: int) -> Sequence[object]:
         if not metric.query:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from string import Template
 from typing import Any
 
 from ci import duration
@@ -48,6 +49,10 @@ class Metric:
     error_limit: int
     success_limit: int
 
+    def about(self, revisions: Mapping[str, str]) -> str:
+        """Return its query about these pod-template hashes of the "Stable" and of the "Latest" revision."""
+        return Template(self.query).substitute(revisions)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -88,6 +93,20 @@ class Plan:
     background: Sequence[Metric]
     starting_step: int
 
+    @property
+    def metrics(self) -> Sequence[Metric]:
+        """All that is measured, in the background and by steps."""
+        return [*self.background, *(metric for step in self.steps for metric in step.metrics)]
+
+    def by_figures(self) -> "Plan":
+        """Return this canary judged by Prometheus alone, without questions to the model itself."""
+
+        def queried(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
+            return tuple(metric for metric in metrics if metric.query)
+
+        steps = [replace(step, metrics=queried(step.metrics)) for step in self.steps]
+        return replace(self, steps=steps, background=queried(self.background))
+
     def weights(self) -> list[tuple[float, int]]:
         """Return each weight with the second from which on it is in force, if nothing stops the canary."""
         found, second = [], 0.0
@@ -110,9 +129,8 @@ class Plan:
     @property
     def grid(self) -> int:
         """Seconds of which every measurement's time is a multiple."""
-        metrics = [*self.background, *(metric for step in self.steps for metric in step.metrics)]
         durations = [RETRY_SECONDS, *(step.pause for step in self.steps)]
-        durations += [duration for metric in metrics for duration in (metric.interval, metric.initial_delay)]
+        durations += [duration for metric in self.metrics for duration in (metric.interval, metric.initial_delay)]
         return math.gcd(*(int(each) for each in durations if each))
 
     def position(self, weight: int) -> int:

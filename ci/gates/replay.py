@@ -28,8 +28,12 @@ class NoAnswerError(Exception):
     """The one that was asked does not answer."""
 
 
+class UnknownError(Exception):
+    """Nobody knows what would have been answered."""
+
+
 Ask = Callable[[Metric, int], Sequence[Any]]
-"""What a metric's provider answers at a second; raises `NoAnswerError`."""
+"""What a metric's provider answers at a second; raises `NoAnswerError` or `UnknownError`."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,15 @@ class Outcome:
     """How a canary ended.
 
     Attributes:
-        phase: "Healthy" where it became stable, "Degraded" where it was aborted, "Paused" where it waits for a person.
+        phase: "Healthy" where it became stable, "Degraded" where it was aborted, "Paused" where it waits for a person,
+            "Unknown" where the next measurement is not known.
         second: When.
         step: Which weight, counted from 1, was in force.
         metric: What decided; empty where nothing did.
         why: In Argo Rollouts' own words.
     """
 
-    phase: Literal["Healthy", "Degraded", "Paused"]
+    phase: Literal["Healthy", "Degraded", "Paused", "Unknown"]
     second: int
     step: int
     metric: str = ""
@@ -69,12 +74,16 @@ def replay(plan: Plan, ask: Ask) -> Outcome:
             if second >= until and (inline is None or inline.phase == "Successful"):
                 break
             for analysis in filter(None, (background, inline)):
-                analysis.tick(second, ask)
+                try:
+                    analysis.tick(second, ask)
+                except UnknownError:
+                    return Outcome("Unknown", second, plan.index(number))
                 if analysis.phase in ("Failed", "Error"):
                     return Outcome("Degraded", second, plan.index(number), *analysis.verdict)
             if inline is not None and inline.phase == "Inconclusive":
                 return Outcome("Paused", second, plan.index(number), *inline.verdict)
-            second += 1
+            if inline is None or inline.phase == "Running":
+                second += 1
     return Outcome("Healthy", second, plan.index(len(plan.steps)))
 
 

@@ -45,7 +45,7 @@ class Sample(NamedTuple):
     name: str
     labels: str
     second: float
-    value: int
+    value: float
 
 
 def at(second: float) -> Seconds:

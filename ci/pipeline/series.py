@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import promql_parser
@@ -13,6 +14,19 @@ EXPORTED = re.compile(
     # Prometheus itself, then KServe's Python server
     r"up|scrape_\w+|ALERTS(_FOR_STATE)?|request_(preprocess|predict|postprocess|explain)_seconds_(bucket|sum|count)"
 )
+
+
+@dataclass(frozen=True)
+class Selector:
+    """What an expression selects series by.
+
+    Attributes:
+        name: Their name; empty where it is not given as such.
+        labels: Labels that must have one value, with that value.
+    """
+
+    name: str
+    labels: Mapping[str, str]
 
 
 def read(text: str) -> set[str]:
@@ -27,7 +41,12 @@ def read(text: str) -> set[str]:
     Raises:
         ValueError: It is no PromQL.
     """
-    return _names(_expression(text))
+    return {selector.name for selector in selectors(text) if selector.name}
+
+
+def selectors(text: str) -> list[Selector]:
+    """Return what an expression selects; text and errors are those of `read`."""
+    return [_selector(found) for found in _selections(_expression(text))]
 
 
 def relabelled(monitor: Manifest) -> Iterator[str]:
@@ -82,13 +101,21 @@ def _expression(text: str) -> promql_parser.Expr:
         return promql_parser.parse(ARGUMENT.sub("1m", text))
 
 
-def _names(expression: Any) -> set[str]:
-    """Return the names of all series that an expression reads."""
+def _selections(expression: Any) -> Iterator[promql_parser.VectorSelector]:
+    """Yield every selector of an expression."""
     if isinstance(expression, promql_parser.VectorSelector):
-        matchers = expression.matchers.matchers
-        equal = {item.value for item in matchers if item.name == "__name__" and item.op == promql_parser.MatchOp.Equal}
-        return {expression.name} if expression.name else equal
-    if isinstance(expression, promql_parser.Call):
-        return set().union(*(_names(argument) for argument in expression.args))
-    inner = (getattr(expression, name, None) for name in ("expr", "lhs", "rhs", "vector_selector", "param"))
-    return set().union(*(_names(part) for part in inner if isinstance(part, promql_parser.Expr)))
+        yield expression
+    elif isinstance(expression, promql_parser.Call):
+        for argument in expression.args:
+            yield from _selections(argument)
+    else:
+        inner = (getattr(expression, name, None) for name in ("expr", "lhs", "rhs", "vector_selector", "param"))
+        for part in inner:
+            if isinstance(part, promql_parser.Expr):
+                yield from _selections(part)
+
+
+def _selector(found: promql_parser.VectorSelector) -> Selector:
+    equal = {item.name: item.value for item in found.matchers.matchers if item.op == promql_parser.MatchOp.Equal}
+    name = equal.pop("__name__", "")
+    return Selector(found.name or name, equal)

@@ -145,6 +145,14 @@ def test_a_step_with_thresholds_of_its_own_is_judged_by_them(chart):
     assert (verdict.outcomes[0].metric, verdict.outcomes[0].step) == ("latency-p95", 1)
 
 
+def test_a_good_version_passes_a_gate_of_each_step(chart):
+    steps = [{"weight": 20, "pause": "1m", "analysis": {"successRate": 0.9}}, {"weight": 50, "pause": "1m"}]
+
+    (verdict,) = replayed(chart, {"canary": {"steps": steps}}, "noise", environment=DEFAULTS)
+
+    assert (verdict.outcomes[0].phase, verdict.outcomes[0].second) == ("Healthy", 120)
+
+
 def test_a_canary_without_monitoring_has_nothing_to_replay(chart):
     found = assess(chart, {"features": {"sloMonitoring": False}})
 

@@ -6,7 +6,8 @@ import pytest
 
 from ci.errors import CheckFailedError
 from ci.gates import replay
-from ci.gates.replay import NoAnswerError
+from ci.gates.plan import Step
+from ci.gates.replay import NoAnswerError, UnknownError
 from tests.unit.gates import metric, plan
 
 
@@ -65,7 +66,14 @@ def test_a_gate_without_figures_holds_the_canary(result):
 
 def test_a_gate_is_over_with_its_first_good_figures():
     gate = metric(count=3, success_limit=1, inconclusive_limit=3)
-    assert ends(plan(gate=(gate,)), [], [], [1.0])[:2] == ("Healthy", 141)
+    assert ends(plan(gate=(gate,)), [], [], [1.0])[:2] == ("Healthy", 140)
+
+
+def test_a_gate_that_is_over_takes_no_time():
+    gate = metric(interval=None, count=1)
+    steps = [part for _ in range(3) for part in (Step(weight=20), Step(pause=60), Step(metrics=(gate,)))]
+
+    assert ends(plan(metric(), steps=steps), [1.0])[:2] == ("Healthy", 180)
 
 
 def test_a_gate_with_bad_figures_aborts():
@@ -80,6 +88,10 @@ def test_errors_in_a_row_abort_and_each_is_asked_again_after_ten_seconds():
 def test_one_answer_forgives_the_errors_before_it():
     error = NoAnswerError()
     assert ends(plan(metric()), error, error, [1.0], error, error, [1.0])[0] == "Healthy"
+
+
+def test_where_an_answer_is_not_known_nothing_is_decided():
+    assert ends(plan(metric(interval=30)), [1.0], [1.0], UnknownError()) == ("Unknown", 60, "")
 
 
 def test_a_condition_that_breaks_on_the_result_is_an_error_as_with_argo_rollouts():

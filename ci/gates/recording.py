@@ -1,0 +1,94 @@
+"""What a real Prometheus recorded around a canary: an answer of its HTTP API, as `curl` saves it.
+
+`GET /api/v1/query` with a range selector (`…[40m]`) gives every sample as it was scraped, with the time of its scrape
+(https://prometheus.io/docs/prometheus/latest/querying/api/#range-vectors). `query_range` has the same form, but gives
+values at times of its own choosing.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from ci.errors import UsageError
+from ci.report import jsonfile
+
+HOW = "docs/gates.md has the command that records a canary"
+NAME = "__name__"
+
+Time = Annotated[float, Field(ge=0, lt=1e11)]
+"""Unix time in seconds, as distinct from milliseconds."""
+Count = Annotated[float, BeforeValidator(lambda value: float(str(value))), Field(ge=0, allow_inf_nan=False)]
+"""What a counter had counted; in JSON a string."""
+
+
+class Series(BaseModel):
+    """One series.
+
+    Attributes:
+        labels: Its labels, its name among them.
+        values: Unix time and value of each sample, in order.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    labels: dict[str, str] = Field(alias="metric")
+    values: list[tuple[Time, Count]] = Field(min_length=1)
+
+    @field_validator("values")
+    @classmethod
+    def _in_order(cls, values: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        if any(after <= before for (before, _), (after, _) in pairwise(values)):
+            raise ValueError("the samples are not in the order of their times")
+        return values
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.labels.get(NAME, "")
+
+
+class _Data(BaseModel):
+    kind: Literal["matrix"] = Field(alias="resultType")
+    result: list[Series]
+
+
+class _Answer(BaseModel):
+    status: Literal["success"]
+    data: _Data
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file of recorded series.
+
+    Attributes:
+        file: Where it is.
+        series: What it has, each once.
+    """
+
+    file: Path
+    series: list[Series]
+
+
+def read(file: Path) -> Recording:
+    """Read a recording.
+
+    Args:
+        file: What Prometheus answered.
+
+    Raises:
+        UsageError: It is not there, no such answer, or holds what a counter cannot have counted.
+    """
+    try:
+        series = jsonfile.read(file, _Answer).data.result
+    except UsageError as error:
+        raise UsageError(error.message, fix=HOW) from error
+    seen = set()
+    for each in series:
+        key = frozenset(each.labels.items())
+        if key in seen:
+            raise UsageError(f"{file}: {each.labels}: there twice", fix=HOW)
+        seen.add(key)
+    return Recording(file, series)
