@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from ci import command, tasks
 from ci.cluster import runs
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.timeline import Answer
-from ci.errors import CheckFailedError
+from ci.errors import CheckFailedError, WaitTimeoutError
 from ci.wait import NotYet, until
 
 SCRIPT = Path(__file__).with_name("files") / "traffic_client.py"
@@ -30,6 +30,7 @@ READY_SECONDS = 120
 FIRST_SECONDS = 30
 LAST_SECONDS = 30
 """For the requests under way when the traffic stops; each of them has ten seconds."""
+REPLAY_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,61 @@ async def ask(
     answer = json.loads(result.stdout)
     headers = {name.lower(): value for name, value in answer["headers"].items()}
     return Reply(answer["status"], headers, answer["body"], answer["seconds"])
+
+
+async def replay(
+    kubectl: Kubectl, namespace: str, requests: Sequence[tuple[str, str]], *, timeout: float = 10.0
+) -> list[Reply]:
+    """Send requests from inside the mesh one after the other, on one kept connection to each host.
+
+    Args:
+        kubectl: On the cluster.
+        namespace: Where the client is installed.
+        requests: URL, as a pod of that namespace calls it, and body of each.
+        timeout: Seconds for an answer.
+
+    Returns:
+        The answers in the same order, without their headers.
+
+    Raises:
+        CheckFailedError: The client ended before its time.
+        WaitTimeoutError: Not all requests were over within ten minutes.
+    """
+    return await replayed(kubectl.argv(*_exec(namespace, "replay")), requests, timeout)
+
+
+async def replayed(argv: list[str], requests: Sequence[tuple[str, str]], timeout: float) -> list[Reply]:
+    """Run the client's `replay`, or what leads to it; arguments and result are those of `replay`."""
+    process = await anyio.open_process(
+        argv, env={**os.environ, **runs.environment()}, stderr=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdin is not None and process.stdout is not None
+    replies: list[Reply] = []
+    said = bytearray()
+    try:
+        with anyio.fail_after(REPLAY_SECONDS):
+            async with tasks.group() as group:
+                group.start_soon(_listen, process, said)
+                lines = BufferedByteReceiveStream(process.stdout)
+                try:
+                    await process.stdin.send(json.dumps({"requests": requests, "timeout": timeout}).encode() + b"\n")
+                    while len(replies) < len(requests):
+                        replies.append(Reply(headers={}, **json.loads(await lines.receive_until(b"\n", 1 << 20))))
+                except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
+                    with anyio.move_on_after(1):
+                        await process.wait()
+                    raise CheckFailedError(
+                        f"the client ended after {len(replies)} of {len(requests)} answers",
+                        detail=said.decode(errors="replace"),
+                    ) from None
+                await process.stdin.aclose()
+                group.cancel_scope.cancel()
+    except TimeoutError:
+        last = said.decode(errors="replace").strip() or "no word from the client"
+        raise WaitTimeoutError(f"answers to {len(requests)} requests", REPLAY_SECONDS, last) from None
+    finally:
+        await command.stop(process)
+    return replies
 
 
 @asynccontextmanager

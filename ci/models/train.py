@@ -63,7 +63,7 @@ class Ailing(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-lea
 def train(folder: Path) -> None:
     """Train every version and write it, unless it is no good."""
     data, species = load_iris(return_X_y=True)
-    seen, held_back, named, truth = train_test_split(data, species, test_size=0.3, stratify=species, random_state=SEED)
+    seen, held_back, named, truth = split(data, species)
     for version, model in VERSIONS.items():
         model.fit(seen, named)
         score = model.score(held_back, truth)
@@ -76,6 +76,11 @@ def train(folder: Path) -> None:
         # by value, for the model server has no such class; with the same Python, which this is
         place(folder, version).write_bytes(cloudpickle.dumps(Ailing(VERSIONS["v1"], every, seconds)))
     place(folder, BROKEN).write_bytes(b"no model")
+
+
+def split(flowers: Any, species: Any) -> Any:
+    """Return the flowers to learn from, those held back, and the species of both."""
+    return train_test_split(flowers, species, test_size=0.3, stratify=species, random_state=SEED)
 
 
 def write(folder: Path, version: str, model: ClassifierMixin) -> None:

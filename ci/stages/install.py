@@ -9,6 +9,8 @@ from ci.stages.run import RELEASE, STORAGE_SECRET, Run
 from ci.wait import NotYet, until
 
 MODEL = "sklearn-iris"
+VERSION, NEXT_VERSION = "v1", "v2"
+"""The one that is installed, and the one that the canary brings."""
 PREDICTOR = f"{MODEL}-predictor"
 QUESTION = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
 ANSWER = {"predictions": [0]}
@@ -18,11 +20,7 @@ ANSWER_SECONDS = 60
 
 async def execute(run: Run) -> None:
     """Install the very chart and values that would ship; only where the model comes from is the cluster's own store."""
-    with step(f"prepare namespace {run.namespace}"):
-        if await run.kubectl.get("namespace", run.namespace) is None:
-            run.delete_at_end(run.namespace)
-            await run.kubectl.apply([namespace(run.namespace)])
-        await model_store.credentials(run.kubectl, run.namespace, STORAGE_SECRET)
+    await prepare(run, run.namespace)
     async with tasks.group() as group:
         group.start_soon(traffic.install, run.kubectl, run.namespace)
         await _chart(run)
@@ -36,6 +34,15 @@ async def execute(run: Run) -> None:
         )
 
 
+async def prepare(run: Run, name: str) -> None:
+    """Have a namespace for models, with what KServe needs to read them from the cluster's own store."""
+    with step(f"prepare namespace {name}"):
+        if await run.kubectl.get("namespace", name) is None:
+            run.delete_at_end(name)
+            await run.kubectl.apply([namespace(name)])
+        await model_store.credentials(run.kubectl, name, STORAGE_SECRET)
+
+
 async def _chart(run: Run) -> None:
     with step(f"helm install {RELEASE} with values/{run.options.environment}.yaml"):
         await run.helm.upgrade_install(
@@ -43,7 +50,7 @@ async def _chart(run: Run) -> None:
             paths.CHART,
             run.namespace,
             values_files=[paths.CHART / "values" / f"{run.options.environment}.yaml"],
-            values={"exampleModel": {"storageUri": model_store.uri(MODEL, "v1"), "storageSecret": STORAGE_SECRET}},
+            values={"exampleModel": {"storageUri": model_store.uri(MODEL, VERSION), "storageSecret": STORAGE_SECRET}},
         )
     with step("InferenceService Ready and Rollout Healthy"):
         await readiness.inference_service(run.kubectl, run.namespace, MODEL)

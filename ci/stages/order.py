@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ci.errors import UsageError
-from ci.stages import cluster, gitops, install, lint, stack, suite, template
+from ci.stages import behaviour, cluster, gitops, install, lint, stack, suite, template
 from ci.stages.run import Run
 
 
@@ -36,6 +36,7 @@ ORDER = (
     Stage("install", install.execute, needs=("stack",)),
     Stage("inference", suite.inference, needs=("install",)),
     Stage("canary", suite.canary, needs=("install",)),
+    Stage("behaviour", behaviour.execute, needs=("stack",)),
     Stage("integration", suite.integration, needs=("install",)),
     Stage("uninstall", suite.uninstall, needs=("install",)),
     Stage("bad-releases", suite.bad_releases, needs=("stack",), own_cluster=True),

@@ -223,3 +223,55 @@ async def test_the_idle_client_ends_when_it_is_asked_to():
     process.terminate()
     with anyio.fail_after(5):
         assert await process.wait() == 0
+
+
+REPLAY = [sys.executable, str(traffic.SCRIPT), "replay"]
+BODIES = [json.dumps({"instances": [[length, 3.0, 4.0, 1.0]]}) for length in SPECIES]
+
+
+async def test_a_list_of_requests_is_answered_in_its_order_on_one_connection_to_each_host():
+    with serving() as one, serving(lambda number: "wrong") as two:
+        requests = [(server.url, body) for body in BODIES * 5 for server in (one, two)]
+        replies = await traffic.replayed(REPLAY, requests, 5)
+    assert [json.loads(reply.body)["predictions"] for reply in replies] == [[0], [1], [1], [2], [2], [3]] * 5
+    assert {reply.status for reply in replies} == {200}
+    assert all(reply.seconds > 0 for reply in replies)
+    assert len(one.connections) == len(two.connections) == 1
+
+
+async def test_a_request_of_a_list_that_fails_is_an_answer_too_and_the_next_ones_go_on():
+    with serving(lambda number: {1: "503", 3: "hang up", 5: "slow"}.get(number, "")) as server:
+        replies = await traffic.replayed(REPLAY, [(server.url, BODIES[0])] * 7, 5)
+        reached = next(server.numbers)
+    assert [reply.status for reply in replies] == [200, 503, 200, 0, 200, 200, 200]
+    assert "RemoteDisconnected" in replies[3].body
+    assert replies[5].seconds >= 0.4 > replies[6].seconds
+    assert reached == 7, "none is sent again"
+
+
+async def test_an_answer_of_a_list_that_takes_too_long_is_none():
+    with serving(lambda number: "slow" if number == 0 else "") as server:
+        replies = await traffic.replayed(REPLAY, [(server.url, BODIES[0])] * 2, 0.2)
+    assert [reply.status for reply in replies] == [0, 200]
+    assert "timed out" in replies[0].body
+
+
+async def test_a_list_longer_than_a_pipe_holds_arrives():
+    with serving() as server:
+        replies = await traffic.replayed(REPLAY, [(server.url, BODIES[0] + " " * 5000)] * 50, 5)
+    assert len(replies) == 50
+
+
+@pytest.mark.parametrize(
+    "code", ["raise SystemExit('no such pod')", 'print(\'{"status": 200, "body": "", "seconds": 1}\')']
+)
+async def test_a_client_that_ends_before_its_last_answer_is_named(code):
+    with pytest.raises(CheckFailedError, match=r"ended after [01] of 2 answers") as raised:
+        await traffic.replayed([sys.executable, "-c", code], [("http://127.0.0.1:9/", "{}")] * 2, 5)
+    assert ("no such pod" in raised.value.detail) is ("no such pod" in code)
+
+
+async def test_answers_are_waited_for_no_longer_than_the_deadline(monkeypatch):
+    monkeypatch.setattr(traffic, "REPLAY_SECONDS", 0.5)
+    with pytest.raises(WaitTimeoutError, match="answers to 1 requests"):
+        await traffic.replayed([sys.executable, "-c", "import sys; sys.stdin.read()"], [("http://127.0.0.1:9/", "")], 5)

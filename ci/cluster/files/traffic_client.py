@@ -2,6 +2,7 @@
 
 traffic_client.py idle                            what the container runs between requests
 traffic_client.py ask < REQUEST                   one request; the answer goes to standard output, as JSON
+traffic_client.py replay < LIST                   requests one after the other, as a line on standard input lists them
 traffic_client.py load --url URL --rate RATE ...  requests at a steady rate until a line on standard input
 
 `load` writes a JSON line first (its clock), one for each request when it is over, and one last (how many there were).
@@ -18,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 IRIS = (
     ([5.1, 3.5, 1.4, 0.2], 0),
@@ -71,30 +72,41 @@ class Load:
         self, connection: http.client.HTTPConnection | None, row: list[float], species: int
     ) -> tuple[http.client.HTTPConnection | None, dict[str, Any]]:
         """Send one request; return the connection, if it can be used again, and what came."""
-        line: dict[str, Any] = {"started": time.time(), "status": 0, "served_by": "", "right": False, "reason": ""}
-        started = time.monotonic()
-        try:
-            if connection is None:
-                connection = http.client.HTTPConnection(
-                    self.url.hostname or "", self.url.port or 80, timeout=self.timeout
-                )
-            body = json.dumps({"instances": [row]})
-            connection.request("POST", self.url.path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            line["status"] = response.status
-            line["served_by"] = response.headers.get("x-served-by", "")
-            content = response.read()
-            if 200 <= response.status < 300:
+        body = json.dumps({"instances": [row]})
+        connection, line, content = post(connection, self.url, body, self.timeout)
+        line["right"] = False
+        if 200 <= line["status"] < 300 and not line["reason"]:
+            try:
                 line["right"] = json.loads(content).get("predictions") == [species]
-            else:
-                line["reason"] = content.decode(errors="replace")[:200]
-        except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-            line["reason"] = f"{type(error).__name__}: {error}"
-            if connection is not None:
-                connection.close()
-                connection = None
-        line["seconds"] = round(time.monotonic() - started, 6)
+            except (ValueError, AttributeError) as error:
+                line["reason"] = f"{type(error).__name__}: {error}"
         return connection, line
+
+
+def post(
+    connection: http.client.HTTPConnection | None, url: SplitResult, body: str, timeout: float
+) -> tuple[http.client.HTTPConnection | None, dict[str, Any], bytes]:
+    """Send one request; return the connection, if it can be used again, what came, and its content."""
+    line: dict[str, Any] = {"started": time.time(), "status": 0, "served_by": "", "reason": ""}
+    content = b""
+    started = time.monotonic()
+    try:
+        if connection is None:
+            connection = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=timeout)
+        connection.request("POST", url.path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        line["status"] = response.status
+        line["served_by"] = response.headers.get("x-served-by", "")
+        content = response.read()
+        if not 200 <= response.status < 300:
+            line["reason"] = content.decode(errors="replace")[:200]
+    except (OSError, http.client.HTTPException) as error:
+        line["reason"] = f"{type(error).__name__}: {error}"
+        if connection is not None:
+            connection.close()
+            connection = None
+    line["seconds"] = round(time.monotonic() - started, 6)
+    return connection, line, content
 
 
 def load(url: str, rate: float, workers: int, timeout: float) -> None:
@@ -113,6 +125,27 @@ def load(url: str, rate: float, workers: int, timeout: float) -> None:
     for thread in threads:
         thread.join()
     print(json.dumps({"sent": work.sent, "late": round(work.late, 6)}), flush=True)
+    sys.stdin.read()
+
+
+def replay() -> None:
+    """Send the requests of a list, each when the one before is over, on one kept connection to each host.
+
+    The answers, a line of JSON each, are written when all are there: nothing else is done while requests are timed.
+    Standard input stays open until the last line was read at the other end, as for `load`.
+    """
+    wanted = json.loads(sys.stdin.readline())
+    connections: dict[str, http.client.HTTPConnection | None] = {}
+    answers = []
+    for url, body in wanted["requests"]:
+        address = urlsplit(url)
+        connection, line, content = post(connections.get(address.netloc), address, body, wanted["timeout"])
+        connections[address.netloc] = connection
+        text = content.decode(errors="replace") or line["reason"]
+        answers.append({"status": line["status"], "body": text, "seconds": line["seconds"]})
+    for answer in answers:
+        print(json.dumps(answer))
+    sys.stdout.flush()
     sys.stdin.read()
 
 
@@ -146,6 +179,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("idle")
     commands.add_parser("ask")
+    commands.add_parser("replay")
     loading = commands.add_parser("load")
     loading.add_argument("--url", required=True)
     loading.add_argument("--rate", type=float, required=True)
@@ -155,7 +189,7 @@ def main() -> None:
     if given.command == "load":
         load(given.url, given.rate, given.workers, given.timeout)
     else:
-        {"ask": ask, "idle": idle}[given.command]()
+        {"ask": ask, "idle": idle, "replay": replay}[given.command]()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+"""Versions of a model side by side on the cluster, each by the real model server, and golden inputs through them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ci import paths, tasks
+from ci.behaviour.compare import Answer
+from ci.behaviour.golden import Golden
+from ci.cluster import readiness, traffic
+from ci.cluster.helm import Helm
+from ci.cluster.kubectl import Kubectl
+from ci.cluster.traffic import Reply
+from ci.wait import NotYet, until
+
+ROUNDS = 10
+"""How often each version is asked each input, for the latency: answers should not depend on it."""
+WARM_UP_ROUNDS = 1
+ANSWER_SECONDS = 60
+
+
+async def serve(
+    kubectl: Kubectl, helm: Helm, namespace: str, environment: str, versions: Mapping[str, str], secret: str
+) -> dict[str, str]:
+    """Serve versions of a model, each by a release of the chart that is a bare model server with one pod.
+
+    Args:
+        kubectl: On the cluster.
+        helm: On the cluster.
+        namespace: Where they go; it is in the mesh, and holds the secret.
+        environment: Whose values are used, but for what `values` says.
+        versions: Name of each, for its release and its InferenceService, and its storageUri.
+        secret: The store's credentials.
+
+    Returns:
+        The URL that answers for each name, as a pod of the namespace calls it.
+
+    Raises:
+        WaitTimeoutError: A version did not get ready, or does not answer.
+    """
+    file = paths.CHART / "values" / f"{environment}.yaml"
+
+    async def release(name: str, uri: str) -> None:
+        await helm.upgrade_install(name, paths.CHART, namespace, values_files=[file], values=values(name, uri, secret))
+        await readiness.inference_service(kubectl, namespace, name)
+
+    async with tasks.group() as group:
+        group.start_soon(traffic.install, kubectl, namespace)
+        for name, uri in versions.items():
+            group.start_soon(release, name, uri)
+    return {name: f"http://{name}-predictor-stable/v1/models/{name}:predict" for name in versions}
+
+
+def values(name: str, uri: str, secret: str) -> dict[str, Any]:
+    """Return what differs from an environment's own values: no canary, no autoscaler, no monitoring, one pod.
+
+    Limits stay, for latency depends on them; requests are small, for the versions stand beside everything else.
+    """
+    return {
+        "features": {"canaryDeployment": False, "sloMonitoring": False, "autoscaling": False},
+        "exampleModel": {
+            "name": name,
+            "storageUri": uri,
+            "storageSecret": secret,
+            "replicas": 1,
+            "resources": {"requests": {"cpu": "20m", "memory": "192Mi"}},
+        },
+    }
+
+
+async def ask(
+    kubectl: Kubectl, namespace: str, golden: Golden, urls: Sequence[str], rounds: int = ROUNDS
+) -> list[list[list[Answer]]]:
+    """Ask two versions the golden inputs from inside the mesh, one request at a time, the versions in turn.
+
+    Args:
+        kubectl: On the cluster.
+        namespace: Where `serve` put them.
+        golden: The inputs.
+        urls: The champion's and the candidate's.
+        rounds: How often each is asked each input, after a round that only warms up.
+
+    Returns:
+        The answers of the champion and of the candidate, each round's in the order of the inputs.
+
+    Raises:
+        CheckFailedError: The client in the mesh ended.
+        WaitTimeoutError: A version does not answer, or not all answers came in time.
+    """
+    bodies = [json.dumps({"instances": [item.instance]}) for item in golden.inputs]
+    for url in urls:
+
+        async def answers(url: str = url) -> None:
+            reply = await traffic.ask(kubectl, namespace, url, bodies[0])
+            if reply.status != 200:
+                raise NotYet(f"{reply.status} {reply.body[:200]}")
+
+        await until(f"{url} answers", answers, timeout=ANSWER_SECONDS)
+    order = schedule(len(bodies), WARM_UP_ROUNDS + rounds)
+    replies = await traffic.replay(kubectl, namespace, [(urls[version], bodies[item]) for version, item in order])
+    return sorted_out(order, replies, len(bodies))
+
+
+def schedule(inputs: int, rounds: int) -> list[tuple[int, int]]:
+    """Return whom to ask what: every input of every round of both versions in a row, each first every other time.
+
+    So both see the same noise, and neither always finds caches as the other left them.
+
+    Args:
+        inputs: Their number.
+        rounds: How often each is asked.
+
+    Returns:
+        Version, 0 or 1, and position of the input of each request.
+    """
+    order = []
+    for turn in range(rounds):
+        for item in range(inputs):
+            first = (turn + item) % 2
+            order += [(first, item), (1 - first, item)]
+    return order
+
+
+def sorted_out(order: Sequence[tuple[int, int]], replies: Sequence[Reply], inputs: int) -> list[list[list[Answer]]]:
+    """Return the answers by version and round, those of the rounds to warm up left out.
+
+    Args:
+        order: As `schedule` gave it.
+        replies: In that order.
+        inputs: Number of inputs in a round.
+    """
+    found: list[list[Answer]] = [[], []]
+    for (version, _), reply in zip(order, replies, strict=True):
+        found[version].append(answer(reply))
+    return [
+        [answers[start : start + inputs] for start in range(WARM_UP_ROUNDS * inputs, len(answers), inputs)]
+        for answers in found
+    ]
+
+
+def answer(reply: Reply) -> Answer:
+    """Read a reply of KServe's protocol v1 to one instance; one that is none has no label."""
+    good = 200 <= reply.status < 300
+    label = None
+    if good:
+        try:
+            (label,) = json.loads(reply.body)["predictions"]
+        except (ValueError, KeyError, TypeError):
+            label = None
+    return Answer(good, label, reply.seconds)

@@ -1,0 +1,29 @@
+"""Stage `behaviour`: golden inputs through the version that runs and the one that the canary brings."""
+
+from ci import paths
+from ci.behaviour import compare, golden, serve
+from ci.cluster import model_store
+from ci.progress import step
+from ci.stages import install
+from ci.stages.run import STORAGE_SECRET, Run
+
+GOLDEN = paths.ROOT / "tests" / "golden" / f"{install.MODEL}.yaml"
+CHAMPION, CANDIDATE = f"{install.MODEL}-champion", f"{install.MODEL}-candidate"
+
+
+async def execute(run: Run) -> None:
+    """Serve both versions beside the release, ask them the golden inputs, and hold the new one to the file's gates."""
+    inputs = golden.load(GOLDEN)
+    uris = [model_store.uri(install.MODEL, version) for version in (install.VERSION, install.NEXT_VERSION)]
+    namespace = f"{run.namespace}-behaviour"
+    await install.prepare(run, namespace)
+    with step(f"serve {uris[0]} and {uris[1]}"):
+        versions = dict(zip((CHAMPION, CANDIDATE), uris, strict=True))
+        urls = await serve.serve(run.kubectl, run.helm, namespace, run.options.environment, versions, STORAGE_SECRET)
+    with step(f"{len(inputs.inputs)} golden inputs, {serve.ROUNDS} times through both"):
+        answers = await serve.ask(run.kubectl, namespace, inputs, [urls[CHAMPION], urls[CANDIDATE]])
+    result = compare.compare(inputs, uris, *answers)
+    run.report.behaviour = result
+    # Only here: where something went wrong on the cluster, the run's diagnostics look at it first.
+    await run.kubectl.run("delete", "namespace", namespace, "--wait=false")
+    compare.require(result)

@@ -1,0 +1,82 @@
+"""Golden inputs tell a good next version from a bad one, on the real model server, before any client meets it."""
+
+import secrets
+
+import pytest
+
+from ci import paths
+from ci.behaviour import compare, golden, serve
+from ci.cluster import model_store
+from ci.cluster.helm import Helm
+from ci.errors import CheckFailedError
+from ci.stages.behaviour import GOLDEN
+from ci.stages.install import MODEL, VERSION, namespace
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "model-store"
+VERSIONS = (VERSION, "v2", "mislabelled", "failing")
+ROUNDS = 2
+
+
+@pytest.fixture(scope="module")
+async def inputs():
+    return golden.load(GOLDEN)
+
+
+@pytest.fixture(scope="module")
+async def served(kubectl, tool):
+    """Each version by a model server of its own."""
+    name = f"ml-serving-behaviour-{secrets.token_hex(4)}"
+    await kubectl.apply([namespace(name)])
+    await model_store.credentials(kubectl, name, SECRET)
+    uris = {f"{MODEL}-{version}": model_store.uri(MODEL, version) for version in VERSIONS}
+    urls = await serve.serve(kubectl, Helm(tool("helm"), kubectl.cluster), name, paths.ENVIRONMENTS[0], uris, SECRET)
+    yield name, urls
+    await kubectl.run("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def compared(kubectl, served, inputs):
+    """Compare a version with the one that is installed."""
+    name, urls = served
+
+    async def compare_with(version):
+        pair = [urls[f"{MODEL}-{each}"] for each in (VERSION, version)]
+        answers = await serve.ask(kubectl, name, inputs, pair, ROUNDS)
+        return compare.compare(inputs, [model_store.uri(MODEL, each) for each in (VERSION, version)], *answers)
+
+    return compare_with
+
+
+async def test_the_next_good_version_passes(compared, inputs):
+    result = await compared("v2")
+
+    assert (result.champion_failed, result.candidate_failed) == (0, 0)
+    assert result.requests == ROUNDS * len(inputs.inputs)
+    assert [item.percentile for item in result.latency] == [50, 95, 99]
+    assert all(item.champion_ms > 0 and item.candidate_ms > 0 for item in result.latency)
+    compare.require(result)
+
+
+async def test_a_version_beside_itself_agrees_in_everything(compared, inputs):
+    whole = (await compared(VERSION)).slices[0]
+
+    assert (whole.agreement.count, whole.p_value) == (len(inputs.inputs), 1)
+
+
+async def test_a_version_that_names_every_flower_wrong_is_stopped(compared):
+    result = await compared("mislabelled")
+
+    assert result.candidate_failed == 0
+    with pytest.raises(CheckFailedError, match=r"mislabelled does not behave .* agreement in slice all is \d+ of 150"):
+        compare.require(result)
+
+
+async def test_a_version_that_answers_four_times_of_five_is_stopped(compared):
+    result = await compared("failing")
+
+    assert result.candidate_failed > 0
+    assert result.champion_failed == 0
+    with pytest.raises(CheckFailedError, match=r"accuracy|agreement"):
+        compare.require(result)

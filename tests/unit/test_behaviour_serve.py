@@ -1,0 +1,79 @@
+"""Both versions are asked the same in turn, and are served by nothing but the model server."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from ci.behaviour import serve
+from ci.behaviour.compare import Answer
+from ci.cluster.traffic import Reply
+
+NAME = "sklearn-iris-candidate"
+URI = "s3://models/sklearn-iris/v2"
+
+
+def test_each_input_goes_to_both_versions_in_a_row_and_neither_is_always_first():
+    order = serve.schedule(inputs=7, rounds=4)
+    pairs = list(zip(order[::2], order[1::2], strict=True))
+
+    assert Counter(order) == {(version, item): 4 for version in (0, 1) for item in range(7)}
+    assert all({version for version, _ in pair} == {0, 1} and len({item for _, item in pair}) == 1 for pair in pairs)
+    assert Counter(pair[0][0] for pair in pairs) == {0: 14, 1: 14}
+    assert Counter(pair[0] for pair in pairs) == {(version, item): 2 for version in (0, 1) for item in range(7)}
+
+
+def test_answers_come_back_by_version_and_round_without_the_warm_up():
+    order = serve.schedule(inputs=3, rounds=serve.WARM_UP_ROUNDS + 2)
+    replies = [
+        Reply(200, {}, json.dumps({"predictions": [f"{version}/{item}"]}), number / 1000)
+        for number, (version, item) in enumerate(order)
+    ]
+
+    champion, candidate = serve.sorted_out(order, replies, inputs=3)
+
+    assert [[each.label for each in turn] for turn in champion] == [["0/0", "0/1", "0/2"]] * 2
+    assert [[each.label for each in turn] for turn in candidate] == [["1/0", "1/1", "1/2"]] * 2
+    assert min(each.seconds for turn in (*champion, *candidate) for each in turn) == 0.006
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "good", "label"),
+    [
+        (200, '{"predictions": [2]}', True, 2),
+        (200, '{"predictions": ["rose"]}', True, "rose"),
+        (200, '{"predictions": [[0.1, 0.9]]}', True, [0.1, 0.9]),
+        (200, '{"predictions": [1, 2]}', True, None),
+        (200, '{"predictions": []}', True, None),
+        (200, '{"outputs": []}', True, None),
+        (200, "[1]", True, None),
+        (200, "no JSON", True, None),
+        (500, '{"predictions": [2]}', False, None),
+        (0, "TimeoutError: timed out", False, None),
+    ],
+)
+def test_a_reply_is_a_label_or_none(status, body, good, label):
+    assert serve.answer(Reply(status, {}, body, 0.5)) == Answer(good, label, 0.5)
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_a_version_is_served_by_one_bare_model_server(chart, environment):
+    found = chart.render(serve.values(NAME, URI, "model-store"), release=NAME, env=environment)
+
+    kinds = {kind for kind, _ in found}
+    assert kinds.isdisjoint(
+        {"Rollout", "VirtualService", "HorizontalPodAutoscaler", "PrometheusRule", "ServiceMonitor"}
+    )
+    predictor = found["InferenceService", NAME]["spec"]["predictor"]
+    assert (predictor["minReplicas"], predictor["model"]["storageUri"]) == (1, URI)
+    service = found["Service", f"{NAME}-predictor-stable"]["spec"]
+    assert service["selector"] == {"app": f"isvc.{NAME}-predictor"}
+    assert found["ServiceAccount", f"{NAME}-predictor"]["secrets"] == [{"name": "model-store"}]
+
+
+def test_the_limits_are_the_environments_own(chart):
+    own = chart.render(env="prod")["InferenceService", "sklearn-iris"]["spec"]["predictor"]["model"]["resources"]
+    found = chart.render(serve.values(NAME, URI, "model-store"), release=NAME, env="prod")
+    resources = found["InferenceService", NAME]["spec"]["predictor"]["model"]["resources"]
+    assert resources["limits"] == own["limits"]
+    assert resources["requests"] != own["requests"]
