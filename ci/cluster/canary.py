@@ -210,6 +210,7 @@ class Observation:
         got = list(answers)
         # Once the canary is stable, both Services lead to it and the weights tell no revisions apart.
         ended = self._promoted_at if self._promoted_at is not None else self._now()
+        seconds = timeline.bucket_seconds(got)
         return CanaryTimeline(
             name=name,
             outcome="Healthy" if self._promoted_at is not None else "Degraded",
@@ -222,6 +223,8 @@ class Observation:
             shares=timeline.shares(self.weights, got, self.revisions, canary=self._canary, ended=ended),
             traffic=timeline.traffic(got, self.revisions),
             declared_pause_seconds=self.declared_pause_seconds,
+            bucket_seconds=seconds,
+            buckets=timeline.buckets(got, self.revisions, seconds),
         )
 
     def _now(self) -> float:

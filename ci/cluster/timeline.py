@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ci.errors import CheckFailedError
-from ci.report.model import RevisionTraffic, Share, WeightChange
+from ci.report.model import Bucket, RevisionTraffic, Share, WeightChange
 
 GUARD_SECONDS = 2.0
 """Around each change of weight, requests count for neither side: istiod gathers changes for a moment and pushes them to
@@ -13,6 +13,9 @@ the client's proxy, so for about a second nobody can tell from outside which wei
 
 ERROR_PROBABILITY = 1e-6
 """Chance that a correct mesh falls out of a bound, both ends together; each request is an independent draw by Envoy."""
+
+MOST_BUCKETS = 120
+"""More are not told apart in a chart; however long a canary takes, its report stays small."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,37 @@ def traffic(answers: Iterable[Answer], revisions: Mapping[str, str]) -> list[Rev
     for answer in sorted(answers, key=lambda item: item.started):
         if answer.address:
             by_revision.setdefault(_revision(answer, revisions), []).append(answer)
-    result = []
-    for revision, own in by_revision.items():
-        milliseconds = sorted(round(answer.seconds * 1000, 3) for answer in own)
-        p50, p95, p99 = (_percentile(milliseconds, share) for share in (0.50, 0.95, 0.99))
-        failed = sum(not answer.good for answer in own)
-        result.append(RevisionTraffic(revision, len(own), failed, p50, p95, p99))
-    return result
+    return [
+        RevisionTraffic(revision, len(own), _failed(own), *_milliseconds(own, 0.50, 0.95, 0.99))
+        for revision, own in by_revision.items()
+    ]
+
+
+def bucket_seconds(answers: Iterable[Answer]) -> int:
+    """Return how long each of at most `MOST_BUCKETS` stretches must be to hold every answer: whole seconds."""
+    last = max((answer.started for answer in answers), default=0.0)
+    return 1 + int(last // MOST_BUCKETS)
+
+
+def buckets(answers: Iterable[Answer], revisions: Mapping[str, str], seconds: int) -> list[Bucket]:
+    """Return what each revision answered over time.
+
+    Args:
+        answers: What the client got; those that name no pod are those of no revision.
+        revisions: Pod address to pod-template hash.
+        seconds: How long each stretch is.
+
+    Returns:
+        One entry a stretch and revision that answered in it, in order.
+    """
+    found: dict[tuple[int, str], list[Answer]] = {}
+    for answer in answers:
+        revision = _revision(answer, revisions) if answer.address else ""
+        found.setdefault((int(answer.started // seconds), revision), []).append(answer)
+    return [
+        Bucket(float(number * seconds), revision, len(own), _failed(own), *_milliseconds(own, 0.50, 0.95))
+        for (number, revision), own in sorted(found.items(), key=lambda item: item[0])
+    ]
 
 
 def _low(draws: int, probability: float, tail: float) -> int:
@@ -144,6 +171,16 @@ def _revision(answer: Answer, revisions: Mapping[str, str]) -> str:
             f"an answer came from {answer.address}, which is no pod of this Rollout",
             fix="see whether another Deployment or Service answers for the model's host",
         ) from None
+
+
+def _failed(answers: Iterable[Answer]) -> int:
+    return sum(not answer.good for answer in answers)
+
+
+def _milliseconds(answers: Iterable[Answer], *shares: float) -> list[float]:
+    """Return the percentiles of the latency."""
+    ascending = sorted(round(answer.seconds * 1000, 3) for answer in answers)
+    return [_percentile(ascending, share) for share in shares]
 
 
 def _percentile(ascending: Sequence[float], share: float) -> float:

@@ -30,7 +30,7 @@ def lint(
 async def _lint(json_file: Path | None, way: str) -> None:
     async with session.opened(Supply(choose(way))) as (client, tools):
         with step("lint"):
-            findings = await checks.lint(client, tools)
+            findings = (await checks.lint(client, tools)).findings
     if json_file is not None:
         jsonfile.write(json_file, findings)
     Console(soft_wrap=True, highlight=False).print(terminal.findings(findings))

@@ -9,7 +9,20 @@ import dagger
 from ci import paths, tasks
 from ci.gates import check as gates
 from ci.pipeline import chart, manifests, references, rules, schema, style, tools
-from ci.report.model import Finding
+from ci.report.model import Finding, Gate
+
+
+@dataclass(frozen=True)
+class Lint:
+    """What the checks say.
+
+    Attributes:
+        findings: By file and line; what several environments share is there once.
+        gates: The canary's gates against simulated faults.
+    """
+
+    findings: list[Finding]
+    gates: list[Gate]
 
 
 @dataclass
@@ -21,6 +34,7 @@ class _Run:
     helm: dagger.Container
     environments: Sequence[str]
     found: list[tuple[str, Finding]] = field(default_factory=list)  # with the environment, or ""
+    gates: list[Gate] = field(default_factory=list)
 
     async def keep(self, environment: str, check: Callable[..., Awaitable[list[Finding]]], *args: object) -> None:
         self.found += [(environment, finding) for finding in await check(*args)]
@@ -31,7 +45,7 @@ async def lint(
     tool: tools.Tools,
     root: Path = paths.ROOT,
     environments: Sequence[str] = paths.ENVIRONMENTS,
-) -> list[Finding]:
+) -> Lint:
     """Run every check on a checkout.
 
     Args:
@@ -41,14 +55,14 @@ async def lint(
         environments: Whose values the chart is rendered with.
 
     Returns:
-        What they find, by file and line; what several environments share is there once.
+        What they find.
     """
     source = the_chart(tool, root)
     run = _Run(client, tool, root, source, chart.helm(client, tool.helm, source), environments)
     async with tasks.group() as group:
         group.start_soon(_style, run)
         group.start_soon(_chart, run)
-    return merged(run.found, environments)
+    return Lint(merged(run.found, environments), run.gates)
 
 
 async def render(
@@ -152,6 +166,7 @@ async def _gates(run: _Run, rendered: dict[str, list[manifests.Manifest]]) -> No
     defaults = {} if rendering.findings else {chart.DEFAULTS: chart.objects(run.chart, rendering)}
     found = await gates.assess(run.tools.prometheus, run.tools.promtool, run.chart, defaults | rendered)
     run.found += [("", finding) for finding in found.findings]
+    run.gates = found.gates
 
 
 async def _schema(run: _Run, rendered: dict[str, list[manifests.Manifest]]) -> None:

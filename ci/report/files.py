@@ -1,5 +1,6 @@
 """A report file is there whole or not at all, even when the run is killed while it writes."""
 
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -21,3 +22,9 @@ def write(path: Path, data: bytes) -> None:
         except BaseException:
             Path(aside.name).unlink(missing_ok=True)
             raise
+
+
+def sha256(path: Path) -> str:
+    """Return a file's SHA-256 as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """The report as a JSON file, and back as the very same objects."""
 
+import textwrap
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,6 +40,12 @@ def read(path: Path, kind: type[T]) -> T:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise UsageError(f"{path}: {where}: {first['msg']}", detail=str(error)) from error
+        raise UsageError(f"{path}: {first_error(error)}", detail=str(error)) from error
+
+
+def first_error(error: pydantic.ValidationError) -> str:
+    """Return the first field that is wrong, and what is wrong with it."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+    found = f", not {textwrap.shorten(repr(first['input']), 200)}" if first["type"] == "literal_error" else ""
+    return f"{where}: {first['msg']}{found}"

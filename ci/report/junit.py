@@ -6,9 +6,7 @@ from pathlib import Path
 
 from ci.report import files
 from ci.report.model import Finding, Report, Stage
-
-XML_ILLEGAL = {code: None for code in range(0x20) if code not in (0x9, 0xA, 0xD)} | {0xFFFE: None, 0xFFFF: None}
-"""Characters that XML 1.0 cannot hold (a log line's colour codes, say); they are left out."""
+from ci.report.text import legal
 
 
 def build(report: Report, pytest_files: Sequence[Path] = ()) -> ET.Element:
@@ -51,27 +49,26 @@ def _stages(stages: Sequence[Stage]) -> ET.Element:
     for stage in stages:
         case = ET.SubElement(suite, "testcase", classname="stages", name=stage.name, time=f"{stage.seconds:.3f}")
         if stage.outcome == "failed":
-            ET.SubElement(case, "failure", message=_legal(stage.message))
+            ET.SubElement(case, "failure", message=legal(stage.message))
         elif stage.outcome == "skipped":
-            ET.SubElement(case, "skipped", message=_legal(stage.message))
+            ET.SubElement(case, "skipped", message=legal(stage.message))
     return _counted(suite)
 
 
 def _findings(findings: Sequence[Finding]) -> ET.Element:
     suite = _suite("findings", 0.0)
     for finding in findings:
-        where = f"{finding.file}:{finding.line}" if finding.line else finding.file
         case = ET.SubElement(
             suite,
             "testcase",
             classname=f"findings.{finding.check}",
-            name=_legal(f"{where} {finding.message}"),
+            name=legal(f"{finding.place} {finding.message}"),
             file=finding.file,
             line=str(finding.line),
         )
-        text = _legal(f"{where}: {finding.message}\n{finding.remedy}")
+        text = legal(f"{finding.place}: {finding.message}\n{finding.remedy}")
         if finding.severity == "error":
-            ET.SubElement(case, "failure", message=_legal(finding.message)).text = text
+            ET.SubElement(case, "failure", message=legal(finding.message)).text = text
         else:  # JUnit knows no warning; a case that passes and says something is how it is told
             ET.SubElement(case, "system-out").text = text
     return _counted(suite)
@@ -87,7 +84,3 @@ def _counted(suite: ET.Element) -> ET.Element:
     suite.set("errors", "0")
     suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
     return suite
-
-
-def _legal(text: str) -> str:
-    return text.translate(XML_ILLEGAL)

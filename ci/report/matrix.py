@@ -1,5 +1,6 @@
 """What the gates stop and let through, for the person at the terminal."""
 
+from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -9,9 +10,8 @@ from rich.text import Text
 
 from ci.gates import power
 from ci.gates.check import Assessment
-from ci.gates.declared import Accepted
-from ci.gates.judge import Verdict
 from ci.report import terminal
+from ci.report.model import Gate
 
 ENDS = {"Healthy": "goes through", "Degraded": "aborted", "Paused": "held for a person"}
 
@@ -23,30 +23,32 @@ def render(assessment: Assessment) -> Group:
         assessment: What came out.
     """
     parts: list[RenderableType] = []
-    for environment, verdicts in groupby(assessment.verdicts, key=attrgetter("environment")):
-        parts += [_verdicts(environment, list(verdicts), assessment), Text()]
+    for environment, gates in groupby(assessment.gates, key=attrgetter("environment")):
+        parts += [_gates(environment, list(gates)), Text()]
         parts += [_chances(environment, assessment), Text()]
     parts.append(terminal.findings(assessment.findings))
     return Group(*parts)
 
 
-def _verdicts(environment: str, verdicts: list[Verdict], assessment: Assessment) -> Table:
-    bad, good = ([each for each in verdicts if each.bad is kind] for kind in (True, False))
-    stopped, passed = (sum(not each.wrong for each in kind) for kind in (bad, good))
-    faults, healthy = (
-        f"{stopped} of {len(bad)} faults are stopped",
-        f"{passed} of {len(good)} healthy versions go through",
-    )
-    table = terminal.titled(f"{environment}: {faults}, {healthy}")
+def score(gates: Sequence[Gate]) -> str:
+    """Return how many shapes end as they must, in words.
+
+    Args:
+        gates: Of one environment.
+    """
+    bad, good = ([not gate.wrong for gate in gates if gate.bad is kind] for kind in (True, False))
+    return f"{sum(bad)} of {len(bad)} faults are stopped, {sum(good)} of {len(good)} healthy versions go through"
+
+
+def _gates(environment: str, gates: Sequence[Gate]) -> Table:
+    table = terminal.titled(f"{environment}: {score(gates)}")
     for heading in ("", "Canary", "Ends", "Step", "Second", "By"):
         table.add_column(heading, justify="right" if heading in ("Step", "Second") else "left", no_wrap=heading != "By")
-    for each in verdicts:
-        outcome = max(each.wrong or each.outcomes, key=attrgetter("second"))
-        accepted = assessment.declared.accepts(each.shape, environment)
-        mark = _mark(bool(each.wrong), accepted)
-        often = f" ({len(each.wrong)} of {len(each.outcomes)})" if each.wrong and len(each.outcomes) > 1 else ""
-        said = f"accepted: {accepted.reason}" if each.wrong and accepted else outcome.metric
-        table.add_row(mark, each.shape, ENDS[outcome.phase] + often, str(outcome.step), str(outcome.second), Text(said))
+    for gate in gates:
+        mark = _mark(bool(gate.wrong), bool(gate.accepted))
+        often = f" ({gate.wrong} of {gate.replays})" if gate.wrong and gate.replays > 1 else ""
+        said = f"accepted: {gate.accepted}" if gate.accepted else gate.metric
+        table.add_row(mark, gate.shape, ENDS[gate.end] + often, str(gate.step), str(gate.second), Text(said))
     return table
 
 
@@ -59,7 +61,7 @@ def _chances(environment: str, assessment: Assessment) -> Table:
     for chance in assessment.chances:
         if chance.environment != environment:
             continue
-        weak, accepted = power.is_weak(chance, declared), declared.accepts(chance.name, environment)
+        weak, accepted = power.is_weak(chance, declared), bool(declared.accepts(chance.name, environment))
         mark = _mark(weak, accepted)
         catch = "" if chance.catch is None else f"≥ {_chance(chance.catch)}"
         row = (str(chance.step), f"{chance.weight} %", chance.metric, str(chance.requests), catch)
@@ -67,7 +69,7 @@ def _chances(environment: str, assessment: Assessment) -> Table:
     return table
 
 
-def _mark(wrong: bool, accepted: Accepted | None) -> Text:
+def _mark(wrong: bool, accepted: bool) -> Text:
     if not wrong:
         return Text("✓", style="green")
     return Text("!", style="yellow") if accepted else Text("✗", style="red")

@@ -1,5 +1,6 @@
-"""What a run found out, as plain data; every view (terminal, JSON, JUnit) is made from it."""
+"""What a run found out, as plain data; every view (terminal, JSON, JUnit, HTML, summary) is made from it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,6 +25,16 @@ class Finding:
     remedy: str
     severity: Literal["error", "warning"] = "error"
 
+    @property
+    def place(self) -> str:
+        """Where it is, as an editor opens it."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+def errors_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings in the order in which a person wants to read them: errors first, then by place."""
+    return sorted(findings, key=lambda finding: (finding.severity != "error", finding.file, finding.line))
+
 
 @dataclass
 class Stage:
@@ -33,13 +44,30 @@ class Stage:
         name: As in `--only` and `--skip`.
         outcome: How it ended.
         seconds: How long it took.
-        message: Why it failed, in one line.
+        message: Why it failed or was skipped, in one line.
+        started: Seconds since the run began.
     """
 
     name: str
     outcome: Literal["passed", "failed", "skipped"]
     seconds: float
     message: str = ""
+    started: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended a run.
+
+    Attributes:
+        where: The stage, or what was under way before the first one.
+        message: What failed, in one line.
+        fix: What to do next; empty where nobody can say.
+    """
+
+    where: str
+    message: str
+    fix: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +103,11 @@ class Share:
     low: int
     high: int
 
+    @property
+    def inside(self) -> bool:
+        """Whether the answers followed the weight."""
+        return self.low <= self.canary_requests <= self.high
+
 
 @dataclass(frozen=True)
 class RevisionTraffic:
@@ -97,6 +130,27 @@ class RevisionTraffic:
     p99_ms: float
 
 
+@dataclass(frozen=True)
+class Bucket:
+    """What one revision answered of the requests sent within one stretch of the observation.
+
+    Attributes:
+        at: Where the stretch begins, in seconds since the observation began.
+        revision: The pod-template hash; empty for answers that name no pod.
+        requests: Requests sent in it that are over.
+        failed: Of them, those without a 2xx answer.
+        p50_ms: Median latency seen by the client, milliseconds.
+        p95_ms: 95th percentile, milliseconds.
+    """
+
+    at: float
+    revision: str
+    requests: int
+    failed: int
+    p50_ms: float
+    p95_ms: float
+
+
 @dataclass
 class CanaryTimeline:
     """A canary as seen from outside: by its VirtualService and by a client in the mesh.
@@ -113,6 +167,8 @@ class CanaryTimeline:
         shares: Share of answers by revision at each weight.
         traffic: Totals by revision.
         declared_pause_seconds: Sum of the timed pauses in the Rollout's own steps.
+        bucket_seconds: How long each stretch of `buckets` is.
+        buckets: Traffic by revision over time, in order.
     """
 
     name: str
@@ -126,6 +182,81 @@ class CanaryTimeline:
     shares: list[Share] = field(default_factory=list)
     traffic: list[RevisionTraffic] = field(default_factory=list)
     declared_pause_seconds: float = 0.0
+    bucket_seconds: int = 1
+    buckets: list[Bucket] = field(default_factory=list)
+
+    def role(self, revision: str) -> str:
+        """Return "stable" or "canary", or nothing for a revision that was neither."""
+        return {self.stable_revision: "stable", self.canary_revision: "canary"}.get(revision, "")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the canary's gates made of one shape of canary, in simulation.
+
+    Attributes:
+        environment: Whose values.
+        shape: The shape's name.
+        bad: Whether it must be stopped.
+        end: The Rollout's last phase: promoted, aborted, or held for a person.
+        second: When.
+        step: Which weight, counted from 1, was in force.
+        metric: What decided; empty where nothing did.
+        replays: How often it was replayed.
+        wrong: How often it ended as it must not; the end above is then one of these.
+        accepted: Why that is lived with; empty where it is not.
+    """
+
+    environment: str
+    shape: str
+    bad: bool
+    end: Literal["Healthy", "Degraded", "Paused"]
+    second: int
+    step: int
+    metric: str
+    replays: int = 1
+    wrong: int = 0
+    accepted: str = ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request to the model and what it answered.
+
+    Attributes:
+        name: What it shows.
+        via: "mesh" or "port-forward".
+        method: "GET" or "POST".
+        path: The URL's.
+        body: What was sent; empty with GET.
+        status: HTTP status; 0 where no answer came.
+        answer: What came back.
+        seconds: How long that took.
+    """
+
+    name: str
+    via: str
+    method: str
+    path: str
+    body: str
+    status: int
+    answer: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that the run left in the report's folder.
+
+    Attributes:
+        path: From that folder.
+        size: Bytes.
+        excerpt: The lines of it that tell most about a failure; empty for most files.
+    """
+
+    path: str
+    size: int
+    excerpt: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,6 +270,120 @@ class Event:
 
     at: float
     what: str
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """A share of inputs, with its exact 95 % confidence interval.
+
+    Attributes:
+        count: Inputs that it is true of.
+        total: All of them, at least 1.
+        low: Lower end of the interval of the share, from 0 to 1.
+        high: Upper end of it.
+    """
+
+    count: int
+    total: int
+    low: float
+    high: float
+
+    @property
+    def share(self) -> float:
+        """The share itself, from 0 to 1."""
+        return self.count / self.total
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What two versions of a model answered to one slice of the golden inputs.
+
+    Attributes:
+        name: The slice; "all" is every input.
+        agreement: Inputs that both answered the same.
+        champion: Inputs that the champion answered as expected.
+        candidate: Inputs that the candidate answered as expected.
+        regressions: Inputs whose answer went from right to wrong.
+        improvements: Inputs whose answer went from wrong to right.
+        p_value: Of McNemar's exact test on these two, two-sided.
+    """
+
+    name: str
+    agreement: Proportion
+    champion: Proportion
+    candidate: Proportion
+    regressions: int
+    improvements: int
+    p_value: float
+
+
+@dataclass(frozen=True)
+class ChangedAnswer:
+    """An input whose answer went from right to wrong.
+
+    Attributes:
+        input: Its id in the golden file.
+        slices: The slices it is in, beside "all".
+        expected: The right answer, as JSON; the champion's.
+        answered: The candidate's, as JSON; empty where it gave none, or not the same one each time.
+    """
+
+    input: str
+    slices: list[str]
+    expected: str
+    answered: str
+
+
+@dataclass(frozen=True)
+class LatencyDifference:
+    """One percentile of both versions' latency, seen by a client in the mesh that asked them in turn.
+
+    Attributes:
+        percentile: Which.
+        champion_ms: The champion's, milliseconds.
+        candidate_ms: The candidate's, milliseconds.
+        difference_ms: The candidate's less the champion's, milliseconds: above 0 is slower.
+        low_ms: Lower end of the difference's 95 % bootstrap interval, milliseconds.
+        high_ms: Upper end of it.
+    """
+
+    percentile: int
+    champion_ms: float
+    candidate_ms: float
+    difference_ms: float
+    low_ms: float
+    high_ms: float
+
+
+@dataclass
+class Behaviour:
+    """Golden inputs through two versions of a model.
+
+    Attributes:
+        golden: Name of the golden inputs.
+        golden_version: Their version.
+        champion: storageUri of the version that serves now.
+        candidate: storageUri of the one that would replace it.
+        requests: Requests to each version, those to warm up left out.
+        champion_failed: Of the champion's, those without a 2xx answer.
+        candidate_failed: Of the candidate's.
+        slices: "all" first, then each slice, the worst regression first.
+        regressions: Every input whose answer went from right to wrong, in the file's order.
+        latency: p50, p95 and p99, over the pairs of requests that both answered; empty where there is no such pair.
+        failures: What the golden file's gates have against the candidate, a line each; empty where it may pass.
+    """
+
+    golden: str
+    golden_version: int
+    champion: str
+    candidate: str
+    requests: int
+    champion_failed: int
+    candidate_failed: int
+    slices: list[Slice] = field(default_factory=list)
+    regressions: list[ChangedAnswer] = field(default_factory=list)
+    latency: list[LatencyDifference] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -155,6 +400,12 @@ class Report:
         findings: Of every check.
         canaries: Each canary that was taken.
         gitops: The time line of the loop of commits.
+        failure: What ended the run, where something did.
+        culprits: What is likely to blame, by the cluster's own state, the most telling first.
+        gates: The canary's gates against simulated faults.
+        inference: Requests and what the model answered.
+        files: What the run left beside this report.
+        behaviour: How the answers of the next model version differ, where golden inputs went through both.
     """
 
     command: str
@@ -166,3 +417,9 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     canaries: list[CanaryTimeline] = field(default_factory=list)
     gitops: list[Event] = field(default_factory=list)
+    failure: Failure | None = None
+    culprits: list[str] = field(default_factory=list)
+    gates: list[Gate] = field(default_factory=list)
+    inference: list[Example] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)
+    behaviour: Behaviour | None = None

@@ -6,7 +6,20 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ci.report.model import CanaryTimeline, Event, Finding, Report, RevisionTraffic, Share, Stage, WeightChange
+from ci.report import behaviour as plots
+from ci.report.model import (
+    Behaviour,
+    CanaryTimeline,
+    Event,
+    Finding,
+    Report,
+    RevisionTraffic,
+    Share,
+    Stage,
+    WeightChange,
+    errors_first,
+)
+from ci.report.text import counted
 
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", "dim"), "interrupted": ("✗", "red")}
 BAR_CELLS = 20
@@ -26,6 +39,8 @@ def render(report: Report) -> Group:
         parts += [findings(report.findings), Text()]
     for canary in report.canaries:
         parts += [timeline(canary), Text()]
+    if report.behaviour:
+        parts += [behaviour(report.behaviour), Text()]
     if report.gitops:
         parts += [events(report.gitops), Text()]
     if report.stages:
@@ -33,6 +48,75 @@ def render(report: Report) -> Group:
     mark, style = MARKS[report.outcome]
     parts.append(Text(f"{mark} {report.outcome} in {report.seconds:.1f} s", style=f"bold {style}"))
     return Group(*parts)
+
+
+def behaviour(result: Behaviour) -> Group:
+    """Return how a model version's behaviour differs: by slice, in latency, and each answer that went wrong.
+
+    Args:
+        result: What came out.
+
+    Returns:
+        A heading, what the gates have against it, and tables with plots.
+    """
+    mark, style = MARKS["failed" if result.failures else "passed"]
+    heading = f"{result.champion} → {result.candidate} on {result.golden} {result.golden_version}"
+    parts: list[RenderableType] = [
+        Text.assemble((f"{mark} ", style), (heading, "bold"), f": {plots.verdict(result)}"),
+        *(Text(f"  ✗ {line}", style="red") for line in result.failures),
+        _slices(result),
+        _accuracies(result),
+    ]
+    if result.latency:
+        parts.append(_latency(result))
+    if result.regressions:
+        parts.append(_regressions(result))
+    return Group(*parts)
+
+
+def _slices(result: Behaviour) -> Table:
+    table = titled("Answers by slice: how many are right before and after")
+    for heading in ("Slice", "Inputs", "Agree", "Before", "After", "Worse", "Better", "p"):
+        table.add_column(heading, justify="left" if heading == "Slice" else "right", no_wrap=True)
+    for each in result.slices:
+        shares = (plots.percent(share) for share in (each.agreement, each.champion, each.candidate))
+        worse = Text(str(each.regressions), style="red" if each.regressions else "")
+        figures = (worse, str(each.improvements), plots.p_value(each.p_value))
+        table.add_row(Text(each.name), str(each.agreement.total), *shares, *figures)
+    return table
+
+
+def _accuracies(result: Behaviour) -> Table:
+    table = titled(plots.accuracy_title(result))
+    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True, overflow="crop")
+    start = plots.accuracy_axis(result)
+    for each in result.slices:
+        table.add_row(Text(each.name), Text(plots.accuracy_bar(each, start)))
+    return table
+
+
+def _latency(result: Behaviour) -> Table:
+    table = titled(plots.latency_title(result))
+    for heading in ("", "Before ms", "After ms", "Difference ms (95 %)"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    table.add_column("", no_wrap=True, overflow="crop")
+    reach = plots.latency_axis(result)
+    for item in result.latency:
+        figures = (f"{item.champion_ms:.1f}", f"{item.candidate_ms:.1f}", plots.difference(item))
+        table.add_row(f"p{item.percentile}", *figures, Text(plots.latency_bar(item, reach)))
+    return table
+
+
+def _regressions(result: Behaviour) -> Table:
+    left = len(result.regressions) - plots.SHOWN
+    table = titled("Answers that went from right to wrong" + (f" ({left} more in report.json)" if left > 0 else ""))
+    table.add_column("Input", no_wrap=True)
+    table.add_column("Expected", no_wrap=True)
+    table.add_column("Answered", overflow="fold")
+    for item in result.regressions[: plots.SHOWN]:
+        table.add_row(Text(item.input), Text(item.expected), Text(plots.answered(item)))
+    return table
 
 
 def events(items: Sequence[Event]) -> Table:
@@ -83,15 +167,16 @@ def findings(items: Sequence[Finding]) -> Group:
         Lines of text: a table would cut the paths of a narrow terminal.
     """
     lines: list[Text] = []
-    for finding in sorted(items, key=lambda item: (item.severity != "error", item.file, item.line)):
+    for finding in errors_first(items):
         mark, style = ("✗", "red") if finding.severity == "error" else ("!", "yellow")
-        where = f"{finding.file}:{finding.line}" if finding.line else finding.file
         lines.append(
-            Text.assemble((f"{mark} ", style), (where, "bold"), f" {finding.message} ", (f"({finding.check})", "dim"))
+            Text.assemble(
+                (f"{mark} ", style), (finding.place, "bold"), f" {finding.message} ", (f"({finding.check})", "dim")
+            )
         )
         lines.append(Text(f"  → {finding.remedy}"))
     errors = sum(finding.severity == "error" for finding in items)
-    lines.append(Text(f"{_counted(errors, 'error')}, {_counted(len(items) - errors, 'warning')}", style="bold"))
+    lines.append(Text(f"{counted(errors, 'error')}, {counted(len(items) - errors, 'warning')}", style="bold"))
     return Group(*lines)
 
 
@@ -109,7 +194,7 @@ def timeline(canary: CanaryTimeline) -> Group:
         (canary.name, "bold"),
         f": {canary.outcome} after {canary.seconds:.1f} s "
         f"({canary.declared_pause_seconds:.0f} s of them declared pauses); "
-        f"{_counted(canary.requests, 'request')}, ",
+        f"{counted(canary.requests, 'request')}, ",
         failed,
     )
     parts: list[RenderableType] = [heading]
@@ -142,14 +227,13 @@ def _shares(shares: Sequence[Share]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", width=1)
     for share in shares:
-        inside = share.low <= share.canary_requests <= share.high
         table.add_row(
             f"{share.canary_weight} %",
             str(share.requests),
             str(share.canary_requests),
             f"{share.canary_requests / share.requests:.1%}" if share.requests else "",
             f"{share.low} to {share.high}",
-            Text("✓", style="green") if inside else Text("✗", style="red"),
+            Text("✓", style="green") if share.inside else Text("✗", style="red"),
         )
     return table
 
@@ -171,14 +255,10 @@ def _traffic(canary: CanaryTimeline) -> Table:
 
 
 def _revision(canary: CanaryTimeline, item: RevisionTraffic) -> str:
-    role = {canary.stable_revision: " (stable)", canary.canary_revision: " (canary)"}.get(item.revision, "")
-    return item.revision + role
+    role = canary.role(item.revision)
+    return f"{item.revision} ({role})" if role else item.revision
 
 
 def titled(title: str) -> Table:
     """Return an empty table in the report's style."""
     return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

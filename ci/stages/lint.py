@@ -8,4 +8,6 @@ from ci.stages.run import Run
 async def execute(run: Run) -> None:
     """Run every check on the checkout; an error among the findings fails the stage."""
     async with session.opened(run.supply) as (client, tools):
-        run.judge(await checks.lint(client, tools))
+        found = await checks.lint(client, tools)
+    run.report.gates = found.gates
+    run.judge(found.findings)

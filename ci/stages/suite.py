@@ -4,22 +4,29 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from ci import command, paths
 from ci.errors import CheckFailedError, CommandError
 from ci.progress import note
 from ci.report import jsonfile
-from ci.report.model import CanaryTimeline, Event
+from ci.report.model import CanaryTimeline, Event, Example
 from ci.stages.run import RELEASE, Run
 
 TESTS = paths.ROOT / "tests" / "integration"
-OWN_STAGE = ("test_inference.py", "test_canary.py", "test_uninstall.py", "test_gitops.py", "test_bad_releases.py")
+BAD_RELEASES = ("test_bad_releases.py", "test_behaviour.py")
+OWN_STAGE = ("test_inference.py", "test_canary.py", "test_uninstall.py", "test_gitops.py", *BAD_RELEASES)
 SUITE_SECONDS = 1500
+
+T = TypeVar("T")
 
 
 async def inference(run: Run) -> None:
     """The model answers, by both protocols, through the mesh and by port-forward; bad requests get 4xx."""
-    await _run(run, "inference", [TESTS / "test_inference.py"])
+    try:
+        await _run(run, "inference", [TESTS / "test_inference.py"])
+    finally:
+        run.report.inference = _recorded(run, "inference.json", list[Example])
 
 
 async def canary(run: Run) -> None:
@@ -28,8 +35,8 @@ async def canary(run: Run) -> None:
 
 
 async def bad_releases(run: Run) -> None:
-    """Bad versions are stopped, on a release and with a Prometheus of their own."""
-    await _run(run, "bad-releases", [TESTS / "test_bad_releases.py"], "--bad-releases")
+    """Bad versions are stopped: by golden inputs before any canary, and on a release with a Prometheus of its own."""
+    await _run(run, "bad-releases", [TESTS / name for name in BAD_RELEASES], "--bad-releases")
 
 
 async def integration(run: Run) -> None:
@@ -52,9 +59,13 @@ async def gitops(run: Run, address: str) -> None:
     try:
         await _run(run, "gitops", [TESTS / "test_gitops.py"], f"--gitops-address={address}")
     finally:
-        file = run.options.report / "gitops.json"
-        if file.exists():
-            run.report.gitops = jsonfile.read(file, list[Event])
+        run.report.gitops = _recorded(run, "gitops.json", list[Event])
+
+
+def _recorded(run: Run, name: str, kind: type[list[T]]) -> list[T]:
+    """Return what the tests recorded for the report; nothing where they did not come to it."""
+    file = run.options.report / name
+    return jsonfile.read(file, kind) if file.exists() else []
 
 
 async def _run(run: Run, name: str, files: Sequence[Path], *options: str) -> None:

@@ -8,8 +8,10 @@ import requests
 from ci.cluster import traffic
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.traffic import Reply
+from ci.report.model import Example
 
 ANSWER_SECONDS = 10
+LONGEST_EXAMPLE = 2000
 
 Ask = Callable[..., Awaitable[Reply]]
 """Takes a path and a body; POST where there is a body, else GET."""
@@ -42,3 +44,15 @@ def from_here(url: str) -> Ask:
         return await anyio.to_thread.run_sync(send, path, body)
 
     return ask
+
+
+def recorded(ask: Ask, via: str, name: str, examples: list[Example]) -> Ask:
+    """Ask, and keep what was asked and what was answered."""
+
+    async def both(path: str, body: str | None = None) -> Reply:
+        reply = await ask(path, body)
+        method, sent, answer = "GET" if body is None else "POST", body or "", reply.body[:LONGEST_EXAMPLE]
+        examples.append(Example(name, via, method, path, sent, reply.status, answer, reply.seconds))
+        return reply
+
+    return both

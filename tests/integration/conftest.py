@@ -40,7 +40,9 @@ def pytest_addoption(parser):
     group.addoption("--next-model", metavar="URI", help="version for the canary (…/v2 where …/v1 runs, and back)")
     group.addoption("--gitops-address", metavar="IP", help="of this machine, as the cluster's pods reach it (gitops)")
     group.addoption(
-        "--bad-releases", action="store_true", help="let test_bad_releases.py install one of its own to break"
+        "--bad-releases",
+        action="store_true",
+        help="let test_bad_releases.py and test_behaviour.py install releases of their own, from the model store",
     )
     group.addoption("--uninstall", action="store_true", help="let test_uninstall.py take the release away")
     group.addoption("--report", type=Path, metavar="DIR", help="folder that gets canary-*.json (default: none written)")
@@ -48,7 +50,12 @@ def pytest_addoption(parser):
 
 def pytest_ignore_collect(collection_path, config):
     """The loop needs Argo CD and a way to this machine, bad releases the model store: they run when asked for."""
-    wanted = {"test_gitops.py": config.option.gitops_address, "test_bad_releases.py": config.option.bad_releases}
+    option = config.option
+    wanted = {
+        "test_gitops.py": option.gitops_address,
+        "test_bad_releases.py": option.bad_releases,
+        "test_behaviour.py": option.bad_releases,
+    }
     return True if not wanted.get(collection_path.name, True) else None
 
 
@@ -127,6 +134,8 @@ async def first_deploy(release, before_second):
     values["exampleModel"]["name"] = model
     values["canary"]["steps"] = [{"weight": 20}]
     values["canary"]["analysis"]["noDataLimit"] = 60  # Prometheus may take three minutes to hear of it
+    # a pod more for the traffic of a test, and back soon after it
+    values["autoscaling"] |= {"maxReplicas": 2, "requestsPerSecond": 15, "scaleDownStabilizationSeconds": 15}
     await second.helm.upgrade_install(second.name, paths.CHART, second.namespace, values=values)
     with pytest.raises(CheckFailedError) as raised:
         async with canary.observe(second.kubectl.cluster, second.namespace, second.model):

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from ci.report import jsonfile
+from tests.integration import asking
 from tests.integration.asking import Ask
 
 pytestmark = pytest.mark.anyio
@@ -14,6 +16,32 @@ SPECIES = [0, 1, 2]
 
 def tensor(data, shape):
     return json.dumps({"inputs": [{"name": "input-0", "shape": shape, "datatype": "FP64", "data": data}]})
+
+
+@pytest.fixture(scope="module")
+def examples(request):
+    """Every request of these tests and its answer, for the report."""
+    kept = []
+    yield kept
+    folder = request.config.option.report
+    if folder is not None:
+        jsonfile.write(folder / "inference.json", kept)
+
+
+@pytest.fixture
+def name(request):
+    """What a test shows, in words."""
+    return request.node.name.removeprefix("test_").replace("_", " ").replace("[", " (").replace("]", ")")
+
+
+@pytest.fixture
+def through_the_mesh(through_the_mesh, name, examples):
+    return asking.recorded(through_the_mesh, "mesh", name, examples)
+
+
+@pytest.fixture
+def through_a_port_forward(through_a_port_forward, name, examples):
+    return asking.recorded(through_a_port_forward, "port-forward", name, examples)
 
 
 @pytest.fixture(params=["mesh", "port-forward"])

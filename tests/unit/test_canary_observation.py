@@ -112,6 +112,7 @@ def test_a_promoted_canary_becomes_a_time_line():
     assert (timeline.requests, timeline.failed) == (2, 1)
     assert [change.canary for change in timeline.weights] == [0, 20]
     assert timeline.declared_pause_seconds == 85
+    assert [(bucket.at, bucket.revision, bucket.failed) for bucket in timeline.buckets] == [(0, "", 1), (0, "aaa", 0)]
 
 
 def test_an_aborted_canary_is_degraded_until_the_stable_version_is_back():

@@ -7,7 +7,7 @@ import pytest
 from ci.cluster import timeline
 from ci.cluster.timeline import Answer
 from ci.errors import CheckFailedError
-from ci.report.model import RevisionTraffic, Share, WeightChange
+from ci.report.model import Bucket, RevisionTraffic, Share, WeightChange
 
 PODS = {"10.244.0.7": "stable5d", "10.244.0.9": "canary7f"}
 WEIGHTS = [WeightChange(0.0, 100, 0), WeightChange(10.0, 80, 20), WeightChange(30.0, 50, 50)]
@@ -105,6 +105,39 @@ def test_totals_by_revision_count_failures_and_give_percentiles():
     ]
 
 
+def test_each_second_has_what_each_revision_answered_in_it():
+    seen = [
+        Answer(0.0, 0.010, 200, "10.244.0.7"),
+        Answer(0.999, 0.030, 503, "10.244.0.7"),
+        Answer(2.5, 0.002, 200, "10.244.0.9"),
+        Answer(2.5, 0.004, 200, "10.244.0.7"),
+        Answer(2.6, 1.000, 0, ""),
+    ]
+    assert timeline.bucket_seconds(seen) == 1
+    assert timeline.buckets(seen, PODS, 1) == [
+        Bucket(0.0, "stable5d", 2, 1, 10.0, 30.0),
+        Bucket(2.0, "", 1, 1, 1000.0, 1000.0),
+        Bucket(2.0, "canary7f", 1, 0, 2.0, 2.0),
+        Bucket(2.0, "stable5d", 1, 0, 4.0, 4.0),
+    ]
+
+
+@pytest.mark.parametrize("end", [0.5, 119.9, 120.0, 121.0, 239.9, 240.0, 3600.0])
+def test_a_series_is_bounded_however_long_a_canary_takes_and_holds_every_answer(end):
+    seen = [*answers(0, 0.5, 0.5), Answer(end, 0.004, 200, "10.244.0.7")]
+    width = timeline.bucket_seconds(seen)
+    series = timeline.buckets(seen, PODS, width)
+    assert end / timeline.MOST_BUCKETS < width <= end / timeline.MOST_BUCKETS + 1
+    assert max(bucket.at for bucket in series) / width < timeline.MOST_BUCKETS
+    assert sum(bucket.requests for bucket in series) == len(seen)
+    assert all(bucket.at % width == 0 for bucket in series)
+
+
+def test_no_answers_make_no_series():
+    assert timeline.bucket_seconds([]) == 1
+    assert timeline.buckets([], PODS, 1) == []
+
+
 def test_no_answers_make_no_shares():
     assert timeline.shares(WEIGHTS, [], PODS, canary="canary7f", ended=50.0) == []
     assert timeline.traffic([], PODS) == []
@@ -116,6 +149,8 @@ def test_an_answer_of_an_unknown_pod_is_never_guessed():
         timeline.shares(WEIGHTS, strange, PODS, canary="canary7f", ended=50.0)
     with pytest.raises(CheckFailedError, match=r"10\.244\.0\.66"):
         timeline.traffic(strange, PODS)
+    with pytest.raises(CheckFailedError, match=r"10\.244\.0\.66"):
+        timeline.buckets(strange, PODS, 1)
 
 
 def test_answers_that_name_no_pod_are_left_to_the_total():

@@ -1,0 +1,112 @@
+"""The report for people: one HTML page that loads nothing, and says first what failed."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+
+from ci.report import behaviour, chart, files, matrix, text
+from ci.report.model import Gate, Report, errors_first
+
+SECTIONS = {
+    "outcome": "Outcome",
+    "stages": "Stages",
+    "diagnostics": "Diagnostics",
+    "findings": "Findings",
+    "canaries": "Canaries",
+    "behaviour": "Model behaviour",
+    "inference": "Inference",
+    "gates": "Gates",
+    "gitops": "Versions moved by commits",
+    "run": "About this run",
+}
+"""Each section's id to its title, in their order; all of them are always there."""
+
+FINDINGS_SHOWN = 25
+"""The others are folded."""
+
+
+def render(report: Report) -> str:
+    """Return the page; the same report makes the same page.
+
+    Args:
+        report: The run.
+    """
+    environment = _environment()
+    style = environment.get_template("report.css").render()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        sections=SECTIONS,
+        style_digest=digest,
+        findings=errors_first(report.findings),
+        findings_shown=FINDINGS_SHOWN,
+        environments=_environments(report.gates),
+        shapes=_shapes(report.gates),
+        accepted=[gate for gate in report.gates if gate.accepted],
+        excerpts=[file for file in report.files if file.excerpt],
+        collected=[file for file in report.files if file.path.startswith("diagnostics/")],
+    )
+
+
+def write(path: Path, report: Report) -> None:
+    """Write the page to a file.
+
+    Args:
+        path: The file; an older one is replaced at once.
+        report: The run.
+    """
+    files.write(path, render(report).encode())
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ci.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: text.legal(value) if isinstance(value, str) else value,
+    )
+    environment.filters |= {"lasting": text.lasting, "counted": text.counted, "size": _size, "link": _link}
+    environment.globals |= {
+        "headline": text.headline,
+        "behaviour": behaviour,
+        "chart_of": chart.canary,
+        "plot_of": lambda compared: Markup(behaviour.svg(compared)),  # noqa: S704 - it escapes all text itself
+        "ENDS": matrix.ENDS,
+        "MARKS": {"passed": "✓", "failed": "✗", "skipped": "–", "interrupted": "✗"},
+    }
+    return environment
+
+
+def _environments(gates: Sequence[Gate]) -> dict[str, str]:
+    """Return each environment with its score, in their order."""
+    return {name: matrix.score(list(own)) for name, own in groupby(gates, key=attrgetter("environment"))}
+
+
+def _shapes(gates: Sequence[Gate]) -> dict[bool, dict[str, dict[str, Gate]]]:
+    """Return the matrix: faults and healthy versions, each by shape and environment."""
+    shapes: dict[bool, dict[str, dict[str, Gate]]] = {True: {}, False: {}}
+    for gate in gates:
+        shapes[gate.bad].setdefault(gate.shape, {})[gate.environment] = gate
+    return shapes
+
+
+def _link(path: str) -> str:
+    """Return the address of a file beside the page: never one with a scheme, whatever its name."""
+    return quote(text.legal(path))
+
+
+def _size(size: int) -> str:
+    if size < 1000:
+        return f"{size} B"
+    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"

@@ -1,0 +1,215 @@
+"""The page that people read: whole, in order, escaped, and nothing in it that loads anything."""
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+
+import html5lib
+import pytest
+
+from ci.report import html
+from tests.unit import reports
+
+
+def page(report):
+    """The page as a browser has it; a parse error, as of a tag that is not closed, is an error here."""
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(html.render(report))
+
+
+def words(element):
+    return " ".join("".join(element.itertext()).split())
+
+
+def section(root, name):
+    return root.find(f".//*[@id='{name}']")
+
+
+@pytest.mark.parametrize("name", reports.ALL)
+def test_every_report_has_every_section_in_the_same_order(name):
+    root = page(reports.ALL[name]())
+    assert [item.get("id") for item in root.iter() if item.get("id")] == list(html.SECTIONS)
+    assert [link.get("href") for link in root.findall(".//nav/a")] == [f"#{id_}" for id_ in html.SECTIONS]
+
+
+@pytest.mark.parametrize("name", reports.ALL)
+def test_nothing_in_it_runs_or_loads_anything(name):
+    root = page(reports.ALL[name]())
+    for element in root.iter():
+        tag = str(element.tag).rpartition("}")[2]
+        assert tag not in {
+            "script",
+            "img",
+            "iframe",
+            "object",
+            "embed",
+            "form",
+            "base",
+            "image",
+            "use",
+            "foreignObject",
+        }
+        assert not [
+            key for key in dict(element.attrib) if str(key).startswith("on") or key in ("style", "src", "srcset")
+        ]
+        target = element.get("href", "")
+        assert not re.match(r"(?i)\s*([a-z][a-z0-9+.-]*:|//)", target) or target == "data:,", target
+    (style,) = root.findall(".//style")
+    assert "url(" not in style.text
+    assert "@import" not in style.text
+
+
+def test_its_policy_allows_its_own_style_and_nothing_else():
+    root = page(reports.passed())
+    policy = root.find(".//meta[@http-equiv]").get("content")
+    digest = base64.b64encode(hashlib.sha256(root.find(".//style").text.encode()).digest()).decode()
+    assert policy.split("; ") == [
+        "default-src 'none'",
+        f"style-src 'sha256-{digest}'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+
+
+@pytest.mark.parametrize("name", ["failed", "hostile", "12 canaries"])
+def test_the_same_report_makes_the_same_page(name):
+    assert html.render(reports.ALL[name]()) == html.render(reports.ALL[name]())
+
+
+def test_text_from_outside_is_shown_as_it_is_and_never_taken_for_markup():
+    root = page(reports.hostile())
+    shown = words(root)
+    assert "<script>alert(" not in html.render(reports.hostile())
+    assert "{{ 7*7 }}" in shown
+    for place in ("outcome", "stages", "diagnostics", "findings", "canaries", "inference", "gates", "gitops", "run"):
+        assert '<script>alert("1")</script>' in words(section(root, place)), place
+
+
+def test_a_failed_run_says_first_where_why_and_how_to_go_on():
+    report = reports.failed()
+    root = page(report)
+    outcome = section(root, "outcome")
+    assert outcome.get("class") == "failed"
+    assert words(outcome.find("h1")) == "✗ Failed at canary after 2 min 52 s"
+    assert words(outcome.find("p[@class='why']")) == report.failure.message
+    assert report.failure.fix in words(outcome.find("p[@class='fix']"))
+    assert report.culprits[0] in words(outcome)
+    assert outcome.find(".//a[@href='#diagnostics']") is not None
+    assert words(root.find(".//title")).startswith("✗ failed at canary")
+
+
+def test_diagnostics_show_the_telling_lines_and_link_every_file():
+    root = page(reports.failed())
+    diagnostics = section(root, "diagnostics")
+    assert next(words(pre) for pre in diagnostics.iter("pre")).startswith("E assert [Request(status=503)] == []")
+    assert [details.get("open") is not None for details in diagnostics.findall("details")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    links = {link.get("href") for link in diagnostics.iter("a")}
+    assert {"pytest-canary.log", "diagnostics/events.txt", "diagnostics/nodes.txt"} <= links
+    assert "rendered/dev.yaml" not in links
+
+
+def test_a_passed_run_is_green_and_says_what_was_not_needed():
+    root = page(reports.passed())
+    assert section(root, "outcome").get("class") == "passed"
+    assert words(section(root, "outcome").find("h1")) == "✓ Passed in 8 min 23 s"
+    assert words(section(root, "diagnostics")) == "Diagnostics Nothing failed, so none were collected."
+
+
+def test_a_comparison_of_versions_is_told_and_drawn():
+    told = section(page(reports.passed()), "behaviour")
+    assert "146 of 150 answers agree" in words(told)
+    assert "virginica-20" in words(told)
+    assert "Right → wrong" in words(told)
+    assert any(item.tag.endswith("svg") for item in told.iter())
+
+
+def test_what_was_not_run_says_so_in_one_line():
+    root = page(reports.empty())
+    none = {name: words(section(root, name).find("p[@class='none']")) for name in list(html.SECTIONS)[1:-1]}
+    assert none == {
+        "stages": "None was begun.",
+        "diagnostics": "Nothing failed, so none were collected.",
+        "findings": "None.",
+        "canaries": "No canary was watched to its end in this run.",
+        "behaviour": "No two versions were compared in this run.",
+        "inference": "No request was sent in this run's stage inference.",
+        "gates": "Not replayed in this run.",
+        "gitops": "None in this run.",
+    }
+
+
+def test_an_interrupted_run_names_the_stage():
+    root = page(reports.interrupted())
+    assert words(section(root, "outcome").find("h1")) == "✗ Interrupted at stack after 29.0 s"
+
+
+def test_a_run_that_ended_before_its_first_stage_says_why():
+    outcome = section(page(reports.without_docker()), "outcome")
+    assert "no Docker daemon answers" in words(outcome)
+    assert "Fix apt-get install docker.io" in words(outcome)
+
+
+def test_stages_stand_where_they_were_in_the_course_of_the_run():
+    root = page(reports.passed())
+    rows = section(root, "stages").findall(".//tbody/tr")
+    assert [words(row.findall("td")[1]) for row in rows] == [name for name, _, _ in reports.STAGES]
+    bar = [element for element in rows[-1].iter() if str(element.tag).endswith("rect")][1]
+    assert float(bar.get("x").rstrip("%")) == pytest.approx(100 * 307.8 / 502.7, abs=0.01)
+    assert float(bar.get("width").rstrip("%")) == pytest.approx(100 * 190.4 / 502.7, abs=0.01)
+
+
+def test_a_canary_has_its_four_charts_and_its_figures():
+    root = page(reports.passed())
+    first, *others = section(root, "canaries").findall("details")
+    assert [words(caption).partition(":")[0] for caption in first.iter("figcaption")] == [
+        "Weight of the canary",
+        "Requests per second",
+        "Latency",
+        "Failed requests per second",
+    ]
+    assert "1340 requests, 0 failed" in words(first.find("summary"))
+    assert first.get("open") is not None
+    assert [details.get("open") for details in others] == [None] * 4
+
+
+def test_a_canary_whose_answers_did_not_follow_its_weight_is_open_and_says_so():
+    report = replace(reports.passed(), canaries=[*reports.passed().canaries[:1], *reports.failed().canaries])
+    wrong = section(page(report), "canaries").findall("details")[1]
+    assert wrong.get("open") is not None
+    assert "answers did not follow the weight" in words(wrong.find("summary"))
+
+
+def test_the_gates_are_a_matrix_by_environment():
+    gates = section(page(reports.passed()), "gates")
+    header, *_ = gates.findall(".//thead/tr")
+    assert [words(cell) for cell in header] == ["", "defaults", "dev", "staging", "prod"]
+    rows = {words(row.find("th")): row for row in gates.findall(".//tbody/tr")}
+    assert [words(cell) for cell in rows["p95 x2"].findall("td")] == ["", "! goes through in 2 of 3 40 s", "", ""]
+    assert [cell.get("class") for cell in rows["wrong answers"].findall("td")] == ["", "", "", "bad"]
+    assert "prod: 3 of 4 faults are stopped, 2 of 2 healthy versions go through" in words(gates)
+    assert "dev, p95 x2: windows of 20 s hold too few requests; staging does" in words(gates)
+
+
+def test_two_hundred_findings_are_all_there_errors_first():
+    findings = section(page(reports.findings(200)), "findings")
+    items = list(findings.iter("li"))
+    assert len(items) == 200
+    assert [item.get("class") for item in items] == ["error"] * 100 + ["warning"] * 100
+    assert words(findings.find("details/summary")) == "175 more"
+
+
+def test_a_page_of_twelve_long_canaries_stays_small():
+    assert len(html.render(reports.canaries(12)).encode()) < 1_500_000
+
+
+def test_it_is_written_as_utf_8_in_place_of_an_older_one(tmp_path):
+    (tmp_path / "report.html").write_text("x" * 10_000_000)
+    html.write(tmp_path / "report.html", reports.hostile())
+    assert (tmp_path / "report.html").read_bytes().decode() == html.render(reports.hostile())
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
