@@ -1,0 +1,95 @@
+"""`diff`: what a change does to the clusters, before it is merged."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ci import paths
+from ci.commands import writing
+from ci.commands.runner import run_async
+from ci.diff import compare, html, markdown, sides
+from ci.diff.model import Difference
+from ci.errors import UsageError
+from ci.progress import note, step
+from ci.release import git, github
+from ci.release.git import Repository
+from ci.release.github import GitHub
+from ci.report import files, jsonfile
+
+SUFFIXES = (".md", ".json", ".html")
+
+
+def diff(
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="REF", help="Where HEAD is to be merged into; the remote's main by default."),
+    ] = None,
+    environments: Annotated[
+        list[str] | None, typer.Option("--env", help="dev, staging or prod, may be repeated; all of them by default.")
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option("--out", metavar="FILE", help="Write it there, as .md, .json or .html; may be repeated."),
+    ] = None,
+    number: Annotated[
+        int | None,
+        typer.Option("--comment", metavar="NUMBER", min=1, help="Write it into a comment on that pull request."),
+    ] = None,
+    repo: writing.RepoOption = Path(),
+    remote: writing.RemoteOption = "origin",
+) -> None:
+    """Render the checked-out commit and where it came from as Argo CD would, and show what differs, by risk.
+
+    Says which model will start a canary, and by which field. Secrets are hidden.
+    """
+    run_async(_diff, base, environments or paths.ENVIRONMENTS, out or (), number, repo, remote)
+
+
+async def _diff(
+    base: str | None, environments: Sequence[str], out: Sequence[Path], number: int | None, repo: Path, remote: str
+) -> None:
+    for environment in environments:
+        if environment not in paths.ENVIRONMENTS:
+            raise UsageError(f"--env {environment}: not one of {', '.join(paths.ENVIRONMENTS)}")
+    for file in out:
+        if file.suffix not in SUFFIXES:
+            raise UsageError(f"--out {file}: ends in none of {', '.join(SUFFIXES)}")
+    chosen = [each for each in paths.ENVIRONMENTS if each in environments]
+    repository = await git.opened(repo)
+    hub = await _hub(repository, remote) if number is not None else None
+    with step(f"render {', '.join(chosen)} before and after"):
+        difference = compare.compare(*await sides.both(repository, base, remote, chosen), chosen)
+    changed = await repository.run("status", "--porcelain", "--untracked-files=no", check=False)  # none in a bare one
+    if changed.stdout:
+        note("changes that are not committed are left out")
+    parts = markdown.render(difference)
+    for file in out:
+        _write(file, difference, parts)
+    if hub is not None and number is not None:
+        for address in await hub.comment(number, "diff", parts):
+            note(address)
+    typer.echo("\n".join(parts), nl=False)
+
+
+async def _hub(repository: Repository, remote: str) -> GitHub:
+    return github.of_remote(await git.remote_url(repository, remote), writing.token(), "--comment")
+
+
+def _write(file: Path, difference: Difference, parts: Sequence[str]) -> None:
+    if file.suffix == ".json":
+        jsonfile.write(file, difference)
+    elif file.suffix == ".html":
+        files.write(file, html.render(difference).encode())
+    else:
+        for number, part in enumerate(parts, 1):
+            files.write(_part(file, number), part.encode())
+        left = len(parts) + 1
+        while _part(file, left).exists():  # an earlier run's, which had more to say
+            _part(file, left).unlink()
+            left += 1
+
+
+def _part(file: Path, number: int) -> Path:
+    return file if number == 1 else file.with_suffix(f".{number}{file.suffix}")

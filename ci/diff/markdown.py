@@ -1,0 +1,143 @@
+"""The difference as Markdown for a pull request, in parts of a size that GitHub takes.
+
+Whatever comes from outside is within a code span, a fenced block or an element whose text is escaped: there, nothing in
+it is Markdown, HTML, a mention or a link. No part leaves a fence or a <details> open.
+"""
+
+import html
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+
+from ci.diff.model import OUTCOMES, RISKS, Difference, Effect, Field, ObjectChange
+
+LIMIT = 65_000
+"""Bytes of UTF-8, of which there are never fewer than characters: GitHub takes 65,536; the rest is for a marker."""
+LINE_LIMIT = 4_000
+"""Characters of a line of a diff; the JSON and HTML files have it whole."""
+MENTIONED = 10
+"""Fields that are listed of one model."""
+TITLED = 3
+"""Fields that stand in the title of an object."""
+LONGEST = 300
+"""Characters of a name or a path."""
+
+
+def render(difference: Difference) -> list[str]:
+    """Return the parts, each of them Markdown that stands alone.
+
+    Args:
+        difference: What is shown.
+    """
+    parts: list[list[str]] = [[]]
+    size = 0
+    for block in _blocks(difference):
+        length = len(block.encode()) + 1
+        if size + length > LIMIT - 100 and parts[-1]:  # the heading of a part
+            parts.append([])
+            size = 0
+        parts[-1].append(block)
+        size += length
+    return [_headed("\n".join(part), number, len(parts)) for number, part in enumerate(parts, 1)]
+
+
+def _headed(text: str, number: int, total: int) -> str:
+    heading = "## What this change does to the clusters" + (f" ({number} of {total})" if total > 1 else "")
+    return f"{heading}\n\n{text.strip()}\n"
+
+
+def _blocks(difference: Difference) -> Iterator[str]:
+    """Yield blocks between any two of which a part may end."""
+    yield from _summary(difference)
+    if difference.effects:
+        yield "\n### Models\n"
+        yield from map(_effect, difference.effects)
+    for risk, heading in RISKS.items():
+        chosen = [each for each in difference.objects if each.risk == risk]
+        if chosen:
+            yield f"\n### {heading}\n"
+        for each in chosen:
+            yield from _details(each)
+
+
+def _summary(difference: Difference) -> Iterator[str]:
+    counts = [(heading, [each for each in difference.objects if each.risk == risk]) for risk, heading in RISKS.items()]
+    told = [f"| {heading} | {len(chosen)} |" for heading, chosen in counts if chosen]
+    span = f"`{difference.base[:12]}` → `{difference.head[:12]}`, {', '.join(difference.environments)}"
+    yield f"{span}: {'nothing changes.' if not told else ''}".rstrip()
+    if told:
+        yield "\n".join(["", "| Risk | Objects |", "|:--|--:|", *told])
+    if difference.noise:
+        yield f"\nNot shown: {difference.noise} more, in which only hashes, order or the chart's version label differ."
+    if difference.applications:
+        yield ""
+    for application in difference.applications:
+        yield f"- Application {span_of(application.place)} {'appears' if application.change == 'added' else 'goes'}."
+
+
+def _effect(effect: Effect) -> str:
+    lines = [f"- {span_of(effect.model)} in {span_of(effect.place)} **{OUTCOMES[effect.outcome]}**"]
+    if effect.innocent:
+        lines[0] += ", by labels or annotations alone: model, image and settings stay the same"
+    lines += [f"  - {_field(field)}" for field in effect.fields[:MENTIONED]]
+    if len(effect.fields) > MENTIONED:
+        lines.append(f"  - … and {len(effect.fields) - MENTIONED} more fields")
+    return "\n".join(lines)
+
+
+def _field(field: Field) -> str:
+    values = " → ".join(span_of(value) if value else "nothing" for value in (field.before, field.after))
+    return f"{span_of(field.path)}: {values} ({field.why})"
+
+
+def _details(each: ObjectChange) -> Iterator[str]:
+    """Yield an object's diff, folded; one that is too long for a part in several pieces."""
+    cut = {line: f"{line[:LINE_LIMIT]} … ({len(line)} characters)" for line in each.diff if len(line) > LINE_LIMIT}
+    lines = [cut.get(line, line) for line in each.diff]
+    for number, piece in enumerate(_pieces(lines)):
+        yield _folded(_title(each) + (" (continued)" if number else ""), piece)
+
+
+def _pieces(lines: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the lines in groups that fit into a part, whatever stands around them."""
+    sizes = itertools.accumulate(len(line.encode()) + 1 for line in lines)
+    room = LIMIT // 3  # a long line may follow, and the fence is longer than any run of backticks
+    for _, group in itertools.groupby(zip(sizes, lines, strict=True), key=lambda each: each[0] // room):
+        yield [line for _, line in group]
+
+
+def _title(each: ObjectChange) -> str:
+    where = f"{each.namespace}/{each.name}" if each.namespace else each.name
+    kind = f"{each.kind}.{each.group}" if each.group else each.kind
+    title = f"{each.change}: {_element(f'{kind} {where}')} in {_element(each.place)}"
+    if each.fields:
+        more = [f"{len(each.fields) - TITLED} more"] if len(each.fields) > TITLED else []
+        title += f": {', '.join([*map(_element, each.fields[:TITLED]), *more])}"
+    return title
+
+
+def _element(text: str) -> str:
+    """Return a text for where HTML is read and Markdown is not: within <summary>."""
+    return f"<code>{html.escape(_cut(text))}</code>"
+
+
+def _folded(title: str, lines: Sequence[str]) -> str:
+    text = "\n".join(lines)
+    fence = _fence(text, 3)
+    return f"<details><summary>{title}</summary>\n\n{fence}diff\n{text}\n{fence}\n\n</details>\n"
+
+
+def span_of(text: str) -> str:
+    """Return a text of one line as a code span that nothing in it can end."""
+    fence = _fence(text, 1)
+    pad = " " if text.startswith(("`", " ")) or text.endswith(("`", " ")) else ""
+    return f"{fence}{pad}{_cut(text)}{pad}{fence}"
+
+
+def _fence(text: str, least: int) -> str:
+    """Return more backticks than stand together anywhere in a text."""
+    return "`" * max(least, *(len(run) + 1 for run in re.findall(r"`+", text)), 0)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -1,0 +1,125 @@
+"""The difference of two commits as plain data; every view (Markdown, JSON, HTML) is made from it.
+
+No text in it holds a secret, a line break or a character that cannot be seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Risk = Literal["structure", "canary", "deleted", "rbac", "rest"]
+RISKS: Mapping[Risk, str] = {
+    "structure": "CRDs and selectors",
+    "canary": "Canary triggers",
+    "deleted": "Deleted",
+    "rbac": "RBAC",
+    "rest": "Everything else",
+}
+"""Each risk's heading, the greatest first; an object counts where it comes first."""
+
+Outcome = Literal["canary", "update", "first", "none"]
+OUTCOMES: Mapping[Outcome, str] = {
+    "canary": "starts a canary",
+    "update": "replaces its pods without a canary: there is no Rollout",
+    "first": "is deployed for the first time, which Argo Rollouts does without a canary",
+    "none": "starts no canary: its pod template stays the same",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field that changes what the pods are made from.
+
+    Attributes:
+        path: Where it is in the manifest.
+        before: What it was, shortened; empty where there was none.
+        after: What it will be.
+        why: How it gets into the pod template.
+    """
+
+    path: str
+    before: str
+    after: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What the change does to the pods of one model.
+
+    Attributes:
+        place: Environment and application, as ENV/NAME.
+        model: The InferenceService.
+        outcome: What Argo Rollouts will do.
+        fields: What makes it do so.
+        innocent: Only labels and annotations do: model, image and settings stay the same.
+    """
+
+    place: str
+    model: str
+    outcome: Outcome
+    fields: tuple[Field, ...] = ()
+    innocent: bool = False
+
+
+@dataclass(frozen=True)
+class ObjectChange:
+    """One object that is not the same.
+
+    Attributes:
+        place: Environment and application, as ENV/NAME, or the folder of plain manifests.
+        kind: The object's kind.
+        group: Its API group.
+        namespace: Its namespace; empty where it has none.
+        name: Its name; the hash of a generated one left out.
+        change: What becomes of it.
+        risk: The greatest risk that it has.
+        fields: Paths of the fields that differ; none where the object comes or goes.
+        diff: Lines of the unified diff.
+    """
+
+    place: str
+    kind: str
+    group: str
+    namespace: str
+    name: str
+    change: Literal["added", "changed", "deleted"]
+    risk: Risk
+    fields: tuple[str, ...]
+    diff: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ApplicationChange:
+    """An Argo CD Application that comes or goes.
+
+    Attributes:
+        place: As ENV/NAME.
+        change: What becomes of it.
+    """
+
+    place: str
+    change: Literal["added", "deleted"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What becomes of the clusters when head is merged.
+
+    Attributes:
+        base: The commit that the change started from.
+        head: The commit that has the change.
+        environments: Which were rendered.
+        applications: Those that come or go.
+        effects: Models whose pods may be replaced, one each.
+        objects: By risk, the greatest first.
+        noise: How many more objects differ in hashes, order or the chart's version label alone.
+    """
+
+    base: str
+    head: str
+    environments: tuple[str, ...]
+    applications: tuple[ApplicationChange, ...]
+    effects: tuple[Effect, ...]
+    objects: tuple[ObjectChange, ...]
+    noise: int

@@ -1,0 +1,200 @@
+"""The two commits that are compared, and what each of them puts on the clusters."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import yaml
+
+from ci import tasks
+from ci.cluster.stack import documents
+from ci.cluster.stack.documents import Document
+from ci.errors import CheckFailedError, UsageError
+from ci.release import tree
+from ci.release.git import Repository, Snapshot
+from ci.release.render import render
+from ci.release.tree import Application
+from ci.supply import supply
+
+MANIFESTS = "k8s/argocd"
+"""The folder of plain manifests that Argo CD itself is given."""
+DEFAULT_BRANCH = "main"
+TREE_MODE = "040000"
+HOOK = "helm.sh/hook"
+TEST_HOOKS = frozenset({"test", "test-success", "test-failure"})
+"""Argo CD does not know these and leaves the objects out."""
+
+
+@dataclass
+class Side:
+    """One commit.
+
+    Attributes:
+        snapshot: The tree, and the branch that Argo CD will read it from.
+        applications: By place, as ENV/NAME.
+        places: Place to the objects of every place whose input is not the same on the other side.
+    """
+
+    snapshot: Snapshot
+    applications: Mapping[str, Application] = field(default_factory=dict)
+    places: dict[str, Sequence[Document]] = field(default_factory=dict)
+
+
+async def both(repository: Repository, base: str | None, remote: str, environments: Sequence[str]) -> tuple[Side, Side]:
+    """Return base and head, rendered; an application with the same input on both is not rendered at all.
+
+    Args:
+        repository: Has both; head is what it has checked out.
+        base: The branch that head is to be merged into, or any other revision; the remote's main by default.
+        remote: Whose branches the applications follow.
+        environments: Which are rendered.
+
+    Raises:
+        UsageError: There is no such revision, the two have no common commit, or a file of the tree is wrong.
+        CheckFailedError: Helm refuses an application.
+    """
+    sides = await _opened(repository, base, remote)
+    base_inputs, head_inputs = [await _inputs(side, remote, environments) for side in sides]
+    helm = supply.installed("helm")
+    limiter = anyio.CapacityLimiter(os.cpu_count() or 2)
+
+    async def rendered(side: Side, place: str, revision: str) -> None:
+        application = side.applications[place]
+        try:
+            async with limiter:
+                text = await render(repository, helm, application, revision)
+        except CheckFailedError as error:
+            said = f"{side.snapshot.commit[:12]}: {error.message}"
+            raise CheckFailedError(said, detail=error.detail) from error
+        objects = _parsed(text, application.file)
+        side.places[place] = [each for each in objects if not _is_test(each)]
+
+    async with tasks.group() as group:
+        for side, own, other in ((sides[0], base_inputs, head_inputs), (sides[1], head_inputs, base_inputs)):
+            for place, (revision, key) in own.items():
+                if place not in other or other[place][1] != key:
+                    group.start_soon(rendered, side, place, revision)
+    for side in sides:
+        side.places[MANIFESTS] = await _manifests(side.snapshot, MANIFESTS)
+    return sides
+
+
+async def _opened(repository: Repository, base: str | None, remote: str) -> tuple[Side, Side]:
+    revision = base or await _default_base(repository, remote)
+    tip, head = await repository.commit_of(revision), await repository.commit_of("HEAD")
+    common = await repository.run("merge-base", tip, head, check=False)
+    if common.returncode != 0:
+        raise UsageError(
+            f"--base {revision}: has no commit in common with HEAD", fix=f"git fetch --unshallow {remote}, or fetch it"
+        )
+    branch = await _branch(repository, revision, remote)
+    return Side(Snapshot(repository, common.stdout.strip(), branch)), Side(Snapshot(repository, head, branch))
+
+
+async def _default_base(repository: Repository, remote: str) -> str:
+    for revision in (f"{remote}/{DEFAULT_BRANCH}", DEFAULT_BRANCH):
+        if await repository.object_of(f"{revision}^{{commit}}") is not None:
+            return revision
+    raise UsageError(
+        f"neither {remote}/{DEFAULT_BRANCH} nor {DEFAULT_BRANCH} is in {repository.folder}",
+        fix=f"--base REF, or git fetch {remote} {DEFAULT_BRANCH}:refs/remotes/{remote}/{DEFAULT_BRANCH}",
+    )
+
+
+async def _branch(repository: Repository, revision: str, remote: str) -> str:
+    """Return the name of the branch that a revision is; of any other revision, the default branch's."""
+    words = ("rev-parse", "--symbolic-full-name", "--verify", "--quiet", "--end-of-options", revision)
+    found = await repository.run(*words, check=False)
+    name = found.stdout.strip().rpartition("\n")[2]
+    for prefix in (f"refs/remotes/{remote}/", "refs/heads/"):
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return DEFAULT_BRANCH
+
+
+async def _inputs(side: Side, remote: str, environments: Sequence[str]) -> dict[str, tuple[str, tuple[str, bytes]]]:
+    """Find a side's applications; return place to the chart's commit, and all that Helm would be given."""
+    snapshot = side.snapshot
+    found: dict[str, tuple[str, tuple[str, bytes]]] = {}
+    applications: dict[str, Application] = {}
+    charts: dict[str, str | None] = {}
+    for environment in environments:
+        for name in await tree.names(snapshot, environment):
+            application = await tree.load(snapshot, environment, name)
+            commit = await _chart_commit(snapshot, application, remote)
+            if commit not in charts:
+                charts[commit] = await tree.chart(snapshot, commit)
+            chart = charts[commit]
+            if chart is None:
+                raise UsageError(f"{application.file}: there is no {tree.CHART_FOLDER} at {commit[:12]}")
+            place = f"{environment}/{name}"
+            applications[place] = application
+            found[place] = (commit, (chart, application.content))
+    side.applications = applications
+    return found
+
+
+async def _chart_commit(snapshot: Snapshot, application: Application, remote: str) -> str:
+    """Return the commit whose chart an application gets: a branch is where it will be after the merge."""
+    revision = application.release[tree.CHART[0]]
+    if revision in (snapshot.branch, "HEAD"):
+        return snapshot.commit
+    followed = await snapshot.repository.object_of(f"refs/remotes/{remote}/{revision}^{{commit}}")
+    if followed is not None:
+        return followed
+    try:
+        return await snapshot.resolve(revision)
+    except UsageError as error:
+        raise UsageError(
+            f"{application.file}: chart.revision {revision} is not in {snapshot.repository.folder}",
+            fix=f"git fetch {remote} {revision}",
+        ) from error
+
+
+async def _manifests(snapshot: Snapshot, folder: str) -> list[Document]:
+    found: list[Document] = []
+    entries = await snapshot.entries(folder)
+    for name, mode in sorted(entries.items()):
+        path = f"{folder}/{name}"
+        if mode == TREE_MODE:
+            found += await _manifests(snapshot, path)
+        elif name.endswith((".yaml", ".yml")):
+            content = await snapshot.read(path)
+            assert content is not None
+            found += _parsed(content.decode(errors="replace"), path)
+    return found
+
+
+def _parsed(text: str, file: str) -> list[Document]:
+    """Return the objects of a text; one without a kind and a name, such as a patch, gets its file's name.
+
+    Raises:
+        UsageError: The text is no YAML, or a document in it is no mapping.
+    """
+    try:
+        objects = documents.parse(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{file}: not YAML: {' '.join(str(error).split())}", fix=f"yamllint {file}") from error
+    for each in objects:
+        if not isinstance(each, dict):
+            raise UsageError(f"{file}: a document in it is no mapping", fix="Leave manifests alone in that folder.")
+        metadata = each.get("metadata")
+        each["metadata"] = {"name": file, **(metadata if isinstance(metadata, dict) else {})}
+        each["metadata"]["name"], each["kind"] = str(each["metadata"]["name"]), str(each.get("kind", "Patch"))
+    return [_as_json(each) for each in objects]
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value as Kubernetes gets it, by way of JSON: keys are strings, and so is what JSON has no type for."""
+    if isinstance(value, dict):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _is_test(document: Document) -> bool:
+    hooks = str((document["metadata"].get("annotations") or {}).get(HOOK, ""))
+    return bool(hooks) and {hook.strip() for hook in hooks.split(",")} <= TEST_HOOKS

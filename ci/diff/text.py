@@ -1,0 +1,64 @@
+"""Objects as lines of text that can be compared, and seen."""
+
+import difflib
+import json
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from ci.cluster.stack.documents import Document
+
+CONTEXT_LINES = 3
+WIDTH = 1_000_000
+"""Of a line: none is folded, or a longer value would differ in several."""
+SHORT = 120
+INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of characters that control what is around them, such as the direction of writing."""
+
+
+class _Dumper(yaml.CSafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represented(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represented)
+
+
+def lines(document: Document | None) -> list[str]:
+    """Return an object as YAML with sorted keys, a line each; nothing where there is none."""
+    if document is None:
+        return []
+    text = yaml.dump(document, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=WIDTH)
+    return [visible(line, keep="\t") for line in text.removesuffix("\n").split("\n")]
+
+
+def unified(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
+    """Return the lines of a unified diff, without its two lines of file names."""
+    return tuple(difflib.unified_diff(before, after, n=CONTEXT_LINES, lineterm=""))[2:]
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Return a text on one line in which every character can be seen.
+
+    Args:
+        text: Anything.
+        keep: Characters that may stay although they cannot.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    hidden = (char not in keep and unicodedata.category(char) in INVISIBLE for char in text)
+    return "".join(f"\\u{{{ord(char):x}}}" if hide else char for char, hide in zip(text, hidden, strict=True))
+
+
+def short(value: Any) -> str:
+    """Return a value on one line of at most `SHORT` characters; nothing where there is none."""
+    if value is None:
+        return ""
+    text = visible(value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False))
+    return text if len(text) <= SHORT else f"{text[: SHORT - 2]} …"

@@ -1,0 +1,350 @@
+"""What each side of a change puts on the clusters: real repositories, rendered by Helm, compared."""
+
+import json
+import sys
+import textwrap
+
+import anyio
+import pytest
+
+from ci import paths
+from ci.diff import sides
+from ci.diff.model import ApplicationChange
+from ci.errors import CheckFailedError, UsageError
+from ci.release import git
+from tests.faults.git import remote as remotes
+from tests.unit import diff
+from tests.unit.diff import CHART, TEMPLATES
+
+DEV = "gitops/dev/sklearn-iris.yaml"
+PROD = "gitops/prod/sklearn-iris.yaml"
+OLD_MODEL, NEW_MODEL = "models/sklearn/1.0/model", "models/sklearn/2.0/model"
+
+
+@pytest.fixture
+def change(tmp_path):
+    return diff.made(tmp_path)
+
+
+def by_risk(difference):
+    return {(each.risk, each.place, each.kind, each.name, each.change) for each in difference.objects}
+
+
+def kinds(difference):
+    return {(each.risk, each.place, each.kind) for each in difference.objects}
+
+
+# --- risks ---
+
+
+def test_a_new_model_starts_a_canary_and_the_field_is_named(change):
+    change.edit(DEV, OLD_MODEL, NEW_MODEL)
+
+    difference = change.difference()
+
+    assert by_risk(difference) == {("canary", "dev/sklearn-iris", "InferenceService", "sklearn-iris", "changed")}
+    (effect,) = difference.effects
+    assert (effect.place, effect.model, effect.outcome, effect.innocent) == (
+        "dev/sklearn-iris",
+        "sklearn-iris",
+        "canary",
+        False,
+    )
+    (field,) = effect.fields
+    assert field.path == "spec.predictor.model.storageUri"
+    assert (field.before, field.after) == tuple(f"gs://kfserving-examples/{model}" for model in (OLD_MODEL, NEW_MODEL))
+    (each,) = difference.objects
+    assert f"-      storageUri: gs://kfserving-examples/{OLD_MODEL}" in each.diff
+    assert f"+      storageUri: gs://kfserving-examples/{NEW_MODEL}" in each.diff
+
+
+def test_a_label_on_the_inferenceservice_is_told_to_start_a_canary_for_nothing(change):
+    visibility = "    networking.kserve.io/visibility: cluster-local\n"
+    change.edit(f"{TEMPLATES}/inferenceservice.yaml", visibility, f"{visibility}    team: ranking\n")
+
+    difference = change.difference()
+
+    (effect,) = difference.effects  # staging and prod are pinned to the chart that has no such label
+    assert (effect.place, effect.outcome, effect.innocent) == ("dev/sklearn-iris", "canary", True)
+    assert [(field.path, field.before, field.after) for field in effect.fields] == [
+        ("metadata.labels.team", "", "ranking")
+    ]
+
+
+def test_a_label_on_anything_else_starts_none(change):
+    labels = '{{- include "ml-serving.labels" . | nindent 4 }}\n'
+    change.edit(f"{TEMPLATES}/rollout.yaml", labels, f"{labels}    team: ranking\n")
+
+    difference = change.difference()
+
+    assert by_risk(difference) == {("rest", "dev/sklearn-iris", "Rollout", "sklearn-iris-predictor", "changed")}
+    assert [(effect.outcome, effect.fields) for effect in difference.effects] == [("none", ())]
+
+
+def test_the_charts_version_alone_is_noise(change):
+    change.edit(f"{CHART}/Chart.yaml", "version: 0.1.0", "version: 0.2.0")
+
+    difference = change.difference()
+
+    assert difference.objects == ()
+    assert difference.effects == ()
+    assert difference.noise > 5
+
+
+def test_what_is_deleted_comes_before_what_is_changed(change):
+    change.edit(DEV, "values: {}", "values: {features: {autoscaling: false}}")
+
+    difference = change.difference("dev")
+
+    assert kinds(difference) == {
+        ("deleted", "dev/sklearn-iris", "HorizontalPodAutoscaler"),
+        ("rest", "dev/sklearn-iris", "Rollout"),
+    }
+    assert difference.objects[0].change == "deleted"
+    assert all(line.startswith(("-", "@@")) for line in difference.objects[0].diff)
+
+
+def test_selectors_and_crds_come_first(change):
+    change.edit(
+        f"{TEMPLATES}/services.yaml",
+        '    {{- include "ml-serving.podSelector" . | nindent 4 }}\n{{- end }}\n{{- end }}',
+        '    {{- include "ml-serving.podSelector" . | nindent 4 }}\n    tier: gold\n{{- end }}\n{{- end }}',
+    )
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "crawlers.example.com"},
+    }
+    change.write(f"{CHART}/crds/crawlers.yaml", json.dumps(crd))
+
+    difference = change.difference()
+
+    assert by_risk(difference) == {
+        ("structure", "dev/sklearn-iris", "CustomResourceDefinition", "crawlers.example.com", "added"),
+        ("structure", "dev/sklearn-iris", "Service", "sklearn-iris-predictor-metrics", "changed"),
+    }
+    assert ("spec.selector.tier",) in [each.fields for each in difference.objects]
+
+
+def test_rbac_is_told_from_the_rest(change):
+    role = textwrap.dedent("""\
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: Role
+        metadata: {name: reader, namespace: {{ .Release.Namespace }}}
+        rules: [{apiGroups: [""], resources: [secrets], verbs: [get]}]
+        """)
+    change.write(f"{TEMPLATES}/role.yaml", role)
+    change.edit("k8s/argocd/appproject.yaml", "namespace: ml-serving-dev\n", "namespace: '*'\n")
+    change.edit("k8s/argocd/argocd-applications.yaml", "limit: 5", "limit: 6")
+
+    difference = change.difference()
+
+    assert by_risk(difference) == {
+        ("rbac", "dev/sklearn-iris", "Role", "reader", "added"),
+        ("rbac", "k8s/argocd", "AppProject", "ml-serving", "changed"),
+        ("rest", "k8s/argocd", "ApplicationSet", "ml-serving", "changed"),
+    }
+    assert [each.risk for each in difference.objects] == ["rbac", "rbac", "rest"]
+
+
+def test_a_patch_without_a_name_is_compared_by_its_file(change):
+    change.edit("k8s/argocd/patches/argocd-cm.yaml", "local missing = {}", "local missing = {1}")
+
+    (each,) = change.difference().objects
+
+    assert (each.kind, each.name, each.change) == ("Patch", "k8s/argocd/patches/argocd-cm.yaml", "changed")
+
+
+# --- applications ---
+
+
+def test_everything_of_a_new_application_appears_without_a_canary(change):
+    change.write("gitops/dev/wine.yaml", (change.clone.folder / DEV).read_text())
+
+    difference = change.difference()
+
+    assert difference.applications == (ApplicationChange("dev/wine", "added"),)
+    assert {(each.place, each.change) for each in difference.objects} == {("dev/wine", "added")}
+    assert [(effect.model, effect.outcome) for effect in difference.effects] == [("wine", "first")]
+
+
+def test_everything_of_an_application_that_goes_is_deleted(change):
+    (change.clone.folder / PROD).unlink()
+
+    difference = change.difference()
+
+    assert difference.applications == (ApplicationChange("prod/sklearn-iris", "deleted"),)
+    assert {(each.risk, each.place, each.change) for each in difference.objects} == {
+        ("deleted", "prod/sklearn-iris", "deleted")
+    }
+    assert "InferenceService" in {each.kind for each in difference.objects}
+    assert "Pod" not in {each.kind for each in difference.objects}, "Argo CD leaves Helm's tests out"
+
+
+# --- which commits ---
+
+
+def test_what_main_got_meanwhile_is_not_part_of_the_change(change, tmp_path):
+    change.edit(DEV, OLD_MODEL, NEW_MODEL)
+    change.commit()
+    other = remotes.Remote(tmp_path / "remote.git", tmp_path).clone("theirs")
+    other.commit(PROD, other.read(PROD).replace(OLD_MODEL.encode(), b"models/sklearn/9.9/model"))
+    change.clone.git("fetch", "--quiet", "origin")
+
+    difference = change.difference(commit=False)
+
+    assert {each.place for each in difference.objects} == {"dev/sklearn-iris"}
+    assert difference.base == change.clone.git("merge-base", "origin/main", "HEAD")
+
+
+def test_an_application_that_follows_another_branch_gets_that_branch_on_both_sides(change):
+    change.clone.git("push", "--quiet", "origin", "main:refs/heads/next")
+    change.clone.git("fetch", "--quiet", "origin")
+    change.edit(DEV, "revision: main", "revision: next")
+    change.commit()
+    change.clone.git("push", "--quiet", "origin", "change:refs/heads/main")
+    change.clone.git("fetch", "--quiet", "origin")
+    change.edit(f"{TEMPLATES}/hpa.yaml", "autoscaling/v2\n", "autoscaling/v2\nkindless: true\n")
+
+    assert change.difference().objects == ()
+
+
+def test_a_chart_that_moves_to_another_commit_is_rendered_at_that_commit(change):
+    change.edit(f"{TEMPLATES}/hpa.yaml", "minReplicas: {{", "minReplicas: 1{{")
+    commit = change.commit()
+    pinned = next(line for line in (change.clone.folder / PROD).read_text().splitlines() if "  revision:" in line)
+    change.edit(PROD, pinned, f"  revision: {commit}")
+
+    difference = change.difference()
+
+    assert {(each.place, each.kind) for each in difference.objects} == {
+        ("dev/sklearn-iris", "HorizontalPodAutoscaler"),
+        ("prod/sklearn-iris", "HorizontalPodAutoscaler"),
+    }
+
+
+def test_a_chart_revision_that_is_not_here_is_named_with_the_way_to_get_it(change):
+    change.edit(DEV, "revision: main", "revision: v9.9.9")
+    with pytest.raises(UsageError, match=r"gitops/dev/sklearn-iris.yaml: chart.revision v9.9.9") as failure:
+        change.difference()
+    assert failure.value.fix == "git fetch origin v9.9.9"
+
+
+def test_a_base_that_is_not_here_is_named(change):
+    with pytest.raises(UsageError, match="--upload-pack=x"):
+        change.difference(base="--upload-pack=x", commit=False)
+
+
+def test_without_a_main_a_base_is_asked_for(change):
+    change.clone.git("remote", "remove", "origin")
+    change.clone.git("branch", "--quiet", "-D", "main")
+    with pytest.raises(UsageError, match="neither origin/main nor main") as failure:
+        change.difference(commit=False)
+    assert "--base REF" in failure.value.fix
+
+
+def test_without_a_common_commit_nothing_is_compared(change):
+    change.clone.git("checkout", "--quiet", "--orphan", "other")
+    change.commit()
+    with pytest.raises(UsageError, match="no commit in common"):
+        change.difference(commit=False)
+
+
+def test_an_application_that_helm_refuses_is_named_with_its_commit(change):
+    change.edit(DEV, "values: {}", "values: {autoscaling: {maxReplicas: many}}")
+    commit = change.commit()
+    with pytest.raises(CheckFailedError, match=f"{commit[:12]}: gitops/dev/sklearn-iris.yaml"):
+        change.difference(commit=False)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- a list"])
+def test_a_manifest_that_is_none_is_named(change, text):
+    change.write("k8s/argocd/broken.yaml", text)
+    with pytest.raises(UsageError, match=r"k8s/argocd/broken\.yaml"):
+        change.difference("dev")
+
+
+def test_only_what_may_differ_is_rendered_and_each_of_it_once(change, tmp_path, monkeypatch):
+    calls = tmp_path / "calls"
+    counting = tmp_path / "helm"
+    counting.write_text(f'#!/bin/sh\necho "$2" >> {calls}\nexec {remotes.helm()} "$@"\n')
+    counting.chmod(0o755)
+    monkeypatch.setattr(sides.supply, "installed", lambda name: counting)
+    monkeypatch.setattr("ci.release.render._last", {})  # another test may have rendered the very same
+    change.write("gitops/dev/wine.yaml", (change.clone.folder / DEV).read_text())
+    change.edit(DEV, OLD_MODEL, NEW_MODEL)
+
+    change.difference()
+
+    assert sorted(calls.read_text().split()) == ["sklearn-iris", "sklearn-iris", "wine"]
+
+
+def test_a_chart_folder_that_is_missing_is_told(change):
+    first = change.clone.git("rev-list", "--max-parents=0", "HEAD")
+    tree = change.clone.git("hash-object", "-w", "-t", "tree", "/dev/null")
+    empty = change.clone.git("commit-tree", tree, "-p", first, "-m", "Empty")
+    change.edit(DEV, "revision: main", f"revision: {empty}")
+    with pytest.raises(UsageError, match=f"no {CHART} at {empty[:12]}"):
+        change.difference("dev")
+
+
+# --- the command ---
+
+
+def run(change, *args, check=True, env=None):
+    program = [sys.executable, paths.ROOT / "ci" / "main.py", "diff", f"--repo={change.clone.folder}"]
+    return remotes.run([*program, *args], check=check, env=env)
+
+
+def test_the_command_prints_markdown_writes_files_and_says_the_same_every_time(change, tmp_path):
+    change.edit(DEV, OLD_MODEL, NEW_MODEL)
+    change.edit(PROD, OLD_MODEL, NEW_MODEL)
+    change.commit()
+    files = [tmp_path / name for name in ("diff.md", "diff.json", "diff.html")]
+    (tmp_path / "diff.2.md").write_text("left by an earlier run")
+
+    runs = []
+    for _ in range(2):
+        result = run(change, *(f"--out={file}" for file in files))
+        runs.append([result.stdout, *(file.read_text() for file in files)])
+
+    assert runs[0] == runs[1]
+    markdown, written, data, page = runs[0]
+    assert written == markdown
+    assert "**starts a canary**" in markdown
+    assert {effect["place"] for effect in json.loads(data)["effects"]} == {"dev/sklearn-iris", "prod/sklearn-iris"}
+    assert "<strong>starts a canary</strong>" in page
+    assert not (tmp_path / "diff.2.md").exists()
+
+
+def test_nothing_to_tell_is_told(change):
+    assert "nothing changes" in run(change, "--env=dev").stdout
+
+
+def test_changes_that_are_not_committed_are_left_out_and_that_is_said(change):
+    change.edit(DEV, OLD_MODEL, NEW_MODEL)
+    result = run(change, "--env=dev")
+    assert "nothing changes" in result.stdout
+    assert "not committed" in result.stderr
+
+
+@pytest.mark.parametrize("wrong", ["--env=moon", "--out=diff.pdf", "--base=nowhere", "--comment=7"])
+def test_wrong_use_is_named(change, wrong):
+    result = run(change, wrong, check=False, env={"GITHUB_TOKEN": "", "ML_SERVING_CI_TOKEN": ""})
+    assert result.returncode == 2
+    assert wrong.rpartition("=")[2] in result.stderr or "--comment: no token" in result.stderr
+
+
+def test_the_branch_that_is_merged_into_is_the_one_that_the_base_names(change):
+    change.clone.git("push", "--quiet", "origin", "main:refs/heads/next")
+    change.clone.git("fetch", "--quiet", "origin")
+
+    async def branch(revision):
+        repository = await git.opened(change.clone.folder)
+        base, head = await sides.both(repository, revision, "origin", ["dev"])
+        assert base.snapshot.branch == head.snapshot.branch
+        return base.snapshot.branch
+
+    assert anyio.run(branch, "origin/next") == "next"
+    assert anyio.run(branch, "change") == "change"
+    assert anyio.run(branch, change.clone.git("rev-parse", "HEAD")) == "main"
