@@ -53,6 +53,8 @@ def from_environment(*names: str, user: str = "") -> Secret | None:
                 value = Path(file).read_text().strip()
             except OSError as error:
                 raise UsageError(f"{name}_FILE={file}: {error.strerror}") from error
+            except UnicodeDecodeError:
+                raise UsageError(f"{name}_FILE={file}: not text in UTF-8") from None
         else:
             value = os.environ.get(name, "").strip()
         if value:

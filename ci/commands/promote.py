@@ -8,6 +8,8 @@ import typer
 from ci.commands import writing
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
+from ci.errors import UsageError
+from ci.evidence import verify
 from ci.progress import note
 from ci.release import health
 from ci.release.health import Health
@@ -23,7 +25,16 @@ def promote(
     kubeconfig: writing.KubeconfigOption = None,
     context: writing.ContextOption = None,
     why: writing.WhyOption = "",
-    evidence: writing.EvidenceOption = "",
+    evidence: Annotated[
+        str,
+        typer.Option(
+            "--evidence", metavar="FILE|URL", help="What `test` wrote, held against the promotion; or where to look."
+        ),
+    ] = "",
+    public_key: Annotated[
+        Path | None,
+        typer.Option("--public-key", metavar="FILE", help="The key that the evidence is verified with; PEM, P-256."),
+    ] = None,
     repo: writing.RepoOption = Path(),
     remote: writing.RemoteOption = "origin",
     branch: writing.BranchOption = None,
@@ -31,9 +42,12 @@ def promote(
     pr: writing.PullRequestOption = False,
     dry_run: writing.DryRunOption = False,
 ) -> None:
-    """Move chart revision, model and image together to the next environment, once they are proven in the earlier."""
+    """Move chart revision, model and image together to the next environment, once they are proven in the earlier.
+
+    To prod, what moves must also be what a run of `test` proved: --evidence FILE --public-key FILE.
+    """
     destination = Destination(repo, remote, branch, push, pr, dry_run)
-    run_async(_promote, source, target, app, (kubeconfig, context), why, evidence, destination)
+    run_async(_promote, source, target, app, (kubeconfig, context), why, (evidence, public_key), destination)
 
 
 async def _promote(
@@ -42,11 +56,16 @@ async def _promote(
     app: str | None,
     cluster: tuple[Path | None, str | None],
     why: str,
-    evidence: str,
+    evidence: tuple[str, Path | None],
     destination: Destination,
 ) -> None:
     async def look(application: Application) -> Health:
         return await health.from_argo_cd(await writing.kubectl(*cluster), application)
 
-    change = Promote(source, target, app, why, evidence, supply.installed("helm"), look, note)
+    where, public_key = evidence
+    if public_key is not None and not where:
+        raise UsageError(f"--public-key {public_key}: for --evidence FILE, which is not given")
+    proof = verify.load(Path(where), public_key) if public_key is not None else None
+    told = where if proof is None else str(proof)
+    change = Promote(source, target, app, why, told, proof, supply.installed("helm"), look, note)
     await writing.write(destination, change.edit, "/".join([target, *([app] if app else []), "promote"]))

@@ -1,7 +1,7 @@
 """`test`: prove a change on a real cluster."""
 
+import dataclasses
 import shlex
-import shutil
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -13,16 +13,20 @@ import anyio
 import typer
 from rich.console import Console
 from rich.markup import escape
+from securesystemslib.signer import CryptoSigner
 
-from ci import paths, tasks
+from ci import notify, paths, tasks
 from ci.cluster import diagnostics
 from ci.commands.options import EnvironmentOption, SupplyOption
 from ci.commands.runner import run_async
-from ci.errors import CIError, CommandError, UsageError
+from ci.errors import CIError, CommandError, MachineError, UsageError
+from ci.evidence import checkout as checkouts
+from ci.evidence import envelope, gather, statement
+from ci.evidence.checkout import Checkout
 from ci.host import docker, preflight
 from ci.progress import console, note, step
-from ci.report import jsonfile, junit, terminal
-from ci.report.model import Report
+from ci.report import folder, html, jsonfile, junit, summary, terminal
+from ci.report.model import Failure, Report
 from ci.report.model import Stage as StageResult
 from ci.stages.order import Stage, chosen
 from ci.stages.run import Options, Run
@@ -32,10 +36,15 @@ from ci.supply.supply import Supply, choose
 def test(
     environment: EnvironmentOption = "dev",
     supply: SupplyOption = "auto",
-    only: Annotated[list[str] | None, typer.Option(help="Run this stage and what it needs; may be repeated.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(envvar="ML_SERVING_CI_ONLY", help="Run this stage and what it needs; may be repeated."),
+    ] = None,
     skip: Annotated[list[str] | None, typer.Option(help="Leave this stage out; may be repeated.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the cluster running for a look.")] = False,
-    report: Annotated[Path, typer.Option(help="Folder for report.json, junit.xml and logs.")] = Path("report"),
+    report: Annotated[
+        Path, typer.Option(help="Folder for report.html, report.json, junit.xml, evidence and logs.")
+    ] = Path("report"),
     kubeconfig: Annotated[Path | None, typer.Option(help="Use this existing cluster instead of kind.")] = None,
     context: Annotated[str | None, typer.Option(help="Its context; the file's current one by default.")] = None,
     install_stack: Annotated[
@@ -48,55 +57,102 @@ def test(
     run_async(_test, options, supply, only or [], skip or [], not no_install)
 
 
-WRITTEN = ("report.json", "junit.xml", "gitops.json")
-
-
 async def _test(options: Options, way: str, only: list[str], skip: list[str], install: bool) -> None:
     if options.environment not in paths.ENVIRONMENTS:
         raise UsageError(f"--env {options.environment}: not one of {', '.join(paths.ENVIRONMENTS)}")
     stages = chosen(only, skip, existing=options.kubeconfig is not None)
     supply = Supply(choose(way))
-    _empty(options.report)
-    started = time.monotonic()
+    signer = envelope.signer()
+    checkout = await _checkout()
+    folder.empty(options.report)
+    began = time.monotonic()
     report = Report(
         command=shlex.join(["python", "ci/main.py", *sys.argv[1:]]),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         outcome="interrupted",
     )
     report.versions = {name: pin.version for name, pin in supply.pins.modules.items()}
+    with notify.telling() as tell:
+        tell(notify.started(report))
+        try:
+            async with AsyncExitStack() as cleanup:
+                run = Run(options, supply, report, cleanup)
+                with step(f"host and supply ({supply.way})"):
+                    for check in await preflight.room(supply.cache):
+                        preflight.require(check)
+                    await docker.ensure(supply.cache / "docker", install=install)
+                    await supply.fetch()
+                async with tasks.group() as alongside:
+                    for stage in stages:
+                        if stage.alongside:
+                            alongside.start_soon(_execute, stage, run, began)
+                        else:
+                            await _execute(stage, run, began)
+            report.seconds = time.monotonic() - began
+            if checkout is not None:
+                await _prove(run, checkout, signer)
+            report.outcome = "passed"
+        except Exception as error:
+            report.outcome = "failed"
+            report.failure = report.failure or _failure("tear-down" if report.stages else "host and supply", error)
+            raise
+        finally:
+            if report.outcome != "passed":
+                report.seconds = time.monotonic() - began
+            reached = {stage.name for stage in report.stages}
+            skipped = [stage.name for stage in stages if stage.name not in reached]
+            report.stages += [StageResult(name, "skipped", 0.0, "not reached") for name in skipped]
+            _show(report, options)
+            tell(notify.ended(report))
+
+
+async def _checkout() -> Checkout | None:
+    """Return the checkout that is tested; without git it is tested as well, but no evidence can name it."""
     try:
-        async with AsyncExitStack() as cleanup:
-            run = Run(options, supply, report, cleanup)
-            with step(f"host and supply ({supply.way})"):
-                for check in await preflight.room(supply.cache):
-                    preflight.require(check)
-                await docker.ensure(supply.cache / "docker", install=install)
-                await supply.fetch()
-            async with tasks.group() as alongside:
-                for stage in stages:
-                    if stage.alongside:
-                        alongside.start_soon(_execute, stage, run)
-                    else:
-                        await _execute(stage, run)
-        report.outcome = "passed"
-    except Exception:
-        report.outcome = "failed"
+        return await checkouts.look(paths.ROOT)
+    except (UsageError, MachineError) as error:
+        _warn("no evidence will be written", error.message)
+        return None
+
+
+async def _prove(run: Run, checkout: Checkout, signer: CryptoSigner | None) -> None:
+    """Write the evidence of a run whose stages all passed; where that fails, the run has failed.
+
+    The evidence names report.json by its digest, so that file is written first, as it will be in the end.
+    """
+    into, began = run.options.report, time.monotonic()
+    jsonfile.write(into / statement.REPORT, dataclasses.replace(run.report, outcome="passed"))
+    try:
+        with step("evidence"):
+            file = await gather.write(into, run.report, run.options.environment, checkout, run.supply, signer)
+    except CIError as error:
+        run.report.stages.append(StageResult("evidence", "failed", time.monotonic() - began, error.message))
+        run.report.failure = _failure("evidence", error)
         raise
-    finally:
-        report.seconds = time.monotonic() - started
-        _show(report, options)
+    if changed := await checkouts.changes(checkout):
+        _warn("the evidence is of no commit, and promotes nothing to prod", f"changed: {', '.join(changed[:5])}")
+    if signer is None:
+        _warn("the evidence is NOT SIGNED, and promotes nothing to prod", f"{envelope.KEY}_FILE names the key")
+    else:
+        note(f"{file} is signed by {signer.public_key.keyid}")
 
 
-async def _execute(stage: Stage, run: Run) -> None:
+def _warn(what: str, why: str) -> None:
+    console.print(f"[yellow bold]{escape(what)}:[/yellow bold] [yellow]{escape(why)}[/yellow]")
+
+
+async def _execute(stage: Stage, run: Run, began: float) -> None:
     console.print(f"[bold]{stage.name}[/bold]")
     started = time.monotonic()
-    result = StageResult(stage.name, "failed", 0.0, "interrupted")
+    result = StageResult(stage.name, "failed", 0.0, "interrupted", started - began)
     run.report.stages.append(result)
     try:
         await stage.execute(run)
         result.outcome, result.message = "passed", ""
-    except CIError as error:
-        result.message = error.message
+    except Exception as error:
+        failure = _failure(stage.name, error)
+        result.message = failure.message
+        run.report.failure = run.report.failure or failure
         if run.made_cluster is not None:
             await _diagnose(run)
         raise
@@ -104,32 +160,37 @@ async def _execute(stage: Stage, run: Run) -> None:
         result.seconds = time.monotonic() - started
 
 
+def _failure(where: str, error: Exception) -> Failure:
+    cause = tasks.first(error)
+    if isinstance(cause, CIError):
+        return Failure(where, cause.message, cause.fix or "")
+    return Failure(where, f"{type(cause).__name__}: {cause}")
+
+
 async def _diagnose(run: Run) -> None:
     """Collect what the cluster shows; a failure here must not hide the one that led here."""
-    folder = run.options.report / "diagnostics"
+    into = run.options.report / "diagnostics"
     with anyio.move_on_after(120):
         try:
-            for line in await diagnostics.collect(run.kubectl, folder):
+            run.report.culprits = await diagnostics.collect(run.kubectl, into)
+            for line in run.report.culprits:
                 console.print(f"    [yellow]{escape(line)}[/yellow]")
         except CommandError as error:
             note(f"no diagnostics: {error}")
-    note(f"logs, events and descriptions: {folder}")
-
-
-def _empty(folder: Path) -> None:
-    """Have the report's folder, without what an earlier run left in it; files of others stay."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("diagnostics", "kind", "rendered"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for file in (*folder.glob("canary-*.json"), *folder.glob("pytest-*"), *(folder / name for name in WRITTEN)):
-        file.unlink(missing_ok=True)
+    note(f"logs, events and descriptions: {into}")
 
 
 def _show(report: Report, options: Options) -> None:
-    """Write report.json and junit.xml, and print the tables."""
-    folder = options.report
-    jsonfile.write(folder / "report.json", report)
-    junit.write(folder / "junit.xml", report, sorted(folder.glob("pytest-*.xml")))
+    """Write the report in each of its forms, and print the tables."""
+    into = options.report
+    jsonfile.write(into / statement.REPORT, report)
+    junit.write(into / "junit.xml", report, sorted(into.glob("pytest-*.xml")))
     Console().print(terminal.render(report))
+    html.write(into / "report.html", dataclasses.replace(report, files=folder.listed(into, report.stages)))
+    note(f"report: {into / 'report.html'}")
+    try:
+        summary.append(report)
+    except OSError as error:
+        note(f"no job summary: {error}")
     if options.keep and report.outcome != "interrupted":
         note("the cluster was kept: python ci/main.py cluster status; python ci/main.py cluster down")

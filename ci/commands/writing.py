@@ -77,7 +77,7 @@ async def write(destination: Destination, change: Change, topic: str) -> None:
         edit = await change(snapshot)
         typer.echo(await _preview(snapshot, edit) if edit else "nothing to change", nl=edit is None)
         return
-    hub = github.of_remote(await git.remote_url(repository, destination.remote), _token()) if destination.pr else None
+    hub = github.of_remote(await git.remote_url(repository, destination.remote), token()) if destination.pr else None
     written = await writeback.write(repository, target, change)
     if written is None:
         typer.echo(f"nothing to change on {target.branch}")
@@ -107,14 +107,15 @@ async def _opened(destination: Destination, topic: str) -> tuple[Repository, Tar
     if not (destination.push or destination.pr):
         repository = await git.opened(destination.repo)
         return repository, LocalBranch(repository, destination.branch or await repository.current_branch())
-    repository = await git.opened(destination.repo, destination.remote, _token())
+    repository = await git.opened(destination.repo, destination.remote, token())
     branch = destination.branch or await repository.default_branch(destination.remote)
     if destination.pr:
         return repository, github.PullRequestBranch(repository, destination.remote, branch, _head(topic))
     return repository, RemoteBranch(repository, destination.remote, branch)
 
 
-def _token() -> Secret | None:
+def token() -> Secret | None:
+    """Return the token of an https remote and of GitHub's API, where one is set."""
     return from_environment(*TOKENS, user="x-access-token")
 
 

@@ -65,7 +65,7 @@ class Bump:
             return None
         await quarantine.require_free(snapshot, application.name, release)
         await _require_not_taken_back(snapshot, application, values)
-        bumped = replace(application, content=edit.set_scalars(application.content, values, application.file))
+        bumped = application.with_release(values)
         await render(snapshot.repository, self.helm, bumped, await snapshot.resolve(release[tree.CHART[0]]))
         name = release[("model", "version")] if self.component == "model" else release[("image", "tag")]
         return Edit(

@@ -18,6 +18,9 @@ NETWORK_SECONDS = 300.0
 AUTHOR = {"NAME": "ml-serving-ci", "EMAIL": "ml-serving-ci@users.noreply.github.com"}
 """Who commits where git knows no name for the user."""
 
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""The whole hash of a commit, which names it for good; a branch does not."""
+
 FILES = ("100644", "100755")
 """Git's modes of regular files."""
 

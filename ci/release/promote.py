@@ -1,21 +1,23 @@
 """`promote`: the whole set that one environment runs well, to the next."""
 
-import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ci import paths
-from ci.errors import CheckFailedError, UsageError
-from ci.release import edit, quarantine, tree
+from ci.errors import CheckFailedError, CommandError, UsageError
+from ci.evidence import verify
+from ci.evidence.verify import Evidence, Promotion
+from ci.release import git, quarantine, tree
 from ci.release.git import Snapshot
 from ci.release.health import Health
 from ci.release.message import message
 from ci.release.render import render
 from ci.release.tree import Application
 from ci.release.writeback import Edit
+from ci.wait import NotYet, until
 
-COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+LOOK_SECONDS = 5.0
 Look = Callable[[Application], Awaitable[Health]]
 """Reads how an application is, from its cluster or from what was recorded."""
 
@@ -33,7 +35,8 @@ class Promote:
         target: The next one.
         application: Which; may be left out where the environment has one only.
         why: The reason, for the commit.
-        evidence: Where it can be checked.
+        evidence: Where it can be checked, as the commit tells it.
+        proof: Evidence to hold the promotion against; none is promoted to prod without it.
         helm: The executable that renders the result.
         look: How the source's health is read.
         say: Gets each decision as a line that a person can check.
@@ -44,6 +47,7 @@ class Promote:
     application: str | None
     why: str
     evidence: str
+    proof: Evidence | None
     helm: Path
     look: Look
     say: Callable[[str], None]
@@ -52,11 +56,17 @@ class Promote:
         """Return the edit, or None where the target has the set already.
 
         Raises:
-            UsageError: The target does not follow the source.
+            UsageError: The target does not follow the source, or takes nothing without evidence.
             NotProvenError: The source does not show that the set is good.
             QuarantinedError: The set failed before.
+            EvidenceError: The evidence does not prove this very promotion.
         """
         require_next(self.source, self.target)
+        if self.target == verify.PROTECTED and self.proof is None:
+            raise UsageError(
+                f"--to {self.target}: nothing is promoted there without evidence",
+                fix="--evidence FILE --public-key FILE: what `test` wrote, and the key it is verified with",
+            )
         source = await tree.load(snapshot, self.source, self.application)
         target = await tree.load(snapshot, self.target, source.name)
         health = await self.look(source)
@@ -70,7 +80,10 @@ class Promote:
         await quarantine.require_free(snapshot, source.name, release)
         self.say("not quarantined")
         self.say(require_proven(source, health))
-        promoted = replace(target, content=edit.set_scalars(target.content, release, target.file))
+        promoted = target.with_release(release)
+        if self.proof is not None:
+            for line in await verify.require(self.proof, Promotion(snapshot, source, promoted, commit, self.helm)):
+                self.say(line)
         await render(snapshot.repository, self.helm, promoted, commit)
         return Edit(
             target.file,
@@ -88,7 +101,7 @@ class Promote:
 
 async def _pinned(snapshot: Snapshot, commit: str, present: str) -> str:
     """Return the commit that pins the chart: the one it is pinned to already where the chart is the same at both."""
-    if COMMIT.fullmatch(present) and await tree.chart(snapshot, present) == await tree.chart(snapshot, commit):
+    if git.COMMIT.fullmatch(present) and await tree.chart(snapshot, present) == await tree.chart(snapshot, commit):
         return present
     return commit
 
@@ -106,6 +119,18 @@ def require_next(source: str, target: str) -> None:
 
 def require_proven(source: Application, health: Health) -> str:
     """Refuse a set that its environment does not show to be good, and return the line that shows it."""
+    require_running(source, health)
+    if health.seconds < source.soak:
+        raise NotProvenError(
+            f"{source.argo_name} is healthy for {health.seconds:.0f} s; promotion.soak in {source.file} is "
+            f"{source.soak:.0f} s",
+            fix=f"Try again in {source.soak - health.seconds:.0f} s.",
+        )
+    return f"{health.text}; pods that run it: {len(health.pods)}; {source.file} asks for {source.soak:.0f} s"
+
+
+def require_running(source: Application, health: Health) -> None:
+    """Refuse an application that does not run what its file says, or not well."""
     name, release = source.argo_name, source.release
     if (health.storage_uri, health.image) != (release[("model", "storageUri")], tree.image(release)):
         raise NotProvenError(
@@ -123,9 +148,31 @@ def require_proven(source: Application, health: Health) -> str:
                 fix=f"Wait until it is gone: kubectl get pods -n {source.namespace}; if it stays, KServe has not taken "
                 f"the change: kubectl describe inferenceservice {source.name} -n {source.namespace}",
             )
-    if health.seconds < source.soak:
-        raise NotProvenError(
-            f"{name} is healthy for {health.seconds:.0f} s; promotion.soak in {source.file} is {source.soak:.0f} s",
-            fix=f"Try again in {source.soak - health.seconds:.0f} s.",
-        )
-    return f"{health.text}; pods that run it: {len(health.pods)}; {source.file} asks for {source.soak:.0f} s"
+
+
+async def settled(application: Application, look: Look, seconds: float) -> Health:
+    """Wait until an application runs what its file says, and well.
+
+    Args:
+        application: As the tree has it.
+        look: How its health is read.
+        seconds: Deadline.
+
+    Returns:
+        The health that was seen.
+
+    Raises:
+        WaitTimeoutError: It did not get there; the error has what was seen last.
+    """
+
+    async def probe() -> Health:
+        try:
+            health = await look(application)
+            require_running(application, health)
+        except (NotProvenError, CommandError) as error:  # a lost connection is not the end of a wait of many minutes
+            raise NotYet(error.message) from error
+        return health
+
+    return await until(
+        f"{application.argo_name} as {application.file} says", probe, timeout=seconds, interval=LOOK_SECONDS
+    )

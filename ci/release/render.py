@@ -24,7 +24,7 @@ async def render(repository: Repository, helm: Path, application: Application, r
         repository: Has the chart.
         helm: The executable.
         application: What is rendered; its `content` counts, committed or not.
-        revision: Commit of the chart.
+        revision: Commit of the chart, or its whole tree.
 
     Raises:
         CheckFailedError: Helm refuses: the values do not fit the chart's schema or templates.
@@ -40,11 +40,7 @@ async def render(repository: Repository, helm: Path, application: Application, r
 
 async def _render(repository: Repository, helm: Path, application: Application, revision: str) -> str:
     with tempfile.TemporaryDirectory() as work:
-        index = {"GIT_INDEX_FILE": str(Path(work, "index")), "GIT_WORK_TREE": work}
-        folder = tree.CHART_FOLDER
-        await repository.run("read-tree", f"--prefix={folder}/", f"{revision}:{folder}", env=index)
-        await repository.run("checkout-index", "--all", f"--prefix={work}/", env=index)
-        chart = Path(work, folder)
+        chart = await chart_files(repository, revision, Path(work))
         try:
             rendered = await command.run(
                 [
@@ -52,6 +48,7 @@ async def _render(repository: Repository, helm: Path, application: Application, 
                     "template",
                     application.name,
                     chart,
+                    "--include-crds",
                     f"--namespace={application.namespace}",
                     f"--values={chart / 'values' / f'{application.environment}.yaml'}",
                     "--values=-",
@@ -65,6 +62,15 @@ async def _render(repository: Repository, helm: Path, application: Application, 
                 detail=error.detail,
             ) from error
     return rendered.stdout
+
+
+async def chart_files(repository: Repository, revision: str, folder: Path) -> Path:
+    """Write the chart of a revision below an empty folder, and return its own."""
+    index = {"GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(folder)}
+    chart = tree.CHART_FOLDER
+    await repository.run("read-tree", f"--prefix={chart}/", f"{revision}:{chart}", env=index)
+    await repository.run("checkout-index", "--all", f"--prefix={folder}/", env=index)
+    return folder / chart
 
 
 def values(application: Application) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -56,6 +56,10 @@ class Application:
     def release(self) -> Release:
         """What runs: chart revision, model and image."""
         return edit.read(self.content, KEYS, self.file)
+
+    def with_release(self, release: Release) -> "Application":
+        """Return this application with these values set."""
+        return replace(self, content=edit.set_scalars(self.content, release, self.file))
 
     @property
     def namespace(self) -> str:

@@ -52,7 +52,7 @@ def promote(clone, said=None, **seen):
     async def write():
         repository = await git.opened(clone.folder)
         say = said.append if said is not None else (lambda line: None)
-        change = Promote("dev", "staging", None, "", "", Path(helm()), look, say)
+        change = Promote("dev", "staging", None, "", "", None, Path(helm()), look, say)
         return await writeback.write(repository, LocalBranch(repository, "main"), change.edit)
 
     return anyio.run(write)

@@ -1,0 +1,84 @@
+"""`evidence`: what a run of `test` proves, checked offline."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ci import paths
+from ci.commands import writing
+from ci.commands.runner import run_async
+from ci.errors import CheckFailedError, UsageError
+from ci.evidence import gather, statement
+from ci.evidence import verify as verifying
+from ci.evidence.verify import Promotion
+from ci.progress import note
+from ci.release import git, github, tree
+from ci.release.git import Snapshot
+from ci.report import files
+from ci.supply import supply
+
+WORKFLOW, ARTIFACT = "pull-request.yaml", "report"
+"""Where the green run of a commit leaves its report."""
+KEPT = (gather.FILE, statement.SBOM, statement.REPORT, "report.html")
+"""What of the report goes into a release."""
+
+app = typer.Typer(no_args_is_help=True, help="What a run of `test` proves, checked offline.")
+
+
+@app.callback()
+def evidence() -> None:
+    """What a run of `test` proves, checked offline."""
+
+
+@app.command()
+def fetch(
+    commit: Annotated[str, typer.Option("--commit", metavar="C", help="The commit that was tested.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that gets it, and what it names.")],
+    repo: writing.RepoOption = Path(),
+    remote: writing.RemoteOption = "origin",
+) -> None:
+    """Get the evidence that the green run on a commit left on the remote's GitHub; it is not verified yet."""
+    run_async(_fetch, commit, out, repo, remote)
+
+
+async def _fetch(commit: str, out: Path, repo: Path, remote: str) -> None:
+    repository = await git.opened(repo)
+    hub = github.of_remote(await git.remote_url(repository, remote), writing.token(), "evidence fetch")
+    tested = await repository.commit_of(commit)
+    found = await hub.artifact(tested, WORKFLOW, ARTIFACT, KEPT)
+    if gather.FILE not in found:
+        raise CheckFailedError(
+            f"the report of {tested[:12]} holds no evidence", fix="Look at the run: it says why it wrote none."
+        )
+    for name, content in found.items():
+        files.write(out / name, content)
+        typer.echo(out / name)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="evidence.dsse.json of a report folder.")],
+    public_key: Annotated[Path, typer.Option("--public-key", metavar="FILE", help="The signer's; PEM, ECDSA P-256.")],
+    environment: Annotated[str, typer.Option("--env", metavar="ENV", help="Where the set would be promoted to.")],
+    name: writing.AppOption = None,
+    repo: writing.RepoOption = Path(),
+) -> None:
+    """Check that evidence proves the promotion to an environment, as `promote` would make it at the clone's HEAD."""
+    run_async(_verify, file, public_key, environment, name, repo)
+
+
+async def _verify(file: Path, public_key: Path, environment: str, name: str | None, repo: Path) -> None:
+    if environment not in paths.ENVIRONMENTS[1:]:
+        raise UsageError(f"--env {environment}: not one of {', '.join(paths.ENVIRONMENTS[1:])}")
+    proof = verifying.load(file, public_key)
+    repository = await git.opened(repo)
+    branch = await repository.run("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
+    snapshot = Snapshot(repository, await repository.commit_of("HEAD"), branch.stdout.strip())
+    source = await tree.load(snapshot, paths.ENVIRONMENTS[paths.ENVIRONMENTS.index(environment) - 1], name)
+    target = await tree.load(snapshot, environment, source.name)
+    commit = await snapshot.resolve(source.release[tree.CHART[0]])
+    moved = target.with_release({**source.release, tree.CHART[0]: commit})
+    for line in await verifying.require(proof, Promotion(snapshot, source, moved, commit, supply.installed("helm"))):
+        note(line)
+    typer.echo(f"{proof} proves {source.name} of {source.environment} for {environment}")

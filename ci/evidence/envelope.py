@@ -1,0 +1,149 @@
+"""The envelope (DSSE v1) around a statement, and the keys that sign it and verify it.
+
+https://github.com/secure-systems-lab/dsse/blob/master/envelope.md, as in-toto and cosign have it.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import UnverifiedSignatureError
+from securesystemslib.signer import CryptoSigner, SSlibKey
+
+from ci.errors import CheckFailedError, UsageError
+from ci.report import jsonfile
+from ci.secret import from_environment
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+KEY, PASSWORD = "ML_SERVING_CI_SIGNING_KEY", "ML_SERVING_CI_SIGNING_PASSWORD"
+"""Variables with the private key (PEM, ECDSA on P-256) and its password; NAME_FILE names a file instead."""
+GENERATE = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out signing.key"
+COSIGN_OWN = ("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY")
+
+
+class EvidenceError(CheckFailedError):
+    """The evidence does not prove what is asked of it; the message names the field."""
+
+
+class Strict(pydantic.BaseModel):
+    """JSON with exactly these fields, each of exactly this type."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Signature(Strict):
+    keyid: str
+    sig: str
+
+
+class _Envelope(Strict):
+    payload: str
+    payloadType: Literal["application/vnd.in-toto+json"]  # noqa: N815
+    signatures: tuple[_Signature, ...]
+
+
+def signer() -> CryptoSigner | None:
+    """Return the signer whose key the environment has, or None where it has none.
+
+    Raises:
+        UsageError: What it has is no such key, or the password does not open it. No error shows a part of either.
+    """
+    secret = from_environment(KEY)
+    if secret is None:
+        return None
+    if any(f"BEGIN {label}" in secret.value for label in COSIGN_OWN):
+        raise UsageError(f"{KEY}: in cosign's own encrypted format, not in PKCS #8", fix=GENERATE)
+    password = from_environment(PASSWORD)
+    try:
+        key = load_pem_private_key(secret.value.encode(), password.value.encode() if password else None)
+    except TypeError:
+        said = f"is not encrypted, but {PASSWORD} is set" if password else f"is encrypted, and {PASSWORD} is not set"
+        raise UsageError(f"{KEY}: the key {said}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise UsageError(f"{KEY}: no private key in PEM, or {PASSWORD} does not open it", fix=GENERATE) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise UsageError(f"{KEY}: not an ECDSA key", fix=GENERATE)
+    return CryptoSigner(key, _identified(key.public_key(), KEY))
+
+
+def public_key(file: Path) -> SSlibKey:
+    """Read the key that signatures are verified with.
+
+    Its id is the SHA-256 of its DER SubjectPublicKeyInfo: `openssl pkey -pubin -in FILE -outform DER | sha256sum`.
+
+    Raises:
+        UsageError: The file holds no such key.
+    """
+    wanted = f"--public-key {file}"
+    try:
+        key = load_pem_public_key(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{wanted}: {error.strerror}") from error
+    except (ValueError, UnsupportedAlgorithm):
+        raise UsageError(
+            f"{wanted}: no public key in PEM", fix="openssl pkey -in signing.key -pubout -out signing.pub"
+        ) from None
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise UsageError(f"{wanted}: not an ECDSA key", fix=GENERATE)
+    return _identified(key, wanted)
+
+
+def _identified(key: ec.EllipticCurvePublicKey, what: str) -> SSlibKey:
+    if not isinstance(key.curve, ec.SECP256R1):
+        raise UsageError(f"{what}: on the curve {key.curve.name}, not on P-256", fix=GENERATE)
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return SSlibKey.from_crypto(key, keyid=hashlib.sha256(der).hexdigest())
+
+
+def sealed(payload: bytes, signer: CryptoSigner | None) -> bytes:
+    """Return the envelope of a payload as JSON, with no signature where there is no signer."""
+    envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    if signer is not None:
+        envelope.sign(signer)
+    return json.dumps(envelope.to_dict()).encode() + b"\n"
+
+
+def opened(data: bytes, key: SSlibKey, name: str = "evidence") -> bytes:
+    """Return an envelope's payload, once its signature is verified.
+
+    Args:
+        data: The envelope.
+        key: Whose signature it must have.
+        name: What errors call the file.
+
+    Raises:
+        EvidenceError: It is no envelope, is not signed, or not by that key, or was changed since.
+    """
+    try:
+        form = _Envelope.model_validate_json(data)
+        envelope = Envelope.from_dict(json.loads(data))
+    except pydantic.ValidationError as error:
+        raise EvidenceError(f"{name}: {jsonfile.first_error(error)}", detail=str(error)) from error
+    except ValueError as error:
+        raise EvidenceError(f"{name}: payload, signatures: {error}") from error
+    if not form.signatures:
+        raise EvidenceError(
+            f"{name}: signatures: it is not signed", fix=f"Run `test` again with {KEY}_FILE set to the private key."
+        )
+    if key.keyid not in envelope.signatures:
+        signers = ", ".join(signature.keyid or "a key without an id" for signature in form.signatures)
+        raise EvidenceError(f"{name}: signatures: signed by {signers}, not by {key.keyid}")
+    try:
+        key.verify_signature(envelope.signatures[key.keyid], envelope.pae())
+    except UnverifiedSignatureError as error:
+        raise EvidenceError(
+            f"{name}: signatures: the signature of {key.keyid} is not of this payload: it was changed after it was "
+            "signed, or signed by somebody else"
+        ) from error
+    return envelope.payload

@@ -1,0 +1,201 @@
+"""The statement (in-toto Statement v1) that a run makes, field by field as docs/evidence.md has it.
+
+https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
+"""
+
+import hashlib
+import json
+from typing import Annotated, Literal, get_args
+
+import pydantic
+import yaml
+from pydantic import AwareDatetime, Field
+
+from ci.evidence.envelope import EvidenceError, Strict
+from ci.release import tree
+from ci.release.tree import Release
+from ci.report import jsonfile
+
+StatementType = Literal["https://in-toto.io/Statement/v1"]
+PredicateType = Literal["https://github.com/example/ml-serving-ci/attestation/test-run/v1"]
+"""A change of what a field means, or of which there are, is another version."""
+
+Name = Annotated[str, Field(min_length=1)]
+SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+GitObject = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
+
+PINS = "ci/supply/pins.toml"
+REPORT, SBOM = "report.json", "sbom.cdx.json"
+
+
+class Digest(Strict):
+    """The digest of bytes."""
+
+    sha256: SHA256
+
+
+class Artefact(Strict):
+    """Something that has a digest; each is named once in a statement.
+
+    Attributes:
+        name: A file of the report's folder, PINS, or one of `manifests`, `onward`, `image` and `model` below.
+        digest: Of its bytes; of an image's manifest; of rendered manifests, see `manifests_digest`.
+    """
+
+    name: Name
+    digest: Digest
+
+
+class GitTree(Strict):
+    """Git's own name for the content of a folder."""
+
+    git_tree: GitObject = Field(alias="gitTree")
+
+
+class GitCommit(Strict):
+    """Git's own name for a commit."""
+
+    git_commit: GitObject = Field(alias="gitCommit")
+
+
+class Folder(Strict):
+    """A folder of the checkout, as it was on disk while it was tested."""
+
+    name: Name
+    digest: GitTree
+
+
+class Source(Strict):
+    """What was tested.
+
+    Attributes:
+        digest: The commit that was checked out.
+        folders: What the run read of the checkout: changes that were not committed show here.
+    """
+
+    digest: GitCommit
+    folders: tuple[Folder, ...]
+
+
+class Deployed(Strict):
+    """One application in one environment, as git had it.
+
+    Attributes:
+        environment: Its environment.
+        name: Its name.
+        chart: The chart at chart.revision; a branch there stands for the checkout under test.
+        release: The set that moves as one, by the keys of gitops/ENVIRONMENT/NAME.yaml.
+    """
+
+    environment: Name
+    name: Name
+    chart: GitTree
+    release: dict[str, str]
+
+
+class Predicate(Strict):
+    """What a run did.
+
+    Attributes:
+        environment: Whose values were deployed.
+        started: When the run began.
+        finished: When it was over.
+        supply: How tools and images were got.
+        stages: The stages that passed. None failed, or there would be no statement.
+        source: What was tested.
+        chart: The chart that was installed.
+        applications: Every application of every environment.
+    """
+
+    environment: Name
+    started: AwareDatetime
+    finished: AwareDatetime
+    supply: Literal["upstream", "source"]
+    stages: tuple[Name, ...]
+    source: Source
+    chart: GitTree
+    applications: tuple[Deployed, ...]
+
+
+class Statement(Strict):
+    """The in-toto statement of a green run."""
+
+    type_: StatementType = Field(alias="_type")
+    predicate_type: PredicateType = Field(alias="predicateType")
+    subject: Annotated[tuple[Artefact, ...], Field(min_length=1)]
+    predicate: Predicate
+
+
+def made(subject: tuple[Artefact, ...], predicate: Predicate) -> Statement:
+    """Return the statement of these artefacts."""
+    return Statement(
+        _type=get_args(StatementType)[0],
+        predicateType=get_args(PredicateType)[0],
+        subject=subject,
+        predicate=predicate,
+    )
+
+
+def written(statement: Statement) -> bytes:
+    """Return a statement as JSON."""
+    return statement.model_dump_json(by_alias=True).encode()
+
+
+def read(payload: bytes, name: str = "evidence") -> Statement:
+    """Return the statement of a payload.
+
+    Args:
+        payload: JSON.
+        name: What errors call the file.
+
+    Raises:
+        EvidenceError: A field is missing, unknown or of another form, or the predicate is of another type.
+    """
+    try:
+        statement = Statement.model_validate_json(payload)
+    except pydantic.ValidationError as error:
+        raise EvidenceError(f"{name}: {jsonfile.first_error(error)}", detail=str(error)) from error
+    names = [artefact.name for artefact in statement.subject]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise EvidenceError(f"{name}: subject {sorted(twice)[0]}: there twice")
+    return statement
+
+
+def artefact(name: str, sha256: str) -> Artefact:
+    """Return an artefact by its name and digest."""
+    return Artefact(name=name, digest=Digest(sha256=sha256))
+
+
+def manifests(environment: str, name: str) -> str:
+    """Name an application's manifests, rendered from git as Argo CD would."""
+    return f"manifests/{environment}/{name}"
+
+
+def onward(environment: str, name: str) -> str:
+    """Name the manifests that an environment's application would have with the set of the environment before."""
+    return f"onward/{environment}/{name}"
+
+
+def image(reference: str) -> str:
+    """Name an image that the run had."""
+    return f"image/{reference}"
+
+
+def model(path: str) -> str:
+    """Name a file of a model that the run served."""
+    return f"model/{path}"
+
+
+def release(values: Release) -> dict[str, str]:
+    """Return the set of an application by the keys that people know."""
+    return {tree.dotted(key): value for key, value in values.items()}
+
+
+def manifests_digest(rendered: str) -> str:
+    """Return the SHA-256 of what rendered manifests say, whatever their order, layout and comments.
+
+    Releases of Helm differ in those. Each object is JSON with sorted keys on a line of its own; the lines are sorted.
+    """
+    objects = [item for item in yaml.load_all(rendered, yaml.CSafeLoader) if item is not None]
+    lines = sorted(json.dumps(item, sort_keys=True, separators=(",", ":"), default=str) for item in objects)
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
