@@ -125,7 +125,7 @@ def ruff_findings(output: tools.Output, folder: str = "/src") -> list[Finding]:
 
 
 async def workflows(client: dagger.Client, container: dagger.Container, actionlint: Path, root: Path) -> list[Finding]:
-    """Run actionlint (correctness) and zizmor (security) on the workflows.
+    """Run actionlint (correctness) on the workflows, and zizmor (security) on them and on our own actions.
 
     Args:
         client: The Dagger session.
@@ -139,14 +139,14 @@ async def workflows(client: dagger.Client, container: dagger.Container, actionli
     names = sorted(str(path.relative_to(root)) for path in (root / WORKFLOWS).glob("*.y*ml"))
     if not names:
         return []
-    sources = _files(client, root, [f"{WORKFLOWS}/*", ".github/actionlint.yaml", ".github/zizmor.yml"], [])
+    sources = _files(client, root, [".github/**"], [])
     correct = await tools.execute(
         tools.static(client, actionlint).with_mounted_directory("/src", sources),
         ["-shellcheck=", "-pyflakes=", "-format={{json .}}", *names],
     )
     secure = await tools.execute(
         container.with_mounted_directory("/src", sources),
-        ["zizmor", "--offline", "--no-progress", "--format=json", *names],
+        ["zizmor", "--offline", "--no-progress", "--persona=pedantic", "--format=json", ".github"],
     )
     return [*actionlint_findings(correct), *zizmor_findings(secure)]
 

@@ -1,13 +1,18 @@
-"""Pull requests by GitHub's REST API: one a branch, opened or brought up to date.
+"""What is asked of GitHub's REST API: pull requests and comments on them, releases, and what a workflow's run left.
 
-Source: https://docs.github.com/rest/pulls/pulls (version 2022-11-28).
+Source: https://docs.github.com/rest (version 2022-11-28): pulls, issues/comments, releases, actions.
 """
 
+import io
+import itertools
 import os
 import re
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -26,6 +31,10 @@ RETRY = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504)
 
 REMOTE = re.compile(r"(?:.+://)?(?:[^/@]+@)?(?P<host>[^/:]+)(?::\d+)?[/:](?P<slug>[^/]+/[^/]+?)(?:\.git)?/?")
 OWN_TRAILER = "Tool: ml-serving-ci "
+PAGE = 100
+"""Items of a list that are asked for at once: the most that GitHub gives."""
+WRITERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+"""Those who may write to the repository anyway, as GitHub calls them."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ class GitHub:
     Attributes:
         api: Address of the API.
         slug: "owner/name".
-        token: May write pull requests.
+        token: May do what is asked for.
     """
 
     api: str
@@ -96,15 +105,7 @@ class GitHub:
         return await anyio.to_thread.run_sync(self._pull_request, head, base, title, body)
 
     def _pull_request(self, head: str, base: str, title: str, body: str) -> str:
-        with requests.Session() as session:
-            session.mount("https://", HTTPAdapter(max_retries=RETRY))
-            session.headers.update(
-                {
-                    "Accept": "application/vnd.github+json",
-                    "Authorization": f"Bearer {self.token.value}",
-                    "X-GitHub-Api-Version": "2022-11-28",
-                }
-            )
+        with self._session() as session:
             owner = self.slug.partition("/")[0]
             query = {"state": "open", "head": f"{owner}:{head}", "base": base}
             found = self._ask(session, "GET", f"repos/{self.slug}/pulls", params=query)
@@ -114,35 +115,198 @@ class GitHub:
             data = {"title": title, "body": body, "head": head, "base": base}
             return str(self._ask(session, "POST", f"repos/{self.slug}/pulls", json=data)["html_url"])
 
+    async def comment(self, number: int, topic: str, bodies: Sequence[str]) -> list[str]:
+        """Put texts into comments on a pull request, or bring those of an earlier run up to date.
+
+        Args:
+            number: The pull request's.
+            topic: What they are about, in letters: an earlier run's are found by it.
+            bodies: A text for each comment; what an earlier run left beyond these is deleted.
+
+        Returns:
+            Their addresses.
+
+        Raises:
+            MachineError: GitHub does not answer.
+            CheckFailedError: It refuses.
+        """
+        return await anyio.to_thread.run_sync(self._comment, number, topic, bodies)
+
+    def _comment(self, number: int, topic: str, bodies: Sequence[str]) -> list[str]:
+        addresses = []
+        with self._session() as session:
+            issues = f"repos/{self.slug}/issues"
+            known = self._comments(session, f"{issues}/{number}/comments", topic)
+            for part, text in enumerate(bodies, 1):
+                data = {"body": f"<!-- ml-serving-ci {topic} {part} -->\n{text}"}
+                place = f"comments/{known.pop(part)}" if part in known else None
+                method, path = ("PATCH", place) if place else ("POST", f"{number}/comments")
+                addresses.append(str(self._ask(session, method, f"{issues}/{path}", json=data)["html_url"]))
+            for left in known.values():
+                self._ask(session, "DELETE", f"{issues}/comments/{left}")
+        return addresses
+
+    def _comments(self, session: requests.Session, path: str, topic: str) -> dict[int, int]:
+        """Return the comments of a topic: which part of it each is, and its id.
+
+        Anybody can begin a comment with our marker, and we could overwrite it, but its author could change our text
+        afterwards: only those count whose authors could have written ours as well.
+        """
+        marker = re.compile(rf"<!-- ml-serving-ci {re.escape(topic)} (\d+) -->")
+        found: dict[int, int] = {}
+        for page in itertools.count(1):
+            comments = self._ask(session, "GET", path, params={"per_page": PAGE, "page": page})
+            for comment in comments:
+                part = marker.match(comment["body"] or "")
+                is_bot = (comment["user"] or {}).get("type") == "Bot"
+                if part and (is_bot or comment["author_association"] in WRITERS):
+                    found.setdefault(int(part[1]), comment["id"])
+            if len(comments) < PAGE:
+                break
+        return found
+
+    async def released(self, tag: str) -> str | None:
+        """Return the address of a tag's release, or None where none is published."""
+
+        def look() -> str | None:
+            with self._session() as session:
+                found = self._found(session, tag)
+                return None if found is None or found["draft"] else str(found["html_url"])
+
+        return await anyio.to_thread.run_sync(look)
+
+    async def release(self, tag: str, commit: str, notes: str, assets: Sequence[Path]) -> str:
+        """Publish a tag's release, which is not published yet, with its files, and return its address.
+
+        It stays a draft until it has every file, so that a run that is killed leaves nothing half published, and the
+        next one completes it.
+
+        Args:
+            tag: Its tag, which GitHub makes where there is none.
+            commit: What is released.
+            notes: What it says, in Markdown.
+            assets: Its files, each under its own name.
+
+        Raises:
+            MachineError: GitHub does not answer.
+            CheckFailedError: It refuses.
+        """
+        return await anyio.to_thread.run_sync(self._release, tag, commit, notes, assets)
+
+    def _release(self, tag: str, commit: str, notes: str, assets: Sequence[Path]) -> str:
+        with self._session() as session:
+            releases = f"repos/{self.slug}/releases"
+            data = {"tag_name": tag, "target_commitish": commit, "name": tag, "body": notes, "draft": True}
+            found = self._found(session, tag) or self._ask(session, "POST", releases, json=data)
+            for asset in found["assets"]:
+                self._ask(session, "DELETE", f"{releases}/assets/{asset['id']}")
+            for file in assets:
+                self._send(
+                    session,
+                    "POST",
+                    found["upload_url"].partition("{")[0],
+                    params={"name": file.name},
+                    data=file.read_bytes(),
+                    headers={"Content-Type": "application/octet-stream"},
+                )
+            released = self._ask(session, "PATCH", f"{releases}/{found['id']}", json={**data, "draft": False})
+            return str(released["html_url"])
+
+    def _found(self, session: requests.Session, tag: str) -> dict[str, Any] | None:
+        """Return the release of a tag, drafts included: those are in the list only."""
+        listed = self._ask(session, "GET", f"repos/{self.slug}/releases", params={"per_page": PAGE})
+        return next((release for release in listed if release["tag_name"] == tag), None)
+
+    async def artifact(self, commit: str, workflow: str, name: str, files: Sequence[str]) -> dict[str, bytes]:
+        """Return files of the artifact that the newest green run of a workflow on a commit left.
+
+        Runs of pull requests do not count: they have no signing key.
+
+        Args:
+            commit: The commit.
+            workflow: The workflow's file name.
+            name: The artifact's.
+            files: Paths in it; those that it has are returned.
+
+        Raises:
+            MachineError: GitHub does not answer.
+            CheckFailedError: There is no such run, or it left no such artifact.
+        """
+        return await anyio.to_thread.run_sync(self._artifact, commit, workflow, name, files)
+
+    def _artifact(self, commit: str, workflow: str, name: str, files: Sequence[str]) -> dict[str, bytes]:
+        with self._session() as session:
+            query = {"head_sha": commit, "status": "success"}
+            actions = f"repos/{self.slug}/actions"
+            listed = self._ask(session, "GET", f"{actions}/workflows/{workflow}/runs", params=query)["workflow_runs"]
+            runs = [run for run in listed if run["event"] != "pull_request"]
+            if not runs:
+                raise CheckFailedError(
+                    f"{commit[:12]} has no green run of {workflow}",
+                    fix="Wait for it, or start that workflow on the branch by hand.",
+                )
+            run = max(runs, key=lambda each: int(each["id"]))
+            path = f"{actions}/runs/{run['id']}/artifacts"
+            left = self._ask(session, "GET", path, params={"name": name})["artifacts"]
+            kept = [artifact for artifact in left if not artifact["expired"]]
+            if not kept:
+                raise CheckFailedError(
+                    f"run {run['id']} of {workflow} has no artifact {name} any more", fix="Run it again on that commit."
+                )
+            answer = self._send(session, "GET", kept[0]["archive_download_url"])
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            return {path: archive.read(path) for path in files if path in archive.namelist()}
+
+    @contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        with requests.Session() as session:
+            session.mount(self.api, HTTPAdapter(max_retries=RETRY))
+            session.headers.update(
+                {
+                    "Accept": "application/vnd.github+json",
+                    "Authorization": f"Bearer {self.token.value}",
+                    "X-GitHub-Api-Version": "2022-11-28",
+                }
+            )
+            yield session
+
     def _ask(self, session: requests.Session, method: str, path: str, **arguments: Any) -> Any:
+        answer = self._send(session, method, f"{self.api}/{path}", **arguments)
+        return answer.json() if answer.content else None
+
+    def _send(self, session: requests.Session, method: str, url: str, **arguments: Any) -> requests.Response:
         try:
-            answer = session.request(method, f"{self.api}/{path}", timeout=SECONDS, **arguments)
+            answer = session.request(method, url, timeout=SECONDS, **arguments)
         except requests.RequestException as error:
             raise MachineError(f"{self.api}: no answer: {redacted(str(error), self.token.forms)}") from error
         if not answer.ok:
             said = redacted(answer.text, self.token.forms)
             fix = None
             if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
-                fix = "The token needs write access to pull requests of this repository."
+                fix = "The token lacks a permission on this repository; docs/ci.md and docs/release.md name each."
+            path = url.removeprefix(f"{self.api}/")
             raise CheckFailedError(f"GitHub refused {method} {path}: {answer.status_code}", fix=fix, detail=said)
-        return answer.json()
+        return answer
 
 
-def of_remote(url: str, token: Secret | None) -> GitHub:
+def of_remote(url: str, token: Secret | None, option: str = "--pr") -> GitHub:
     """Return the GitHub repository that a remote is.
 
     Args:
         url: The remote's, https or ssh.
-        token: May write pull requests.
+        token: May do what is asked for.
+        option: What asks for it, for errors.
 
     Raises:
         UsageError: There is no token, or the URL is no GitHub repository's.
     """
     if token is None:
-        raise UsageError("--pr: no token", fix="Set GITHUB_TOKEN, or GITHUB_TOKEN_FILE to a file that holds it.")
+        raise UsageError(f"{option}: no token", fix="Set GITHUB_TOKEN, or GITHUB_TOKEN_FILE to a file that holds it.")
     found = REMOTE.fullmatch(url)
     if found is None:
-        raise UsageError("--pr: the remote is no repository on GitHub", fix="Use --push for other servers.")
+        raise UsageError(
+            f"{option}: the remote is no repository on GitHub", fix="--push and --out are for other servers, too."
+        )
     host = found["host"]
     default = "https://api.github.com" if host == "github.com" else f"https://{host}/api/v3"
     return GitHub(os.environ.get("GITHUB_API_URL", default).rstrip("/"), found["slug"], token)

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime
 
+import anyio
 import pytest
 
+from ci.errors import WaitTimeoutError
 from ci.paths import ROOT
-from ci.release import aborted, health, tree
+from ci.release import aborted, health, promote, tree
 from ci.release.health import Health
-from ci.release.promote import NotProvenError, require_proven
+from ci.release.promote import NotProvenError, require_proven, settled
 from ci.release.render import values
 from ci.release.tree import Application
 
@@ -144,3 +146,31 @@ def test_what_an_analysis_measured_is_told_for_each_metric_that_was_not_good():
         "known-answer: Failed: [2] (Failed); 1 failed; AnalysisRun iris-1",
         "latency-p95: Error: no route (Error); 2 error; AnalysisRun iris-1",
     ]
+
+
+def test_a_wait_ends_when_argo_cd_runs_what_git_says(monkeypatch):
+    monkeypatch.setattr(promote, "LOOK_SECONDS", 0.01)
+    young = "2026-11-25T11:59:59Z"
+    looks = [
+        read(pod(storageUri="s3://models/older")),
+        read(health={"status": "Progressing"}),
+        read(health={"status": "Healthy", "lastTransitionTime": young}),
+    ]
+
+    async def look(application):
+        return looks.pop(0)
+
+    seen = anyio.run(settled, application(), look, 30.0)
+
+    assert seen.seconds == 1.0, "how long it is so does not matter"
+    assert looks == []
+
+
+def test_a_wait_that_ends_says_what_it_saw(monkeypatch):
+    monkeypatch.setattr(promote, "LOOK_SECONDS", 0.01)
+
+    async def look(application):
+        return read(health={"status": "Degraded", "message": "canary aborted"})
+
+    with pytest.raises(WaitTimeoutError, match=r"Synced and Degraded \(canary aborted\)"):
+        anyio.run(settled, application(), look, 0.1)

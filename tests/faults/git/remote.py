@@ -110,10 +110,15 @@ class Remote:
 
 
 def made(root):
-    """Make a remote with one commit."""
+    """Make a remote with one commit of the chart and the tree."""
     seed = root / "seed"
     shutil.copytree(CHART, seed / CHART.relative_to(ROOT))
     shutil.copytree(ROOT / "gitops", seed / "gitops")
+    return published(seed, root)
+
+
+def published(seed, root):
+    """Make a remote with one commit of what a folder has."""
     run(["git", "init", "--quiet", "--initial-branch=main", "."], cwd=seed)
     run(["git", "add", "."], cwd=seed)
     run(["git", "commit", "--quiet", "--message=First"], cwd=seed)

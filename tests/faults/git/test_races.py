@@ -8,7 +8,6 @@ import textwrap
 import pytest
 import yaml
 
-from ci.paths import ROOT
 from tests.faults.git.remote import FILE, MODEL, arguments, bump
 
 REJECTIONS = (
@@ -188,15 +187,3 @@ def test_what_a_person_has_not_committed_is_not_touched(clone):
     assert f"{FILE}: has changes that are not committed" in result.stderr
     assert clone.read() == content
     assert clone.git("log", "--format=%s") == "First"
-
-
-def test_24_the_bots_own_commit_starts_no_workflow(remote, clone):
-    bump(clone, "2.0", "--push")
-    changed = remote.git("diff", "--name-only", "main^", "main").splitlines()
-
-    for file in (ROOT / ".github" / "workflows").glob("*.yaml"):
-        workflow = yaml.load(file.read_text(), yaml.BaseLoader)
-        push = workflow["on"].get("push") if isinstance(workflow["on"], dict) else None
-        if push is not None and "branches" in push:
-            assert "gitops/**" in push.get("paths-ignore", []), f"{file.name} runs again for what the bot pushed"
-    assert all(path.startswith("gitops/") for path in changed)

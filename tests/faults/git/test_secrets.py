@@ -1,77 +1,21 @@
 """Tokens are used, and never shown: fault 23 of the project's list, against a real server that asks for them."""
 
 import base64
-import json
-import threading
 import urllib.parse
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from dulwich.repo import Repo
-from dulwich.server import DictBackend
-from dulwich.web import make_wsgi_chain
 
 from ci.command import redacted
 from ci.secret import Secret
 from tests.faults.git.remote import FILE, bump
-
-TOKEN = "ghp_tHiS+is/a=secret&of%20ours"
-HEADER = "Basic " + base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-class Server:
-    """GitHub as far as we use it: git over HTTP and the pull requests of one repository, both behind a token."""
-
-    def __init__(self, remote):
-        self.git = make_wsgi_chain(DictBackend({"/team/tree.git": Repo(str(remote.folder))}))
-        self.pulls = []
-        self.echo = False
-        self.server = make_server("127.0.0.1", 0, self.answer, handler_class=Quiet)
-        self.address = f"127.0.0.1:{self.server.server_port}"
-
-    def answer(self, environ, start_response):
-        given = environ.get("HTTP_AUTHORIZATION", "")
-        if environ["PATH_INFO"].startswith("/api/v3/"):
-            return self.api(environ, start_response, given)
-        if given != HEADER:
-            start_response("401 Unauthorized", [("WWW-Authenticate", 'Basic realm="git"')])
-            return [f"no, {given} is not it".encode()]
-        return self.git(environ, start_response)
-
-    def api(self, environ, start_response, given):
-        if self.echo or given != f"Bearer {TOKEN}":
-            start_response("403 Forbidden", [])
-            return [json.dumps({"message": f"{given} may not"}).encode()]
-        path = environ["PATH_INFO"].removeprefix("/api/v3/repos/team/tree/pulls")
-        body = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"null")
-        query = urllib.parse.parse_qs(environ["QUERY_STRING"])
-        if environ["REQUEST_METHOD"] == "GET":
-            wanted = query["head"][0].partition(":")[2]
-            answer = [pull for pull in self.pulls if pull["head"] == wanted]
-        elif environ["REQUEST_METHOD"] == "POST":
-            answer = {"number": len(self.pulls) + 1, "html_url": f"https://hub/pull/{len(self.pulls) + 1}", **body}
-            self.pulls.append(answer)
-        else:
-            answer = self.pulls[int(path.strip("/")) - 1]
-            answer.update(body)
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(answer).encode()]
+from tests.faults.git.server import TOKEN, GitHub, serving
 
 
 @pytest.fixture
 def server(remote):
-    server = Server(remote)
-    thread = threading.Thread(target=server.server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.server.shutdown()
-    server.server.server_close()
-    thread.join()
+    server = GitHub(remote)
+    with serving(server) as server.address:
+        yield server
 
 
 def shows(text, token=TOKEN):

@@ -1,0 +1,101 @@
+"""`publish`: the chart to a registry, and a GitHub release with what proves it."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ci.commands import writing
+from ci.commands.runner import run_async
+from ci.errors import UsageError
+from ci.evidence import verify
+from ci.progress import note, step
+from ci.release import git, github
+from ci.release import publish as publishing
+from ci.secret import from_environment
+from ci.supply import supply
+
+PASSWORD = "ML_SERVING_CI_REGISTRY_PASSWORD"  # noqa: S105 - a variable's name
+USER = "ML_SERVING_CI_REGISTRY_USER"
+
+
+def publish(
+    registry: Annotated[
+        str, typer.Option("--registry", metavar="URL", help="oci://HOST/PATH; http://HOST/PATH where it has no TLS.")
+    ],
+    tag: Annotated[
+        str, typer.Option("--tag", metavar="TAG", help="The tag that started this: refused if it is another version's.")
+    ] = "",
+    release: Annotated[
+        bool, typer.Option("--release", help="Publish a release of the remote's GitHub repository, too.")
+    ] = False,
+    asset: Annotated[
+        list[Path] | None,
+        typer.Option("--asset", metavar="FILE", exists=True, dir_okay=False, help="A file of it; may be repeated."),
+    ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", metavar="FILE", help="Refuse a chart that is not the one in there; an asset, too."),
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option("--public-key", metavar="FILE", help="Whose signature the evidence has.")
+    ] = None,
+    repo: writing.RepoOption = Path(),
+    remote: writing.RemoteOption = "origin",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Package and check it; publish nothing.")] = False,
+) -> None:
+    """Push the chart of the commit that is checked out, and release it as vVERSION.
+
+    What is published never changes: another chart under the same version is refused, the same one is done already.
+    """
+    wanted = _Wanted(registry, tag, release, asset or [], evidence, public_key)
+    run_async(_publish, wanted, repo, remote, dry_run)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    registry: str
+    tag: str
+    release: bool
+    assets: list[Path]
+    evidence: Path | None
+    public_key: Path | None
+
+
+async def _publish(wanted: _Wanted, repo: Path, remote: str, dry_run: bool) -> None:
+    helm = supply.installed("helm")
+    repository = await git.opened(repo)
+    commit = await repository.commit_of("HEAD")
+    with tempfile.TemporaryDirectory() as work:
+        packaged = await publishing.package(repository, helm, commit, Path(work))
+        if wanted.tag not in ("", packaged.tag):
+            raise UsageError(
+                f"--tag {wanted.tag}: the chart at {commit[:12]} is {packaged.tag}",
+                fix="Raise version in Chart.yaml before the tag is made.",
+            )
+        if wanted.evidence is not None:
+            if wanted.public_key is None:
+                raise UsageError("--evidence: nothing to verify it with", fix="--public-key FILE")
+            publishing.require_tested(packaged, verify.load(wanted.evidence, wanted.public_key).statement)
+        if dry_run:
+            note(f"{packaged.archive.name} of {commit[:12]} may be published; nothing was (--dry-run)")
+            return
+        hub = None
+        if wanted.release:
+            url = await git.remote_url(repository, remote)
+            hub = github.of_remote(url, writing.token(), "--release")
+            if (published := await hub.released(packaged.tag)) is not None:
+                note(f"{packaged.tag} is published already")
+                typer.echo(published)
+                return
+        with step(f"push {packaged.archive.name}"):
+            credentials = from_environment(PASSWORD, user=os.environ.get(USER, "ml-serving-ci"))
+            reference = await publishing.push(helm, packaged, wanted.registry, credentials)
+        typer.echo(reference)
+        if hub is not None:
+            notes = f"`{reference}`\n\nfrom {commit}\n"
+            files = [packaged.archive, *([wanted.evidence] if wanted.evidence else []), *wanted.assets]
+            typer.echo(await hub.release(packaged.tag, commit, notes, files))

@@ -1,0 +1,48 @@
+"""`wait`: until Argo CD runs what git says."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ci import duration
+from ci.commands import writing
+from ci.commands.options import EnvironmentOption
+from ci.commands.runner import run_async
+from ci.commands.writing import Destination
+from ci.release import health, promote, tree
+from ci.release.health import Health
+from ci.release.tree import Application
+
+
+def wait(
+    environment: EnvironmentOption,
+    app: writing.AppOption = None,
+    timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long at most.")] = "30m",
+    kubeconfig: writing.KubeconfigOption = None,
+    context: writing.ContextOption = None,
+    repo: writing.RepoOption = Path(),
+    remote: writing.RemoteOption = "origin",
+    branch: writing.BranchOption = None,
+) -> None:
+    """Wait until Argo CD shows the set that the remote's branch has as Synced and Healthy, on every ready pod."""
+    destination = Destination(repo, remote, branch, push=True, pr=False)
+    run_async(_wait, environment, app, timeout, (kubeconfig, context), destination)
+
+
+async def _wait(
+    environment: str,
+    app: str | None,
+    timeout: str,
+    cluster: tuple[Path | None, str | None],
+    destination: Destination,
+) -> None:
+    seconds = duration.seconds(timeout)
+    kubectl = await writing.kubectl(*cluster)
+    application = await tree.load(await writing.tip(destination), environment, app)
+
+    async def look(application: Application) -> Health:
+        return await health.from_argo_cd(kubectl, application)
+
+    seen = await promote.settled(application, look, seconds)
+    typer.echo(f"{application.argo_name}: {seen.text}")

@@ -1,0 +1,96 @@
+"""GitHub's API for the comments of pull request 7, as a process of its own; prints its port.
+
+`GET /state` returns the comments and the requests so far; `POST /state` replaces the comments, or has the next
+requests answered with the statuses in "fail".
+"""
+
+import json
+import sys
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+TOKEN = "ghp_0123456789"
+SLUG = "example/models"
+LIMIT = 65_536
+STATE = {"comments": [], "requests": [], "fail": []}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.serve()
+
+    def do_POST(self):
+        self.serve()
+
+    def do_PATCH(self):
+        self.serve()
+
+    def do_DELETE(self):
+        self.serve()
+
+    def serve(self):
+        length = int(self.headers.get("Content-Length", 0))
+        data = json.loads(self.rfile.read(length) or "null")
+        url = urlsplit(self.path)
+        if url.path == "/state":
+            STATE.update(data or {})
+            return self.answer(HTTPStatus.OK, STATE)
+        STATE["requests"].append([self.command, self.path])
+        if STATE["fail"]:
+            return self.answer(STATE["fail"].pop(0), {})
+        if self.headers["Authorization"] != f"Bearer {TOKEN}":
+            said = f"Bad credentials: {self.headers['Authorization']}"
+            return self.answer(HTTPStatus.UNAUTHORIZED, {"message": said})
+        return self.comments(url, data)
+
+    def comments(self, url, data):
+        if data and len(data["body"]) > LIMIT:
+            return self.answer(HTTPStatus.UNPROCESSABLE_ENTITY, {"message": "Body is too long"})
+        if url.path == f"/repos/{SLUG}/issues/7/comments" and self.command == "GET":
+            query = {key: int(values[0]) for key, values in parse_qs(url.query).items()}
+            start = (query["page"] - 1) * query["per_page"]
+            return self.answer(HTTPStatus.OK, STATE["comments"][start : start + query["per_page"]])
+        if url.path == f"/repos/{SLUG}/issues/7/comments" and self.command == "POST":
+            number = max([each["id"] for each in STATE["comments"]], default=0) + 1
+            STATE["comments"].append(comment(number, data["body"]))
+            return self.answer(HTTPStatus.CREATED, STATE["comments"][-1])
+        for each in STATE["comments"]:
+            if url.path == f"/repos/{SLUG}/issues/comments/{each['id']}":
+                if self.command == "DELETE":
+                    STATE["comments"].remove(each)
+                    return self.answer(HTTPStatus.NO_CONTENT, None)
+                each["body"] = data["body"]
+                return self.answer(HTTPStatus.OK, each)
+        return self.answer(HTTPStatus.NOT_FOUND, {"message": "Not Found"})
+
+    def answer(self, status, data):
+        body = b"" if data is None else json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+def comment(number, body, kind="Bot", association="NONE"):
+    return {
+        "id": number,
+        "body": body,
+        "user": {"login": "someone", "type": kind},
+        "author_association": association,
+        "html_url": f"https://github.example.com/{SLUG}/pull/7#issuecomment-{number}",
+    }
+
+
+def main():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.flush()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The evidence of a commit is what the run on it left, as a process asks GitHub for it."""
+
+import pytest
+
+from ci.evidence import gather
+from tests.faults.git import remote as remotes
+from tests.faults.git.server import TOKEN, serving
+from tests.workflows.github import GitHub
+
+REPORT = {gather.FILE: b"evidence", "report.json": b"report", "pytest-canary.log": b"a log"}
+
+
+@pytest.fixture
+def remote(tmp_path):
+    return remotes.made(tmp_path)
+
+
+@pytest.fixture
+def clone(remote):
+    return remote.clone("ours")
+
+
+@pytest.fixture
+def hub(remote, clone):
+    hub = GitHub(remote)
+    with serving(hub) as hub.address:
+        clone.git("remote", "set-url", "origin", f"http://{hub.address}/team/tree")
+        yield hub
+
+
+def fetch(clone, hub, out, *, token=TOKEN):
+    argv = remotes.arguments(clone, "evidence", "fetch", "--commit=HEAD", f"--out={out}")
+    return remotes.run(argv, check=False, env={"GITHUB_TOKEN": token, "GITHUB_API_URL": f"http://{hub.address}/api/v3"})
+
+
+def test_what_a_release_needs_of_the_report_is_there_and_nothing_else(clone, hub, tmp_path):
+    hub.reports["0" * 40] = {gather.FILE: b"another commit's"}
+    hub.reports[clone.git("rev-parse", "HEAD")] = REPORT
+
+    result = fetch(clone, hub, tmp_path / "out")
+
+    assert result.returncode == 0, result.stderr
+    found = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    assert found == {gather.FILE: b"evidence", "report.json": b"report"}
+
+
+@pytest.mark.parametrize("event", ["pull_request", None], ids=["a pull request's run only", "no run"])
+def test_a_commit_without_a_run_on_the_branch_has_no_evidence(clone, hub, tmp_path, event):
+    if event:
+        hub.reports[clone.git("rev-parse", "HEAD")] = REPORT
+        hub.event = event
+
+    result = fetch(clone, hub, tmp_path / "out")
+
+    assert result.returncode == 1
+    assert "has no green run of pull-request.yaml" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_report_without_evidence_is_refused(clone, hub, tmp_path):
+    hub.reports[clone.git("rev-parse", "HEAD")] = {"report.json": b"report"}
+
+    result = fetch(clone, hub, tmp_path / "out")
+
+    assert result.returncode == 1
+    assert "holds no evidence" in result.stderr
+
+
+def test_a_token_that_may_not_is_told_which_permission(clone, hub, tmp_path):
+    result = fetch(clone, hub, tmp_path / "out", token="another")
+
+    assert result.returncode == 1
+    assert "docs/release.md" in result.stderr

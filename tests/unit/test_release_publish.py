@@ -1,0 +1,154 @@
+"""The chart reaches a registry as it was committed, and a version stays what it was; Helm, git, registry are real."""
+
+import subprocess
+import tarfile
+
+import pytest
+import requests
+
+from tests.faults.git import remote as remotes
+from tests.faults.git.server import TOKEN, serving
+from tests.unit.conftest import find_tool
+from tests.workflows import registry as registries
+from tests.workflows.github import GitHub
+
+CHART = "charts/ml-serving"
+VALUES = "helm/charts/ml-serving/values.yaml"
+
+
+@pytest.fixture
+def clone(tmp_path):
+    return remotes.made(tmp_path).clone("ours")
+
+
+@pytest.fixture(scope="module")
+def registry():
+    with registries.running(find_tool("crane")) as address:
+        yield address
+
+
+@pytest.fixture
+def hub(tmp_path, clone):
+    hub = GitHub(remotes.Remote(tmp_path / "remote.git", tmp_path))
+    with serving(hub) as hub.address:
+        clone.git("remote", "set-url", "origin", f"http://{hub.address}/team/tree")
+        yield hub
+
+
+def publish(clone, registry, *args, password=registries.PASSWORD, token=TOKEN, hub=None):
+    env = {
+        "ML_SERVING_CI_REGISTRY_USER": registries.USER,
+        "ML_SERVING_CI_REGISTRY_PASSWORD": password,
+        "GITHUB_TOKEN": token,
+        **({"GITHUB_API_URL": f"http://{hub.address}/api/v3"} if hub else {}),
+    }
+    argv = remotes.arguments(clone, "publish", f"--registry=http://{registry}/Charts", *args)
+    return remotes.run(argv, check=False, env=env)
+
+
+def ask(registry, path):
+    url = f"http://{registry}/v2/{CHART}/{path}"
+    return requests.get(url, headers={"Authorization": registries.HEADER}, timeout=30)
+
+
+def digest(registry):
+    return ask(registry, "manifests/0.1.0").headers["Docker-Content-Digest"]
+
+
+def test_the_committed_chart_is_pushed_whatever_the_work_tree_has(clone, registry, tmp_path):
+    (clone.folder / VALUES).write_text("not: committed\n")
+
+    result = publish(clone, registry)
+
+    assert result.returncode == 0, result.stderr
+    reference = result.stdout.strip()
+    assert reference.startswith(f"oci://{registry}/{CHART}:0.1.0@sha256:")
+    assert digest(registry) == reference.partition("@")[2]
+    layer = ask(registry, "manifests/0.1.0").json()["layers"][0]["digest"]
+    (tmp_path / "chart.tgz").write_bytes(ask(registry, f"blobs/{layer}").content)
+    with tarfile.open(tmp_path / "chart.tgz") as archive:
+        values = archive.extractfile("ml-serving/values.yaml").read()
+    assert values == subprocess.check_output(["git", "show", f"HEAD:{VALUES}"], cwd=clone.folder)
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_23_a_password_that_is_refused_is_not_shown(clone, registry, monkeypatch, debug):
+    monkeypatch.setenv("ML_SERVING_CI_DEBUG", debug)
+    wrong = "not the/password of it"
+
+    result = publish(clone, registry, password=wrong)
+
+    assert result.returncode == 1
+    assert "did not take ml-serving-0.1.0.tgz" in result.stderr
+    assert wrong not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://host/charts", "host/charts", "oci://me:password@host/charts", "oci:///charts"]
+)
+def test_an_address_that_is_none_is_refused(clone, address):
+    result = remotes.run(remotes.arguments(clone, "publish", f"--registry={address}"), check=False)
+
+    assert result.returncode == 2
+    assert "oci://HOST/PATH" in result.stderr
+    assert "password" not in result.stderr
+
+
+def test_another_chart_under_a_released_version_is_refused(clone, registry):
+    clone.git("tag", "v0.1.0")
+    assert publish(clone, registry).returncode == 0, "the very same chart is no other"
+    clone.commit(VALUES, (clone.folder / VALUES).read_bytes() + b"# a word\n")
+
+    result = publish(clone, registry, "--dry-run")
+
+    assert result.returncode == 1
+    assert "v0.1.0 is another chart" in result.stderr
+    assert "Raise version" in result.stderr
+
+
+def test_a_tag_that_is_another_version_is_refused_before_anything_is_published(clone, registry, hub):
+    result = publish(clone, registry, "--tag=v9.9.9", "--release", hub=hub)
+
+    assert result.returncode == 2
+    assert "v0.1.0" in result.stderr
+    assert hub.releases == []
+
+
+def test_a_release_has_its_files_and_is_published_once(clone, registry, hub, tmp_path):
+    (tmp_path / "sbom.cdx.json").write_text("{}")
+    arguments = ("--release", f"--asset={tmp_path / 'sbom.cdx.json'}")
+
+    first = publish(clone, registry, *arguments, hub=hub)
+    pushed = digest(registry)
+    again = publish(clone, registry, *arguments, hub=hub)
+
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    assert again.stdout == "https://hub/releases/0\n"
+    assert digest(registry) == pushed
+    (release,) = hub.releases
+    assert (release["tag_name"], release["draft"]) == ("v0.1.0", False)
+    assert release["target_commitish"] == clone.git("rev-parse", "HEAD")
+    assert "oci://" in release["body"]
+    assert sorted(asset["name"] for asset in release["assets"]) == ["ml-serving-0.1.0.tgz", "sbom.cdx.json"]
+    assert hub.files[0, "sbom.cdx.json"] == b"{}"
+
+
+def test_a_draft_that_a_killed_run_left_is_completed(clone, registry, hub):
+    url = f"http://{hub.address}/api/v3/repos/team/tree/releases/0/assets{{?name,label}}"
+    half = {"id": 5, "name": "ml-serving-0.1.0.tgz"}
+    draft = {
+        "id": 0,
+        "tag_name": "v0.1.0",
+        "draft": True,
+        "html_url": "https://hub/0",
+        "upload_url": url,
+        "assets": [half],
+    }
+    hub.releases.append(draft)
+
+    result = publish(clone, registry, "--release", hub=hub)
+
+    assert result.returncode == 0, result.stderr
+    assert hub.releases[0]["draft"] is False
+    assert [asset["name"] for asset in hub.releases[0]["assets"]] == ["ml-serving-0.1.0.tgz"]
+    assert hub.files[0, "ml-serving-0.1.0.tgz"]

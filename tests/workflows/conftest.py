@@ -1,0 +1,116 @@
+"""A GitHub on this machine: the project as it is checked out here in a remote, a registry, an Argo CD, and act."""
+
+import shutil
+from datetime import UTC, datetime
+
+import anyio
+import pytest
+from cyclonedx.output.json import JsonV1Dot6
+
+from ci.evidence import checkout, envelope, gather, sbom, statement, verify
+from ci.paths import ROOT
+from ci.report import files, jsonfile
+from ci.report.model import Report
+from ci.supply import pins
+from tests.faults.git import remote as remotes
+from tests.faults.git.server import serving
+from tests.unit.conftest import find_tool
+from tests.unit.evidence import Keys
+from tests.workflows import cluster as clusters
+from tests.workflows import registry as registries
+from tests.workflows.act import Act
+from tests.workflows.github import GitHub
+
+STAGING, PROD = "gitops/staging/sklearn-iris.yaml", "gitops/prod/sklearn-iris.yaml"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def remote(tmp_path):
+    """A bare repository with everything that git would have of this checkout."""
+    seed = tmp_path / "seed"
+    listed = remotes.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (seed / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, seed / name)
+    return remotes.published(seed, tmp_path)
+
+
+@pytest.fixture
+def clone(remote):
+    """A person's clone, after staging got a newer model than prod has."""
+    clone = remote.clone("person")
+    first = clone.git("rev-parse", "HEAD")
+    for path, model in ((STAGING, "2.0"), (PROD, "1.0")):
+        lines = clone.read(path).decode().splitlines(keepends=True)
+        for number, line in enumerate(lines):
+            if line.startswith("  revision:"):
+                lines[number] = f"  revision: {first}\n"
+            elif line.startswith("  digest:"):
+                lines[number] = f"  digest: {DIGEST}\n"
+            elif line.startswith(("  version:", "  storageUri:")):
+                lines[number] = line.replace("1.0", model)
+        clone.commit(path, "".join(lines).encode(), f"Model {model}")
+    return clone
+
+
+@pytest.fixture
+def hub(remote):
+    hub = GitHub(remote)
+    with serving(hub) as hub.address:
+        yield hub
+
+
+@pytest.fixture
+def registry():
+    with registries.running(find_tool("crane")) as address:
+        yield address
+
+
+@pytest.fixture
+def cluster(remote):
+    cluster = clusters.Cluster(remote)
+    with serving(cluster) as cluster.address:
+        yield cluster
+
+
+@pytest.fixture
+def act(clone, hub, tmp_path):
+    folder = tmp_path / "runner"
+    folder.mkdir()
+    # act finds the repository by its clone's remote
+    clone.git("remote", "set-url", "origin", f"http://{hub.address}/team/tree")
+    return Act(clone.folder, folder, hub.address)
+
+
+@pytest.fixture
+def keys(tmp_path):
+    return Keys(tmp_path)
+
+
+@pytest.fixture
+def report(clone, keys, tmp_path, monkeypatch):
+    """The files of the report of a green run on the clone's commit, as `test` leaves them, with signed evidence."""
+    monkeypatch.setenv(envelope.KEY, keys.pem)
+    folder = tmp_path / "report"
+    folder.mkdir()
+    now = datetime.now(UTC)
+    jsonfile.write(folder / statement.REPORT, Report("python ci/main.py test", now.isoformat(timespec="seconds")))
+    bom = sbom.bom(pins.load(), "source", {}, {})
+    (folder / statement.SBOM).write_text(JsonV1Dot6(bom).output_as_string())
+    (folder / "report.html").write_text("<!doctype html><title>passed</title>")
+
+    async def write():
+        tested = await checkout.look(clone.folder)
+        helm = find_tool("helm")
+        package = await gather.packaged(tested.repository, helm, tested.tree, folder)
+        names = (package, folder / statement.REPORT, folder / statement.SBOM)
+        artefacts = [statement.artefact(file.name, files.sha256(file)) for file in names]
+        facts = gather.Facts("staging", now, now, "source", verify.STAGES)
+        said = await gather.gather(tested, helm, facts, artefacts)
+        (folder / gather.FILE).write_bytes(envelope.sealed(statement.written(said), envelope.signer()))
+
+    anyio.run(write)
+    monkeypatch.delenv(envelope.KEY)
+    return {file.name: file.read_bytes() for file in folder.iterdir()}

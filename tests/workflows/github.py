@@ -1,0 +1,85 @@
+"""GitHub as far as the workflows use it: what `tests/faults/git/server.py` has, and releases, runs and artifacts."""
+
+import io
+import json
+import zipfile
+
+from tests.faults.git import server
+from tests.unit.github_server import comment
+
+
+class GitHub(server.GitHub):
+    """The repository team/tree.
+
+    Attributes:
+        reports: Commit to the files of the report that its green run left.
+        event: What started those runs.
+        releases: What was released, or is a draft.
+        files: Release's id and file's name to its content.
+        comments: A pull request's number to its comments.
+    """
+
+    def __init__(self, remote):
+        super().__init__(remote)
+        self.reports = {}
+        self.event = "push"
+        self.releases = []
+        self.files = {}
+        self.comments = {7: []}
+        answers = {"actions": self.answer_actions, "issues": self.answer_issues, "releases": self.answer_releases}
+        self.resources |= answers
+
+    def answer_actions(self, method, rest, query, body):
+        assert method == "GET"
+        commits = list(self.reports)
+        match rest.split("/"):
+            case ["workflows", "pull-request.yaml", "runs"]:
+                found = [commit for commit in commits if commit == query["head_sha"]]
+                return {"workflow_runs": [{"id": commits.index(commit), "event": self.event} for commit in found]}
+            case ["runs", number, "artifacts"]:
+                url = f"http://{self.address}/api/v3/repos/team/tree/actions/artifacts/{number}/zip"
+                return {"artifacts": [{"name": "report", "expired": False, "archive_download_url": url}]}
+            case ["artifacts", number, "zip"]:
+                data = io.BytesIO()
+                with zipfile.ZipFile(data, "w") as archive:
+                    for name, content in self.reports[commits[int(number)]].items():
+                        archive.writestr(name, content)
+                return data.getvalue()
+
+    def answer_issues(self, method, rest, query, body):
+        match method, rest.split("/"):
+            case "GET", [number, "comments"]:
+                return self.comments[int(number)] if query["page"] == "1" else []
+            case "POST", [number, "comments"]:
+                found = self.comments[int(number)]
+                found.append(comment(len(found) + 1, json.loads(body)["body"]))
+                return found[-1]
+            case "PATCH", ["comments", number]:
+                (found,) = [each for several in self.comments.values() for each in several if each["id"] == int(number)]
+                found.update(json.loads(body))
+                return found
+
+    def answer_releases(self, method, rest, query, body):
+        match method, rest.split("/"):
+            case "GET", [""]:
+                return self.releases
+            case "POST", [""]:
+                number = len(self.releases)
+                url = f"http://{self.address}/api/v3/repos/team/tree/releases/{number}/assets{{?name,label}}"
+                made = {"id": number, "html_url": f"https://hub/releases/{number}", "upload_url": url, "assets": []}
+                self.releases.append({**made, **json.loads(body)})
+                return self.releases[-1]
+            case "POST", [number, "assets"]:
+                release = self.releases[int(number)]
+                assert query["name"] not in [asset["name"] for asset in release["assets"]], "GitHub refuses it"
+                asset = {"id": len(self.files), "name": query["name"]}
+                release["assets"].append(asset)
+                self.files[int(number), query["name"]] = body
+                return asset
+            case "DELETE", ["assets", number]:
+                for release in self.releases:
+                    release["assets"] = [asset for asset in release["assets"] if asset["id"] != int(number)]
+                return None
+            case "PATCH", [number]:
+                self.releases[int(number)].update(json.loads(body))
+                return self.releases[int(number)]

@@ -1,0 +1,85 @@
+"""The pull-request workflow, as it is, on a runner of this machine.
+
+Steered only by what any user may set: the repository variable ML_SERVING_CI_ONLY chooses the stages of `test`, and the
+environment PYTEST_ADDOPTS the unit tests. By default these are the stages that need no cluster (Docker and the Dagger
+engine they do need) and one file of tests; the whole workflow runs with
+
+    ML_SERVING_CI_ACT=whole pytest tests/workflows/test_pull_request.py
+"""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.workflows.conftest import STAGING
+
+WORKFLOW = "pull-request.yaml"
+EVIL = 'x";echo${IFS}pwned;#'
+WHOLE = os.environ.get("ML_SERVING_CI_ACT") == "whole"
+QUICK = {"PYTEST_ADDOPTS": "-k test_duration", "PYTEST_XDIST_AUTO_NUM_WORKERS": "1"}
+
+
+def event(clone, branch=EVIL):
+    """A pull request of the clone's last commit, from a branch of any name."""
+    repository = {"full_name": "team/tree"}
+    base, head = (clone.git("rev-parse", commit) for commit in ("HEAD~1", "HEAD"))
+    return {
+        "repository": {**repository, "default_branch": "main"},
+        "number": 7,
+        "pull_request": {
+            "number": 7,
+            "base": {"ref": "main", "sha": base, "repo": repository},
+            "head": {"ref": branch, "sha": head, "repo": repository},
+        },
+    }
+
+
+def docker_answers():
+    return bool(shutil.which("docker")) and subprocess.run(["docker", "info"], capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def comments(hub):
+    return hub.comments[7]
+
+
+def test_the_change_is_told_in_one_comment_that_is_kept_up_to_date(act, clone, comments):
+    content = clone.read(STAGING)
+    clone.git("remote", "set-url", "--push", "origin", str(clone.folder.parent / "remote.git"))
+    clone.commit(STAGING, content.replace(b"/2.0/", b"/3.0/").replace(b'"2.0"', b'"3.0"'), "A newer model")
+
+    first = act.run("pull_request", WORKFLOW, event(clone), job="comment")
+    assert first.returncode == 0, first.stdout
+    (comment,) = comments
+    assert "3.0" in comment["body"]
+    assert not [line for line in first.stdout.splitlines() if line.rstrip().endswith("| pwned")]
+
+    clone.commit(STAGING, content.replace(b"/2.0/", b"/4.0/").replace(b'"2.0"', b'"4.0"'), "A still newer model")
+    again = act.run("pull_request", WORKFLOW, event(clone), job="comment")
+    assert again.returncode == 0, again.stdout
+    (comment,) = comments
+    assert "4.0" in comment["body"]
+
+
+def test_a_fork_gets_no_token_that_writes(act, clone, comments):
+    payload = event(clone)
+    payload["pull_request"]["head"]["repo"] = {"full_name": "someone/tree"}
+
+    run = act.run("pull_request", WORKFLOW, payload, job="comment")
+
+    assert run.returncode == 0, run.stdout
+    assert comments == []
+
+
+@pytest.mark.skipif(not docker_answers(), reason="needs Docker")
+def test_a_change_goes_through_every_job(act, clone, comments):
+    if not WHOLE:
+        act.variables["ML_SERVING_CI_ONLY"] = "lint template"
+
+    run = act.run("pull_request", WORKFLOW, event(clone), env={} if WHOLE else QUICK)
+
+    assert run.returncode == 0, run.stdout
+    assert (act.artifacts / "report" / "report.json").exists()
+    assert len(comments) == 1
