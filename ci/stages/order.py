@@ -1,5 +1,6 @@
 """The order of the stages, and which of them a run takes."""
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,16 +28,19 @@ class Stage:
     alongside: bool = False
 
 
+CORES = os.cpu_count() or 1
+"""On two of them the loop of commits and a scaled canary starve each other, until requests fail."""
+
 ORDER = (
     Stage("lint", lint.execute),
     Stage("template", template.execute),
     Stage("cluster", cluster.execute),
     Stage("stack", stack.execute, needs=("cluster",)),
-    Stage("gitops", gitops.execute, needs=("stack",), own_cluster=True, alongside=True),
+    Stage("behaviour", behaviour.execute, needs=("stack",)),
+    Stage("gitops", gitops.execute, needs=("stack",), own_cluster=True, alongside=CORES > 2),
     Stage("install", install.execute, needs=("stack",)),
     Stage("inference", suite.inference, needs=("install",)),
     Stage("canary", suite.canary, needs=("install",)),
-    Stage("behaviour", behaviour.execute, needs=("stack",)),
     Stage("integration", suite.integration, needs=("install",)),
     Stage("uninstall", suite.uninstall, needs=("install",)),
     Stage("bad-releases", suite.bad_releases, needs=("stack",), own_cluster=True),
