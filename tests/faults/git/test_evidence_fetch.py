@@ -11,16 +11,6 @@ REPORT = {gather.FILE: b"evidence", "report.json": b"report", "pytest-canary.log
 
 
 @pytest.fixture
-def remote(tmp_path):
-    return remotes.made(tmp_path)
-
-
-@pytest.fixture
-def clone(remote):
-    return remote.clone("ours")
-
-
-@pytest.fixture
 def hub(remote, clone):
     hub = GitHub(remote)
     with serving(hub) as hub.address:
