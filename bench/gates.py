@@ -21,11 +21,10 @@ from rich.table import Table
 from ci import paths
 from ci.gates import check, declared, judge, plan
 from ci.gates.plan import Plan
-from ci.pipeline.chart import DEFAULTS, NAMESPACE, RELEASE, Chart, Rendering, objects
+from ci.pipeline.chart import NAMESPACE, RELEASE, Chart, Rendering, objects
 from ci.pipeline.manifests import Manifest
 from ci.supply.supply import Supply, choose
 
-ENVIRONMENTS = (DEFAULTS, *paths.ENVIRONMENTS)
 REPEAT = 34
 """Of each of the six healthy shapes."""
 
@@ -38,7 +37,7 @@ def main() -> None:
     supply = Supply(choose("auto"))
     anyio.run(supply.fetch, ["helm", "prometheus", "promtool"])
     chart = Chart(paths.ROOT, str(paths.CHART.relative_to(paths.ROOT)), supply.version("kubernetes"))
-    rendered = {name: _rendered(supply.tool("helm"), chart, name) for name in ENVIRONMENTS}
+    rendered = {name: _rendered(supply.tool("helm"), chart, name) for name in paths.RENDERINGS}
     executables = supply.tool("prometheus"), supply.tool("promtool")
     seconds = []
     for _ in range(options.runs):
@@ -49,8 +48,8 @@ def main() -> None:
     for heading in ("", "Median", "Least", "Most", "Goal"):
         table.add_column(heading, justify="right" if heading else "left")
     figures = (f"{value:.1f} s" for value in (statistics.median(seconds), min(seconds), max(seconds)))
-    table.add_row(f"every shape, {len(ENVIRONMENTS)} environments", *figures, "≤ 30 s")
-    for name in ENVIRONMENTS:
+    table.add_row(f"every shape, {len(paths.RENDERINGS)} environments", *figures, "≤ 30 s")
+    for name in paths.RENDERINGS:
         canary = plan.read(name, rendered[name])
         assert canary is not None
         stopped, all_of_them = anyio.run(_stopped, executables, chart, canary)

@@ -9,6 +9,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "helm" / "charts" / "ml-serving"
 ENVIRONMENTS = ("dev", "staging", "prod")
 """In the order a version moves through them."""
+DEFAULTS = "defaults"
+"""In place of an environment: the chart's own values alone."""
+RENDERINGS = (DEFAULTS, *ENVIRONMENTS)
 
 
 def cache() -> Path:

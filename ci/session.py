@@ -1,12 +1,16 @@
 """A Dagger session with everything the pipeline's functions ask for, from the supply."""
 
+import io
+import os
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import anyio
 import dagger
 
-from ci.errors import CheckFailedError
+from ci.errors import CheckFailedError, MachineError
 from ci.host import engine
 from ci.pipeline import schema
 from ci.pipeline.tools import PYTHON, Tools
@@ -16,6 +20,7 @@ from ci.supply.supply import Supply
 ENGINE = "registry.dagger.io/engine"
 EXECUTABLES = ("helm", "promtool", "prometheus", "kubectl-validate", "actionlint", "dagger")
 WHEELS = "lint"
+CLOSE_SECONDS = 30.0
 MIRRORED = ("docker.io", "ghcr.io", "quay.io", "registry.k8s.io")
 
 
@@ -42,7 +47,7 @@ async def opened(supply: Supply) -> AsyncIterator[tuple[dagger.Client, Tools]]:
         await engine.ensure(image, registry.NETWORK, mirrors, supply.cache / "engine")
     if supply.way == "source":
         await engine.require_mirrors(supply.pins.ref(ENGINE))
-    async with engine.session(supply.tool("dagger")) as client:
+    async with _connected(supply.tool("dagger")) as client:
         try:
             yield client, tools(supply)
         except dagger.ExecError as error:
@@ -52,6 +57,38 @@ async def opened(supply: Supply) -> AsyncIterator[tuple[dagger.Client, Tools]]:
             ) from error
         except dagger.DaggerError as error:
             raise CheckFailedError(f"a pipeline step broke: {str(error).splitlines()[0]}", detail=str(error)) from error
+
+
+@asynccontextmanager
+async def _connected(dagger_cli: Path) -> AsyncIterator[dagger.Client]:
+    """Open a Dagger session: the one of `dagger run` where there is one, else one of our own.
+
+    Args:
+        dagger_cli: The `dagger` command that opens it.
+
+    Yields:
+        The client.
+
+    Raises:
+        MachineError: No session can be had.
+    """
+    if "DAGGER_SESSION_PORT" not in os.environ:
+        await engine.require_reachable()
+    # the SDK takes the command from nowhere else
+    os.environ.setdefault("_EXPERIMENTAL_DAGGER_CLI_BIN", str(dagger_cli))
+    shown = io.StringIO()
+    connection = dagger.Connection(dagger.Config(log_output=shown))
+    try:
+        client = await connection.__aenter__()
+    except (dagger.ProvisionError, dagger.ClientConnectionError) as error:
+        raise MachineError(
+            "no session on the Dagger engine", fix="python ci/main.py doctor", detail=f"{error}\n{shown.getvalue()}"
+        ) from error
+    try:
+        yield client
+    finally:
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True):  # or a cancelled run leaves the session's process
+            await connection.__aexit__(None, None, None)
 
 
 def tools(supply: Supply) -> Tools:

@@ -9,7 +9,7 @@ from ci import paths
 from ci.commands import writing
 from ci.commands.runner import run_async
 from ci.errors import CheckFailedError, UsageError
-from ci.evidence import gather, statement
+from ci.evidence import statement
 from ci.evidence import verify as verifying
 from ci.evidence.verify import Promotion
 from ci.progress import note
@@ -20,7 +20,7 @@ from ci.supply import supply
 
 WORKFLOW, ARTIFACT = "pull-request.yaml", "report"
 """Where the green run of a commit leaves its report."""
-KEPT = (gather.FILE, statement.SBOM, statement.REPORT, "report.html")
+KEPT = (statement.EVIDENCE, statement.SBOM, statement.REPORT, "report.html")
 """What of the report goes into a release."""
 
 app = typer.Typer(no_args_is_help=True, help="What a run of `test` proves, checked offline.")
@@ -47,7 +47,7 @@ async def _fetch(commit: str, out: Path, repo: Path, remote: str) -> None:
     hub = github.of_remote(await git.remote_url(repository, remote), writing.token(), "evidence fetch")
     tested = await repository.commit_of(commit)
     found = await hub.artifact(tested, WORKFLOW, ARTIFACT, KEPT)
-    if gather.FILE not in found:
+    if statement.EVIDENCE not in found:
         raise CheckFailedError(
             f"the report of {tested[:12]} holds no evidence", fix="Look at the run: it says why it wrote none."
         )

@@ -1,30 +1,20 @@
 """`gates`: the canary's gates against simulated faults or against a recorded canary, without a cluster."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
-from rich.console import Console, RenderableType
 
-from ci import paths, session
-from ci.commands.lint import refuse
+from ci import paths
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
-from ci.errors import CheckFailedError, UsageError
-from ci.gates import check, plan, recorded, recording
-from ci.gates.overlay import TARGET, Given
-from ci.pipeline import chart, checks
-from ci.pipeline.manifests import Manifest
-from ci.pipeline.tools import Tools
-from ci.progress import step
-from ci.report import jsonfile, matrix
-from ci.report import recorded as recorded_report
+from ci.errors import UsageError
+from ci.gates import recording
+from ci.gates.recording import TARGET, Given
 from ci.supply.supply import Supply, choose
 
-ENVIRONMENTS = (chart.DEFAULTS, *paths.ENVIRONMENTS)
 RECORDING = "--start, --label, --stable and --canary say how to read a recording, and --repeat draws other requests"
 
 
@@ -88,13 +78,10 @@ def gates(
 async def _simulated(environment: str | None, repeat: int, given: Given, json_file: Path | None, way: str) -> None:
     if given != Given():
         raise UsageError(f"there is no --series: {RECORDING}")
-    async with _rendered(environment, way) as (tools, source, rendered):
-        with step(f"gates of {', '.join(rendered)}"):
-            assessment = await check.assess(tools.prometheus, tools.promtool, source, rendered, repeat)
-    if json_file is not None:
-        jsonfile.write(json_file, assessment)
-    _print(matrix.render(assessment))
-    refuse(list(assessment.findings))
+    environments, supply = _renderings(environment), Supply(choose(way))
+    from ci.gates import command  # takes seconds to load, and wrong use is told at once
+
+    await command.simulated(supply, environments, repeat, json_file)
 
 
 async def _recorded(
@@ -103,35 +90,13 @@ async def _recorded(
     if repeat != 1:
         raise UsageError(f"--series has requests of its own: {RECORDING}")
     record = recording.read(series)
-    async with _rendered(environment, way) as (tools, _, rendered):
-        plans = [found for name, objects in rendered.items() if (found := plan.read(name, objects))]
-        if not plans:
-            raise CheckFailedError(f"{', '.join(rendered)}: no canary that anything judges")
-        with step(f"gates of {', '.join(each.environment for each in plans)} on {series.name}"):
-            ended = [await recorded.replayed(tools.prometheus, tools.promtool, each, record, given) for each in plans]
-    if json_file is not None:
-        jsonfile.write(json_file, ended)
-    _print(recorded_report.render(ended))
-    stopped = [each for each in ended if each.outcome.phase != "Healthy"]
-    if stopped:
-        said = (f"{each.environment}: {recorded_report.ending(each.outcome)}" for each in stopped)
-        raise CheckFailedError("; ".join(said))
+    environments, supply = _renderings(environment), Supply(choose(way))
+    from ci.gates import command
+
+    await command.recorded(supply, environments, series.name, record, given, json_file)
 
 
-@asynccontextmanager
-async def _rendered(
-    environment: str | None, way: str
-) -> AsyncIterator[tuple[Tools, chart.Chart, dict[str, Sequence[Manifest]]]]:
-    """Have the tools, the chart, and its objects in one environment or in each."""
-    if environment is not None and environment not in ENVIRONMENTS:
-        raise UsageError(f"--env {environment}: not one of {', '.join(ENVIRONMENTS)}")
-    environments = ENVIRONMENTS if environment is None else (environment,)
-    async with session.opened(Supply(choose(way))) as (client, tools):
-        source = checks.the_chart(tools)
-        renderings = await checks.render(client, tools, environments)
-        refuse([finding for rendering in renderings for finding in rendering.findings])
-        yield tools, source, {each.environment: chart.objects(source, each) for each in renderings}
-
-
-def _print(result: RenderableType) -> None:
-    Console(soft_wrap=True, highlight=False).print(result)
+def _renderings(environment: str | None) -> Sequence[str]:
+    if environment is not None and environment not in paths.RENDERINGS:
+        raise UsageError(f"--env {environment}: not one of {', '.join(paths.RENDERINGS)}")
+    return paths.RENDERINGS if environment is None else (environment,)

@@ -6,14 +6,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ci import session
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
-from ci.errors import CheckFailedError
-from ci.pipeline import checks
 from ci.progress import step
 from ci.report import jsonfile, terminal
-from ci.report.model import Finding
 from ci.supply.supply import Supply, choose
 
 
@@ -28,18 +24,14 @@ def lint(
 
 
 async def _lint(json_file: Path | None, way: str) -> None:
-    async with session.opened(Supply(choose(way))) as (client, tools):
+    supply = Supply(choose(way))
+    from ci import session  # takes seconds to load, and wrong use is told at once
+    from ci.pipeline import checks
+
+    async with session.opened(supply) as (client, tools):
         with step("lint"):
             findings = (await checks.lint(client, tools)).findings
     if json_file is not None:
         jsonfile.write(json_file, findings)
     Console(soft_wrap=True, highlight=False).print(terminal.findings(findings))
-    refuse(findings)
-
-
-def refuse(findings: list[Finding]) -> None:
-    """Raise when there is an error among the findings."""
-    errors = [finding for finding in findings if finding.severity == "error"]
-    if errors:
-        files = len({finding.file for finding in errors})
-        raise CheckFailedError(f"{len(errors)} {'error' if len(errors) == 1 else 'errors'}, files: {files}")
+    checks.refuse(findings)

@@ -5,12 +5,10 @@ from typing import Annotated
 
 import typer
 
-from ci import paths, session
-from ci.commands.lint import refuse
+from ci import paths
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
 from ci.errors import UsageError
-from ci.pipeline import checks
 from ci.progress import console, step
 from ci.report import files, terminal
 from ci.supply.supply import Supply, choose
@@ -35,14 +33,18 @@ async def _template(environment: str | None, out: Path | None, way: str) -> None
     if out is not None and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out}: not a folder")
     environments = paths.ENVIRONMENTS if environment is None else (environment,)
-    async with session.opened(Supply(choose(way))) as (client, tools):
+    supply = Supply(choose(way))
+    from ci import session  # takes seconds to load, and wrong use is told at once
+    from ci.pipeline import checks
+
+    async with session.opened(supply) as (client, tools):
         with step(f"render {', '.join(environments)}"):
             renderings = await checks.render(client, tools, environments)
     found = [(rendering.environment, finding) for rendering in renderings for finding in rendering.findings]
     if found:
         findings = checks.merged(found, environments)
         console.print(terminal.findings(findings))
-        refuse(findings)
+        checks.refuse(findings)
     for rendering in renderings:
         if out is None:
             typer.echo(f"# environment: {rendering.environment}\n{rendering.text}", nl=False)

@@ -1,8 +1,6 @@
 """What a green run can say, gathered: each artefact's digest, and the tree that Argo CD watches, rendered."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +10,7 @@ from typing import Literal
 import requests
 from securesystemslib.signer import CryptoSigner
 
-from ci import command, paths
+from ci import paths
 from ci.errors import CheckFailedError
 from ci.evidence import checkout as checkouts
 from ci.evidence import envelope, sbom, statement
@@ -20,16 +18,13 @@ from ci.evidence.checkout import Checkout
 from ci.evidence.statement import Artefact, Deployed, GitCommit, GitTree, Predicate, Source, Statement
 from ci.models import models
 from ci.progress import note
-from ci.release import git, tree
+from ci.release import chart_package, git, tree
 from ci.release.git import Repository, Snapshot
-from ci.release.render import chart_files, render
+from ci.release.render import render
 from ci.release.tree import Application
 from ci.report import files
 from ci.report.model import Report
 from ci.supply.supply import Supply
-
-FILE = "evidence.dsse.json"
-PACKAGE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ async def write(
     facts = Facts(environment, started, datetime.now(UTC), supply.way, passed)
     held = await images(supply)
     files.write(folder / statement.SBOM, await sbom.written(supply, held))
-    package = await packaged(checkout.repository, helm, checkout.tree, folder)
+    package = await chart_package.write(checkout.repository, helm, checkout.tree, folder)
     artefacts = [
         *(statement.artefact(file.name, files.sha256(file)) for file in (package, folder / statement.REPORT)),
         statement.artefact(statement.SBOM, files.sha256(folder / statement.SBOM)),
@@ -88,8 +83,8 @@ async def write(
         served = models.digests(await models.trained(supply))
         artefacts += [statement.artefact(statement.model(path), digest) for path, digest in served.items()]
     gathered = await gather(checkout, helm, facts, artefacts)
-    files.write(folder / FILE, envelope.sealed(statement.written(gathered), signer))
-    return folder / FILE
+    files.write(folder / statement.EVIDENCE, envelope.sealed(statement.written(gathered), signer))
+    return folder / statement.EVIDENCE
 
 
 async def gather(checkout: Checkout, helm: Path, facts: Facts, artefacts: Sequence[Artefact]) -> Statement:
@@ -172,28 +167,6 @@ async def _onward(repository: Repository, helm: Path, target: Application, commi
         return []
     name = statement.onward(target.environment, target.name)
     return [statement.artefact(name, statement.manifests_digest(rendered))]
-
-
-async def packaged(repository: Repository, helm: Path, tree_name: str, folder: Path) -> Path:
-    """Write the chart's package as `helm package` makes it, the same bytes every time: its files have no times.
-
-    Args:
-        repository: Has the chart.
-        helm: The executable.
-        tree_name: A commit, or a whole tree.
-        folder: Gets NAME-VERSION.tgz.
-
-    Returns:
-        The package.
-    """
-    with tempfile.TemporaryDirectory() as work, tempfile.TemporaryDirectory() as out:
-        chart = await chart_files(repository, tree_name, Path(work))
-        for file in chart.rglob("*"):
-            os.utime(file, (0, 0))
-        await command.run([helm, "package", chart, f"--destination={out}"], timeout=PACKAGE_SECONDS)
-        (made,) = Path(out).glob("*.tgz")
-        files.write(folder / made.name, made.read_bytes())
-        return folder / made.name
 
 
 async def images(supply: Supply) -> dict[str, str]:

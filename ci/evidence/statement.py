@@ -25,7 +25,8 @@ SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 GitObject = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 
 PINS = "ci/supply/pins.toml"
-REPORT, SBOM = "report.json", "sbom.cdx.json"
+EVIDENCE, REPORT, SBOM = "evidence.dsse.json", "report.json", "sbom.cdx.json"
+"""Files of the report's folder."""
 
 
 class Digest(Strict):

@@ -2,40 +2,21 @@
 
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
 from ci.errors import UsageError
 from ci.gates.plan import Plan
-from ci.gates.recording import HOW, NAME, Recording, Series
+from ci.gates.recording import HOW, NAME, TARGET, Given, Recording, Series
 from ci.gates.series import Sample
 from ci.pipeline import series
 
-TARGET = ("namespace", "service", "model")
-"""Labels that all series of one release share; a plan has an attribute for each."""
 REVISION = "revision"
 TOLERANCE = 0.2
 """By how much of itself a time between scrapes may differ before it is worth a word."""
 ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 """Of a label's value, in OpenMetrics and in PromQL."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """What the user says about a recording.
-
-    Attributes:
-        start: Unix time at which the canary got its first weight; None: its first sample's.
-        labels: What the recording has for some of `TARGET` where the chart has something else.
-        stable: The stable version's `revision`; None: the one that is there first.
-        canary: The canary's; None: the one that comes later.
-    """
-
-    start: float | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    stable: str | None = None
-    canary: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ci.gates import engine, judge, overlay, replay
 from ci.gates.engine import Engine
-from ci.gates.overlay import Given, Overlay
+from ci.gates.overlay import Overlay
 from ci.gates.plan import Metric, Plan
-from ci.gates.recording import Recording
+from ci.gates.recording import Given, Recording
 from ci.gates.replay import Outcome, UnknownError
 from ci.gates.series import REQUESTS
 

@@ -5,7 +5,8 @@
 values at times of its own choosing.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,11 +18,30 @@ from ci.report import jsonfile
 
 HOW = "docs/gates.md has the command that records a canary"
 NAME = "__name__"
+TARGET = ("namespace", "service", "model")
+"""Labels that all series of one release share; a plan has an attribute for each."""
 
 Time = Annotated[float, Field(ge=0, lt=1e11)]
 """Unix time in seconds, as distinct from milliseconds."""
 Count = Annotated[float, BeforeValidator(lambda value: float(str(value))), Field(ge=0, allow_inf_nan=False)]
 """What a counter had counted; in JSON a string."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user says about a recording.
+
+    Attributes:
+        start: Unix time at which the canary got its first weight; None: its first sample's.
+        labels: What the recording has for some of `TARGET` where the chart has something else.
+        stable: The stable version's `revision`; None: the one that is there first.
+        canary: The canary's; None: the one that comes later.
+    """
+
+    start: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    stable: str | None = None
+    canary: str | None = None
 
 
 class Series(BaseModel):

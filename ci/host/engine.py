@@ -1,19 +1,16 @@
-"""The Dagger engine on this machine: found, or started as a container; and sessions on it."""
+"""The Dagger engine on this machine: found, or started as a container."""
 
 import hashlib
-import io
 import json
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
-import dagger
 from filelock import AsyncFileLock
 
 from ci import command, progress, wait
@@ -31,7 +28,6 @@ START_SECONDS = 60.0
 CACHE_BYTES = 20_000_000_000
 """What the engine may keep: each answer of a step, and the files it was made from."""
 DIAL_SECONDS = 5.0
-CLOSE_SECONDS = 30.0
 
 
 def given() -> str | None:
@@ -154,38 +150,6 @@ async def require_mirrors(image: str) -> None:
             f"the Dagger engine {name} was started without the local registry as its mirror",
             fix=f"docker rm --force {name} && python ci/main.py lint (starts it with the mirror), then the same again",
         )
-
-
-@asynccontextmanager
-async def session(dagger_cli: Path) -> AsyncIterator[dagger.Client]:
-    """Open a Dagger session: the one of `dagger run` where there is one, else one of our own.
-
-    Args:
-        dagger_cli: The `dagger` command that opens it.
-
-    Yields:
-        The client.
-
-    Raises:
-        MachineError: No session can be had.
-    """
-    if "DAGGER_SESSION_PORT" not in os.environ:
-        await require_reachable()
-    # the SDK takes the command from nowhere else
-    os.environ.setdefault("_EXPERIMENTAL_DAGGER_CLI_BIN", str(dagger_cli))
-    shown = io.StringIO()
-    connection = dagger.Connection(dagger.Config(log_output=shown))
-    try:
-        client = await connection.__aenter__()
-    except (dagger.ProvisionError, dagger.ClientConnectionError) as error:
-        raise MachineError(
-            "no session on the Dagger engine", fix="python ci/main.py doctor", detail=f"{error}\n{shown.getvalue()}"
-        ) from error
-    try:
-        yield client
-    finally:
-        with anyio.move_on_after(CLOSE_SECONDS, shield=True):  # or a cancelled run leaves the session's process
-            await connection.__aexit__(None, None, None)
 
 
 async def _create(name: str, image: str, network: str, content: str, wanted: str) -> None:

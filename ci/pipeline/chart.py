@@ -8,13 +8,12 @@ from pathlib import Path
 import dagger
 import yaml
 
+from ci import paths
 from ci.pipeline import manifests, places, tools
 from ci.report.model import Finding
 
 RELEASE = "ml-serving"
 NAMESPACE = "ml-serving"
-DEFAULTS = "defaults"
-"""In place of an environment: the chart's own values alone."""
 VALUES = re.compile(r"- at '(?P<at>[^']*)': (?P<what>.+)")
 NAMED_KEYS = re.compile(r"'([^']+)'")
 UNPARSABLE_VALUES = re.compile(r"failed to parse (?P<file>\S+): .*?(?:yaml: (?:line (?P<line>\d+): )?(?P<what>.+))")
@@ -62,11 +61,11 @@ class Chart:
     def files(self, environment: str) -> tuple[str, ...]:
         """Return the values files of an environment, from the top of the checkout, the stronger one first."""
         own = f"{self.path}/values.yaml"
-        return (own,) if environment == DEFAULTS else (f"{self.path}/values/{environment}.yaml", own)
+        return (own,) if environment == paths.DEFAULTS else (f"{self.path}/values/{environment}.yaml", own)
 
     def options(self, environment: str) -> list[str]:
         """Return what helm is told to see the chart as that environment does, or as it is where there is none."""
-        values = [] if environment == DEFAULTS else [f"--values=values/{environment}.yaml"]
+        values = [] if environment == paths.DEFAULTS else [f"--values=values/{environment}.yaml"]
         return [f"--namespace={NAMESPACE}", *values, f"--kube-version={self.kube_version}"]
 
     def templates(self) -> dict[str, str]:

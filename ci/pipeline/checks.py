@@ -7,6 +7,7 @@ from pathlib import Path
 import dagger
 
 from ci import paths, tasks
+from ci.errors import CheckFailedError
 from ci.gates import check as gates
 from ci.pipeline import chart, manifests, references, rules, schema, style, tools
 from ci.report.model import Finding, Gate
@@ -162,8 +163,8 @@ async def _chart(run: _Run) -> None:
 
 
 async def _gates(run: _Run, rendered: dict[str, list[manifests.Manifest]]) -> None:
-    rendering = await chart.render(run.helm, run.chart, chart.DEFAULTS)
-    defaults = {} if rendering.findings else {chart.DEFAULTS: chart.objects(run.chart, rendering)}
+    rendering = await chart.render(run.helm, run.chart, paths.DEFAULTS)
+    defaults = {} if rendering.findings else {paths.DEFAULTS: chart.objects(run.chart, rendering)}
     found = await gates.assess(run.tools.prometheus, run.tools.promtool, run.chart, defaults | rendered)
     run.found += [("", finding) for finding in found.findings]
     run.gates = found.gates
@@ -172,3 +173,18 @@ async def _gates(run: _Run, rendered: dict[str, list[manifests.Manifest]]) -> No
 async def _schema(run: _Run, rendered: dict[str, list[manifests.Manifest]]) -> None:
     for environment, findings in (await schema.validate(run.client, run.tools, rendered)).items():
         run.found += [(environment, finding) for finding in findings]
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+    """Raise where there is an error among findings.
+
+    Args:
+        findings: Of a check.
+
+    Raises:
+        CheckFailedError: There is one; the message counts them.
+    """
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        files = len({finding.file for finding in errors})
+        raise CheckFailedError(f"{len(errors)} {'error' if len(errors) == 1 else 'errors'}, files: {files}")

@@ -11,10 +11,10 @@ import yaml
 
 from ci import command
 from ci.errors import CheckFailedError, CommandError, UsageError
-from ci.evidence import gather, statement
+from ci.evidence import statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Statement
-from ci.release import tree
+from ci.release import chart_package, tree
 from ci.release.git import Repository, Snapshot
 from ci.report import files
 from ci.secret import Secret
@@ -57,7 +57,7 @@ async def package(repository: Repository, helm: Path, commit: str, out: Path) ->
     Raises:
         CheckFailedError: The version was released with another chart.
     """
-    archive = await gather.packaged(repository, helm, commit, out)
+    archive = await chart_package.write(repository, helm, commit, out)
     chart = yaml.safe_load(await Snapshot(repository, commit, "").read(f"{tree.CHART_FOLDER}/Chart.yaml") or b"")
     packaged = Package(chart["name"], chart["version"], archive)
     released = await repository.object_of(f"refs/tags/{packaged.tag}:{tree.CHART_FOLDER}")

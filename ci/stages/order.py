@@ -1,11 +1,11 @@
 """The order of the stages, and which of them a run takes."""
 
+import importlib
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ci.errors import UsageError
-from ci.stages import behaviour, cluster, gitops, install, lint, stack, suite, template
 from ci.stages.run import Run
 
 
@@ -15,35 +15,44 @@ class Stage:
 
     Attributes:
         name: As in `--only` and `--skip`.
-        execute: Does it, or raises.
+        function: Does it, or raises; as MODULE.NAME of this package, for it takes seconds to load.
         needs: Stages whose work it stands on.
         own_cluster: Whether it is for clusters made here only.
         alongside: Whether it runs beside those that come after it, which share nothing with it.
     """
 
     name: str
-    execute: Callable[[Run], Awaitable[None]]
+    function: str
     needs: tuple[str, ...] = ()
     own_cluster: bool = False
     alongside: bool = False
+
+    async def execute(self, run: Run) -> None:
+        """Do it.
+
+        Args:
+            run: What the stages share.
+        """
+        module, _, name = self.function.partition(".")
+        await getattr(importlib.import_module(f"ci.stages.{module}"), name)(run)
 
 
 CORES = os.cpu_count() or 1
 """On two of them the loop of commits and a scaled canary starve each other, until requests fail."""
 
 ORDER = (
-    Stage("lint", lint.execute),
-    Stage("template", template.execute),
-    Stage("cluster", cluster.execute),
-    Stage("stack", stack.execute, needs=("cluster",)),
-    Stage("behaviour", behaviour.execute, needs=("stack",)),
-    Stage("gitops", gitops.execute, needs=("stack",), own_cluster=True, alongside=CORES > 2),
-    Stage("install", install.execute, needs=("stack",)),
-    Stage("inference", suite.inference, needs=("install",)),
-    Stage("canary", suite.canary, needs=("install",)),
-    Stage("integration", suite.integration, needs=("install",)),
-    Stage("uninstall", suite.uninstall, needs=("install",)),
-    Stage("bad-releases", suite.bad_releases, needs=("stack",), own_cluster=True),
+    Stage("lint", "lint.execute"),
+    Stage("template", "template.execute"),
+    Stage("cluster", "cluster.execute"),
+    Stage("stack", "stack.execute", needs=("cluster",)),
+    Stage("behaviour", "behaviour.execute", needs=("stack",)),
+    Stage("gitops", "gitops.execute", needs=("stack",), own_cluster=True, alongside=CORES > 2),
+    Stage("install", "install.execute", needs=("stack",)),
+    Stage("inference", "suite.inference", needs=("install",)),
+    Stage("canary", "suite.canary", needs=("install",)),
+    Stage("integration", "suite.integration", needs=("install",)),
+    Stage("uninstall", "suite.uninstall", needs=("install",)),
+    Stage("bad-releases", "suite.bad_releases", needs=("stack",), own_cluster=True),
 )
 
 

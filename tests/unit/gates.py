@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from ci import paths
 from ci.gates.plan import Metric, Plan, Step, read
-from ci.pipeline.chart import DEFAULTS, Chart, Rendering, objects
+from ci.paths import DEFAULTS
+from ci.pipeline.chart import Chart, Rendering, objects
 from tests.unit.conftest import find_tool
 
 SOURCE = Chart(paths.ROOT, str(paths.CHART.relative_to(paths.ROOT)), "v1.35.8")

@@ -8,8 +8,8 @@ from ci.errors import CheckFailedError, UsageError
 from ci.gates import check, engine, judge
 from ci.gates import declared as declarations
 from ci.gates.series import Sample
-from ci.paths import ROOT
-from ci.pipeline.chart import DEFAULTS, Chart
+from ci.paths import DEFAULTS, ROOT
+from ci.pipeline.chart import Chart
 from tests.unit.gates import SOURCE, executables, rendered, rendered_plan
 
 

@@ -16,7 +16,7 @@ from ci.errors import UsageError
 from ci.gates import declared as declarations
 from ci.gates import engine, judge, overlay, recorded, recording
 from ci.gates.engine import BASE
-from ci.gates.overlay import Given
+from ci.gates.recording import Given
 from tests.unit.gates import SOURCE, executables, rendered_plan
 
 SHAPES = ("5xx 5 %", "5xx later", "p95 x2", "crash loop", "counter reset", "scrape gap", "noise", "restart")

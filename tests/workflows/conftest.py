@@ -9,6 +9,7 @@ from cyclonedx.output.json import JsonV1Dot6
 
 from ci.evidence import checkout, envelope, gather, sbom, statement, verify
 from ci.paths import ROOT
+from ci.release import chart_package
 from ci.report import files, jsonfile
 from ci.report.model import Report
 from ci.supply import pins
@@ -104,12 +105,12 @@ def report(clone, keys, tmp_path, monkeypatch):
     async def write():
         tested = await checkout.look(clone.folder)
         helm = find_tool("helm")
-        package = await gather.packaged(tested.repository, helm, tested.tree, folder)
+        package = await chart_package.write(tested.repository, helm, tested.tree, folder)
         names = (package, folder / statement.REPORT, folder / statement.SBOM)
         artefacts = [statement.artefact(file.name, files.sha256(file)) for file in names]
         facts = gather.Facts("staging", now, now, "source", verify.STAGES)
         said = await gather.gather(tested, helm, facts, artefacts)
-        (folder / gather.FILE).write_bytes(envelope.sealed(statement.written(said), envelope.signer()))
+        (folder / statement.EVIDENCE).write_bytes(envelope.sealed(statement.written(said), envelope.signer()))
 
     anyio.run(write)
     monkeypatch.delenv(envelope.KEY)

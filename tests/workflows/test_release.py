@@ -11,7 +11,7 @@ import tarfile
 import pytest
 import yaml
 
-from ci.evidence import gather
+from ci.evidence import statement
 from tests.faults.git.server import TOKEN
 from tests.workflows import cluster as clusters
 from tests.workflows import registry as registries
@@ -84,14 +84,17 @@ def test_a_tag_opens_a_pull_request_and_leaves_prod_to_it(act, clone, remote, hu
 
 def tampered(report):
     """Change one letter of what the evidence says; the signature is left as it was."""
-    envelope = json.loads(report[gather.FILE])
+    envelope = json.loads(report[statement.EVIDENCE])
     payload = bytearray(envelope["payload"].encode())
     payload[1000] ^= 1 if payload[1000] != ord("A") else 2
-    return {**report, gather.FILE: json.dumps({**envelope, "payload": payload.decode()}).encode()}
+    return {**report, statement.EVIDENCE: json.dumps({**envelope, "payload": payload.decode()}).encode()}
 
 
 def unsigned(report):
-    return {**report, gather.FILE: json.dumps({**json.loads(report[gather.FILE]), "signatures": []}).encode()}
+    return {
+        **report,
+        statement.EVIDENCE: json.dumps({**json.loads(report[statement.EVIDENCE]), "signatures": []}).encode(),
+    }
 
 
 def with_another_report(report):
@@ -99,7 +102,7 @@ def with_another_report(report):
 
 
 def without(report):
-    return {name: content for name, content in report.items() if name != gather.FILE}
+    return {name: content for name, content in report.items() if name != statement.EVIDENCE}
 
 
 @pytest.mark.parametrize("change", [tampered, unsigned, with_another_report, without])

@@ -17,13 +17,13 @@ import anyio
 import pytest
 import yaml
 
-from ci.commands import test as test_command
+from ci import prove as proving
 from ci.errors import UsageError
 from ci.evidence import checkout, envelope, gather, statement, verify
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.gather import Facts
 from ci.paths import ROOT
-from ci.release import git, tree, writeback
+from ci.release import chart_package, git, tree, writeback
 from ci.release.health import Health, Pod
 from ci.release.promote import Promote
 from ci.release.writeback import LocalBranch
@@ -73,14 +73,14 @@ class Scene:
         tested = await checkout.look(self.clone.folder)
         facts = Facts("staging", NOW - timedelta(minutes=9), NOW - timedelta(minutes=3), "upstream", verify.STAGES)
         left = [self.report / name for name in (statement.REPORT, statement.SBOM)]
-        left.append(await gather.packaged(tested.repository, helm(), tested.tree, self.report))
+        left.append(await chart_package.write(tested.repository, helm(), tested.tree, self.report))
         artefacts = [statement.artefact(file.name, files.sha256(file)) for file in left]
         artefacts.append(statement.artefact(statement.image(SERVER), DIGEST.removeprefix("sha256:")))
         return await gather.gather(tested, helm(), facts, artefacts)
 
     def evidence(self, monkeypatch, data=None, keys=None):
         """Write evidence with a good signature, whatever it says, into the report's folder."""
-        file = self.report / gather.FILE
+        file = self.report / statement.EVIDENCE
         file.write_bytes((keys or self.keys).sealed(data or self.statement, monkeypatch))
         return file
 
@@ -134,7 +134,7 @@ def test_what_a_run_proved_is_promoted_and_the_commit_names_the_evidence(own, mo
 
     assert yaml.safe_load(own.clone.read(PROD))["model"]["version"] == "2.0"
     text = own.clone.git("log", "-1", "--format=%B")
-    digest = files.sha256(own.report / gather.FILE)
+    digest = files.sha256(own.report / statement.EVIDENCE)
     assert f"Evidence: evidence.dsse.json sha256:{digest}, signed by" in text
     assert any(line.startswith("tested as committed") for line in said)
     assert any(f"{statement.REPORT}, {statement.SBOM}, ml-serving-" in line for line in said), said
@@ -162,7 +162,7 @@ def test_the_runs_environment_may_be_the_target_too(own, monkeypatch):
 def test_the_chart_is_packaged_to_the_same_bytes_every_time(own, tmp_path):
     async def package():
         repository = await git.opened(own.clone.folder)
-        return await gather.packaged(repository, helm(), "HEAD", tmp_path / "again")
+        return await chart_package.write(repository, helm(), "HEAD", tmp_path / "again")
 
     again = anyio.run(package)
 
@@ -211,13 +211,13 @@ def prove(green, own=None, monkeypatch=None):
     run, began = green
     if own is not None:
         monkeypatch.setenv(envelope.KEY, own.keys.pem)
-    anyio.run(test_command._prove, run, began, envelope.signer() if own is not None else None)
+    anyio.run(proving.write_evidence, run, began, envelope.signer() if own is not None else None)
 
 
 def test_a_green_run_writes_what_a_promotion_takes(own, green, monkeypatch):
     prove(green, own, monkeypatch)
 
-    promote(own, own.report / gather.FILE)
+    promote(own, own.report / statement.EVIDENCE)
 
     assert yaml.safe_load(own.clone.read(PROD))["model"]["version"] == "2.0"
     assert jsonfile.read(own.report / statement.REPORT, Report).outcome == "passed"
@@ -229,7 +229,7 @@ def test_an_unsigned_run_says_so_and_promotes_nothing(own, green, capsys):
     prove(green)
 
     assert "the evidence is NOT SIGNED" in capsys.readouterr().err
-    refused(own, own.report / gather.FILE, "signatures: it is not signed")
+    refused(own, own.report / statement.EVIDENCE, "signatures: it is not signed")
 
 
 def test_a_run_whose_evidence_cannot_be_written_has_failed(own, green):
@@ -239,13 +239,13 @@ def test_a_run_whose_evidence_cannot_be_written_has_failed(own, green):
     last = green[0].report.stages[-1]
     assert (last.name, last.outcome) == ("evidence", "failed")
     assert PROD in last.message
-    assert not (own.report / gather.FILE).exists()
+    assert not (own.report / statement.EVIDENCE).exists()
 
 
 def test_a_run_of_what_is_not_committed_says_so(own, green, capsys):
     run, _ = green
     own.clone.folder.joinpath(PROD).write_bytes(own.clone.read(PROD) + b"# a word\n")
-    anyio.run(test_command._prove, run, anyio.run(checkout.look, own.clone.folder), None)
+    anyio.run(proving.write_evidence, run, anyio.run(checkout.look, own.clone.folder), None)
     assert f"the evidence is of no commit, and promotes nothing to prod: changed: {PROD}" in capsys.readouterr().err
 
 

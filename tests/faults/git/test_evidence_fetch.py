@@ -2,12 +2,12 @@
 
 import pytest
 
-from ci.evidence import gather
+from ci.evidence import statement
 from tests.faults.git import remote as remotes
 from tests.faults.git.server import TOKEN, serving
 from tests.workflows.github import GitHub
 
-REPORT = {gather.FILE: b"evidence", "report.json": b"report", "pytest-canary.log": b"a log"}
+REPORT = {statement.EVIDENCE: b"evidence", "report.json": b"report", "pytest-canary.log": b"a log"}
 
 
 @pytest.fixture
@@ -24,14 +24,14 @@ def fetch(clone, hub, out, *, token=TOKEN):
 
 
 def test_what_a_release_needs_of_the_report_is_there_and_nothing_else(clone, hub, tmp_path):
-    hub.reports["0" * 40] = {gather.FILE: b"another commit's"}
+    hub.reports["0" * 40] = {statement.EVIDENCE: b"another commit's"}
     hub.reports[clone.git("rev-parse", "HEAD")] = REPORT
 
     result = fetch(clone, hub, tmp_path / "out")
 
     assert result.returncode == 0, result.stderr
     found = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
-    assert found == {gather.FILE: b"evidence", "report.json": b"report"}
+    assert found == {statement.EVIDENCE: b"evidence", "report.json": b"report"}
 
 
 @pytest.mark.parametrize("event", ["pull_request", None], ids=["a pull request's run only", "no run"])
