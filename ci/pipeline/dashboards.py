@@ -11,6 +11,7 @@ FOLDER = "dashboards"
 """Of the chart, with a file a dashboard."""
 
 DURATION = re.compile(r"\$__(?:rate_interval|interval|range)\b")
+LABEL = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 VARIABLE = re.compile(r"\$(\w+)")
 LABEL_VALUES = re.compile(r"label_values\((?P<series>.+),\s*\w+\s*\)")
 
@@ -40,15 +41,32 @@ def queries(dashboard: Any) -> Iterator[tuple[places.Path, str, str]]:
         if found:
             path = ("templating", "list", index, "query", "query")
             yield path, f"variable {variable.get('name')}", found["series"]
-    yield from _of_panels(dashboard, ())
-
-
-def _of_panels(holder: Any, path: tuple[str | int, ...]) -> Iterator[tuple[places.Path, str, str]]:
-    for index, panel in entries(dig(holder, "panels")):
-        here = (*path, "panels", index)
+    for place, panel in panels(dashboard):
         for at, target in entries(panel.get("targets")):
-            yield (*here, "targets", at, "expr"), f"panel {panel.get('title')}", str(target.get("expr"))
-        yield from _of_panels(panel, here)  # a row that is folded holds its panels
+            yield (*place, "targets", at, "expr"), f"panel {panel.get('title')}", str(target.get("expr"))
+
+
+def panels(dashboard: Any, path: places.Path = ()) -> Iterator[tuple[places.Path, Mapping[str, Any]]]:
+    """Yield the place and the object of each panel, those of folded rows among them.
+
+    Args:
+        dashboard: The dashboard, or a row that holds panels.
+        path: Its own place.
+    """
+    for index, panel in entries(dig(dashboard, "panels")):
+        here = (*path, "panels", index)
+        yield here, panel
+        yield from panels(panel, here)
+
+
+def legend(form: str, labels: Mapping[str, str]) -> str:
+    """Return a series' name as Grafana writes it.
+
+    Args:
+        form: The target's `legendFormat`, with `{{label}}` in it.
+        labels: The series' own.
+    """
+    return LABEL.sub(lambda match: labels.get(match[1], ""), form)
 
 
 def promql(expression: str, variables: Mapping[str, str] | None = None, duration: str = "1m") -> str:

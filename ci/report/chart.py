@@ -65,6 +65,7 @@ class Panel:
         lines: Of them, "area" is filled, "median" dashed.
         bars: Filled rectangles.
         note: Said where there is nothing to draw.
+        legend: Names of the lines, in order, where their styles do not say whose they are.
     """
 
     title: str
@@ -73,6 +74,7 @@ class Panel:
     lines: Sequence[Line] = ()
     bars: Sequence[Box] = ()
     note: str = ""
+    legend: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def canary(seen: CanaryTimeline) -> Chart:
     view = _View(seen)
     return Chart(
         roles=list(view.by_role),
-        ticks=[Tick(view.x(second), _clock(second)) for second in _time_steps(view.end)],
+        ticks=[Tick(view.x(second), clock(second)) for second in time_steps(view.end)],
         changes=[view.x(change.at) for change in seen.weights[1:]],
         panels=[_weight(view), _requests(view), _latency(view), _failed(view)],
     )
@@ -128,7 +130,7 @@ class _View:
             for bucket in own:
                 said.setdefault(bucket.at, []).append(f"{role} {words(bucket)}")
         width = self.x(self.seconds)
-        return [Column(self.x(at), width, f"{_clock(at)}: {', '.join(parts)}") for at, parts in sorted(said.items())]
+        return [Column(self.x(at), width, f"{clock(at)}: {', '.join(parts)}") for at, parts in sorted(said.items())]
 
     @property
     def note(self) -> str:
@@ -147,19 +149,19 @@ def _weight(view: _View) -> Panel:
     lines = []
     if points:
         ground = [(points[0][0], 100.0), *points, (points[-1][0], 100.0)]
-        lines = [Line("canary area", _points(ground)), Line("canary", _points(points))]
+        lines = [Line("canary area", joined(ground)), Line("canary", joined(points))]
     ticks = [Tick(0, "100 %"), Tick(50, "50 %"), Tick(100, "0 %")]
     return Panel("Weight of the canary", ticks, columns, lines, note="" if points else "no weight was seen")
 
 
 def _requests(view: _View) -> Panel:
-    top = _above(max((bucket.requests / view.seconds for bucket in view.seen.buckets), default=0))
+    top = above(max((bucket.requests / view.seconds for bucket in view.seen.buckets), default=0))
     times = sorted({bucket.at for bucket in view.seen.buckets})
     lines = []
     for role, own in view.by_role.items():
         rates = {bucket.at: bucket.requests / view.seconds for bucket in own}
         points = [(view.x(at + view.seconds / 2), 100 * (1 - rates.get(at, 0) / top)) for at in times]
-        lines.append(Line(role, _points(points)))
+        lines.append(Line(role, joined(points)))
     columns = view.columns(lambda bucket: f"{bucket.requests / view.seconds:.3g}/s")
     return Panel("Requests per second", _halves(top), columns, lines, note=view.note)
 
@@ -178,7 +180,7 @@ def _latency(view: _View) -> Panel:
             middles = [view.x(bucket.at + view.seconds / 2) for bucket in run]
             p50 = [(x, y(bucket.p50_ms)) for x, bucket in zip(middles, run, strict=True)]
             p95 = [(x, y(bucket.p95_ms)) for x, bucket in zip(middles, run, strict=True)]
-            lines += [Line(f"{role} median", _points(p50)), Line(role, _points(p95))]
+            lines += [Line(f"{role} median", joined(p50)), Line(role, joined(p95))]
     ticks = [Tick(round(y(10.0**power), 2), f"{10.0**power:g} ms") for power in range(high, low - 1, -1)]
     columns = view.columns(lambda bucket: f"p50 {bucket.p50_ms:.1f} ms, p95 {bucket.p95_ms:.1f} ms")
     return Panel("Latency: p95 solid, p50 dashed", ticks, columns, lines, note=view.note)
@@ -188,7 +190,7 @@ def _failed(view: _View) -> Panel:
     stacked: dict[float, int] = {}
     for bucket in view.seen.buckets:
         stacked[bucket.at] = stacked.get(bucket.at, 0) + bucket.failed
-    top = _above(max(stacked.values(), default=0))
+    top = above(max(stacked.values(), default=0))
     bars = []
     for role, own in view.by_role.items():
         for bucket in own:
@@ -213,7 +215,7 @@ def _unbroken(buckets: Sequence[Bucket], gap: float) -> list[list[Bucket]]:
     return runs
 
 
-def _points(points: Sequence[tuple[float, float]]) -> str:
+def joined(points: Sequence[tuple[float, float]]) -> str:
     """Return points as SVG has them; a single one is there twice, which draws a dot."""
     return " ".join(f"{x:.2f},{y:.2f}" for x, y in (points if len(points) > 1 else [*points, *points]))
 
@@ -222,18 +224,27 @@ def _halves(top: float) -> list[Tick]:
     return [Tick(0, f"{top:g}"), Tick(50, f"{top / 2:g}"), Tick(100, "0")]
 
 
-def _above(value: float) -> float:
-    """Return the least of 1, 2, 5, 10, 20, 50, … that is not below a value."""
-    power = 10.0 ** math.floor(math.log10(max(value, 1)))
+def above(value: float, least: float = 1.0) -> float:
+    """Return the least of …, 0.5, 1, 2, 5, 10, … that is not below a value.
+
+    Args:
+        value: The value; what is not above 0 has 0, where `least` lets it.
+        least: What is returned at least.
+    """
+    value = max(value, least)
+    if value <= 0:
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(value))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= value)
 
 
-def _time_steps(end: float) -> list[float]:
+def time_steps(end: float) -> list[float]:
+    """Return where an axis of time that ends there has its ticks, in seconds."""
     step = next((step for step in TIME_STEPS if end / step <= MOST_STEPS), TIME_STEPS[-1])
     return [float(second) for second in range(0, int(end) + 1, step)]
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Return a time as an axis has it: "40 s", "2:05"."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02}" if minutes else f"{rest} s"

@@ -17,6 +17,7 @@ PATTERNS = (
     "junit.xml",
     "gitops.json",
     "inference.json",
+    "dashboards.json",
     "canary-*.json",
     "pytest-*",
     "evidence.dsse.json",

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from ci.report import behaviour, chart, files, matrix, text
+from ci.report import behaviour, chart, dashboards, files, matrix, text
 from ci.report.model import Gate, Report, errors_first
 
 SECTIONS = {
@@ -25,6 +25,7 @@ SECTIONS = {
     "inference": "Inference",
     "gates": "Gates",
     "gitops": "Versions moved by commits",
+    "dashboards": "Dashboards",
     "run": "About this run",
 }
 """Each section's id to its title, in their order; all of them are always there."""
@@ -81,6 +82,7 @@ def _environment() -> jinja2.Environment:
         "headline": text.headline,
         "behaviour": behaviour,
         "chart_of": chart.canary,
+        "drawn_of": dashboards.chart,
         "plot_of": lambda compared: Markup(behaviour.svg(compared)),  # noqa: S704 - it escapes all text itself
         "ENDS": matrix.ENDS,
         "MARKS": {"passed": "✓", "failed": "✗", "skipped": "–", "interrupted": "✗"},

@@ -273,6 +273,49 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Plotted:
+    """One series of a dashboard's panel.
+
+    Attributes:
+        label: Its name in the legend.
+        points: Seconds since the window began, and value, in order; none where the series has a gap.
+    """
+
+    label: str
+    points: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class DashboardPanel:
+    """One panel of a dashboard.
+
+    Attributes:
+        title: The panel's.
+        unit: Grafana's name of it.
+        series: What its queries gave.
+    """
+
+    title: str
+    unit: str
+    series: list[Plotted]
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A dashboard as Grafana would show it, by the same queries.
+
+    Attributes:
+        title: The dashboard's.
+        seconds: How long its window is.
+        panels: In order.
+    """
+
+    title: str
+    seconds: float
+    panels: list[DashboardPanel]
+
+
+@dataclass(frozen=True)
 class Proportion:
     """A share of inputs, with its exact 95 % confidence interval.
 
@@ -406,6 +449,7 @@ class Report:
         inference: Requests and what the model answered.
         files: What the run left beside this report.
         behaviour: How the answers of the next model version differ, where golden inputs went through both.
+        dashboards: The release's dashboards, drawn from what Prometheus had.
     """
 
     command: str
@@ -423,3 +467,4 @@ class Report:
     inference: list[Example] = field(default_factory=list)
     files: list[File] = field(default_factory=list)
     behaviour: Behaviour | None = None
+    dashboards: list[Dashboard] = field(default_factory=list)

@@ -10,7 +10,7 @@ from ci import command, paths
 from ci.errors import CheckFailedError, CommandError
 from ci.progress import note
 from ci.report import jsonfile
-from ci.report.model import CanaryTimeline, Event, Example
+from ci.report.model import CanaryTimeline, Dashboard, Event, Example
 from ci.stages.run import RELEASE, Run
 
 TESTS = paths.ROOT / "tests" / "integration"
@@ -41,7 +41,10 @@ async def bad_releases(run: Run) -> None:
 
 async def integration(run: Run) -> None:
     """Every other test of the suite."""
-    await _run(run, "integration", sorted(set(TESTS.glob("test_*.py")) - {TESTS / name for name in OWN_STAGE}))
+    try:
+        await _run(run, "integration", sorted(set(TESTS.glob("test_*.py")) - {TESTS / name for name in OWN_STAGE}))
+    finally:
+        run.report.dashboards = _recorded(run, "dashboards.json", list[Dashboard])
 
 
 async def uninstall(run: Run) -> None:

@@ -28,6 +28,10 @@ class Prometheus:
         """The result of an instant query."""
         return (await self._get("query", query=promql))["result"]
 
+    async def query_range(self, promql: str, start: float, end: float, step: int) -> list[dict[str, Any]]:
+        """The result of a query at each step, in seconds, between two Unix times."""
+        return (await self._get("query_range", query=promql, start=str(start), end=str(end), step=str(step)))["result"]
+
     async def targets(self, release: Release) -> list[dict[str, Any]]:
         """Every target of a release's model that is scraped."""
         wanted = {"namespace": release.namespace, "model": release.model}

@@ -1,5 +1,6 @@
 """Reports of runs as they come, made by hand, for the tests of the report's views."""
 
+import math
 import random
 from dataclasses import replace
 from functools import cache
@@ -8,12 +9,15 @@ from ci.cluster import timeline
 from ci.cluster.timeline import Answer
 from ci.report.model import (
     CanaryTimeline,
+    Dashboard,
+    DashboardPanel,
     Event,
     Example,
     Failure,
     File,
     Finding,
     Gate,
+    Plotted,
     Report,
     Stage,
     WeightChange,
@@ -135,6 +139,27 @@ ERROR = Finding(
 )
 
 
+DASHBOARD = Dashboard(
+    "Canary (ml-serving/ml-serving)",
+    900,
+    [
+        DashboardPanel(
+            "Request rate by revision",
+            "reqps",
+            [
+                Plotted("565f486b76", [(second, 20 + 4 * math.sin(second / 60)) for second in range(0, 900, 15)]),
+                Plotted("67fc49988f", [(second, second / 60) for second in range(300, 900, 15)]),
+            ],
+        ),
+        DashboardPanel("p95 latency", "s", [Plotted("", [(0, 0.02), (450, 0.045), (899, 0.031)])]),
+        DashboardPanel("Error budget", "percentunit", [Plotted("Remaining", [(0, 1.0), (450, -0.5)])]),
+        DashboardPanel("Requests by pod", "short", [Plotted(f"pod-{n}", [(n, n)]) for n in range(12)]),
+        DashboardPanel("Errors", "percentunit", [Plotted("5xx", [(0, 0.0), (450, 0.0)])]),
+        DashboardPanel("Firing alerts", "none", [Plotted("Firing", [])]),
+    ],
+)
+
+
 def passed():
     return Report(
         command="python ci/main.py test --env dev",
@@ -158,6 +183,7 @@ def passed():
         ],
         behaviour=RESULT,
         gates=list(GATES),
+        dashboards=[DASHBOARD],
         inference=list(INFERENCE),
         files=[
             File("pytest-canary.log", 1834),
@@ -262,6 +288,7 @@ def hostile():
         gitops=[Event(1.0, HOSTILE)],
         failure=Failure(HOSTILE, HOSTILE, HOSTILE),
         culprits=[HOSTILE],
+        dashboards=[Dashboard(HOSTILE, 1, [DashboardPanel(HOSTILE, HOSTILE, [Plotted(HOSTILE, [(0, 1)])])])],
         gates=[Gate(HOSTILE, HOSTILE, True, "Healthy", 1, 1, HOSTILE, 1, 1, HOSTILE)],
         inference=[Example(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 200, HOSTILE, 0.1)],
         files=[File(f"diagnostics/{HOSTILE[:60]}", 1, HOSTILE), File("javascript:alert(1)", 1)],

@@ -253,3 +253,9 @@ def test_a_model_in_health_shows_zeros_where_faults_would_be(rendered, ask):
         (rendered["serving"], "Targets down"),
     ]
     ask([(f"max({of_panel(dashboard, title)})", 0) for dashboard, title in zeros])
+
+
+def test_a_legend_is_written_with_the_series_own_labels():
+    labels = {"revision": "abc", "response_code": "200"}
+    assert dashboards.legend("{{revision}} {{ response_code }}", labels) == "abc 200"
+    assert dashboards.legend("Limit", labels) == "Limit"

@@ -82,7 +82,7 @@ def test_text_from_outside_is_shown_as_it_is_and_never_taken_for_markup():
     shown = words(root)
     assert "<script>alert(" not in html.render(reports.hostile())
     assert "{{ 7*7 }}" in shown
-    for place in ("outcome", "stages", "diagnostics", "findings", "canaries", "inference", "gates", "gitops", "run"):
+    for place in set(html.SECTIONS) - {"behaviour"}:
         assert '<script>alert("1")</script>' in words(section(root, place)), place
 
 
@@ -129,6 +129,18 @@ def test_a_comparison_of_versions_is_told_and_drawn():
     assert any(item.tag.endswith("svg") for item in told.iter())
 
 
+def test_a_dashboard_has_its_panels_with_their_series_and_units():
+    rate, latency, budget, pods, errors, alerts = section(page(reports.passed()), "dashboards").iter("figure")
+    assert words(rate.find("p[@class='legend']")) == "565f486b76 67fc49988f"
+    assert len(rate.findall(".//{*}polyline")) == 2
+    assert [words(tick) for tick in latency.findall(".//{*}text")[:3]] == ["50 ms", "25 ms", "0 ms"]
+    assert [words(tick) for tick in budget.findall(".//{*}text")[:3]] == ["100 %", "25 %", "-50 %"]
+    assert len(pods.findall(".//{*}polyline")) == 8
+    assert "4 more" in words(pods)
+    assert [words(tick) for tick in errors.findall(".//{*}text")[:3]] == ["100 %", "50 %", "0 %"]
+    assert "no data" in words(alerts)
+
+
 def test_what_was_not_run_says_so_in_one_line():
     root = page(reports.empty())
     none = {name: words(section(root, name).find("p[@class='none']")) for name in list(html.SECTIONS)[1:-1]}
@@ -141,6 +153,7 @@ def test_what_was_not_run_says_so_in_one_line():
         "inference": "No request was sent in this run's stage inference.",
         "gates": "Not replayed in this run.",
         "gitops": "None in this run.",
+        "dashboards": "None were drawn in this run.",
     }
 
 
