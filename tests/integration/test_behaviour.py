@@ -30,7 +30,7 @@ async def served(kubectl, tool):
     name = f"ml-serving-behaviour-{secrets.token_hex(4)}"
     await kubectl.apply([namespace(name)])
     await model_store.credentials(kubectl, name, SECRET)
-    uris = {f"{MODEL}-{version}": model_store.uri(MODEL, version) for version in VERSIONS}
+    uris = {version: model_store.uri(MODEL, version) for version in VERSIONS}
     urls = await serve.serve(kubectl, Helm(tool("helm"), kubectl.cluster), name, paths.ENVIRONMENTS[0], uris, SECRET)
     yield name, urls
     await kubectl.run("delete", "namespace", name, "--wait=false")
@@ -42,7 +42,7 @@ def compared(kubectl, served, inputs):
     name, urls = served
 
     async def compare_with(version):
-        pair = [urls[f"{MODEL}-{each}"] for each in (VERSION, version)]
+        pair = [urls[each] for each in (VERSION, version)]
         answers = await serve.ask(kubectl, name, inputs, pair, ROUNDS)
         return compare.compare(inputs, [model_store.uri(MODEL, each) for each in (VERSION, version)], *answers)
 
