@@ -1,11 +1,14 @@
 """A real git remote with this checkout's chart and tree in it, and people who write to it."""
 
+import atexit
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -111,10 +114,19 @@ class Remote:
 
 def made(root):
     """Make a remote with one commit of the chart and the tree."""
+    shutil.copytree(_first(), root / "remote.git")
+    return Remote(root / "remote.git", root)
+
+
+@cache
+def _first():
+    """The repository that every remote begins as, made once."""
+    root = Path(tempfile.mkdtemp(prefix="ml-serving-ci-tests-"))
+    atexit.register(shutil.rmtree, root)
     seed = root / "seed"
     shutil.copytree(CHART, seed / CHART.relative_to(ROOT))
     shutil.copytree(ROOT / "gitops", seed / "gitops")
-    return published(seed, root)
+    return published(seed, root).folder
 
 
 def published(seed, root):
