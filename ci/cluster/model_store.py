@@ -13,6 +13,7 @@ from requests_aws4auth import AWS4Auth
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.port_forward import port_forward
 from ci.errors import CheckFailedError, CommandError, WaitTimeoutError
+from ci.models.digests import pinned
 from ci.progress import step
 from ci.supply.supply import Supply
 
@@ -24,6 +25,8 @@ BUCKET = "models"
 REGION = "us-east-1"
 READY_SECONDS = 120
 UPLOAD_SECONDS = 30
+DIGESTS = "model-digests"
+"""ConfigMap: MODEL.VERSION to the digest of that model."""
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """As KServe wants them in a Secret."""
 
@@ -63,6 +66,22 @@ async def install(kubectl: Kubectl, supply: Supply, models: Path) -> None:
         except CommandError as error:
             raise WaitTimeoutError(f"Deployment {NAMESPACE}/{NAME} available", READY_SECONDS, error.message) from error
         await upload(kubectl, models)
+        await kubectl.apply([_digests(models)])
+
+
+async def digest(kubectl: Kubectl, uri: str) -> str:
+    """Return the digest of a model in the store as the chart's `exampleModel.digest` has it.
+
+    Args:
+        kubectl: On the cluster.
+        uri: The model's storageUri.
+
+    Returns:
+        The digest; nothing where the store has no such model, or the cluster no store.
+    """
+    held = await kubectl.get("configmap", DIGESTS, NAMESPACE)
+    data: dict[str, str] = (held or {}).get("data", {})
+    return data.get(uri.removeprefix(f"s3://{BUCKET}/").replace("/", "."), "")
 
 
 async def upload(kubectl: Kubectl, models: Path) -> None:
@@ -149,6 +168,11 @@ def _service() -> dict[str, Any]:
     port = {"name": "tcp-s3", "port": PORT, "targetPort": "s3"}
     spec = {"selector": {"app.kubernetes.io/name": NAME}, "ports": [port]}
     return {"apiVersion": "v1", "kind": "Service", "metadata": _metadata(NAME), "spec": spec}
+
+
+def _digests(models: Path) -> dict[str, Any]:
+    data = {f"{folder.parent.name}.{folder.name}": pinned(folder) for folder in models.glob("*/*")}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _metadata(DIGESTS), "data": data}
 
 
 def _deployment(image: str) -> dict[str, Any]:

@@ -19,6 +19,10 @@ def bump(
     to: Annotated[
         str, typer.Option("--to", metavar="VALUE", help="image: TAG@sha256:DIGEST; model: a version or a storageUri.")
     ],
+    digest: Annotated[
+        str,
+        typer.Option("--digest", metavar="DIGEST", help="sha256:HEX of the model's files; others are not served."),
+    ] = "",
     app: writing.AppOption = None,
     why: writing.WhyOption = "",
     evidence: writing.EvidenceOption = "",
@@ -34,17 +38,18 @@ def bump(
     The result is rendered and checked before it is committed. A value that is there already is no commit and no error.
     """
     destination = Destination(repo, remote, branch, push, pr, dry_run)
-    run_async(_bump, component, environment, to, app, why, evidence, destination)
+    run_async(_bump, component, environment, to, digest, app, why, evidence, destination)
 
 
 async def _bump(
     component: str,
     environment: str,
     to: str,
+    digest: str,
     app: str | None,
     why: str,
     evidence: str,
     destination: Destination,
 ) -> None:
-    change = Bump(component, environment, to, app, why, evidence, supply.installed("helm"))
+    change = Bump(component, environment, to, digest, app, why, evidence, supply.installed("helm"))
     await writing.write(destination, change.edit, "/".join([environment, *([app] if app else []), component]))

@@ -16,7 +16,7 @@ from ci.evidence import checkout as checkouts
 from ci.evidence import envelope, sbom, statement
 from ci.evidence.checkout import Checkout
 from ci.evidence.statement import Artefact, Deployed, GitCommit, GitTree, Predicate, Source, Statement
-from ci.models import models
+from ci.models import digests, models
 from ci.progress import note
 from ci.release import chart_package, git, tree
 from ci.release.git import Repository, Snapshot
@@ -80,7 +80,7 @@ async def write(
         *(statement.artefact(statement.image(ref), digest.removeprefix("sha256:")) for ref, digest in held.items()),
     ]
     if "stack" in facts.stages:
-        served = models.digests(await models.trained(supply))
+        served = digests.of_files(await models.trained(supply))
         artefacts += [statement.artefact(statement.model(path), digest) for path, digest in served.items()]
     gathered = await gather(checkout, helm, facts, artefacts)
     files.write(folder / statement.EVIDENCE, envelope.sealed(statement.written(gathered), signer))

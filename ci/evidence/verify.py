@@ -124,6 +124,7 @@ async def require(evidence: Evidence, promotion: Promotion) -> list[str]:
         _pins,
         _chart,
         _release,
+        _model,
         _image,
         _manifests,
     )
@@ -239,6 +240,19 @@ async def _release(evidence: Evidence, promotion: Promotion) -> str:
             "Run `test` on a commit that has the set.",
         )
     return f"set: model {moving['model.version']} from {moving['model.storageUri']}"
+
+
+async def _model(evidence: Evidence, promotion: Promotion) -> str:
+    digest = promotion.source.release[tree.MODEL_DIGEST]
+    if not digest:
+        uri = promotion.source.release["model", "storageUri"]
+        raise evidence.refusal(
+            f"predicate.applications {_name(promotion)} release model.digest",
+            f"{uri} is not pinned, and what lies there can be replaced",
+            f"python ci/main.py bump model --env {paths.ENVIRONMENTS[0]} --to VERSION --digest sha256:HEX, and promote "
+            "that",
+        )
+    return f"model: its pods start with {digest} or not at all"
 
 
 async def _image(evidence: Evidence, promotion: Promotion) -> str:

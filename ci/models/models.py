@@ -7,9 +7,9 @@ from pathlib import Path
 import dagger
 
 from ci import session
-from ci.errors import CheckFailedError
+from ci.models import digests
 from ci.progress import step
-from ci.report import files, jsonfile
+from ci.report import jsonfile
 from ci.supply import pins
 from ci.supply.supply import Supply
 
@@ -39,34 +39,13 @@ async def trained(supply: Supply) -> Path:
             with step("train the models"):
                 async with session.opened(supply) as (client, _):
                     await train(client, supply.image(IMAGE)).export(str(partial / "models"))
-            jsonfile.write(partial / RECORD, digests(partial / "models"))
+            jsonfile.write(partial / RECORD, digests.of_files(partial / "models"))
             if not folder.exists():
                 partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    require_unchanged(folder / "models", folder / RECORD)
+    digests.require_unchanged(folder / "models", folder / RECORD)
     return folder / "models"
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file below a folder, by its path there."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): files.sha256(path) for path in found}
-
-
-def require_unchanged(folder: Path, record: Path) -> None:
-    """Refuse models that are not what was recorded when they were trained: nothing is served unchecked.
-
-    Raises:
-        CheckFailedError: A file was changed, removed or added.
-    """
-    recorded, found = jsonfile.read(record, dict[str, str]), digests(folder)
-    for path in sorted({*recorded, *found}):
-        if recorded.get(path) != found.get(path):
-            raise CheckFailedError(
-                f"{folder / path}: sha256:{found.get(path)}, but sha256:{recorded.get(path)} was trained",
-                fix=f"rm -r {record.parent}; they are trained again",
-            )
 
 
 def train(client: dagger.Client, image: str) -> dagger.Directory:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci.cluster.kubectl import Kubectl
-from ci.release import health, tree
-from ci.release.health import Pod
+from ci.release import health
 from ci.release.tree import Application
 
 MEASUREMENTS = 3
@@ -47,8 +46,7 @@ async def look(kubectl: Kubectl, application: Application) -> Abort | None:
     revision = rollout["status"].get("currentPodHash", "")
     selector = f"rollouts-pod-template-hash={revision}"
     canaries = await kubectl.get_list("replicasets.apps", application.namespace, selector)
-    wanted = Pod(application.release[("model", "storageUri")], tree.image(application.release))
-    if wanted not in [health.runs(canary["spec"]["template"]) for canary in canaries]:
+    if health.wanted(application.release) not in [health.runs(canary["spec"]["template"]) for canary in canaries]:
         return None
     runs = await kubectl.get_list("analysisruns.argoproj.io", application.namespace, selector)
     return Abort(

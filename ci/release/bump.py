@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci.errors import CheckFailedError, UsageError
-from ci.release import edit, quarantine, tree
+from ci.release import quarantine, tree
 from ci.release.edit import KeyPath
 from ci.release.git import Snapshot
 from ci.release.message import message
@@ -20,6 +20,7 @@ IMAGE = re.compile(
 """[REPOSITORY:]TAG@DIGEST, by the grammar of distribution's references."""
 
 URI = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00-\x1f]+")
+HOW_TO_PIN = "docs/gitops.md has the command that prints it."
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -35,6 +36,7 @@ class Bump:
         component: "image" or "model".
         environment: Where.
         to: TAG@DIGEST for an image; a version, or a storageUri, for a model.
+        digest: Of the model's files; empty leaves them unpinned.
         application: Which; may be left out where the environment has one only.
         why: The reason, for the commit.
         evidence: Where it can be checked.
@@ -44,6 +46,7 @@ class Bump:
     component: str
     environment: str
     to: str
+    digest: str
     application: str | None
     why: str
     evidence: str
@@ -59,10 +62,11 @@ class Bump:
             CheckFailedError: The chart does not take the result.
         """
         application = await tree.load(snapshot, self.environment, self.application)
-        values = wanted(application, self.component, self.to)
-        release = {**application.release, **values}
-        if release == application.release:
+        asked = wanted(application, self.component, self.to, self.digest)
+        values = {key: value for key, value in asked.items() if application.release[key] != value}
+        if not values:
             return None
+        release = {**application.release, **values}
         await quarantine.require_free(snapshot, application.name, release)
         await _require_not_taken_back(snapshot, application, values)
         bumped = application.with_release(values)
@@ -82,16 +86,19 @@ class Bump:
         )
 
 
-def wanted(application: Application, component: str, to: str) -> Mapping[KeyPath, str]:
+def wanted(application: Application, component: str, to: str, digest: str = "") -> Mapping[KeyPath, str]:
     """Return the values that a component's keys get.
 
     Raises:
-        UsageError: `to` is not a version of such a component.
+        UsageError: `to` is not a version of such a component, or `digest` is none of a model.
     """
     if component == "image":
+        if digest:
+            raise UsageError(f"--digest {digest}: an image's is in --to TAG@sha256:DIGEST")
         return _image(application, to)
     if component == "model":
-        return _model(application, to)
+        moved = _model(application, to)
+        return {**moved, tree.MODEL_DIGEST: _digest(application, moved, digest)}
     raise UsageError(f"bump {component}: not one of image, model")
 
 
@@ -113,7 +120,7 @@ def _image(application: Application, to: str) -> Mapping[KeyPath, str]:
 
 def _model(application: Application, to: str) -> Mapping[KeyPath, str]:
     """Put a version into the URI where the present one stands, or take the version out of a URI at that place."""
-    version, uri = (application.release[key] for key in tree.MODEL)
+    version, uri = (application.release["model", name] for name in ("version", "storageUri"))
     segments = uri.split("/")
     places = [index for index, segment in enumerate(segments) if segment == version]
     if len(places) != 1:
@@ -131,6 +138,20 @@ def _model(application: Application, to: str) -> Mapping[KeyPath, str]:
     return {("model", "version"): given[places[0]], ("model", "storageUri"): to}
 
 
+def _digest(application: Application, moved: Mapping[KeyPath, str], digest: str) -> str:
+    """Return the digest that goes with a model: a pinned one is never lost by leaving out an option."""
+    pinned = application.release[tree.MODEL_DIGEST]
+    if digest and not tree.DIGEST.fullmatch(digest):
+        raise UsageError(f"--digest {digest}: not sha256: and 64 hexadecimal digits", fix=HOW_TO_PIN)
+    if digest or not pinned:
+        return digest
+    if any(application.release[key] != value for key, value in moved.items()):
+        raise UsageError(
+            f"{application.file} pins its model's files, and --to is another model: --digest is missing", fix=HOW_TO_PIN
+        )
+    return pinned
+
+
 async def _require_not_taken_back(snapshot: Snapshot, application: Application, values: Mapping[KeyPath, str]) -> None:
     """Refuse a value that the last change of the file took away by `git revert` (argocd-image-updater#1249)."""
     repository = snapshot.repository
@@ -138,7 +159,7 @@ async def _require_not_taken_back(snapshot: Snapshot, application: Application, 
     if "This reverts commit " not in text:
         return
     before = await replace(snapshot, commit=f"{last}^").read(application.file)
-    if before is not None and edit.read(before, values, application.file) == values:
+    if before is not None and values.items() <= replace(application, content=before).release.items():
         who = await repository.who(last)
         raise TakenBackError(
             f"{', '.join(values.values())} was taken back in {who}",

@@ -9,7 +9,8 @@ import yaml
 
 from ci.cluster.kubectl import Kubectl
 from ci.errors import CheckFailedError
-from ci.release.tree import Application
+from ci.release import tree
+from ci.release.tree import Application, Release
 
 NAMESPACE = "argocd"
 SOURCE_URI = "internal.serving.kserve.io/storage-initializer-sourceuri"
@@ -19,15 +20,21 @@ CONTAINER = "kserve-container"
 
 @dataclass(frozen=True)
 class Pod:
-    """One pod that answers.
+    """What a pod runs, or is to run.
 
     Attributes:
         storage_uri: The model that it loaded.
         image: The image that it runs.
+        digest: Of the model's files, where they are pinned: it compared before it started.
     """
 
     storage_uri: str
     image: str
+    digest: str = ""
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        return f"{self.storage_uri}{f' ({self.digest})' if self.digest else ''} on {self.image}"
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,7 @@ class Health:
         message: What it adds.
         seconds: How long it is so, in seconds.
         chart_revision: The chart's commit that is deployed.
-        storage_uri: The model that is deployed.
-        image: The image that is deployed.
+        deployed: What is deployed.
         pods: What answers, which is not yet what is deployed while KServe or a Rollout is behind.
     """
 
@@ -54,8 +60,7 @@ class Health:
     message: str
     seconds: float
     chart_revision: str
-    storage_uri: str
-    image: str
+    deployed: Pod
     pods: Sequence[Pod]
 
     @property
@@ -113,8 +118,7 @@ def read(application: dict[str, Any], pods: Sequence[dict[str, Any]], source: st
         health.get("message", ""),
         max(seconds, 0.0),
         status.get("sync", {}).get("revision", ""),
-        model.get("storageUri", ""),
-        model.get("image", ""),
+        Pod(model.get("storageUri", ""), model.get("image", ""), model.get("digest", "")),
         [runs(pod) for pod in pods if _ready(pod)],
     )
 
@@ -126,5 +130,13 @@ def _ready(pod: dict[str, Any]) -> bool:
 
 def runs(pod: Mapping[str, Any]) -> Pod:
     """Return what a pod runs, or what the pods of a template do."""
-    images = {container["name"]: container["image"] for container in pod["spec"]["containers"]}
-    return Pod(pod["metadata"].get("annotations", {}).get(SOURCE_URI, ""), images.get(CONTAINER, ""))
+    servers = [container for container in pod["spec"]["containers"] if container["name"] == CONTAINER]
+    server = servers[0] if servers else {}
+    digests = [part for part in server.get("command", []) if tree.DIGEST.fullmatch(part)]
+    uri = pod["metadata"].get("annotations", {}).get(SOURCE_URI, "")
+    return Pod(uri, server.get("image", ""), digests[0] if digests else "")
+
+
+def wanted(release: Release) -> Pod:
+    """Return what the pods of a set run."""
+    return Pod(release["model", "storageUri"], tree.image(release), release[tree.MODEL_DIGEST])

@@ -10,7 +10,7 @@ from ci.evidence import verify
 from ci.evidence.verify import Evidence, Promotion
 from ci.release import git, quarantine, tree
 from ci.release.git import Snapshot
-from ci.release.health import Health
+from ci.release.health import Health, wanted
 from ci.release.message import message
 from ci.release.render import render
 from ci.release.tree import Application
@@ -131,10 +131,10 @@ def require_proven(source: Application, health: Health) -> str:
 
 def require_running(source: Application, health: Health) -> None:
     """Refuse an application that does not run what its file says, or not well."""
-    name, release = source.argo_name, source.release
-    if (health.storage_uri, health.image) != (release[("model", "storageUri")], tree.image(release)):
+    name = source.argo_name
+    if health.deployed != wanted(source.release):
         raise NotProvenError(
-            f"{name} runs {health.storage_uri} on {health.image}, not what {source.file} says",
+            f"{name} runs {health.deployed}, not what {source.file} says",
             fix=f"Wait until Argo CD has synced it: kubectl get application {name} -n argocd",
         )
     if not health.good:
@@ -142,9 +142,9 @@ def require_running(source: Application, health: Health) -> None:
     if not health.pods:
         raise NotProvenError(f"{name} has no ready pod", fix=f"kubectl get pods -n {source.namespace}")
     for pod in health.pods:
-        if (pod.storage_uri, pod.image) != (health.storage_uri, health.image):
+        if pod != health.deployed:
             raise NotProvenError(
-                f"{name} has a pod that still answers with {pod.storage_uri} on {pod.image}",
+                f"{name} has a pod that still answers with {pod}",
                 fix=f"Wait until it is gone: kubectl get pods -n {source.namespace}; if it stays, KServe has not taken "
                 f"the change: kubectl describe inferenceservice {source.name} -n {source.namespace}",
             )

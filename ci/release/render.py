@@ -82,4 +82,6 @@ def values(application: Application) -> dict[str, Any]:
         "storageUri": application.release[("model", "storageUri")],
         "image": tree.image(application.release),
     }
+    if digest := application.release[tree.MODEL_DIGEST]:  # not in every chart that a revision may name
+        model["digest"] = digest
     return {**own, "exampleModel": model}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ci.errors import CheckFailedError
-from ci.release import edit, quarantine, tree
+from ci.release import quarantine, tree
 from ci.release.git import Snapshot
 from ci.release.message import message
 from ci.release.quarantine import Entry
@@ -83,7 +83,7 @@ async def _previous(snapshot: Snapshot, application: Application) -> tuple[Relea
         content = await replace(snapshot, commit=commit).read(application.file)
         if content is None:
             continue
-        release = edit.read(content, KEYS, application.file)
+        release = replace(application, content=content).release
         if release != application.release and not any(entry.matches(release) for entry in barred):
             return release, commit
     raise CheckFailedError(

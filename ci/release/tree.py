@@ -19,8 +19,11 @@ CHART_FOLDER = paths.CHART.relative_to(paths.ROOT).as_posix()
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 
 CHART = (("chart", "revision"),)
-MODEL = (("model", "version"), ("model", "storageUri"))
+MODEL_DIGEST = ("model", "digest")
+"""The one key that a file may lack: its model is not pinned then."""
+MODEL = (("model", "version"), ("model", "storageUri"), MODEL_DIGEST)
 IMAGE = (("image", "repository"), ("image", "tag"), ("image", "digest"))
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 KEYS: tuple[KeyPath, ...] = (*CHART, *MODEL, *IMAGE)
 """The set that is verified, and moves, as one."""
 
@@ -55,11 +58,15 @@ class Application:
     @functools.cached_property
     def release(self) -> Release:
         """What runs: chart revision, model and image."""
-        return edit.read(self.content, KEYS, self.file)
+        release = edit.read(self.content, [key for key in KEYS if key != MODEL_DIGEST], self.file)
+        if MODEL_DIGEST[1] not in self._loaded[MODEL_DIGEST[0]]:
+            return {**release, MODEL_DIGEST: ""}
+        return {**release, **edit.read(self.content, [MODEL_DIGEST], self.file)}
 
     def with_release(self, release: Release) -> "Application":
         """Return this application with these values set."""
-        return replace(self, content=edit.set_scalars(self.content, release, self.file))
+        changed = {key: value for key, value in release.items() if self.release[key] != value}
+        return replace(self, content=edit.set_scalars(self.content, changed, self.file))
 
     @property
     def namespace(self) -> str:
@@ -74,8 +81,11 @@ class Application:
     @functools.cached_property
     def values(self) -> Mapping[str, Any]:
         """The Helm values that the environment changes."""
-        loaded = yaml.load(self.content, yaml.CSafeLoader)
-        return loaded.get("values") or {}
+        return self._loaded.get("values") or {}
+
+    @functools.cached_property
+    def _loaded(self) -> Mapping[str, Any]:
+        return yaml.load(self.content, yaml.CSafeLoader) or {}
 
     def _text(self, *path: str) -> str:
         return edit.read(self.content, [path], self.file)[path]

@@ -44,13 +44,19 @@ async def prepare(run: Run, name: str) -> None:
 
 
 async def _chart(run: Run) -> None:
+    uri = model_store.uri(MODEL, VERSION)
+    model = {
+        "storageUri": uri,
+        "digest": await model_store.digest(run.kubectl, uri),
+        "storageSecret": STORAGE_SECRET,
+    }
     with step(f"helm install {RELEASE} with values/{run.options.environment}.yaml"):
         await run.helm.upgrade_install(
             RELEASE,
             paths.CHART,
             run.namespace,
             values_files=[paths.CHART / "values" / f"{run.options.environment}.yaml"],
-            values={"exampleModel": {"storageUri": model_store.uri(MODEL, VERSION), "storageSecret": STORAGE_SECRET}},
+            values={"exampleModel": model},
         )
     with step("InferenceService Ready and Rollout Healthy"):
         await readiness.inference_service(run.kubectl, run.namespace, MODEL)

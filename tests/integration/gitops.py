@@ -60,7 +60,7 @@ def copy(folder: Path) -> Path:
         file = work / "gitops" / environment / f"{APPLICATION}.yaml"
         data = yaml.safe_load(file.read_text())
         data["chart"]["revision"] = "main"
-        data["model"] = {"version": "v1", "storageUri": model_store.uri(APPLICATION, "v1")}
+        data["model"] = {"version": "v1", "storageUri": model_store.uri(APPLICATION, "v1"), "digest": ""}
         data["promotion"]["soak"] = "5s"
         data["values"] = SHORT
         file.write_text(yaml.safe_dump(data, sort_keys=False))
@@ -115,6 +115,11 @@ class Loop:
         if result.returncode == 0:
             self.note(f"{args[0]}: {result.stdout.splitlines()[0]}")
         return result
+
+    async def bump_model(self, version: str, *args: str, check: bool = True) -> Result:
+        """Bump dev's model, pinned by its digest."""
+        digest = await model_store.digest(self.kubectl, model_store.uri(APPLICATION, version))
+        return await self.run("bump", "model", "--env=dev", f"--to={version}", f"--digest={digest}", *args, check=check)
 
     async def apply(self) -> None:
         """What an existing Argo CD needs, as k8s/argocd/README.md has it.

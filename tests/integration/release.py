@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ci import command, paths
-from ci.cluster import canary, readiness
+from ci.cluster import canary, model_store, readiness
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.stack import documents
@@ -90,8 +90,11 @@ class Release:
             "upgrade", self.name, paths.CHART, f"--namespace={self.namespace}", "--reuse-values", *arguments
         )
 
-    async def upgrade_model(self, uri: str) -> Result:
-        return await self.upgrade("--set", f"exampleModel.storageUri={uri}")
+    async def upgrade_model(self, uri: str, digest: str | None = None) -> Result:
+        """To another model, pinned by a digest: the store's own, where it has one."""
+        if digest is None:
+            digest = await model_store.digest(self.kubectl, uri)
+        return await self.upgrade("--set", f"exampleModel.storageUri={uri},exampleModel.digest={digest}")
 
     async def plugin(self, *arguments: str) -> Result:
         """`kubectl argo rollouts …`; kubectl finds the plugin by PATH."""

@@ -89,7 +89,10 @@ async def victim(kubectl, tool):
         Helm(tool("helm"), kubectl.cluster), kubectl, tool("kubectl-argo-rollouts"), "bad", NAMESPACE, MODEL
     )
     dev = paths.CHART / "values" / "dev.yaml"
-    await release.helm.upgrade_install("bad", paths.CHART, NAMESPACE, values_files=[dev], values=VALUES)
+    model = VALUES["exampleModel"]
+    pinned = {**model, "digest": await model_store.digest(kubectl, model["storageUri"])}
+    values = {**VALUES, "exampleModel": pinned}
+    await release.helm.upgrade_install("bad", paths.CHART, NAMESPACE, values_files=[dev], values=values)
     await release.healthy()
     await kubectl.apply(
         prometheus_of_its_own(cluster_wide["spec"])
@@ -131,11 +134,11 @@ class Ended:
 def taken(victim, watched):
     """Take the release to a version under traffic, and back where that version was stopped."""
 
-    async def take(version, during=None):
+    async def take(version, during=None, digest=None):
         good = await victim.storage_uri()
         async with watched(victim, f"bad {version}", REQUESTS_PER_SECOND) as under_way:
             under_way.seen.upgrading()
-            await victim.upgrade_model(model_store.uri(MODEL, version))
+            await victim.upgrade_model(model_store.uri(MODEL, version), digest)
             revision = await under_way.seen.canary()
             if during is not None:
                 await during()
@@ -204,10 +207,14 @@ async def test_a_version_that_answers_badly_is_stopped_as_the_gates_said(taken, 
     assert abs(real - expected.second) <= APART_SECONDS, f"aborted after {real:.0f} s, simulated {expected.second} s"
 
 
-@pytest.mark.parametrize("version", ["broken", "absent"])
-async def test_a_version_that_never_comes_up_gets_no_request(taken, version):
-    """The first is a file that is no model; of the second there is none."""
-    ended = await taken(version)
+@pytest.mark.parametrize(
+    ("version", "digest"),
+    [("broken", None), ("absent", None), ("v2", f"sha256:{'0' * 64}")],
+    ids=["broken", "absent", "replaced"],
+)
+async def test_a_version_that_never_comes_up_gets_no_request(taken, version, digest):
+    """The first is a file that is no model; of the second there is none; the third is not the file that was pinned."""
+    ended = await taken(version, digest=digest)
 
     stopped(ended)
     assert ended.load.failed == []

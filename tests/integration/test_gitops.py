@@ -12,6 +12,7 @@ from ci.cluster import model_store
 from ci.cluster.git_server import served
 from ci.cluster.helm import Helm
 from ci.command import Result
+from ci.release import health
 from ci.report import jsonfile
 from ci.stages.install import namespace
 from ci.wait import NotYet, until
@@ -76,7 +77,7 @@ async def bumped(loop, scraped, in_environment, watched):
     release = in_environment("dev")
     async with watched(release, "dev to v2", RATE) as under_way:
         under_way.seen.upgrading()
-        await loop.run("bump", "model", "--env=dev", "--to=v2", "--why=a better model")
+        await loop.bump_model("v2", "--why=a better model")
         await under_way.seen.canary()
         loop.note("dev: canary of v2 starts")
         outcome = await under_way.seen.finished()
@@ -86,11 +87,13 @@ async def bumped(loop, scraped, in_environment, watched):
     return under_way
 
 
-async def test_a_bump_is_synced_and_canaries_through(bumped, in_environment):
+async def test_a_bump_is_synced_and_canaries_through(loop, bumped, in_environment):
     assert bumped.timeline.outcome == "Healthy"
     assert [change.canary for change in bumped.timeline.weights] == [0, 20, 50, 100, 0]
     assert bumped.timeline.failed == 0
     assert await in_environment("dev").storage_uri() == model_store.uri(APPLICATION, "v2")
+    digest = (await loop.data("dev"))["model"]["digest"]
+    assert {health.runs(pod).digest for pod in await in_environment("dev").stable_pods()} == {digest}
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +152,7 @@ async def failed(loop, bumped, promoted, in_environment, watched):
     release = in_environment("dev")
     async with watching(loop), watched(release, "dev to mislabelled", RATE) as under_way:
         under_way.seen.upgrading()
-        await loop.run("bump", "model", "--env=dev", f"--to={MISLABELLED}")
+        await loop.bump_model(MISLABELLED)
         await under_way.seen.canary()
         outcome = await under_way.seen.finished()
         loop.note(f"dev: Rollout {outcome} at {MISLABELLED}")
@@ -198,7 +201,7 @@ async def test_every_request_was_answered_all_along(failed):
 
 async def test_the_bad_version_is_quarantined_until_someone_lifts_it(loop, failed):
     before = await loop.git("rev-parse", "main")
-    refused = await loop.run("bump", "model", "--env=dev", f"--to={MISLABELLED}", check=False)
+    refused = await loop.bump_model(MISLABELLED, check=False)
     assert refused.returncode == 1
     assert "is quarantined since" in refused.stderr
     assert "git rm gitops/quarantine/" in refused.stderr, "the way out"

@@ -138,6 +138,13 @@ def test_a_file_without_values_of_its_own_is_a_file(render, own):
     assert set(values(render, {**FILE, "values": own})["exampleModel"]) == {"name", "storageUri", "image"}
 
 
+def test_a_model_is_pinned_where_its_file_pins_it(render):
+    pinned = {**FILE, "model": {**FILE["model"], "digest": f"sha256:{'a' * 64}"}}
+    assert values(render, pinned)["exampleModel"]["digest"] == pinned["model"]["digest"]
+    for digest in ({"digest": ""}, {}):
+        assert "digest" not in values(render, {**FILE, "model": {**FILE["model"], **digest}})["exampleModel"]
+
+
 def test_no_value_stands_for_another_version(render):
     own = {"exampleModel": {"storageUri": "s3://other", "image": "evil", "name": "other", "drainSeconds": 3}}
     assert values(render, {**FILE, "values": own})["exampleModel"] == {

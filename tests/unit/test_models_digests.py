@@ -1,9 +1,13 @@
-"""Models are served only as they were trained."""
+"""Models are served only as they were trained, and as they are pinned."""
+
+import subprocess
+import sys
 
 import pytest
 
 from ci.errors import CheckFailedError
-from ci.models import models
+from ci.models import digests, models
+from ci.paths import CHART
 from ci.report import jsonfile
 
 FILE = "sklearn-iris/v1/model.joblib"
@@ -15,12 +19,12 @@ def trained(tmp_path):
         file = tmp_path / "models" / "sklearn-iris" / version / "model.joblib"
         file.parent.mkdir(parents=True)
         file.write_bytes(version.encode() * 1000)
-    jsonfile.write(tmp_path / models.RECORD, models.digests(tmp_path / "models"))
+    jsonfile.write(tmp_path / models.RECORD, digests.of_files(tmp_path / "models"))
     return tmp_path
 
 
 def test_models_as_they_were_trained_are_taken(trained):
-    models.require_unchanged(trained / "models", trained / models.RECORD)
+    digests.require_unchanged(trained / "models", trained / models.RECORD)
 
 
 @pytest.mark.parametrize(
@@ -35,4 +39,58 @@ def test_models_as_they_were_trained_are_taken(trained):
 def test_a_model_that_was_changed_is_not_served(trained, change, named):
     change(trained / "models")
     with pytest.raises(CheckFailedError, match=named):
-        models.require_unchanged(trained / "models", trained / models.RECORD)
+        digests.require_unchanged(trained / "models", trained / models.RECORD)
+
+
+PINNED = CHART / "files" / "pinned_model.py"
+LISTED = "find -L . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+"""As docs/gitops.md has it."""
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    for name in ("model.joblib", "Z/config.json", "a b/ümlaut", "a-b"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"of {name}")
+    return folder
+
+
+def start(model, digest, *command):
+    """Run the chart's comparison on a folder that stands for the model's in a pod."""
+    script = PINNED.read_text().replace('"/mnt/models"', repr(str(model))).replace('"/dev/termination-log"', '"log"')
+    argv = [sys.executable, "-c", script, digest, *command]
+    return subprocess.run(argv, cwd=model.parent, capture_output=True, text=True, timeout=60)
+
+
+def test_a_models_digest_is_what_the_documented_command_prints(model):
+    printed = subprocess.run(LISTED, shell=True, cwd=model, check=True, capture_output=True, text=True).stdout
+    assert digests.pinned(model) == f"sha256:{printed.split()[0]}"
+
+
+def test_the_server_starts_with_the_files_that_are_pinned(model):
+    ended = start(model, digests.pinned(model), "echo", "serving", "--port=8080")
+    assert (ended.returncode, ended.stdout) == (0, "serving --port=8080\n")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: (model / "model.joblib").write_text("of somebody else"),
+        lambda model: (model / "a-b").rename(model / "a-c"),
+        lambda model: (model / "more").write_text(""),
+        lambda model: (model / "a-b").unlink(),
+    ],
+    ids=["a changed file", "another name", "one more", "one less"],
+)
+def test_it_does_not_start_with_any_other(model, change):
+    digest = digests.pinned(model)
+    change(model)
+
+    ended = start(model, digest, "echo", "serving")
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"but {digest} is pinned (exampleModel.digest)" in ended.stderr
+    assert (model.parent / "log").read_text() == ended.stderr.splitlines(keepends=True)[0], (
+        "what kubectl describe shows"
+    )

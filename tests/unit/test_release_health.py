@@ -1,9 +1,12 @@
 """What Argo CD and Argo Rollouts say decides what moves on and what goes back."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import anyio
 import pytest
+import yaml
 
 from ci.errors import WaitTimeoutError
 from ci.paths import ROOT
@@ -13,6 +16,7 @@ from ci.release.promote import NotProvenError, require_proven, settled
 from ci.release.render import values
 from ci.release.tree import Application
 
+DIGEST = "sha256:" + "a" * 64
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 
 
@@ -21,7 +25,7 @@ def application(environment="dev"):
     return Application(environment, name, (ROOT / tree.file_of(environment, name)).read_bytes())
 
 
-def argo(**changes):
+def argo(pinned="", **changes):
     """An Argo CD Application that runs what dev's file says, healthy since half an hour."""
     status = {
         "sync": {"status": "Synced", "revision": "a" * 40},
@@ -29,17 +33,19 @@ def argo(**changes):
         "history": [{"deployedAt": "2026-11-25T11:29:00Z"}],
     }
     model = values(application())["exampleModel"]
-    helm = {"values": f"exampleModel:\n  storageUri: {model['storageUri']}\n  image: {model['image']}\n"}
+    helm = {"values": yaml.safe_dump({"exampleModel": {**model, **({"digest": pinned} if pinned else {})}})}
     return {"spec": {"source": {"helm": helm}}, "status": {**status, **changes}}
 
 
-def pod(ready="True", deleted=None, **changes):
+def pod(ready="True", deleted=None, pinned="", **changes):
     """A pod of the model's, as the API server has it."""
     model = {**values(application())["exampleModel"], **changes}
     metadata = {"annotations": {health.SOURCE_URI: model["storageUri"]}}
     if deleted is not None:
         metadata["deletionTimestamp"] = deleted
-    containers = [{"name": "kserve-container", "image": model["image"]}, {"name": "istio-proxy", "image": "proxy"}]
+    command = ["python3", "-c", "compare", pinned, "python"] if pinned else []
+    server = {"name": "kserve-container", "image": model["image"], "command": command}
+    containers = [server, {"name": "istio-proxy", "image": "proxy"}]
     status = {"conditions": [{"type": "Ready", "status": ready}]}
     return {"metadata": metadata, "spec": {"containers": containers}, "status": status}
 
@@ -87,6 +93,19 @@ def test_what_argo_cd_deployed_and_no_pod_runs_is_not_proven(pods, said):
         require_proven(application(), read(*pods))
 
 
+def test_pods_that_compared_their_model_with_another_digest_prove_nothing():
+    content = application().content.replace(b'digest: "" # of the model', f"digest: {DIGEST} # of the model".encode())
+    pinned = Application("dev", "sklearn-iris", content)
+    deployed = argo(pinned=DIGEST)
+
+    require_proven(pinned, health.read(deployed, [pod(pinned=DIGEST)], "Argo CD", NOW))
+    for other in (pod(), pod(pinned=DIGEST.replace("a", "b"))):
+        with pytest.raises(NotProvenError, match="still answers"):
+            require_proven(pinned, health.read(deployed, [other], "Argo CD", NOW))
+    with pytest.raises(NotProvenError, match="not what gitops/dev"):
+        require_proven(pinned, read())
+
+
 def test_a_pod_on_its_way_in_or_out_does_not_count():
     older = {"storageUri": "s3://models/older"}
     require_proven(
@@ -114,6 +133,9 @@ def test_every_file_of_the_tree_says_all_that_the_commands_need(environment):
     found = application(environment)
 
     assert set(found.release) == set(tree.KEYS)
+    without = re.sub(rb'  digest: "" # of the model.*\n', b"", found.content)
+    assert without != found.content
+    assert found.release == replace(found, content=without).release, "a file may do without model.digest"
     assert found.namespace.startswith("ml-serving")
     assert found.soak > 0
     assert found.release[("model", "version")] in found.release[("model", "storageUri")].split("/")

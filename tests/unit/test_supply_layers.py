@@ -34,6 +34,16 @@ def test_executables_links_and_folders(tmp_path: Path, program: Path):
     assert found["data"].mode == 0o755
 
 
+def test_a_file_goes_before_the_one_in_a_folder(tmp_path: Path, program: Path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "program").write_bytes(b"another one")
+    layer = tmp_path / "layer"
+    layers.from_files({"/bin": folder, "/bin/program": program}, {}, (), layer, "zstd")
+    with zstandard.open(layer, "rb") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        assert [member.size for member in tar if member.isfile()] == [len(b"binary")]
+
+
 def test_times_and_owners_do_not_change_the_bytes(tmp_path: Path, program: Path):
     first, second = tmp_path / "1", tmp_path / "2"
     layers.from_files({"/p": program}, {}, (), first, "gzip")

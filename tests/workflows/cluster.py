@@ -100,7 +100,7 @@ def pod(application):
         "kind": "Pod",
         "apiVersion": "v1",
         "metadata": {"name": f"{NAME}-0", "annotations": {health.SOURCE_URI: model["storageUri"]}},
-        "spec": {"containers": [{"name": health.CONTAINER, "image": model["image"]}]},
+        "spec": {"containers": [{"name": health.CONTAINER, "image": model["image"], "command": [model["digest"]]}]},
         "status": {"conditions": [{"type": "Ready", "status": "True"}]},
     }
 

@@ -43,7 +43,7 @@ def clone(remote):
     """A person's clone, after staging got a newer model than prod has."""
     clone = remote.clone("person")
     first = clone.git("rev-parse", "HEAD")
-    for path, model in ((STAGING, "2.0"), (PROD, "1.0")):
+    for path, model in ((PROD, "1.0"), (STAGING, "1.0"), (STAGING, "2.0")):
         lines = clone.read(path).decode().splitlines(keepends=True)
         for number, line in enumerate(lines):
             if line.startswith("  revision:"):
@@ -52,7 +52,7 @@ def clone(remote):
                 lines[number] = f"  digest: {DIGEST}\n"
             elif line.startswith(("  version:", "  storageUri:")):
                 lines[number] = line.replace("1.0", model)
-        clone.commit(path, "".join(lines).encode(), f"Model {model}")
+        clone.commit(path, "".join(lines).encode(), f"{path} at model {model}")
     return clone
 
 

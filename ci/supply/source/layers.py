@@ -24,7 +24,7 @@ def from_files(
     """Write a layer of single files.
 
     Args:
-        files: Path in the image to the file or folder on this machine.
+        files: Path in the image to the file or folder on this machine; a file of its own goes before one in a folder.
         links: Path in the image to the target of its symbolic link.
         folders: Empty folders, world-writable where they are called tmp.
         out: The layer.
@@ -36,8 +36,8 @@ def from_files(
             _parents(tar, path, made)
             if source.is_dir():
                 for inner in sorted(source.rglob("*")):
-                    if inner.is_file():
-                        name = f"{path.rstrip('/')}/{inner.relative_to(source)}"
+                    name = f"{path.rstrip('/')}/{inner.relative_to(source)}"
+                    if inner.is_file() and name not in files:
                         _parents(tar, name, made)
                         _file(tar, name, inner)
             else:

@@ -24,7 +24,7 @@ from ci.evidence.envelope import EvidenceError
 from ci.evidence.gather import Facts
 from ci.paths import ROOT
 from ci.release import chart_package, git, tree, writeback
-from ci.release.health import Health, Pod
+from ci.release.health import Health, wanted
 from ci.release.promote import Promote
 from ci.release.writeback import LocalBranch
 from ci.report import files, jsonfile
@@ -101,10 +101,9 @@ def promote(scene, file, keys=None, source="staging", target="prod", said=None):
     clone = scene.clone
 
     async def look(application):
-        runs = application.release[("model", "storageUri")], tree.image(application.release)
+        runs = wanted(application.release)
         chart = application.release[tree.CHART[0]]
-        pods = [Pod(*runs)]
-        return Health("Argo CD", "now", "Synced", "Healthy", "", 90000.0, chart, *runs, pods)
+        return Health("Argo CD", "now", "Synced", "Healthy", "", 90000.0, chart, runs, [runs])
 
     async def write():
         repository = await git.opened(clone.folder)
@@ -349,6 +348,10 @@ LIES = {
         lambda data: application(data)["release"].update({"image.digest": "sha256:" + "0" * 64}),
         f"{RECORDED} release image.digest: the run had sha256:0000",
     ),
+    "of another model's files": (
+        lambda data: application(data)["release"].update({"model.digest": "sha256:" + "0" * 64}),
+        f"{RECORDED} release model.digest: the run had sha256:0000",
+    ),
     "of another model": (
         lambda data: application(data)["release"].update({"model.storageUri": "gs://elsewhere/2.0"}),
         f"{RECORDED} release model.storageUri: the run had gs://elsewhere/2.0",
@@ -444,10 +447,13 @@ def test_files_that_change_during_the_run_are_named(own):
     assert own.clone.git("status", "--porcelain") == f"M {PROD}\n?? notes.txt", "the index is as it was"
 
 
-def test_an_image_that_is_not_pinned_is_refused(own, monkeypatch):
-    release(own.clone, STAGING, digest="")
+@pytest.mark.parametrize(("section", "what"), [("image", SERVER), ("model", MODEL.format("2.0"))])
+def test_what_is_not_pinned_is_refused(own, monkeypatch, section, what):
+    tree = yaml.safe_load(own.clone.read(STAGING))
+    tree[section]["digest"] = ""
+    own.clone.commit(STAGING, yaml.safe_dump(tree).encode(), "A release")
     data = json.loads(statement.written(anyio.run(own._gathered)))
-    refused(own, own.evidence(monkeypatch, data), f"{RECORDED} release image.digest: {SERVER} is not pinned")
+    refused(own, own.evidence(monkeypatch, data), f"{RECORDED} release {section}.digest: {what} is not pinned")
 
 
 # --- the command line ------------------------------------------------------------------------------------------------

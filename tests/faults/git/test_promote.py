@@ -10,8 +10,8 @@ import anyio
 import pytest
 import yaml
 
-from ci.release import git, tree, writeback
-from ci.release.health import Health, Pod
+from ci.release import git, writeback
+from ci.release.health import Health, Pod, wanted
 from ci.release.promote import NotProvenError, Promote
 from ci.release.quarantine import QuarantinedError
 from ci.release.writeback import LocalBranch
@@ -19,6 +19,7 @@ from tests.faults.git.remote import MODEL, arguments, bump, helm, run
 
 STAGING = "gitops/staging/sklearn-iris.yaml"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
+IMAGE = "docker.io/kserve/sklearnserver:v0.20.0"
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def promote(clone, said=None, **seen):
     """Promote dev to staging where Argo CD says of dev's set: healthy for an hour, at this commit."""
 
     async def look(application):
-        runs = application.release[("model", "storageUri")], tree.image(application.release)
+        runs = wanted(application.release)
         health = Health(
             "Argo CD",
             "2026-11-25T12:00:00+00:00",
@@ -44,8 +45,8 @@ def promote(clone, said=None, **seen):
             "",
             3600.0,
             clone.git("rev-parse", "HEAD"),
-            *runs,
-            [Pod(*runs)],
+            runs,
+            [runs],
         )
         return replace(health, **seen)
 
@@ -63,7 +64,7 @@ def data(clone, path=STAGING):
 
 
 def test_chart_model_and_image_move_together(clone):
-    bump(clone, "2.0")
+    bump(clone, "2.0", f"--digest={DIGEST}")
     bump(clone, f"v0.20.1@{DIGEST}", component="image")
     chart = clone.folder / "helm/charts/ml-serving/values.yaml"
     clone.commit("helm/charts/ml-serving/values.yaml", chart.read_bytes() + b"# a word\n", "A newer chart")
@@ -73,7 +74,7 @@ def test_chart_model_and_image_move_together(clone):
     promote(clone)
 
     after = data(clone)
-    assert after["model"] == {"version": "2.0", "storageUri": MODEL.format("2.0")}
+    assert after["model"] == {"version": "2.0", "storageUri": MODEL.format("2.0"), "digest": DIGEST}
     assert (after["image"]["tag"], after["image"]["digest"]) == ("v0.20.1", DIGEST)
     assert after["chart"]["revision"] == proven
     assert {key: after[key] for key in ("namespace", "promotion", "values")} == {
@@ -108,11 +109,12 @@ def test_what_is_there_already_is_no_commit(clone):
         {"health": "Degraded"},
         {"sync": "OutOfSync"},
         {"seconds": 599.0},
-        {"storage_uri": "gs://older"},
-        {"image": "older"},
+        {"deployed": Pod("gs://older", IMAGE)},
+        {"deployed": Pod(MODEL.format("2.0"), "older")},
+        {"deployed": Pod(MODEL.format("2.0"), IMAGE, DIGEST)},
         {"pods": []},
     ],
-    ids=["degraded", "not synced", "too short", "another model", "another image", "no pod"],
+    ids=["degraded", "not synced", "too short", "another model", "another image", "another file", "no pod"],
 )
 def test_a_set_that_is_not_proven_stays(clone, seen):
     bump(clone, "2.0")

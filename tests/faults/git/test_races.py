@@ -25,7 +25,7 @@ def test_1_another_writer_pushes_after_our_clone(remote, clone, other):
 
     assert remote.commits() == ["Bump sklearn-iris model in dev to 2.0", "Wait longer", "First"]
     assert remote.data()["promotion"]["soak"] == "20m"
-    assert remote.data()["model"] == {"version": "2.0", "storageUri": MODEL.format("2.0")}
+    assert remote.data()["model"] == {"version": "2.0", "storageUri": MODEL.format("2.0"), "digest": ""}
     assert clone.git("status", "--porcelain") == ""
     assert clone.git("log", "--format=%s") == "First", "--push leaves the clone alone"
 

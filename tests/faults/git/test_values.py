@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.faults.git.remote import FILE, arguments, bump, helm, run
+from tests.faults.git.remote import FILE, MODEL, arguments, bump, helm, run
 
 PECULIAR = """\
 # what dev runs
@@ -189,6 +189,7 @@ def test_a_model_is_bumped_by_its_whole_uri_too(clone):
     assert yaml.safe_load(clone.read())["model"] == {
         "version": "3.1",
         "storageUri": "gs://other-bucket/models/sklearn/3.1/model",
+        "digest": "",
     }
 
 
@@ -198,6 +199,41 @@ def test_an_image_goes_by_its_digest(clone, to):
 
     assert result.returncode == 2
     assert clone.git("log", "--format=%s") == "First"
+
+
+def test_a_model_is_pinned_by_its_digest_from_then_on(clone):
+    bump(clone, "2.0", f"--digest={DIGEST}")
+    assert yaml.safe_load(clone.read())["model"]["digest"] == DIGEST
+    assert f"model.digest: (none) → {DIGEST}" in clone.git("log", "-1", "--format=%B")
+    before = clone.git("rev-parse", "HEAD")
+
+    bump(clone, "2.0")
+    assert clone.git("rev-parse", "HEAD") == before, "no digest given, none lost"
+    refused = bump(clone, "3.0", check=False)
+    assert refused.returncode == 2
+    assert "--digest is missing" in refused.stderr
+    assert clone.git("rev-parse", "HEAD") == before
+
+    other = DIGEST.replace("0", "f")
+    bump(clone, "2.0", f"--digest={other}")
+    assert yaml.safe_load(clone.read())["model"] == {
+        "version": "2.0",
+        "storageUri": MODEL.format("2.0"),
+        "digest": other,
+    }
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (("2.0", "--digest=sha256:12"), "--digest sha256:12: not sha256: and 64 hexadecimal digits"),
+        ((f"v0.20.1@{DIGEST}", f"--digest={DIGEST}"), "an image's is in --to"),
+    ],
+)
+def test_a_digest_that_is_none_is_refused(clone, args, named):
+    ended = bump(clone, *args, component="image" if "@" in args[0] else "model", check=False)
+    assert ended.returncode == 2
+    assert named in " ".join(ended.stderr.split())
 
 
 def test_unknown_words_are_named(clone):
