@@ -94,8 +94,7 @@ def test_what_argo_cd_deployed_and_no_pod_runs_is_not_proven(pods, said):
 
 
 def test_pods_that_compared_their_model_with_another_digest_prove_nothing():
-    content = application().content.replace(b'digest: "" # of the model', f"digest: {DIGEST} # of the model".encode())
-    pinned = Application("dev", "sklearn-iris", content)
+    pinned = application().with_release({tree.MODEL_DIGEST: DIGEST})
     deployed = argo(pinned=DIGEST)
 
     require_proven(pinned, health.read(deployed, [pod(pinned=DIGEST)], "Argo CD", NOW))
@@ -133,9 +132,9 @@ def test_every_file_of_the_tree_says_all_that_the_commands_need(environment):
     found = application(environment)
 
     assert set(found.release) == set(tree.KEYS)
-    without = re.sub(rb'  digest: "" # of the model.*\n', b"", found.content)
-    assert without != found.content
-    assert found.release == replace(found, content=without).release, "a file may do without model.digest"
+    without = replace(found, content=re.sub(rb"(model:\n(?:  .*\n)*?)  digest: .*\n", rb"\1", found.content))
+    assert without.content != found.content
+    assert without.release == {**found.release, tree.MODEL_DIGEST: ""}, "a file may do without model.digest"
     assert found.namespace.startswith("ml-serving")
     assert found.soak > 0
     assert found.release[("model", "version")] in found.release[("model", "storageUri")].split("/")

@@ -14,10 +14,19 @@ from pathlib import Path
 import yaml
 
 from ci.paths import CHART, ROOT
+from ci.release import edit
 from ci.supply.supply import installed
 
 FILE = "gitops/dev/sklearn-iris.yaml"
 MODEL = "gs://kfserving-examples/models/sklearn/{}/model"
+FIRST = {
+    ("model", "version"): "1.0",
+    ("model", "storageUri"): MODEL.format("1.0"),
+    ("model", "digest"): "",
+    ("image", "tag"): "v0.20.0",
+    ("image", "digest"): "",
+}
+"""What every environment begins with, whatever this checkout's tree has moved on to."""
 PERSON = {
     "GIT_AUTHOR_NAME": "Jane",
     "GIT_AUTHOR_EMAIL": "jane@example.com",
@@ -126,6 +135,8 @@ def _first():
     seed = root / "seed"
     shutil.copytree(CHART, seed / CHART.relative_to(ROOT))
     shutil.copytree(ROOT / "gitops", seed / "gitops")
+    for file in seed.glob("gitops/*/sklearn-iris.yaml"):
+        file.write_bytes(edit.set_scalars(file.read_bytes(), FIRST))
     return published(seed, root).folder
 
 
