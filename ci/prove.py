@@ -100,6 +100,15 @@ async def write_evidence(run: Run, checkout: Checkout, signer: CryptoSigner | No
     """Write the evidence of a run whose stages all passed; where that fails, the run has failed.
 
     The evidence names report.json by its digest, so that file is written first, as it will be in the end.
+
+    Args:
+        run: The run, all stages over.
+        checkout: The checkout as it was when the run began.
+        signer: Signs it; None leaves it unsigned.
+
+    Raises:
+        EvidenceError: The checkout is not what it was when the run began.
+        CheckFailedError: Something cannot be packaged, rendered or looked up.
     """
     into, began = run.options.report, time.monotonic()
     jsonfile.write(into / statement.REPORT, dataclasses.replace(run.report, outcome="passed"))

@@ -1,5 +1,8 @@
 """Which stages run: --only brings what they need, --skip breaks nothing."""
 
+import importlib
+import inspect
+
 import pytest
 
 from ci.errors import UsageError
@@ -46,3 +49,11 @@ def test_an_existing_cluster_gets_only_the_stages_that_it_can_have():
     assert "gitops" in [stage.name for stage in chosen(["gitops"], [], existing=True)], (
         "asked for by name, it says why not"
     )
+
+
+@pytest.mark.parametrize("stage", ORDER, ids=lambda stage: stage.name)
+def test_every_stage_is_a_function_that_takes_the_run(stage):
+    module, _, name = stage.function.partition(".")
+    function = getattr(importlib.import_module(f"ci.stages.{module}"), name)
+    assert inspect.iscoroutinefunction(function)
+    assert list(inspect.signature(function).parameters) == ["run"]

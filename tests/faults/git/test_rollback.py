@@ -1,5 +1,7 @@
 """Back to what ran before, and no way to the failed version until somebody lifts its quarantine in git."""
 
+import re
+
 import pytest
 import yaml
 
@@ -24,6 +26,21 @@ def test_it_returns_to_the_set_before_and_quarantines_the_failed_one(clone):
     data = yaml.safe_load(entry.read_text())
     assert data["values"] == {"model.version": "2.0", "model.storageUri": MODEL.format("2.0")}
     assert data["reason"] == "answers are wrong"
+
+
+def test_it_goes_back_to_a_set_from_before_models_were_pinned(clone):
+    content = clone.read()
+    clone.commit(FILE, re.sub(rb"(model:\n(?:  .*\n)*?)  digest: .*\n", rb"\1", content).replace(b"1.0", b"1.1"))
+    clone.commit(FILE, content)
+    bump(clone, "2.0", f"--digest=sha256:{'a' * 64}")
+    rollback(clone)
+    rollback(clone)
+
+    assert yaml.safe_load(clone.read())["model"] == {
+        "version": "1.1",
+        "storageUri": MODEL.format("1.1"),
+        "digest": "",
+    }
 
 
 def test_what_others_changed_since_stays(clone):
