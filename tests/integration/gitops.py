@@ -16,6 +16,7 @@ from ci.cluster import model_store
 from ci.cluster.kubectl import Kubectl
 from ci.command import Result
 from ci.report.model import Event
+from ci.supply import pins
 from ci.wait import NotYet, until
 
 ADDRESS = "https://github.com/example/ml-serving-ci.git"
@@ -49,7 +50,7 @@ SHORT = {
 
 
 def copy(folder: Path) -> Path:
-    """Return a bare repository with this checkout as it is, committed or not, its tree set to the cluster's models."""
+    """Return a bare repository with this checkout as it is, committed or not, its tree set to what the cluster has."""
     work = folder / "work"
     _git(folder, "clone", "--quiet", "--no-local", paths.ROOT, work)
     for name in TESTED:
@@ -61,6 +62,7 @@ def copy(folder: Path) -> Path:
         data = yaml.safe_load(file.read_text())
         data["chart"]["revision"] = "main"
         data["model"] = {"version": "v1", "storageUri": model_store.uri(APPLICATION, "v1"), "digest": ""}
+        data["image"] |= {"tag": pins.load().ref(data["image"]["repository"]).rpartition(":")[2], "digest": ""}
         data["promotion"]["soak"] = "5s"
         data["values"] = SHORT
         file.write_text(yaml.safe_dump(data, sort_keys=False))
