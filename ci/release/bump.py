@@ -62,8 +62,7 @@ class Bump:
             CheckFailedError: The chart does not take the result.
         """
         application = await tree.load(snapshot, self.environment, self.application)
-        asked = wanted(application, self.component, self.to, self.digest)
-        values = {key: value for key, value in asked.items() if application.release[key] != value}
+        values = application.differing(wanted(application, self.component, self.to, self.digest))
         if not values:
             return None
         release = {**application.release, **values}
@@ -145,7 +144,7 @@ def _digest(application: Application, moved: Mapping[KeyPath, str], digest: str)
         raise UsageError(f"--digest {digest}: not sha256: and 64 hexadecimal digits", fix=HOW_TO_PIN)
     if digest or not pinned:
         return digest
-    if any(application.release[key] != value for key, value in moved.items()):
+    if application.differing(moved):
         raise UsageError(
             f"{application.file} pins its model's files, and --to is another model: --digest is missing", fix=HOW_TO_PIN
         )

@@ -130,11 +130,10 @@ def _ready(pod: dict[str, Any]) -> bool:
 
 def runs(pod: Mapping[str, Any]) -> Pod:
     """Return what a pod runs, or what the pods of a template do."""
-    servers = [container for container in pod["spec"]["containers"] if container["name"] == CONTAINER]
-    server = servers[0] if servers else {}
-    digests = [part for part in server.get("command", []) if tree.DIGEST.fullmatch(part)]
-    uri = pod["metadata"].get("annotations", {}).get(SOURCE_URI, "")
-    return Pod(uri, server.get("image", ""), digests[0] if digests else "")
+    containers = {container["name"]: container for container in pod["spec"]["containers"]}
+    server = containers.get(CONTAINER, {})
+    digest = next((part for part in server.get("command", []) if tree.DIGEST.fullmatch(part)), "")
+    return Pod(pod["metadata"].get("annotations", {}).get(SOURCE_URI, ""), server.get("image", ""), digest)
 
 
 def wanted(release: Release) -> Pod:

@@ -87,7 +87,7 @@ class Promote:
         await render(snapshot.repository, self.helm, promoted, commit)
         return Edit(
             target.file,
-            {key: value for key, value in release.items() if target.release[key] != value},
+            target.differing(release),
             message(
                 f"Promote {target.name} from {self.source} to {self.target}: model {release[('model', 'version')]}",
                 target,

@@ -63,10 +63,13 @@ class Application:
             return {**release, MODEL_DIGEST: ""}
         return {**release, **edit.read(self.content, [MODEL_DIGEST], self.file)}
 
+    def differing(self, release: Release) -> Release:
+        """Return those of some values that differ from what runs."""
+        return {key: value for key, value in release.items() if self.release[key] != value}
+
     def with_release(self, release: Release) -> "Application":
         """Return this application with these values set."""
-        changed = {key: value for key, value in release.items() if self.release[key] != value}
-        return replace(self, content=edit.set_scalars(self.content, changed, self.file))
+        return replace(self, content=edit.set_scalars(self.content, self.differing(release), self.file))
 
     @property
     def namespace(self) -> str:
