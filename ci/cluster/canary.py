@@ -41,8 +41,8 @@ class Observation:
         name = rollout["metadata"]["name"]
         self.stable: str = status.get("stableRS", "")
         phase, current = status.get("phase", "new"), status.get("currentPodHash", "")
-        if phase != "Healthy" and self.stable == current:
-            # Argo Rollouts calls the first revision stable from the start, and sends it everything without any step.
+        if phase != "Healthy" and self.stable in ("", current):
+            # Argo Rollouts calls the first revision stable soon after it knows its hash, and takes no step for it.
             raise CheckFailedError(
                 f"Rollout {name} is {phase} with a single revision: its first deploy is no canary",
                 fix=f"wait for it: kubectl argo rollouts status {name} -n {rollout['metadata']['namespace']}",

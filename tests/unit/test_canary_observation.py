@@ -37,7 +37,13 @@ def pod(address, revision):
 
 
 @pytest.mark.parametrize(
-    "first", [rollout("Progressing"), rollout("Progressing", stable="", current=""), rollout("Degraded")]
+    "first",
+    [
+        rollout("Progressing"),
+        rollout("Progressing", stable="", current=""),
+        rollout("Progressing", stable=""),
+        rollout("Degraded"),
+    ],
 )
 def test_the_first_deploy_is_never_counted_as_a_canary(first):
     with pytest.raises(CheckFailedError, match="with a single revision: its first deploy is no canary") as raised:
