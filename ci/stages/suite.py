@@ -1,6 +1,7 @@
 """The stages that are pytest on the cluster, each its own selection of tests/integration."""
 
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,9 +97,10 @@ async def _run(run: Run, name: str, files: Sequence[Path], *options: str) -> Non
     except CommandError as error:
         text = log.read_text(errors="replace")
         failed = re.findall(r"^(?:FAILED|ERROR) (.+)$", text, re.MULTILINE)
+        again = shlex.quote(failed[0].partition(" - ")[0]) if failed else files[0].relative_to(paths.ROOT)
         raise CheckFailedError(
             f"{len(failed) or 1} of the {name} tests failed{': ' + failed[0] if failed else ''}",
-            fix=f"See {log}; on a kept cluster: pytest {files[0].relative_to(paths.ROOT)} --kubeconfig FILE",
+            fix=f"See {log}; on a kept cluster: pytest {again} --kubeconfig FILE",
             detail=text,
         ) from error
     finally:
