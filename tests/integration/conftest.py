@@ -45,7 +45,7 @@ def pytest_addoption(parser):
         help="let test_bad_releases.py and test_behaviour.py install releases of their own, from the model store",
     )
     group.addoption("--uninstall", action="store_true", help="let test_uninstall.py take the release away")
-    group.addoption("--report", type=Path, metavar="DIR", help="folder that gets canary-*.json (default: none written)")
+    group.addoption("--report", type=Path, metavar="DIR", help="folder for what the tests saw (default: none written)")
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -208,7 +208,18 @@ class Watched:
 
 
 @pytest.fixture(scope="session")
-def watched(request):
+def to_report(request):
+    """Write a file of the report, where one is wanted."""
+
+    def write(name, content):
+        if (folder := request.config.option.report) is not None:
+            jsonfile.write(folder / name, content)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def watched(to_report):
     """Watch a release's Rollout under steady traffic; the whole time line is there, and written, after the block."""
 
     @asynccontextmanager
@@ -219,8 +230,6 @@ def watched(request):
                 under_way = Watched(seen, load)
                 yield under_way
             under_way.timeline = seen.timeline(name, load.result(seen.began_at))
-        folder = request.config.option.report
-        if folder is not None:
-            jsonfile.write(folder / f"canary-{name.replace(' ', '-')}.json", under_way.timeline)
+        to_report(f"canary-{name.replace(' ', '-')}.json", under_way.timeline)
 
     return watch

@@ -134,9 +134,9 @@ class Ended:
 def taken(victim, watched):
     """Take the release to a version under traffic, and back where that version was stopped."""
 
-    async def take(version, during=None, digest=None):
+    async def take(name, version, during=None, digest=None):
         good = await victim.storage_uri()
-        async with watched(victim, f"bad {version}", REQUESTS_PER_SECOND) as under_way:
+        async with watched(victim, name, REQUESTS_PER_SECOND) as under_way:
             under_way.seen.upgrading()
             await victim.upgrade_model(model_store.uri(MODEL, version), digest)
             revision = await under_way.seen.canary()
@@ -196,7 +196,7 @@ def stopped(ended):
     ],
 )
 async def test_a_version_that_answers_badly_is_stopped_as_the_gates_said(taken, simulated, version, metric, shape):
-    ended = await taken(version)
+    ended = await taken(f"bad {version}", version)
 
     stopped(ended)
     assert ended.deciding.get(metric) == "Failed", ended.deciding
@@ -208,13 +208,13 @@ async def test_a_version_that_answers_badly_is_stopped_as_the_gates_said(taken, 
 
 
 @pytest.mark.parametrize(
-    ("version", "digest"),
-    [("broken", None), ("absent", None), ("v2", f"sha256:{'0' * 64}")],
+    ("why", "version", "digest"),
+    [("broken", "broken", None), ("absent", "absent", None), ("replaced", "v2", f"sha256:{'0' * 64}")],
     ids=["broken", "absent", "replaced"],
 )
-async def test_a_version_that_never_comes_up_gets_no_request(taken, version, digest):
+async def test_a_version_that_never_comes_up_gets_no_request(taken, why, version, digest):
     """The first is a file that is no model; of the second there is none; the third is not the file that was pinned."""
-    ended = await taken(version, digest=digest)
+    ended = await taken(f"bad {why}", version, digest=digest)
 
     stopped(ended)
     assert ended.load.failed == []
@@ -231,7 +231,7 @@ async def test_without_prometheus_no_version_is_promoted(victim, taken):
             "patch", monitoring.CRD, monitoring.NAME, f"--namespace={NAMESPACE}", "--type=merge", f"--patch={change}"
         )
 
-    ended = await taken("v2", during=lambda: scale(0))
+    ended = await taken("v2 without prometheus", "v2", during=lambda: scale(0))
 
     stopped(ended)
     assert ended.load.failed == []
@@ -242,7 +242,7 @@ async def test_without_prometheus_no_version_is_promoted(victim, taken):
 
 
 async def test_the_next_good_version_goes_through(taken):
-    ended = await taken("v2")
+    ended = await taken("v2 after the bad ones", "v2")
 
     assert ended.timeline.outcome == "Healthy"
     assert ended.load.failed == []

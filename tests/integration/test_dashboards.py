@@ -7,7 +7,6 @@ import time
 import pytest
 
 from ci.pipeline import dashboards
-from ci.report import jsonfile
 from ci.report.model import Dashboard, DashboardPanel, Plotted
 from ci.wait import NotYet, until
 from tests.integration.release import KNOWN_BODY
@@ -30,13 +29,11 @@ async def config_maps(release):
 
 
 @pytest.fixture(scope="module")
-def drawn(request):
+def drawn(to_report):
     """Gets each dashboard as it was seen, for the report."""
     kept = []
     yield kept
-    folder = request.config.option.report
-    if folder is not None:
-        jsonfile.write(folder / "dashboards.json", kept)
+    to_report("dashboards.json", kept)
 
 
 async def seen(dashboard, prometheus, variables):

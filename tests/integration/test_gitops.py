@@ -13,7 +13,6 @@ from ci.cluster.git_server import served
 from ci.cluster.helm import Helm
 from ci.command import Result
 from ci.release import health
-from ci.report import jsonfile
 from ci.stages.install import namespace
 from ci.wait import NotYet, until
 from tests.integration import gitops
@@ -30,7 +29,7 @@ RATE = 20
 
 
 @pytest.fixture(scope="module")
-async def loop(request, kubectl, tmp_path_factory):
+async def loop(request, kubectl, tmp_path_factory, to_report):
     """Argo CD watching a copy of this repository, dev and staging at v1."""
     folder = tmp_path_factory.mktemp("gitops")
     repository = gitops.copy(folder)
@@ -47,9 +46,7 @@ async def loop(request, kubectl, tmp_path_factory):
             for environment in NAMESPACES:
                 group.start_soon(loop.synced, environment, "v1")
         yield loop
-        folder = request.config.option.report
-        if folder is not None:
-            jsonfile.write(folder / "gitops.json", loop.events)
+        to_report("gitops.json", loop.events)
 
 
 @pytest.fixture(scope="module")

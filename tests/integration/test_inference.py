@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from ci.report import jsonfile
 from tests.integration import asking
 from tests.integration.asking import Ask
 
@@ -19,13 +18,11 @@ def tensor(data, shape):
 
 
 @pytest.fixture(scope="module")
-def examples(request):
+def examples(to_report):
     """Every request of these tests and its answer, for the report."""
     kept = []
     yield kept
-    folder = request.config.option.report
-    if folder is not None:
-        jsonfile.write(folder / "inference.json", kept)
+    to_report("inference.json", kept)
 
 
 @pytest.fixture
