@@ -5,6 +5,7 @@ from itertools import pairwise
 import anyio
 import pytest
 
+from ci import duration
 from ci.cluster.timeline import GUARD_SECONDS
 from ci.wait import NotYet, until
 
@@ -50,7 +51,7 @@ async def test_every_declared_weight_is_seen_on_the_virtual_service_in_order(goo
 async def test_every_weight_is_held_for_its_pause(good):
     steps = good.seen.rollout["spec"]["strategy"]["canary"]["steps"]
     pauses = {
-        weight["setWeight"]: float(pause["pause"]["duration"].removesuffix("s"))
+        weight["setWeight"]: duration.seconds(pause["pause"]["duration"])
         for weight, pause in pairwise(steps)
         if "setWeight" in weight
     }

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ci import duration
 from ci.wait import NotYet, until
 from tests.integration.release import KNOWN_BODY
 
@@ -63,7 +64,7 @@ async def test_requests_are_counted_by_service_model_revision_and_code(release, 
 async def test_each_request_is_counted_once(release, prometheus, through_the_mesh):
     # Given a count at rest
     total = f'sum(inference_request_total{{namespace="{release.namespace}",model="{release.model}"}})'
-    scrape = int((await release.values())["monitoring"]["scrapeInterval"].removesuffix("s"))
+    scrape = duration.seconds((await release.values())["monitoring"]["scrapeInterval"])
     last = -1.0
 
     async def at_rest():
