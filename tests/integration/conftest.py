@@ -135,8 +135,12 @@ async def first_deploy(release, before_second):
     values["canary"]["steps"] = [{"weight": 20}]
     values["canary"]["analysis"]["noDataLimit"] = 60  # Prometheus may take three minutes to hear of it
     # a pod more for the traffic of a test, and back soon after it
-    autoscaling = {"minReplicas": 1, "maxReplicas": 2, "requestsPerSecond": 15, "scaleDownStabilizationSeconds": 15}
-    values["autoscaling"] |= autoscaling
+    values["autoscaling"] |= {
+        "minReplicas": 1,
+        "maxReplicas": 2,
+        "requestsPerSecond": 15,
+        "scaleDownStabilizationSeconds": 15,
+    }
     await second.helm.upgrade_install(second.name, paths.CHART, second.namespace, values=values)
     with pytest.raises(CheckFailedError) as raised:
         async with canary.observe(second.kubectl.cluster, second.namespace, second.model):

@@ -57,12 +57,13 @@ def copy(folder: Path) -> Path:
         shutil.rmtree(work / name)
         shutil.copytree(paths.ROOT / name, work / name)
     (work / "gitops" / "prod" / f"{APPLICATION}.yaml").unlink()  # it wants three nodes
+    pinned = pins.load()
     for environment in NAMESPACES:
         file = work / "gitops" / environment / f"{APPLICATION}.yaml"
         data = yaml.safe_load(file.read_text())
         data["chart"]["revision"] = "main"
         data["model"] = {"version": "v1", "storageUri": model_store.uri(APPLICATION, "v1"), "digest": ""}
-        data["image"] |= {"tag": pins.load().ref(data["image"]["repository"]).rpartition(":")[2], "digest": ""}
+        data["image"] |= {"tag": pinned.ref(data["image"]["repository"]).rpartition(":")[2], "digest": ""}
         data["promotion"]["soak"] = "5s"
         data["values"] = SHORT
         file.write_text(yaml.safe_dump(data, sort_keys=False))

@@ -207,13 +207,13 @@ async def test_a_version_that_answers_badly_is_stopped_as_the_gates_said(taken, 
     assert abs(real - expected.second) <= APART_SECONDS, f"aborted after {real:.0f} s, simulated {expected.second} s"
 
 
-@pytest.mark.parametrize(
-    ("why", "version", "digest"),
-    [("broken", "broken", None), ("absent", "absent", None), ("replaced", "v2", f"sha256:{'0' * 64}")],
-    ids=["broken", "absent", "replaced"],
-)
-async def test_a_version_that_never_comes_up_gets_no_request(taken, why, version, digest):
-    """The first is a file that is no model; of the second there is none; the third is not the file that was pinned."""
+NEVER_UP = {"broken": ("broken", None), "absent": ("absent", None), "replaced": ("v2", f"sha256:{'0' * 64}")}
+"""The first is a file that is no model; of the second there is none; the third is not the file that was pinned."""
+
+
+@pytest.mark.parametrize("why", NEVER_UP)
+async def test_a_version_that_never_comes_up_gets_no_request(taken, why):
+    version, digest = NEVER_UP[why]
     ended = await taken(f"bad {why}", version, digest=digest)
 
     stopped(ended)
