@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import anyio
@@ -20,7 +21,9 @@ def find_tool(name):
     if named:
         return Path(named)
     supply = Supply(choose("auto"))
-    anyio.run(supply.fetch, [name])
+    # in a thread of its own: a test that asks may run in an event loop, which another cannot run inside of
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(anyio.run, supply.fetch, [name]).result()
     return supply.tool(name)
 
 
