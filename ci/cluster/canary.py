@@ -1,8 +1,9 @@
 """One canary, watched from outside: its VirtualService's weights, its Rollout, its pods, and a client in the mesh."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from kubernetes.aio import client, config, watch
@@ -10,7 +11,7 @@ from kubernetes.aio import client, config, watch
 from ci import duration, tasks
 from ci.cluster import timeline
 from ci.cluster.cluster import Cluster
-from ci.cluster.timeline import Answer
+from ci.cluster.timeline import Answer, Routed
 from ci.errors import CheckFailedError
 from ci.report.model import CanaryTimeline, WeightChange
 from ci.wait import NotYet, until
@@ -31,6 +32,7 @@ class Observation:
     Attributes:
         rollout: The Rollout as it was seen last.
         weights: Each change of the VirtualService's weights.
+        written: When the API server took each of them, which says how long each was declared however late it was seen.
         revisions: Pod address to pod-template hash, of every pod seen.
         stable: Pod-template hash that was stable when the observation began.
         began_at: When that was, as `time.time()` tells it.
@@ -55,6 +57,7 @@ class Observation:
             )
         self.rollout = rollout
         self.weights: list[WeightChange] = []
+        self.written: list[datetime] = []
         self.revisions: dict[str, str] = {}
         self.began_at = time.time()
         self._upgraded_at = 0.0
@@ -83,6 +86,7 @@ class Observation:
         stable, canary = weights_of(virtual_service)
         if not self.weights or (self.weights[-1].stable, self.weights[-1].canary) != (stable, canary):
             self.weights.append(WeightChange(self._now(), stable, canary))
+            self.written.append(_written(virtual_service))
 
     def saw_pod(self, pod: Mapping[str, Any]) -> None:
         """Take in a pod as it is now; one that is gone keeps its revision, for the answers it gave."""
@@ -192,12 +196,13 @@ class Observation:
 
         await until(f"Rollout back at {self.stable}", probe, timeout=STEP_SECONDS, interval=0.1)
 
-    def timeline(self, name: str, answers: Iterable[Answer]) -> CanaryTimeline:
+    def timeline(self, name: str, answers: Iterable[Answer], routed: Sequence[Routed]) -> CanaryTimeline:
         """Return what can be said about the canary.
 
         Args:
             name: What was rolled out.
             answers: What the client got, its times counted from the beginning of this observation.
+            routed: The weights that the client's proxy took over, its times counted likewise.
 
         Returns:
             The time line.
@@ -220,7 +225,7 @@ class Observation:
             requests=len(got),
             failed=sum(not answer.good for answer in got),
             weights=list(self.weights),
-            shares=timeline.shares(self.weights, got, self.revisions, canary=self._canary, ended=ended),
+            shares=timeline.shares(routed, got, self.revisions, canary=self._canary, ended=ended),
             traffic=timeline.traffic(got, self.revisions),
             declared_pause_seconds=self.declared_pause_seconds,
             bucket_seconds=seconds,
@@ -288,6 +293,13 @@ async def _follow(
         async for event in events:
             if event["type"] in ("ADDED", "MODIFIED"):
                 saw(event["raw_object"])
+
+
+def _written(item: Mapping[str, Any]) -> datetime:
+    """Return when the API server last took a change of an object, to the second."""
+    metadata = item["metadata"]
+    times = [each["time"] for each in metadata.get("managedFields", []) if "time" in each]
+    return datetime.fromisoformat(max(times, default=metadata["creationTimestamp"]))
 
 
 def weights_of(virtual_service: Mapping[str, Any]) -> tuple[int, int]:

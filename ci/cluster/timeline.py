@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ci.errors import CheckFailedError
-from ci.report.model import Bucket, RevisionTraffic, Share, WeightChange
+from ci.report.model import Bucket, RevisionTraffic, Share
 
-GUARD_SECONDS = 2.0
-"""Around each change of weight, requests count for neither side: istiod gathers changes for a moment and pushes them to
-the client's proxy, so for about a second nobody can tell from outside which weight a request met."""
+GUARD_SECONDS = 1.0
+"""Around each change of the proxy's routes, requests count for neither side: Envoy's main thread has them, and each
+worker thread takes them over at its next turn. Envoy's own watchdog calls a thread stuck that has none within this
+time (bootstrap's `watchdogs`, `megamiss_timeout`, 1 s by default)."""
 
 ERROR_PROBABILITY = 1e-6
 """Chance that a correct mesh falls out of a bound, both ends together; each request is an independent draw by Envoy."""
@@ -40,6 +41,23 @@ class Answer:
         return 200 <= self.status < 300
 
 
+@dataclass(frozen=True)
+class Routed:
+    """Weights that the client's proxy has taken over.
+
+    Attributes:
+        before: Until when, at least, it had those that were before, in seconds since the observation began.
+        at: Since when it has these.
+        stable: Percent of its requests to the stable Service.
+        canary: Percent of its requests to the canary Service.
+    """
+
+    before: float
+    at: float
+    stable: int
+    canary: int
+
+
 def binomial_bound(draws: int, probability: float, error: float = ERROR_PROBABILITY) -> tuple[int, int]:
     """Return the two ends that a binomial count leaves with at most `error` chance, half of it on each side.
 
@@ -63,17 +81,17 @@ def binomial_bound(draws: int, probability: float, error: float = ERROR_PROBABIL
 
 
 def shares(
-    weights: Sequence[WeightChange],
+    routed: Sequence[Routed],
     answers: Iterable[Answer],
     revisions: Mapping[str, str],
     *,
     canary: str,
     ended: float,
 ) -> list[Share]:
-    """Return the canary's share of the answers while each weight was in force.
+    """Return the canary's share of the answers while each weight was in force at the client's proxy.
 
     Args:
-        weights: Each weight, in the order seen.
+        routed: Each weight that the proxy took over, in order.
         answers: What the client got.
         revisions: Pod address to pod-template hash.
         canary: The canary's hash.
@@ -82,10 +100,10 @@ def shares(
     Returns:
         One entry a weight, in order; weights too short to hold a request outside the guards are left out.
     """
-    ends = [*(change.at for change in weights), ended][1:]
+    ends = [*(change.before for change in routed), ended][1:]
     answered = [answer for answer in answers if answer.address]
     result = []
-    for change, end in zip(weights, ends, strict=True):
+    for change, end in zip(routed, ends, strict=True):
         inside = [
             answer
             for answer in answered

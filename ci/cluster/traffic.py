@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from ci import command, tasks
 from ci.cluster import runs
 from ci.cluster.kubectl import Kubectl
-from ci.cluster.timeline import Answer
+from ci.cluster.timeline import Answer, Routed
 from ci.errors import CheckFailedError, WaitTimeoutError
 from ci.wait import NotYet, until
 
@@ -31,6 +31,12 @@ FIRST_SECONDS = 30
 LAST_SECONDS = 30
 """For the requests under way when the traffic stops; each of them has ten seconds."""
 REPLAY_SECONDS = 600
+ADMIN = "http://127.0.0.1:15000"
+"""Admin interface of the pod's sidecar (Istio's mesh configuration, `proxyAdminPort`)."""
+ROUTE = "primary"
+"""The VirtualService's route whose weights Argo Rollouts sets."""
+ROUTED_SECONDS = 20
+"""istiod gathers changes for up to ten seconds (PILOT_DEBOUNCE_MAX) before it pushes them to the proxies."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +82,45 @@ class Traffic:
 
     Attributes:
         requests: Those that are over, in the order in which they ended.
+        routed: The weights that the client's proxy took over, times as `time.time()` of this machine tells them.
         late: The most seconds that a request was sent behind its schedule; known at the end.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.routed: list[Routed] = []
         self.late: float | None = None
 
     def result(self, since: float = 0.0) -> list[Answer]:
         """Return what came, with times counted from `since`, for a canary's time line."""
         return [Answer(r.started - since, r.seconds, r.status, r.served_by) for r in self.requests]
+
+    def weights(self, since: float) -> list[Routed]:
+        """Return the weights that the client's proxy took over, with times counted from `since`."""
+        return [replace(item, before=item.before - since, at=item.at - since) for item in self.routed]
+
+    async def takes_over(self, stable: int, canary: int) -> Routed:
+        """Wait until the client's proxy has these weights, as it says itself: the VirtualService has them earlier.
+
+        Args:
+            stable: Percent to the stable Service.
+            canary: Percent to the canary Service.
+
+        Returns:
+            The weights, with the time from which it had them.
+
+        Raises:
+            WaitTimeoutError: It kept others.
+        """
+
+        async def probe() -> Routed:
+            last = self.routed[-1] if self.routed else None
+            if last is None or (last.stable, last.canary) != (stable, canary):
+                raise NotYet(f"it has {last.stable} and {last.canary}" if last else "it has no route to the model")
+            return last
+
+        what = f"the client's proxy takes over the weights {stable} and {canary}"
+        return await until(what, probe, timeout=ROUTED_SECONDS, interval=0.1)
 
     @property
     def failed(self) -> list[Request]:
@@ -236,7 +271,8 @@ async def traffic(kubectl: Kubectl, namespace: str, url: str, rate: float = 40.0
         WaitTimeoutError: No request was over in time.
     """
     await install(kubectl, namespace)
-    async with stream(kubectl.argv(*_exec(namespace, "load", f"--url={url}", f"--rate={rate:g}"))) as seen:
+    arguments = (f"--url={url}", f"--rate={rate:g}", f"--admin={ADMIN}")
+    async with stream(kubectl.argv(*_exec(namespace, "load", *arguments))) as seen:
         yield seen
 
 
@@ -291,6 +327,9 @@ async def _read(process: anyio.abc.Process, seen: Traffic, said: bytearray, ende
             line = json.loads(await lines.receive_until(b"\n", 1 << 20))
             if "clock" in line:
                 ahead = line["clock"] - time.time()  # an existing cluster's clock need not be this machine's
+            elif "routes" in line:
+                if (weights := _weights(line["routes"].get(ROUTE, {}))) is not None:
+                    seen.routed.append(Routed(line["before"] - ahead, line["updated"] - ahead, *weights))
             elif "sent" in line:
                 if line["sent"] != len(seen.requests):
                     raise CheckFailedError(f"{line['sent']} requests were sent, of {len(seen.requests)} came word")
@@ -307,6 +346,17 @@ async def _read(process: anyio.abc.Process, seen: Traffic, said: bytearray, ende
         ) from None
     finally:
         ended.set()
+
+
+def _weights(clusters: Mapping[str, int]) -> tuple[int, int] | None:
+    """Return the weights of the stable and the canary Service among clusters as Istio names them.
+
+    A name is "outbound|PORT|SUBSET|HOST", as istio.io/istio/pilot/pkg/model's BuildSubsetKey writes it.
+    """
+    by_role = {name.rpartition("|")[2].partition(".")[0].rpartition("-")[2]: each for name, each in clusters.items()}
+    if not by_role or not by_role.keys() <= {"stable", "canary"}:
+        return None
+    return by_role.get("stable", 0), by_role.get("canary", 0)
 
 
 async def _listen(process: anyio.abc.Process, said: bytearray) -> None:

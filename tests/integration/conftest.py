@@ -234,7 +234,7 @@ def watched(to_report):
             async with traffic.traffic(kubectl, namespace, release.predict_url, rate) as load:
                 under_way = Watched(seen, load)
                 yield under_way
-            under_way.timeline = seen.timeline(name, load.result(seen.began_at))
+            under_way.timeline = seen.timeline(name, load.result(seen.began_at), load.weights(seen.began_at))
         to_report(f"canary-{name.replace(' ', '-')}.json", under_way.timeline)
 
     return watch

@@ -29,6 +29,7 @@ async def good(release, client, watched, next_model, prometheus):
         await under_way.seen.canary()
         await under_way.seen.finished()
         await under_way.seen.held(100, 0)
+        await under_way.load.takes_over(100, 0)
         await anyio.sleep(BEFORE_SECONDS)
     return under_way
 
@@ -56,9 +57,13 @@ async def test_every_weight_is_held_for_its_pause(good):
         for weight, pause in pairwise(steps)
         if "setWeight" in weight
     }
-    held = {change.canary: after.at - change.at for change, after in pairwise(good.timeline.weights)}
+    weights = [change.canary for change in good.timeline.weights]
+    written = good.seen.written
+    held = {
+        weight: (after - at).total_seconds() for weight, (at, after) in zip(weights, pairwise(written), strict=False)
+    }
     for weight, seconds in pauses.items():
-        assert held[weight] >= seconds - 1, "a second is the resolution of the Rollout's own clock"
+        assert held[weight] >= seconds - 1, "a second is the resolution of both clocks"
 
 
 async def test_the_answers_follow_the_weight_at_every_step(good):

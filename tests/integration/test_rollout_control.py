@@ -88,6 +88,7 @@ async def aborted(second, watched, next_model):
         await second.plugin("abort", second.predictor)
         found.phase = await seen.finished()
         await seen.held(100, 0)
+        await under_way.load.takes_over(100, 0)
         found.after_abort = await second.get("rollout")
         await second.upgrade_model(before)
         await seen.recovered()

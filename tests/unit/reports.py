@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 
 from ci.cluster import timeline
-from ci.cluster.timeline import Answer
+from ci.cluster.timeline import Answer, Routed
 from ci.report.model import (
     CanaryTimeline,
     Dashboard,
@@ -72,12 +72,17 @@ def canary(name, weights=GOOD, *, errors=0.0, slowness=1.0, no_pod=0.0, seconds=
         requests=len(answers),
         failed=sum(not answer.good for answer in answers),
         weights=changes,
-        shares=timeline.shares(changes, answers, PODS, canary=CANARY, ended=ended if promoted else seconds),
+        shares=timeline.shares(routed(changes), answers, PODS, canary=CANARY, ended=ended if promoted else seconds),
         traffic=timeline.traffic(answers, PODS),
         declared_pause_seconds=40.0,
         bucket_seconds=width,
         buckets=timeline.buckets(answers, PODS, width),
     )
+
+
+def routed(changes):
+    """A proxy that takes over each weight at once."""
+    return [Routed(change.at, change.at, change.stable, change.canary) for change in changes]
 
 
 GATES = [
@@ -234,7 +239,7 @@ def failed():
 
 
 OUTSIDE = timeline.shares(
-    [WeightChange(0.0, 50, 50)],
+    [Routed(0.0, 0.0, 50, 50)],
     [Answer(5 + index / 50, 0.004, 200, "10.244.0.9") for index in range(500)],
     PODS,
     canary=CANARY,

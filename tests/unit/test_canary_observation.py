@@ -24,12 +24,17 @@ def rollout(phase="Healthy", stable="aaa", current="aaa", steps=STEPS, **status)
     }
 
 
-def virtual_service(stable, weight, route="primary"):
+def virtual_service(stable, weight, route="primary", written="2026-11-28T18:00:00Z"):
     destinations = [
         {"destination": {"host": "sklearn-iris-predictor-stable"}, "weight": stable},
         {"destination": {"host": "sklearn-iris-predictor-canary"}, "weight": weight},
     ]
-    return {"metadata": {"name": "sklearn-iris"}, "spec": {"http": [{"name": route, "route": destinations}]}}
+    metadata = {
+        "name": "sklearn-iris",
+        "creationTimestamp": "2026-11-28T17:00:00Z",
+        "managedFields": [{"manager": "helm"}, {"manager": "rollouts-controller", "time": written}],
+    }
+    return {"metadata": metadata, "spec": {"http": [{"name": route, "route": destinations}]}}
 
 
 def pod(address, revision):
@@ -77,6 +82,15 @@ def test_each_weight_is_kept_once_when_it_first_comes():
     assert [(change.stable, change.canary) for change in seen.weights] == [(100, 0), (80, 20), (100, 0)]
 
 
+def test_a_weight_is_dated_by_the_api_server_however_late_it_is_seen():
+    seen = canary.Observation(rollout())
+    seen.saw_virtual_service(virtual_service(80, 20, written="2026-11-28T18:00:10Z"))
+    seen.saw_virtual_service(virtual_service(80, 20, written="2026-11-28T18:00:20Z"))
+    seen.saw_virtual_service(virtual_service(50, 50, written="2026-11-28T18:00:30Z"))
+    first, second = seen.written
+    assert (second - first).total_seconds() == 20
+
+
 def test_a_virtual_service_without_the_route_is_named():
     with pytest.raises(CheckFailedError, match="VirtualService sklearn-iris: no route primary"):
         canary.weights_of(virtual_service(100, 0, route="other"))
@@ -111,7 +125,7 @@ def test_a_promoted_canary_becomes_a_time_line():
         await seen.reached(20)
         seen.saw_rollout(rollout("Healthy", stable="bbb", current="bbb"))
         assert await seen.finished() == "Healthy"
-        return seen.timeline("good", [Answer(0.0, 0.01, 200, "10.0.0.1"), Answer(0.1, 0.01, 503, "")])
+        return seen.timeline("good", [Answer(0.0, 0.01, 200, "10.0.0.1"), Answer(0.1, 0.01, 503, "")], [])
 
     timeline = anyio.run(watched)
     assert (timeline.outcome, timeline.stable_revision, timeline.canary_revision) == ("Healthy", "aaa", "bbb")
@@ -130,7 +144,7 @@ def test_an_aborted_canary_is_degraded_until_the_stable_version_is_back():
         assert await seen.finished() == "Degraded"
         seen.saw_rollout(rollout("Healthy", current="aaa"))
         await seen.recovered()
-        return seen.timeline("aborted by hand", [])
+        return seen.timeline("aborted by hand", [], [])
 
     assert anyio.run(watched).outcome == "Degraded"
 
@@ -145,7 +159,7 @@ def test_a_rollout_that_never_left_its_revision_is_no_canary(monkeypatch):
         with pytest.raises(WaitTimeoutError, match="a new revision of the Rollout: not within"):
             await seen.canary()
         with pytest.raises(CheckFailedError, match="no whole canary was seen: phase Healthy"):
-            seen.timeline("nothing", [])
+            seen.timeline("nothing", [], [])
 
     anyio.run(watched)
 
@@ -154,4 +168,4 @@ def test_a_canary_still_under_way_makes_no_time_line():
     seen = canary.Observation(rollout())
     seen.saw_rollout(rollout("Paused", current="bbb"))
     with pytest.raises(CheckFailedError, match="no whole canary was seen: phase Paused"):
-        seen.timeline("too early", [])
+        seen.timeline("too early", [], [])

@@ -5,12 +5,18 @@ from math import comb
 import pytest
 
 from ci.cluster import timeline
-from ci.cluster.timeline import Answer
+from ci.cluster.timeline import Answer, Routed
 from ci.errors import CheckFailedError
-from ci.report.model import Bucket, RevisionTraffic, Share, WeightChange
+from ci.report.model import Bucket, RevisionTraffic, Share
 
 PODS = {"10.244.0.7": "stable5d", "10.244.0.9": "canary7f"}
-WEIGHTS = [WeightChange(0.0, 100, 0), WeightChange(10.0, 80, 20), WeightChange(30.0, 50, 50)]
+
+
+def routed(at, stable, canary, *, before=None):
+    return Routed(at if before is None else before, at, stable, canary)
+
+
+WEIGHTS = [routed(0.0, 100, 0), routed(10.0, 80, 20), routed(30.0, 50, 50)]
 
 
 def answers(start, end, canary_share, rate=50, seed=1):
@@ -53,7 +59,7 @@ def test_a_correct_mesh_is_inside_at_every_weight():
     seen = answers(0, 10, 0.0) + answers(10, 30, 0.2) + answers(30, 50, 0.5)
     shares = timeline.shares(WEIGHTS, seen, PODS, canary="canary7f", ended=50.0)
     assert [share.canary_weight for share in shares] == [0, 20, 50]
-    assert [share.requests for share in shares] == pytest.approx([300, 800, 800], abs=2)
+    assert [share.requests for share in shares] == pytest.approx([400, 900, 900], abs=2)
     assert all(share.low <= share.canary_requests <= share.high for share in shares)
 
 
@@ -80,14 +86,22 @@ def test_a_request_near_a_change_counts_for_neither_side():
     assert [(share.canary_weight, share.requests, share.canary_requests) for share in shares] == [(0, 1, 0), (20, 1, 1)]
 
 
+def test_between_two_looks_at_the_proxy_nobody_knows_its_weights():
+    weights = [routed(0.0, 100, 0), routed(20.0, 80, 20, before=10.0)]
+    seen = answers(0, 14, 0.0) + answers(14, 40, 0.2)
+    shares = timeline.shares(weights, seen, PODS, canary="canary7f", ended=40.0)
+    assert [share.requests for share in shares] == pytest.approx([50 * 8, 50 * 18], abs=2)
+    assert all(share.low <= share.canary_requests <= share.high for share in shares)
+
+
 def test_after_the_promotion_the_weights_say_nothing():
-    weights = [*WEIGHTS, WeightChange(50.0, 0, 100), WeightChange(51.0, 100, 0)]
+    weights = [*WEIGHTS, routed(50.0, 0, 100), routed(51.0, 100, 0)]
     shares = timeline.shares(weights, answers(0, 80, 1.0), PODS, canary="canary7f", ended=50.5)
     assert [share.canary_weight for share in shares] == [0, 20, 50]
 
 
 def test_an_abort_must_take_every_request_back():
-    weights = [WeightChange(0.0, 100, 0), WeightChange(10.0, 80, 20), WeightChange(20.0, 100, 0)]
+    weights = [routed(0.0, 100, 0), routed(10.0, 80, 20), routed(20.0, 100, 0)]
     seen = answers(0, 10, 0.0) + answers(10, 20, 0.2) + answers(20, 30, 0.0) + [Answer(25.0, 0.1, 200, "10.244.0.9")]
     shares = timeline.shares(weights, seen, PODS, canary="canary7f", ended=30.0)
     assert [share.canary_weight for share in shares] == [0, 20, 0]
@@ -156,4 +170,4 @@ def test_an_answer_of_an_unknown_pod_is_never_guessed():
 def test_answers_that_name_no_pod_are_left_to_the_total():
     seen = [*answers(0, 10, 0.0), Answer(5.0, 0.004, 503, "")]
     (share,) = timeline.shares(WEIGHTS[:1], seen, PODS, canary="canary7f", ended=10.0)
-    assert share == Share(0, 300, 0, 0, 0)
+    assert share == Share(0, 400, 0, 0, 0)

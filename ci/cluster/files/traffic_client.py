@@ -6,7 +6,8 @@ traffic_client.py replay < LIST                   requests one after the other, 
 traffic_client.py load --url URL --rate RATE ...  requests at a steady rate until a line on standard input
 
 `load` writes a JSON line first (its clock), one for each request when it is over, and one last (how many there were).
-A request that fails is written down with its reason and never sent again.
+A request that fails is written down with its reason and never sent again. With `--admin` it also writes a line for each
+change of what the pod's own proxy does with requests to the host: only the proxy knows which weights are in force.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -27,6 +29,9 @@ IRIS = (
     ([6.7, 3.3, 5.7, 2.5], 2),
 )
 """Flowers that any sensible model of the iris data names right: the centre of each species."""
+
+LOOK_SECONDS = 0.2
+"""Between two looks at the proxy's routes."""
 
 
 class Load:
@@ -48,6 +53,30 @@ class Load:
         self.sent = 0
         self.late = 0.0
         self.began = time.monotonic()
+
+    def follow(self, admin: str) -> None:
+        """Write down each change of the proxy's routes to the host, until stopped.
+
+        Args:
+            admin: Envoy's admin interface ("http://127.0.0.1:15000").
+        """
+        known: dict[str, dict[str, int]] = {}
+        looked = 0.0
+        while not self.stopping.is_set():
+            looking = time.time()
+            try:
+                updated, found = routes(admin, self.url.hostname or "", self.timeout)
+            except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+                print(f"{admin}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            else:
+                if found and found != known:
+                    # until the look before this one, what was known before was surely in force
+                    line = {"routes": found, "updated": updated, "before": looked or updated}
+                    with self.lock:
+                        print(json.dumps(line), flush=True)
+                    known = found
+                looked = looking
+            self.stopping.wait(LOOK_SECONDS)
 
     def work(self) -> None:
         """Take the next request of the schedule, wait for its time, send it; until stopped."""
@@ -83,6 +112,34 @@ class Load:
         return connection, line
 
 
+def routes(admin: str, host: str, timeout: float) -> tuple[float, dict[str, dict[str, int]]]:
+    """Return what Envoy does with requests to a host: since when, and each named route's clusters with their weights.
+
+    Source of the format: envoy.admin.v3.RoutesConfigDump and envoy.config.route.v3.RouteConfiguration. Nothing is
+    returned for a host that it has no route to, or while it has no routes at all, which it answers with 404.
+    """
+    try:
+        with urllib.request.urlopen(f"{admin}/config_dump?resource=dynamic_route_configs", timeout=timeout) as answer:  # noqa: S310
+            dump = json.load(answer)
+    except urllib.error.HTTPError as error:
+        if error.code == http.HTTPStatus.NOT_FOUND:
+            return 0.0, {}
+        raise
+    for config in dump["configs"]:
+        for virtual_host in config["route_config"].get("virtual_hosts", []):
+            if host in virtual_host["domains"]:
+                found = {item["name"]: clusters(item["route"]) for item in virtual_host["routes"] if "name" in item}
+                return datetime.fromisoformat(config["last_updated"]).timestamp(), found
+    return 0.0, {}
+
+
+def clusters(route: dict[str, Any]) -> dict[str, int]:
+    """Return a route's clusters and their weights; Istio leaves out what gets nothing."""
+    if "weighted_clusters" in route:
+        return {item["name"]: item.get("weight", 0) for item in route["weighted_clusters"]["clusters"]}
+    return {route["cluster"]: 100}
+
+
 def post(
     connection: http.client.HTTPConnection | None, url: SplitResult, body: str, timeout: float
 ) -> tuple[http.client.HTTPConnection | None, dict[str, Any], bytes]:
@@ -109,7 +166,7 @@ def post(
     return connection, line, content
 
 
-def load(url: str, rate: float, workers: int, timeout: float) -> None:
+def load(url: str, rate: float, workers: int, timeout: float, admin: str | None) -> None:
     """Send requests until a line comes on standard input, then wait for those under way.
 
     Standard input stays open until the last line was read at the other end: of what a program writes just before it
@@ -118,6 +175,8 @@ def load(url: str, rate: float, workers: int, timeout: float) -> None:
     print(json.dumps({"clock": time.time()}), flush=True)
     work = Load(url, rate, timeout)
     threads = [threading.Thread(target=work.work) for _ in range(workers)]
+    if admin is not None:
+        threads.append(threading.Thread(target=work.follow, args=(admin,)))
     for thread in threads:
         thread.start()
     sys.stdin.readline()
@@ -185,9 +244,10 @@ def main() -> None:
     loading.add_argument("--rate", type=float, required=True)
     loading.add_argument("--workers", type=int, default=16)
     loading.add_argument("--timeout", type=float, default=10.0)
+    loading.add_argument("--admin", metavar="URL", help="admin interface of the pod's proxy, whose routes are followed")
     given = parser.parse_args()
     if given.command == "load":
-        load(given.url, given.rate, given.workers, given.timeout)
+        load(given.url, given.rate, given.workers, given.timeout, given.admin)
     else:
         {"ask": ask, "idle": idle, "replay": replay}[given.command]()
 
