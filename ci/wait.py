@@ -7,8 +7,12 @@ from typing import TypeVar
 import anyio
 
 from ci.errors import WaitTimeoutError
+from ci.progress import note
 
 T = TypeVar("T")
+QUIET_SECONDS = 10.0
+"""How long a wait may last before it says what it sees, and then between two lines at least."""
+LONGEST_LINE = 300
 
 
 class NotYet(Exception):  # noqa: N818 - a state, not an error
@@ -23,7 +27,7 @@ async def until(
     interval: float = 0.5,
     successes: int = 1,
 ) -> T:
-    """Call `probe` until it holds.
+    """Call `probe` until it holds; from the tenth second on, say what it sees while it waits.
 
     Args:
         what: The condition, for the error.
@@ -41,7 +45,11 @@ async def until(
     started = time.monotonic()
     held = 0
     last = "nothing yet"
+    quiet_until = started + QUIET_SECONDS
     while True:
+        if (now := time.monotonic()) >= quiet_until:
+            note(f"waiting for {now - started:.0f} s: {what}; seen: {' '.join(last.split())[:LONGEST_LINE]}")
+            quiet_until = now + QUIET_SECONDS
         remaining = timeout - (time.monotonic() - started)
         if remaining <= 0:
             raise WaitTimeoutError(what, timeout, last)

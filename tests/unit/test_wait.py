@@ -3,6 +3,7 @@
 import anyio
 import pytest
 
+from ci import wait
 from ci.errors import CheckFailedError, WaitTimeoutError
 from ci.wait import NotYet, until
 
@@ -57,3 +58,16 @@ async def test_any_other_error_ends_the_wait_at_once():
 
     with pytest.raises(CheckFailedError, match="it crashed"):
         await until("x", probe, timeout=60)
+
+
+async def test_a_long_wait_says_what_it_sees_and_a_short_one_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(wait, "QUIET_SECONDS", 0.05)
+
+    await until("the moon", answers(1), timeout=5)
+    assert capsys.readouterr().err == ""
+
+    with pytest.raises(WaitTimeoutError):
+        await until("the moon", answers("full", "waning\nstill"), timeout=0.5, interval=0.01)
+    lines = capsys.readouterr().err.splitlines()
+    assert 1 < len(lines) < 12, "no line for each look"
+    assert lines[-1].strip() == "waiting for 0 s: the moon; seen: waning still"
