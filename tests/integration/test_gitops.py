@@ -24,6 +24,9 @@ pytestmark = pytest.mark.anyio
 MISLABELLED = "mislabelled"
 """The version of ci/models/train.py that names every flower wrong."""
 REVERT_SECONDS = 120
+PROVEN_SECONDS = 120
+"""Argo Rollouts keeps the old pods for 30 s (`scaleDownDelaySeconds`), and they have 30 s more to end in
+(`terminationGracePeriodSeconds`); the soak time passes meanwhile."""
 RATE = 20
 """Requests a second: other stages need the machine, too."""
 
@@ -107,7 +110,9 @@ async def promoted(loop, bumped, in_environment, watched):
 
     async with watched(in_environment("staging"), "staging to v2", RATE) as under_way:
         under_way.seen.upgrading()
-        result = await until("dev is healthy for its soak time, the old pods gone", proven, timeout=60, interval=1)
+        result = await until(
+            "dev is healthy for its soak time, the old pods gone", proven, timeout=PROVEN_SECONDS, interval=1
+        )
         await under_way.seen.canary()
         await under_way.seen.finished()
         await loop.synced("staging", "v2")
