@@ -13,6 +13,7 @@ from typing import IO
 import anyio
 import anyio.abc
 
+from ci import programs
 from ci.errors import CommandError, MachineError
 
 GRACE_SECONDS = 5.0
@@ -47,9 +48,51 @@ def redacted(text: str, secrets: Sequence[str]) -> str:
     return text
 
 
+async def start(
+    argv: Sequence[str | Path],
+    *,
+    program: str | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: int | IO[bytes] = subprocess.PIPE,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+) -> anyio.abc.Process:
+    """Start one program, with the environment that `programs` has for it; whoever starts it stops it.
+
+    The program gets a process group of its own: Ctrl-C reaches only this tool, which then stops the whole group.
+
+    Args:
+        argv: The command as an argument list; no shell sees it.
+        program: Its name in the table of `programs`, where the command does not say it.
+        cwd: The folder it runs in.
+        env: Variables that it gets beside those of the table.
+        stdin: As of `subprocess`.
+        stdout: As of `subprocess`.
+        stderr: As of `subprocess`.
+
+    Raises:
+        MachineError: There is no such program.
+    """
+    words = [str(word) for word in argv]
+    try:
+        return await anyio.open_process(
+            words,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=cwd,
+            env={**programs.environment(words, program), **(env or {})},
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise MachineError(f"{words[0]}: no such program", fix="python ci/main.py doctor") from error
+
+
 async def run(
     argv: Sequence[str | Path],
     *,
+    program: str | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: str | bytes | None = None,
@@ -60,12 +103,11 @@ async def run(
 ) -> Result:
     """Run one program to its end.
 
-    The program gets a process group of its own: Ctrl-C reaches only this tool, which then stops the whole group.
-
     Args:
         argv: The command as an argument list; no shell sees it.
+        program: Its name in the table of `programs`, where the command does not say it.
         cwd: The folder it runs in.
-        env: Variables added to this process's own.
+        env: Variables that it gets beside those of the table.
         stdin: What it reads; nothing by default.
         check: Raise when the exit code is not 0.
         timeout: Deadline in seconds.
@@ -89,18 +131,15 @@ async def run(
         sink.write(f"$ {shlex.join(shown)}\n".encode())
         sink.flush()
     try:
-        try:
-            process = await anyio.open_process(
-                words,
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                stdout=sink if sink is not None else subprocess.PIPE,
-                stderr=subprocess.STDOUT if sink is not None else subprocess.PIPE,
-                cwd=cwd,
-                env={**os.environ, **env} if env else None,
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise MachineError(f"{words[0]}: no such program", fix="python ci/main.py doctor") from error
+        process = await start(
+            words,
+            program=program,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=sink if sink is not None else subprocess.PIPE,
+            stderr=subprocess.STDOUT if sink is not None else subprocess.PIPE,
+        )
         out, err = bytearray(), bytearray()
         timed_out = False
         try:

@@ -1,7 +1,6 @@
 """The command line: parsing and wiring only."""
 
 import importlib
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,8 @@ if __package__ in (None, ""):  # `python ci/main.py`: make the package importabl
 import typer
 import typer.core
 import typer.main
+
+from ci import settings
 
 COMMANDS = {
     "doctor": "doctor",
@@ -53,6 +54,13 @@ class Commands(typer.core.TyperGroup):
         command.name = cmd_name
         return command
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; an error that comes before its work begins is told as one that comes later."""
+        from ci.commands import runner  # --help does without
+
+        with runner.told():
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
     cls=Commands,
@@ -71,7 +79,7 @@ def main(
 ) -> None:
     """Options for every command."""
     if debug:
-        os.environ["ML_SERVING_CI_DEBUG"] = "1"
+        settings.show_all()
 
 
 if __name__ == "__main__":

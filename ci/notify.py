@@ -5,7 +5,6 @@ Source of the format: https://docs.slack.dev/messaging/sending-messages-using-in
 """
 
 import html
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -15,14 +14,14 @@ from http import HTTPStatus
 import requests
 import tenacity
 
-from ci import secret
+from ci import settings
 from ci.errors import UsageError
 from ci.progress import note
 from ci.report.model import Report
 from ci.report.text import headline
 from ci.secret import Secret
 
-VARIABLE = "ML_SERVING_CI_WEBHOOK"
+VARIABLE = settings.WEBHOOK
 TIMEOUTS = (2.0, 3.0)
 """Seconds to connect, and to wait for an answer."""
 TRIES = 4
@@ -81,7 +80,7 @@ def ended(report: Report) -> str:
 
 def _message(*lines: str) -> str:
     shown = [line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…" for line in lines]
-    server, repository, run = (os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+    server, repository, run = (settings.variable(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
     if server and repository and run:
         shown.append(f"{server}/{repository}/actions/runs/{run}")
     return "\n".join(["ml-serving-ci", *shown])
@@ -90,7 +89,7 @@ def _message(*lines: str) -> str:
 def _webhook() -> Secret | None:
     """Return the URL: whoever has it can write to the channel, so it is shown nowhere."""
     try:
-        return secret.from_environment(VARIABLE)
+        return settings.secret(VARIABLE)
     except (UsageError, UnicodeError) as error:
         note(f"no notifications: {error}")
         return None

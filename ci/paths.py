@@ -1,9 +1,8 @@
 """Where things are: this checkout, and the user's cache folder."""
 
-import os
 from pathlib import Path
 
-import platformdirs
+from ci import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "helm" / "charts" / "ml-serving"
@@ -16,5 +15,4 @@ RENDERINGS = (DEFAULTS, *ENVIRONMENTS)
 
 def cache() -> Path:
     """Return the folder of everything that may be rebuilt: `$ML_SERVING_CI_CACHE`, else the user's cache folder."""
-    override = os.environ.get("ML_SERVING_CI_CACHE")
-    return Path(override) if override else Path(platformdirs.user_cache_dir("ml-serving-ci"))
+    return settings.cache()

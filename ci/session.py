@@ -1,7 +1,6 @@
 """A Dagger session with everything the pipeline's functions ask for, from the supply."""
 
 import io
-import os
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 import anyio
 import dagger
 
+from ci import programs, settings
 from ci.errors import CheckFailedError, MachineError
 from ci.host import engine
 from ci.pipeline import schema
@@ -20,6 +20,7 @@ from ci.supply.supply import Supply
 ENGINE = "registry.dagger.io/engine"
 EXECUTABLES = ("helm", "promtool", "prometheus", "kubectl-validate", "actionlint", "dagger")
 WHEELS = "lint"
+COMMAND = "_EXPERIMENTAL_DAGGER_CLI_BIN"
 CLOSE_SECONDS = 30.0
 MIRRORED = ("docker.io", "ghcr.io", "quay.io", "registry.k8s.io")
 
@@ -72,14 +73,16 @@ async def _connected(dagger_cli: Path) -> AsyncIterator[dagger.Client]:
     Raises:
         MachineError: No session can be had.
     """
-    if "DAGGER_SESSION_PORT" not in os.environ:
-        await engine.require_reachable()
-    # the SDK takes the command from nowhere else
-    os.environ.setdefault("_EXPERIMENTAL_DAGGER_CLI_BIN", str(dagger_cli))
     shown = io.StringIO()
     connection = dagger.Connection(dagger.Config(log_output=shown))
     try:
-        client = await connection.__aenter__()
+        if settings.variable("DAGGER_SESSION_PORT"):
+            client = await connection.__aenter__()
+        else:
+            await engine.require_reachable()
+            # the SDK takes the command from nowhere else, and gives it the environment of this process
+            with programs.lent("dagger", {COMMAND: settings.variable(COMMAND) or str(dagger_cli)}):
+                client = await connection.__aenter__()
     except (dagger.ProvisionError, dagger.ClientConnectionError) as error:
         raise MachineError(
             "no session on the Dagger engine", fix="python ci/main.py doctor", detail=f"{error}\n{shown.getvalue()}"

@@ -1,15 +1,13 @@
 """A Service of the cluster on a port of this machine, for as long as a block runs."""
 
-import os
 import re
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import anyio
 from anyio.streams.text import TextReceiveStream
 
-from ci import tasks
+from ci import command, tasks
 from ci.cluster import runs
 from ci.cluster.kubectl import Kubectl
 from ci.errors import CheckFailedError
@@ -39,12 +37,8 @@ async def port_forward(kubectl: Kubectl, target: str, port: int, namespace: str)
     argv = kubectl.argv("port-forward", f"--namespace={namespace}", "--address=127.0.0.1", target, f":{port}")
     said: list[str] = []
     async with (
-        await anyio.open_process(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **runs.environment()},
-            start_new_session=True,
+        await command.start(
+            argv, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, env=runs.environment()
         ) as process,
         tasks.group() as group,
     ):

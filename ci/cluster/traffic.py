@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -221,9 +219,7 @@ async def replay(
 
 async def replayed(argv: list[str], requests: Sequence[tuple[str, str]], timeout: float) -> list[Reply]:
     """Run the client's `replay`, or what leads to it; arguments and result are those of `replay`."""
-    process = await anyio.open_process(
-        argv, env={**os.environ, **runs.environment()}, stderr=subprocess.PIPE, start_new_session=True
-    )
+    process = await command.start(argv, env=runs.environment())
     assert process.stdin is not None and process.stdout is not None
     replies: list[Reply] = []
     said = bytearray()
@@ -286,9 +282,7 @@ async def stream(argv: list[str]) -> AsyncIterator[Traffic]:
     Yields:
         What came so far.
     """
-    process = await anyio.open_process(
-        argv, env={**os.environ, **runs.environment()}, stderr=subprocess.PIPE, start_new_session=True
-    )
+    process = await command.start(argv, env=runs.environment())
     seen, said = Traffic(), bytearray()
     ended = anyio.Event()
     try:

@@ -1,6 +1,5 @@
 """`publish`: the chart to a registry, and a GitHub release with what proves it."""
 
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ci import settings
 from ci.commands import writing
 from ci.commands.runner import run_async
 from ci.errors import UsageError
@@ -15,11 +15,7 @@ from ci.evidence import verify
 from ci.progress import note, step
 from ci.release import git, github
 from ci.release import publish as publishing
-from ci.secret import from_environment
 from ci.supply import supply
-
-PASSWORD = "ML_SERVING_CI_REGISTRY_PASSWORD"  # noqa: S105 - a variable's name
-USER = "ML_SERVING_CI_REGISTRY_USER"
 
 
 def publish(
@@ -92,7 +88,7 @@ async def _publish(wanted: _Wanted, repo: Path, remote: str, dry_run: bool) -> N
                 typer.echo(published)
                 return
         with step(f"push {packaged.archive.name}"):
-            credentials = from_environment(PASSWORD, user=os.environ.get(USER, "ml-serving-ci"))
+            credentials = settings.secret(settings.REGISTRY_PASSWORD, user=settings.registry_user())
             reference = await publishing.push(helm, packaged, wanted.registry, credentials)
         typer.echo(reference)
         if hub is not None:

@@ -1,9 +1,9 @@
 """How every command runs: signals cancel it, errors become one clear line and an exit code."""
 
-import os
 import signal
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -11,11 +11,25 @@ import typer
 from anyio.abc import TaskStatus
 from rich.markup import escape
 
-from ci import tasks
+from ci import settings, tasks
 from ci.errors import CIError
-from ci.progress import console
+from ci.progress import console, note
 
 INTERRUPTED = 130
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Show an error of this tool's as one clear line.
+
+    Raises:
+        typer.Exit: With the error's exit code, after it was shown.
+    """
+    try:
+        yield
+    except CIError as error:
+        _show(error)
+        raise typer.Exit(error.exit_code) from None
 
 
 def run_async(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
@@ -26,7 +40,9 @@ def run_async(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
     Raises:
         typer.Exit: With the error's exit code, after it was shown.
     """
-    debug = bool(os.environ.get("ML_SERVING_CI_DEBUG"))
+    with told():
+        for line in settings.begin():
+            note(line)
     interrupted = False
 
     async def main() -> Any:
@@ -56,14 +72,18 @@ def run_async(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
             raise cause from None
         if not isinstance(cause, CIError):
             raise
-        _show(cause, debug)
+        _show(cause)
         raise typer.Exit(INTERRUPTED if interrupted else cause.exit_code) from None
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     return result
 
 
-def _show(error: CIError, debug: bool) -> None:
+def _show(error: CIError) -> None:
+    try:
+        debug = settings.debug()
+    except CIError:
+        debug = False  # which is the error
     console.print(f"[red bold]error:[/red bold] {escape(error.message)}")
     if error.fix:
         console.print(f"  [bold]fix:[/bold] {escape(error.fix)}")

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from ci import paths
+from ci import paths, settings
 from ci.commands.options import EnvironmentOption, SupplyOption
 from ci.commands.runner import run_async
 from ci.errors import UsageError
 from ci.evidence import envelope
-from ci.stages.order import chosen
+from ci.stages.order import ORDER, chosen
 from ci.stages.run import Options
 from ci.supply.supply import Supply, choose
 
@@ -20,7 +20,9 @@ def test(
     supply: SupplyOption = "auto",
     only: Annotated[
         list[str] | None,
-        typer.Option(envvar="ML_SERVING_CI_ONLY", help="Run this stage and what it needs; may be repeated."),
+        typer.Option(
+            help=f"Run this stage and what it needs; may be repeated. By default what ${settings.ONLY} names."
+        ),
     ] = None,
     skip: Annotated[list[str] | None, typer.Option(help="Leave this stage out; may be repeated.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the cluster running for a look.")] = False,
@@ -42,6 +44,7 @@ def test(
 async def _test(options: Options, way: str, only: list[str], skip: list[str], install: bool) -> None:
     if options.environment not in paths.ENVIRONMENTS:
         raise UsageError(f"--env {options.environment}: not one of {', '.join(paths.ENVIRONMENTS)}")
+    only = only or settings.only([stage.name for stage in ORDER])
     stages = chosen(only, skip, existing=options.kubeconfig is not None)
     supply = Supply(choose(way))
     signer = envelope.signer()

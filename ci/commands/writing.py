@@ -1,13 +1,13 @@
 """What `bump`, `promote`, `rollback` and `watch` share: where a change of the tree is written, and how that is told."""
 
 import difflib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ci import settings
 from ci.cluster.existing import existing_cluster
 from ci.cluster.kubectl import Kubectl
 from ci.errors import UsageError
@@ -15,11 +15,8 @@ from ci.progress import note
 from ci.release import git, github, writeback
 from ci.release.git import Repository, Snapshot
 from ci.release.writeback import Change, Edit, LocalBranch, RemoteBranch, Target
-from ci.secret import Secret, from_environment
+from ci.secret import Secret
 from ci.supply import supply
-
-TOKENS = ("ML_SERVING_CI_TOKEN", "GITHUB_TOKEN")
-"""Variables with the token of an https remote and of GitHub's API; NAME_FILE names a file that holds it."""
 
 RepoOption = Annotated[Path, typer.Option("--repo", metavar="DIR", help="A clone of the tree that Argo CD watches.")]
 RemoteOption = Annotated[str, typer.Option("--remote", metavar="NAME", help="Remote, by name or URL.")]
@@ -97,7 +94,7 @@ async def tip(destination: Destination) -> Snapshot:
 async def kubectl(kubeconfig: Path | None, context: str | None) -> Kubectl:
     """Return kubectl on the cluster that the options name."""
     tool = supply.installed("kubectl")
-    file = kubeconfig or Path(os.environ.get("KUBECONFIG") or Path("~/.kube/config").expanduser())
+    file = kubeconfig or settings.kubeconfig()
     return Kubectl(tool, await existing_cluster(tool, file, context))
 
 
@@ -116,7 +113,7 @@ async def _opened(destination: Destination, topic: str) -> tuple[Repository, Tar
 
 def token() -> Secret | None:
     """Return the token of an https remote and of GitHub's API, where one is set."""
-    return from_environment(*TOKENS, user="x-access-token")
+    return settings.secret(*settings.TOKENS, user="x-access-token")
 
 
 def _head(topic: str) -> str:

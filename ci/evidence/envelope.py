@@ -21,12 +21,12 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
+from ci import settings
 from ci.errors import CheckFailedError, UsageError
 from ci.report import jsonfile
-from ci.secret import from_environment
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-KEY, PASSWORD = "ML_SERVING_CI_SIGNING_KEY", "ML_SERVING_CI_SIGNING_PASSWORD"
+KEY, PASSWORD = settings.SIGNING_KEY, settings.SIGNING_PASSWORD
 """Variables with the private key (PEM, ECDSA on P-256) and its password; NAME_FILE names a file instead."""
 GENERATE = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out signing.key"
 COSIGN_OWN = ("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY")
@@ -59,12 +59,12 @@ def signer() -> CryptoSigner | None:
     Raises:
         UsageError: What it has is no such key, or the password does not open it. No error shows a part of either.
     """
-    secret = from_environment(KEY)
+    secret = settings.secret(KEY)
     if secret is None:
         return None
     if any(f"BEGIN {label}" in secret.value for label in COSIGN_OWN):
         raise UsageError(f"{KEY}: in cosign's own encrypted format, not in PKCS #8", fix=GENERATE)
-    password = from_environment(PASSWORD)
+    password = settings.secret(PASSWORD)
     try:
         key = load_pem_private_key(secret.value.encode(), password.value.encode() if password else None)
     except TypeError:

@@ -1,6 +1,7 @@
 """A throw-away Prometheus over samples of the past: its own engine answers every query."""
 
 import re
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -93,7 +94,7 @@ async def running(prometheus: Path, promtool: Path, samples: Iterable[Sample]) -
         ]
         log = folder / "log"
         with log.open("wb") as sink:
-            process = await anyio.open_process(argv, stdout=sink, stderr=sink, start_new_session=True)
+            process = await command.start(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
         try:
 
             async def listening() -> int:

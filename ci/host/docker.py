@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import AsyncFileLock
 
-from ci import command, progress, wait
+from ci import command, progress, settings, wait
 from ci.errors import CheckFailedError, CommandError, MachineError
 from ci.host import oci_runtime, packages, runtime_shim
 
@@ -308,7 +308,7 @@ def _forget_unless(pid_file: Path, program: str) -> None:
 
 
 def _require_local() -> None:
-    host = os.environ.get("DOCKER_HOST")
+    host = settings.variable("DOCKER_HOST")
     if host:
         raise MachineError(
             f"no Docker daemon answers at DOCKER_HOST={host}", fix="start it, or unset DOCKER_HOST to use this machine"

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ import anyio
 import anyio.abc
 from filelock import AsyncFileLock
 
-from ci import command, progress, wait
+from ci import command, progress, settings, wait
 from ci.errors import CheckFailedError, MachineError
 from ci.host import docker
 
@@ -32,9 +31,9 @@ DIAL_SECONDS = 5.0
 
 def given() -> str | None:
     """Return where the engine comes from if it is not for us to start: `dagger run`, or the user's own setting."""
-    if "DAGGER_SESSION_PORT" in os.environ:
+    if settings.variable("DAGGER_SESSION_PORT"):
         return "session of `dagger run`"
-    if host := os.environ.get(RUNNER_HOST):
+    if host := settings.variable(RUNNER_HOST):
         return f"{RUNNER_HOST}={host}"
     return None
 
@@ -45,7 +44,7 @@ async def require_reachable() -> None:
     Raises:
         MachineError: Nothing listens there.
     """
-    host = os.environ.get(RUNNER_HOST, "")
+    host = settings.variable(RUNNER_HOST) or ""
     address = urlsplit(host)
     try:
         with anyio.fail_after(DIAL_SECONDS):

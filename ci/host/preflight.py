@@ -11,7 +11,7 @@ from typing import Literal
 import anyio
 import requests
 
-from ci import command
+from ci import command, settings
 from ci.errors import MachineError
 from ci.host import docker as docker_host
 from ci.host import engine as dagger_engine
@@ -86,7 +86,7 @@ async def docker(*, install: bool = True) -> Check:
         return Check(need, "missing", error.message, error.fix or "")
     if daemon is not None:
         return Check(need, "ok", f"{daemon.version}, {daemon.storage_driver}, runtime {daemon.default_runtime}")
-    if remote := os.environ.get("DOCKER_HOST"):
+    if remote := settings.variable("DOCKER_HOST"):
         return Check(need, "missing", f"no daemon answers at DOCKER_HOST={remote}", "start it, or unset DOCKER_HOST")
     if not install or os.geteuid() != 0:
         return Check(need, "missing", "no daemon answers", docker_host.by_hand())

@@ -1,6 +1,5 @@
 """A git repository as a store of commits: read at any of them, added to without a work tree, pushed, never forced."""
 
-import os
 import re
 import tempfile
 import urllib.parse
@@ -9,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ci import command
+from ci import command, settings
 from ci.errors import CIError, CommandError, MachineError, UsageError
 from ci.secret import Secret
 
@@ -113,7 +112,7 @@ class Repository:
     async def identity(self) -> dict[str, str]:
         """Return the variables that name who commits, where git knows no name for the user."""
         known = await self.run("config", "user.email", check=False)
-        if known.returncode == 0 or "GIT_COMMITTER_EMAIL" in os.environ:
+        if known.returncode == 0 or settings.variable("GIT_COMMITTER_EMAIL"):
             return {}
         return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in AUTHOR.items()}
 
@@ -286,7 +285,7 @@ async def opened(folder: Path, remote: str | None = None, token: Secret | None =
         UsageError: There is no repository, or no such remote.
     """
     environment = {"GIT_TERMINAL_PROMPT": "0", "GIT_LITERAL_PATHSPECS": "1", "LC_ALL": "C"}
-    if "GIT_SSH_COMMAND" not in os.environ:
+    if not (settings.variable("GIT_SSH_COMMAND") or settings.variable("GIT_SSH")):
         environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
     if not folder.is_dir():
         raise UsageError(f"--repo {folder}: no such folder")
@@ -307,11 +306,10 @@ async def opened(folder: Path, remote: str | None = None, token: Secret | None =
     if token is not None and scheme in ("http", "https"):
         secrets += token.forms
         host = rest.rpartition("@")[2] if "@" in rest.partition("/")[0] else rest
-        number = int(os.environ.get("GIT_CONFIG_COUNT", "0"))  # whatever the user sets that way stays
         environment |= {
-            "GIT_CONFIG_COUNT": f"{number + 1}",
-            f"GIT_CONFIG_KEY_{number}": f"http.{scheme}://{host.partition('/')[0]}/.extraHeader",
-            f"GIT_CONFIG_VALUE_{number}": f"Authorization: Basic {token.basic}",
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"http.{scheme}://{host.partition('/')[0]}/.extraHeader",
+            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {token.basic}",
         }
     return Repository(top, common_folder, tuple(sorted(secrets, key=len, reverse=True)), environment)
 

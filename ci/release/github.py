@@ -5,7 +5,6 @@ Source: https://docs.github.com/rest (version 2022-11-28): pulls, issues/comment
 
 import io
 import itertools
-import os
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from ci import settings
 from ci.command import redacted
 from ci.errors import CheckFailedError, MachineError, UsageError
 from ci.release.git import Repository
@@ -309,4 +309,4 @@ def of_remote(url: str, token: Secret | None, option: str = "--pr") -> GitHub:
         )
     host = found["host"]
     default = "https://api.github.com" if host == "github.com" else f"https://{host}/api/v3"
-    return GitHub(os.environ.get("GITHUB_API_URL", default).rstrip("/"), found["slug"], token)
+    return GitHub((settings.variable("GITHUB_API_URL") or default).rstrip("/"), found["slug"], token)

@@ -4,12 +4,12 @@ Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow
 """
 
 import html
-import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
+from ci import settings
 from ci.report import behaviour, matrix
 from ci.report.model import CanaryTimeline, Report, errors_first
 from ci.report.text import counted, headline, lasting, legal
@@ -36,7 +36,7 @@ def append(report: Report) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    name = os.environ.get(VARIABLE)
+    name = settings.variable(VARIABLE)
     if not name:
         return
     path = Path(name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ci import command, paths
+from ci.cluster import runs
 from ci.errors import CheckFailedError, CommandError
 from ci.progress import note
 from ci.report import jsonfile
@@ -90,7 +91,7 @@ async def _run(run: Run, name: str, files: Sequence[Path], *options: str) -> Non
         await command.run(
             [sys.executable, "-m", "pytest", *arguments],
             cwd=paths.ROOT,
-            env={"ML_SERVING_CI_SUPPLY": run.supply.way},
+            env={"ML_SERVING_CI_SUPPLY": run.supply.way, **runs.environment()},
             log=log,
             timeout=SUITE_SECONDS,
         )

@@ -1,6 +1,5 @@
 """The local registry: holds every image under its upstream name, for Docker, kind's nodes and the Dagger engine."""
 
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import anyio
 import requests
 
-from ci import command
+from ci import command, settings
 from ci.errors import CommandError, MachineError
 from ci.host import docker
 from ci.supply.source import layers
@@ -31,7 +30,7 @@ MANIFESTS = ", ".join(
 
 def host_port() -> int:
     """Return the port on this host, `$ML_SERVING_CI_REGISTRY_PORT` or 5001."""
-    return int(os.environ.get("ML_SERVING_CI_REGISTRY_PORT", "5001"))
+    return settings.registry_port()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,175 @@
+"""The one table of the programs that a run starts: which of the caller's variables each is given, and what is set.
+
+What a program needs to run at all, and what says where from and as whom, is handed on. Nothing else is: neither what
+changes what is selected (PYTEST_ADDOPTS, PIP_CONSTRAINT, HELM_NAMESPACE), nor this tool's own secrets.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from ci import settings
+
+TOOL = "ml-serving-ci"
+BASE = "any"
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    BASE: (
+        "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LC_*", "TERM", *settings.FOLDERS,
+        "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE",
+    ),
+    "network": (
+        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+        "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC",
+    ),
+    "cloud": (
+        "AWS_*", "GOOGLE_*", "CLOUDSDK_*", "USE_GKE_GCLOUD_AUTH_PLUGIN", "AZURE_*", "AAD_*", "ARM_*", "OCI_CLI_*",
+        "DIGITALOCEAN_*", "TELEPORT_*",
+    ),
+    "logins": (
+        "DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "GNUPGHOME", "PASSWORD_STORE_DIR",
+        "DBUS_SESSION_BUS_ADDRESS", "WSL_INTEROP", "WSL_DISTRO_NAME",
+    ),
+    "docker": (
+        "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "SSH_AUTH_SOCK",
+    ),
+    "git": (
+        "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS",
+        "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL",
+        "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "GNUPGHOME", "GPG_TTY",
+        "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "GCM_*", "GH_TOKEN", "GH_HOST", "GH_CONFIG_DIR",
+    ),
+    "go": (
+        "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY", "GOINSECURE", "GOAUTH", "GOPATH", "GOMODCACHE",
+        "GOCACHE", "GOTMPDIR",
+    ),
+    "pip": (
+        "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_TRUSTED_HOST", "PIP_CERT",
+        "PIP_CLIENT_CERT", "PIP_PROXY", "PIP_KEYRING_PROVIDER", "PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES",
+        "PIP_CONFIG_FILE", "PIP_CACHE_DIR", "PIP_NO_CACHE_DIR", "DBUS_SESSION_BUS_ADDRESS",
+    ),
+    "dagger": ("DAGGER_*", "_EXPERIMENTAL_DAGGER_*"),
+    "helm": ("HELM_REGISTRY_CONFIG",),
+    TOOL: (settings.CACHE, settings.REGISTRY_PORT),
+}  # fmt: skip
+"""Variables by what they are for; * stands for any characters."""
+
+ABOUT: Mapping[str, str] = {
+    BASE: "to run at all; a program that is not in the table below gets these alone",
+    "network": "proxies, certificate authorities, logins of hosts",
+    "cloud": "credentials of clouds: kubeconfigs' exec plugins, registries' credential helpers",
+    "logins": "logins of registries, and what Docker's credential helpers need",
+    "docker": "which Docker daemon",
+    "git": "who commits, who signs, and keys of remotes",
+    "go": "where modules come from, and Go's caches",
+    "pip": "where packages come from, and pip's cache",
+    "dagger": "which Dagger engine",
+    "helm": "logins of registries, Helm's own",
+    TOOL: "where this tool's own things are",
+}
+"""What each group is for."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What one program is given.
+
+    Attributes:
+        groups: Names of `GROUPS`, beside the base.
+        sets: Variables that always have this value.
+    """
+
+    groups: tuple[str, ...] = ()
+    sets: Mapping[str, str] = field(default_factory=dict)
+
+
+CLUSTER = ("network", "cloud")
+KUBECTL = Program(CLUSTER, {"KUBERC": "off"})
+PROGRAMS: Mapping[str, Program] = {
+    "apt-get": Program(("network",)),
+    "crane": Program(("network", "cloud", "logins")),
+    "dagger": Program(("network", "cloud", "logins", "docker", "dagger")),
+    "docker": Program(("network", "cloud", "logins", "docker")),
+    "dockerd": Program(("network",)),
+    "git": Program(("network", "git")),
+    "go": Program(("network", "git", "go")),
+    "helm": Program((*CLUSTER, "logins", "helm"), {"HELM_PLUGINS": os.devnull}),
+    "kind": Program(("network", "cloud", "logins", "docker")),
+    "kubectl": KUBECTL,
+    "kubectl-argo-rollouts": KUBECTL,
+    "mmdebstrap": Program(("network",)),
+    "pip": Program(
+        ("network", "pip"), {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONSAFEPATH": "1"}
+    ),
+    # the suite starts programs of its own, and this tool: they choose from what it has
+    "pytest": Program(
+        (*CLUSTER, "logins", "docker", "git", "helm", TOOL),
+        {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_PLUGINS": "anyio.pytest_plugin",
+            "PYTHONSAFEPATH": "1",
+            "PYTHONUNBUFFERED": "1",
+        },
+    ),
+    TOOL: Program((*CLUSTER, "logins", "docker", "git", "go", "pip", "dagger", "helm", TOOL)),
+}
+
+_whole: dict[str, str] | None = None
+"""The caller's environment, while this process has a program's."""
+
+
+def environment(argv: Sequence[str | Path], program: str | None = None) -> dict[str, str]:
+    """Return the environment that a program is started with.
+
+    Args:
+        argv: Its command.
+        program: Its name in the table, where the command does not say it.
+    """
+    entry = PROGRAMS.get(program or name(argv), Program())
+    patterns = [pattern for group in (BASE, *entry.groups) for pattern in GROUPS[group]]
+    caller = os.environ if _whole is None else _whole
+    given = {each: value for each, value in caller.items() if value and _is_one_of(each, patterns)}
+    return {**given, **entry.sets}
+
+
+def name(argv: Sequence[str | Path]) -> str:
+    """Return the name under which a command's program is in the table: of `python -m pip` that is pip."""
+    first, *rest = (str(word) for word in argv)
+    if first == sys.executable:
+        if rest[:1] == ["-m"]:
+            return rest[1]
+        if rest and Path(rest[0]).parts[-2:] == ("ci", "main.py"):
+            return TOOL
+    if Path(first).name == "setsid":  # becomes the program that it is given
+        return next((Path(word).name for word in rest if not word.startswith("-")), "")
+    return Path(first).name
+
+
+@contextmanager
+def lent(program: str, more: Mapping[str, str]) -> Iterator[None]:
+    """Have this process's environment be a program's, for a library that starts it with whatever that is.
+
+    Args:
+        program: Its name in the table.
+        more: Variables that it gets beside those.
+    """
+    global _whole
+    _whole, own = dict(os.environ), environment([program])
+    try:
+        _replace({**own, **more})
+        yield
+    finally:
+        _replace(_whole)
+        _whole = None
+
+
+def _replace(variables: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
+
+
+def _is_one_of(variable: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(variable, pattern) for pattern in patterns)
