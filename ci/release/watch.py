@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from kubernetes.aio import client, config, watch
-
 from ci import tasks
 from ci.cluster.kubectl import Kubectl
 from ci.errors import CIError
@@ -33,6 +31,8 @@ async def follow(kubectl: Kubectl, environment: str, name: str | None, tip: Tip,
         tip: Returns the tree as it is now.
         write: Carries the rollback out.
     """
+    from kubernetes.aio import client, config, watch  # takes seconds to load, and raises where there is no home folder
+
     snapshot = await tip()
     names = [name] if name else await tree.names(snapshot, environment)
     applications = [await tree.load(snapshot, environment, each) for each in names]
