@@ -51,7 +51,6 @@ def redacted(text: str, secrets: Sequence[str]) -> str:
 async def start(
     argv: Sequence[str | Path],
     *,
-    program: str | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: int | IO[bytes] = subprocess.PIPE,
@@ -64,7 +63,6 @@ async def start(
 
     Args:
         argv: The command as an argument list; no shell sees it.
-        program: Its name in the table of `programs`, where the command does not say it.
         cwd: The folder it runs in.
         env: Variables that it gets beside those of the table.
         stdin: As of `subprocess`.
@@ -82,7 +80,7 @@ async def start(
             stdout=stdout,
             stderr=stderr,
             cwd=cwd,
-            env={**programs.environment(words, program), **(env or {})},
+            env={**programs.environment(words), **(env or {})},
             start_new_session=True,
         )
     except FileNotFoundError as error:
@@ -92,7 +90,6 @@ async def start(
 async def run(
     argv: Sequence[str | Path],
     *,
-    program: str | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: str | bytes | None = None,
@@ -105,7 +102,6 @@ async def run(
 
     Args:
         argv: The command as an argument list; no shell sees it.
-        program: Its name in the table of `programs`, where the command does not say it.
         cwd: The folder it runs in.
         env: Variables that it gets beside those of the table.
         stdin: What it reads; nothing by default.
@@ -133,7 +129,6 @@ async def run(
     try:
         process = await start(
             words,
-            program=program,
             cwd=cwd,
             env=env,
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,

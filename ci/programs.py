@@ -6,8 +6,8 @@ changes what is selected (PYTEST_ADDOPTS, PIP_CONSTRAINT, HELM_NAMESPACE), nor t
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -34,7 +34,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "DBUS_SESSION_BUS_ADDRESS", "WSL_INTEROP", "WSL_DISTRO_NAME",
     ),
     "docker": (
-        "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "SSH_AUTH_SOCK",
+        "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
+        "SSH_AUTH_SOCK",
     ),
     "git": (
         "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS",
@@ -97,7 +98,7 @@ PROGRAMS: Mapping[str, Program] = {
     "git": Program(("network", "git")),
     "go": Program(("network", "git", "go")),
     "helm": Program((*CLUSTER, "logins", "helm"), {"HELM_PLUGINS": os.devnull}),
-    "kind": Program(("network", "cloud", "logins", "docker")),
+    "kind": Program(("network", "docker")),
     "kubectl": KUBECTL,
     "kubectl-argo-rollouts": KUBECTL,
     "mmdebstrap": Program(("network",)),
@@ -117,58 +118,45 @@ PROGRAMS: Mapping[str, Program] = {
     TOOL: Program((*CLUSTER, "logins", "docker", "git", "go", "pip", "dagger", "helm", TOOL)),
 }
 
-_whole: dict[str, str] | None = None
-"""The caller's environment, while this process has a program's."""
+SCRIPTS: Mapping[tuple[str, str], str] = {("ci", "main.py"): TOOL, ("stages", "alone.py"): "pytest"}
+"""The ends of paths of scripts, each with its program's name."""
 
 
-def environment(argv: Sequence[str | Path], program: str | None = None) -> dict[str, str]:
+def environment(argv: Sequence[str | Path]) -> dict[str, str]:
     """Return the environment that a program is started with.
 
     Args:
         argv: Its command.
-        program: Its name in the table, where the command does not say it.
     """
-    entry = PROGRAMS.get(program or name(argv), Program())
-    patterns = [pattern for group in (BASE, *entry.groups) for pattern in GROUPS[group]]
-    caller = os.environ if _whole is None else _whole
-    given = {each: value for each, value in caller.items() if value and _is_one_of(each, patterns)}
-    return {**given, **entry.sets}
+    program = PROGRAMS.get(name(argv), Program())
+    patterns = [pattern for group in (BASE, *program.groups) for pattern in GROUPS[group]]
+    given = {each: value for each, value in settings.caller().items() if value and _is_one_of(each, patterns)}
+    return {**given, **program.sets}
 
 
 def name(argv: Sequence[str | Path]) -> str:
     """Return the name under which a command's program is in the table: of `python -m pip` that is pip."""
     first, *rest = (str(word) for word in argv)
+    program = Path(first).name
     if first == sys.executable:
+        while rest and rest[0].startswith("-") and rest[0] not in ("-m", "-c"):
+            rest.pop(0)
         if rest[:1] == ["-m"]:
             return rest[1]
-        if rest and Path(rest[0]).parts[-2:] == ("ci", "main.py"):
-            return TOOL
-    if Path(first).name == "setsid":  # becomes the program that it is given
-        return next((Path(word).name for word in rest if not word.startswith("-")), "")
-    return Path(first).name
+        return SCRIPTS.get(Path(rest[0]).parts[-2:], program) if rest else program
+    if program == "setsid":  # becomes the program that it is given
+        return next((Path(word).name for word in rest if not word.startswith("-")), program)
+    return program
 
 
-@contextmanager
-def lent(program: str, more: Mapping[str, str]) -> Iterator[None]:
+def lent(program: str, more: Mapping[str, str]) -> AbstractContextManager[None]:
     """Have this process's environment be a program's, for a library that starts it with whatever that is.
 
     Args:
         program: Its name in the table.
         more: Variables that it gets beside those.
     """
-    global _whole
-    _whole, own = dict(os.environ), environment([program])
-    try:
-        _replace({**own, **more})
-        yield
-    finally:
-        _replace(_whole)
-        _whole = None
-
-
-def _replace(variables: Mapping[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(variables)
+    return settings.lent({**environment([program]), **more})
 
 
 def _is_one_of(variable: str, patterns: Sequence[str]) -> bool:

@@ -8,7 +8,8 @@ import difflib
 import os
 import pwd
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -54,6 +55,8 @@ FIRST_PORT, LAST_PORT = 1, 65535
 DEFAULT_PORT = 5001
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
+_kept: Mapping[str, str] | None = None
+"""The caller's environment, while this process has another."""
 _taken: dict[str, str] = {}
 """Secrets that were in the environment when the command began: gone from there, so that no library hands them on."""
 
@@ -221,7 +224,31 @@ def secret(*names: str, user: str = "") -> Secret | None:
 
 def variable(name: str) -> str | None:
     """Return a variable's value, this tool's own or another program's; None where it is not set, or empty."""
-    return os.environ.get(name) or _taken.get(name) or None
+    return caller().get(name) or _taken.get(name) or None
+
+
+def caller() -> Mapping[str, str]:
+    """Return the caller's environment, which is this process's, unless that is lent."""
+    return os.environ if _kept is None else _kept
+
+
+@contextmanager
+def lent(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have this process's environment be another as long as the block runs; all that is read here stays the caller's.
+
+    Args:
+        variables: The environment.
+    """
+    global _kept
+    _kept = dict(os.environ)
+    try:
+        os.environ.clear()
+        os.environ.update(variables)
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(_kept)
+        _kept = None
 
 
 def _path(name: str) -> Path | None:

@@ -52,7 +52,9 @@ HANDED_ON = {
     ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"): REMOTES,
     ("DOCKER_CONFIG",): DOCKER | SUITE | {"crane", "helm"},
     ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"): DOCKER | SUITE,
-    ("AWS_PROFILE", "GOOGLE_APPLICATION_CREDENTIALS", "AZURE_CLIENT_ID"): DOCKER | CLUSTERS | SUITE | {"crane"},
+    ("AWS_PROFILE", "GOOGLE_APPLICATION_CREDENTIALS", "AZURE_CLIENT_ID"): CLUSTERS
+    | SUITE
+    | {"crane", "docker", "dagger"},
     ("SSH_AUTH_SOCK",): DOCKER | SUITE | {"git", "go"},
     ("GIT_SSH_COMMAND", "GIT_ASKPASS", "GIT_SSL_CAINFO", "GIT_COMMITTER_EMAIL"): SUITE | {"git", "go"},
     ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY", "GOINSECURE", "GOAUTH"): {"go", "ml-serving-ci"},
@@ -140,6 +142,9 @@ def test_a_program_that_is_started_and_not_waited_for_gets_the_same(tmp_path, mo
         ([sys.executable, "-m", "pip", "download"], "pip"),
         ([sys.executable, "-m", "pytest", "tests"], "pytest"),
         ([sys.executable, ROOT / "ci" / "main.py", "bump"], "ml-serving-ci"),
+        ([sys.executable, "-E", "-P", ROOT / "ci" / "stages" / "alone.py", ROOT, "-m", "x"], "pytest"),
+        ([sys.executable, "-I", "-m", "pip"], "pip"),
+        ([sys.executable, "script.py", "-m", "pip"], Path(sys.executable).name),
         ([sys.executable, "-c", "print()"], Path(sys.executable).name),
         ([sys.executable], Path(sys.executable).name),
         (["setsid", "--fork", "dockerd", "--config-file", "x"], "dockerd"),
@@ -240,6 +245,7 @@ def test_while_a_library_starts_a_program_others_get_what_the_caller_has(monkeyp
         assert os.environ["MORE"] == "1"
         assert programs.environment(["go"])["GOPROXY"] == "https://goproxy.example"
         assert "MORE" not in programs.environment(["go"])
+        assert settings.variable("GOPROXY")
     assert os.environ["GOPROXY"] == "https://goproxy.example"
 
 
@@ -269,13 +275,13 @@ def used(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def test_the_environment_is_read_in_two_places():
+def test_the_environment_is_read_in_one_place():
     readers = {"os.environ", "os.environb", "os.getenv", "os.putenv", "os.unsetenv"}
     readers |= {"Path.home", "pathlib.Path.home", "getpass.getuser", "os.getlogin"}
 
     found = {name for name, tree in sources() if readers & set(used(tree))}
 
-    assert found == {"ci/settings.py", "ci/programs.py"}
+    assert found == {"ci/settings.py"}
 
 
 def test_programs_are_started_in_one_place():
