@@ -56,6 +56,25 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Suite:
+    """The tests of one stage, and what came of them.
+
+    Attributes:
+        stage: The stage.
+        expected: How many there are, listed by name before they ran.
+        passed: How many of them passed.
+        failed: How many failed.
+        skipped: Those that were skipped, by node id, each with its reason.
+    """
+
+    stage: str
+    expected: int
+    passed: int
+    failed: int
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Failure:
     """What ended a run.
 
@@ -440,6 +459,7 @@ class Report:
         seconds: How long it took.
         versions: Name to version of every part of the stack that was used.
         stages: In order.
+        suites: The tests of each stage that runs tests.
         findings: Of every check.
         canaries: Each canary that was taken.
         gitops: The time line of the loop of commits.
@@ -458,6 +478,7 @@ class Report:
     seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
+    suites: list[Suite] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     canaries: list[CanaryTimeline] = field(default_factory=list)
     gitops: list[Event] = field(default_factory=list)

@@ -2,10 +2,10 @@
 
 import importlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from ci.errors import UsageError
+from ci.errors import CheckFailedError, UsageError
 from ci.stages.run import Run
 
 
@@ -19,6 +19,8 @@ class Stage:
         needs: Stages whose work it stands on.
         own_cluster: Whether it is for clusters made here only.
         alongside: Whether it runs beside those that come after it, which share nothing with it.
+        tests: Whether it runs tests of tests/integration, which are counted.
+        skips: Those of them that are skipped, by node id, each with the reason that pytest is given.
     """
 
     name: str
@@ -26,15 +28,22 @@ class Stage:
     needs: tuple[str, ...] = ()
     own_cluster: bool = False
     alongside: bool = False
+    tests: bool = False
+    skips: Mapping[str, str] = field(default_factory=dict)
 
     async def execute(self, run: Run) -> None:
         """Do it.
 
         Args:
             run: What the stages share.
+
+        Raises:
+            CheckFailedError: It should have run tests, and counted none.
         """
         module, _, name = self.function.partition(".")
         await getattr(importlib.import_module(f"ci.stages.{module}"), name)(run)
+        if self.tests and self.name not in [suite.stage for suite in run.report.suites]:
+            raise CheckFailedError(f"{self.name}: no test ran")
 
 
 CORES = os.cpu_count() or 1
@@ -46,14 +55,19 @@ ORDER = (
     Stage("cluster", "cluster.execute"),
     Stage("stack", "stack.execute", needs=("cluster",)),
     Stage("behaviour", "behaviour.execute", needs=("stack",)),
-    Stage("gitops", "gitops.execute", needs=("stack",), own_cluster=True, alongside=CORES > 2),
+    Stage("gitops", "gitops.execute", needs=("stack",), own_cluster=True, alongside=CORES > 2, tests=True),
     Stage("install", "install.execute", needs=("stack",)),
-    Stage("inference", "suite.inference", needs=("install",)),
-    Stage("canary", "suite.canary", needs=("install",)),
-    Stage("integration", "suite.integration", needs=("install",)),
-    Stage("uninstall", "suite.uninstall", needs=("install",)),
-    Stage("bad-releases", "suite.bad_releases", needs=("stack",), own_cluster=True),
+    Stage("inference", "suite.inference", needs=("install",), tests=True),
+    Stage("canary", "suite.canary", needs=("install",), tests=True),
+    Stage("integration", "suite.integration", needs=("install",), tests=True),
+    Stage("uninstall", "suite.uninstall", needs=("install",), tests=True),
+    Stage("bad-releases", "suite.bad_releases", needs=("stack",), own_cluster=True, tests=True),
 )
+
+
+def named(name: str) -> Stage:
+    """Return the stage of a name."""
+    return next(stage for stage in ORDER if stage.name == name)
 
 
 def chosen(only: Sequence[str], skip: Sequence[str], *, existing: bool = False) -> list[Stage]:

@@ -1,24 +1,20 @@
 """The stages that are pytest on the cluster, each its own selection of tests/integration."""
 
-import re
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ci import command, paths
+from ci import paths
 from ci.cluster import runs
-from ci.errors import CheckFailedError, CommandError
-from ci.progress import note
 from ci.report import jsonfile
 from ci.report.model import CanaryTimeline, Dashboard, Event, Example
+from ci.stages import counting, order
+from ci.stages.counting import Selection
 from ci.stages.run import RELEASE, Run
 
 TESTS = paths.ROOT / "tests" / "integration"
 BAD_RELEASES = ("test_bad_releases.py", "test_behaviour.py")
 OWN_STAGE = ("test_inference.py", "test_canary.py", "test_uninstall.py", "test_gitops.py", *BAD_RELEASES)
-SUITE_SECONDS = 1500
 
 T = TypeVar("T")
 
@@ -73,40 +69,21 @@ def _recorded(run: Run, name: str, kind: type[list[T]]) -> list[T]:
     return jsonfile.read(file, kind) if file.exists() else []
 
 
-async def _run(run: Run, name: str, files: Sequence[Path], *options: str) -> None:
+async def _run(run: Run, stage: str, files: Sequence[Path], *options: str) -> None:
     folder = run.options.report
-    log = folder / f"pytest-{name}.log"
-    arguments = [
-        *(str(file) for file in files),
-        *options,
+    cluster = (
         f"--kubeconfig={run.cluster.kubeconfig}",
         f"--context={run.cluster.context}",
         f"--namespace={run.namespace}",
         f"--release={RELEASE}",
         f"--report={folder}",
-        f"--junitxml={folder / f'pytest-{name}.xml'}",
-        "--override-ini=addopts=-ra --strict-markers --color=no",
-    ]
+    )
+    selection = Selection(stage, files, options, cluster, order.named(stage).skips)
     try:
-        await command.run(
-            [sys.executable, "-m", "pytest", *arguments],
-            cwd=paths.ROOT,
-            env={"ML_SERVING_CI_SUPPLY": run.supply.way, **runs.environment()},
-            log=log,
-            timeout=SUITE_SECONDS,
-        )
-    except CommandError as error:
-        text = log.read_text(errors="replace")
-        failed = re.findall(r"^(?:FAILED|ERROR) (.+)$", text, re.MULTILINE)
-        again = shlex.quote(failed[0].partition(" - ")[0]) if failed else files[0].relative_to(paths.ROOT)
-        raise CheckFailedError(
-            f"{len(failed) or 1} of the {name} tests failed{': ' + failed[0] if failed else ''}",
-            fix=f"See {log}; on a kept cluster: pytest {again} --kubeconfig FILE",
-            detail=text,
-        ) from error
+        env = {"ML_SERVING_CI_SUPPLY": run.supply.way, **runs.environment()}
+        await counting.run(selection, folder, env, run.report.suites)
     finally:
         for file in sorted(folder.glob("canary-*.json")):
             timeline = jsonfile.read(file, CanaryTimeline)
             if timeline not in run.report.canaries:
                 run.report.canaries.append(timeline)
-    note(f"{name}: {log.read_text(errors='replace').rstrip().splitlines()[-1].strip('= ')}")
