@@ -1,5 +1,6 @@
 """`test`: prove a change on a real cluster."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,11 @@ def test(
 async def _test(options: Options, way: str, only: list[str], skip: list[str], install: bool) -> None:
     if options.environment not in paths.ENVIRONMENTS:
         raise UsageError(f"--env {options.environment}: not one of {', '.join(paths.ENVIRONMENTS)}")
+    if sys.flags.optimize:
+        raise UsageError(
+            "python -O (PYTHONOPTIMIZE) leaves out what the tests assert",
+            fix="env -u PYTHONOPTIMIZE python ci/main.py test",
+        )
     only = only or settings.only([stage.name for stage in ORDER])
     stages = chosen(only, skip, existing=options.kubeconfig is not None)
     supply = Supply(choose(way))

@@ -50,6 +50,16 @@ def test_wrong_use_is_named_in_one_line_and_exits_2(arguments: list[str], named:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("how", ["-O", "PYTHONOPTIMIZE"])
+def test_a_run_without_assertions_is_refused(monkeypatch, how):
+    if how == "PYTHONOPTIMIZE":
+        monkeypatch.setenv(how, "1")
+    argv = [sys.executable, *(["-O"] if how == "-O" else []), "ci/main.py", "test", "--only", "lint"]
+    ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert "leaves out what the tests assert" in " ".join(ended.stderr.split())
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
