@@ -24,7 +24,7 @@ from ci.progress import console, note, step
 from ci.report import folder, html, jsonfile, junit, summary, terminal
 from ci.report.model import Failure, Report
 from ci.report.model import Stage as StageResult
-from ci.stages.order import Stage
+from ci.stages.order import Stage, left_out
 from ci.stages.run import Options, Run
 from ci.supply.supply import Supply
 
@@ -52,6 +52,7 @@ async def prove(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         outcome="interrupted",
     )
+    report.left_out = left_out(stages)
     report.versions = {name: pin.version for name, pin in supply.pins.modules.items()}
     with notify.telling() as tell:
         tell(notify.started(report))
@@ -70,7 +71,7 @@ async def prove(
                         else:
                             await _execute(stage, run, began)
             report.seconds = time.monotonic() - began
-            if checkout is not None:
+            if checkout is not None and not report.left_out:
                 await write_evidence(run, checkout, signer)
             report.outcome = "passed"
         except Exception as error:

@@ -80,6 +80,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {"lasting": text.lasting, "counted": text.counted, "size": _size, "link": _link}
     environment.globals |= {
         "headline": text.headline,
+        "narrowed": text.narrowed,
         "behaviour": behaviour,
         "chart_of": chart.canary,
         "drawn_of": dashboards.chart,

@@ -459,6 +459,7 @@ class Report:
         seconds: How long it took.
         versions: Name to version of every part of the stack that was used.
         stages: In order.
+        left_out: Stages that the run was asked to leave out; it proves nothing for promote where there are any.
         suites: The tests of each stage that runs tests.
         findings: Of every check.
         canaries: Each canary that was taken.
@@ -478,6 +479,7 @@ class Report:
     seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     suites: list[Suite] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     canaries: list[CanaryTimeline] = field(default_factory=list)

@@ -12,7 +12,7 @@ from pathlib import Path
 from ci import settings
 from ci.report import behaviour, matrix
 from ci.report.model import CanaryTimeline, Report, errors_first
-from ci.report.text import counted, headline, lasting, legal
+from ci.report.text import counted, headline, lasting, legal, narrowed
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 MOST_BYTES = 1 << 20
@@ -73,6 +73,8 @@ def escaped(text: str) -> str:
 
 def _parts(report: Report) -> Iterator[str]:
     yield f"## {MARKS[report.outcome]} {escaped(headline(report)).capitalize()}"
+    if report.left_out:
+        yield f"**{escaped(narrowed(report)).capitalize()}**"
     if report.failure is not None:
         yield f"**{escaped(report.failure.message)}**"
         if report.failure.fix:

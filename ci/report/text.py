@@ -39,9 +39,16 @@ def place(report: Report) -> str:
     return next((stage.name for stage in report.stages if stage.outcome == "failed"), "")
 
 
+def narrowed(report: Report) -> str:
+    """Return what a run left out, and what it is worth then; nothing of a whole one."""
+    if not report.left_out:
+        return ""
+    return f"narrowed: this run proves nothing for promote; left out: {', '.join(report.left_out)}"
+
+
 def headline(report: Report) -> str:
-    """Return how a run ended: "passed in 5 min 38 s", "failed at canary after 52.9 s"."""
+    """Return how a run ended: "passed in 5 min 38 s, narrowed", "failed at canary after 52.9 s"."""
     if report.outcome == "passed":
-        return f"passed in {lasting(report.seconds)}"
+        return f"passed in {lasting(report.seconds)}{', narrowed' if report.left_out else ''}"
     where = place(report)
     return f"{report.outcome}{f' at {where}' if where else ''} after {lasting(report.seconds)}"

@@ -70,6 +70,11 @@ def named(name: str) -> Stage:
     return next(stage for stage in ORDER if stage.name == name)
 
 
+def left_out(stages: Sequence[Stage]) -> list[str]:
+    """Return the names of the stages that a run of these leaves out, in order."""
+    return [stage.name for stage in ORDER if stage not in stages]
+
+
 def chosen(only: Sequence[str], skip: Sequence[str], *, existing: bool = False) -> list[Stage]:
     """Return the stages to run, in order.
 

@@ -7,12 +7,14 @@ engine they do need) and one file of tests; the whole workflow runs with
     ML_SERVING_CI_ACT=whole pytest tests/workflows/test_pull_request.py
 """
 
+import json
 import os
 import shutil
 import subprocess
 
 import pytest
 
+from ci.evidence import statement
 from tests.workflows.conftest import STAGING
 
 WORKFLOW = "pull-request.yaml"
@@ -81,5 +83,7 @@ def test_a_change_goes_through_every_job(act, clone, comments):
     run = act.run("pull_request", WORKFLOW, event(clone), env={} if WHOLE else QUICK)
 
     assert run.returncode == 0, run.stdout
-    assert (act.artifacts / "report" / "report.json").exists()
+    report = json.loads((act.artifacts / "report" / "report.json").read_text())
+    assert bool(report["left_out"]) is not WHOLE
+    assert (act.artifacts / "report" / statement.EVIDENCE).exists() is WHOLE, "a narrowed run writes none"
     assert len(comments) == 1
