@@ -115,7 +115,8 @@ async def write_evidence(run: Run, checkout: Checkout, signer: CryptoSigner | No
     jsonfile.write(into / statement.REPORT, dataclasses.replace(run.report, outcome="passed"))
     try:
         with step("evidence"):
-            file = await gather.write(into, run.report, run.options.environment, checkout, run.supply, signer)
+            environment, supply = run.options.environment, run.supply
+            file = await gather.write(into, run.report, environment, run.models, checkout, supply, signer)
     except CIError as error:
         run.report.stages.append(StageResult("evidence", "failed", time.monotonic() - began, error.message))
         run.report.failure = _failure("evidence", error)

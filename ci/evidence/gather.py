@@ -1,7 +1,8 @@
 """What a green run can say, gathered: each artefact's digest, and the tree that Argo CD watches, rendered."""
 
+import dataclasses
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +17,13 @@ from ci.evidence import checkout as checkouts
 from ci.evidence import envelope, sbom, statement
 from ci.evidence.checkout import Checkout
 from ci.evidence.statement import Artefact, Deployed, GitCommit, GitTree, Predicate, Source, Statement
-from ci.models import digests, models
 from ci.progress import note
 from ci.release import chart_package, git, tree
 from ci.release.git import Repository, Snapshot
 from ci.release.render import render
 from ci.release.tree import Application
 from ci.report import files
-from ci.report.model import Report
+from ci.report.model import Report, Suite
 from ci.supply.supply import Supply
 
 
@@ -37,6 +37,7 @@ class Facts:
         finished: When it was over.
         supply: How tools and images were got.
         stages: The stages that passed.
+        suites: The tests of each of them that runs tests.
     """
 
     environment: str
@@ -44,10 +45,17 @@ class Facts:
     finished: datetime
     supply: Literal["upstream", "source"]
     stages: Sequence[str]
+    suites: Sequence[Suite]
 
 
 async def write(
-    folder: Path, report: Report, environment: str, checkout: Checkout, supply: Supply, signer: CryptoSigner | None
+    folder: Path,
+    report: Report,
+    environment: str,
+    served: Mapping[str, str],
+    checkout: Checkout,
+    supply: Supply,
+    signer: CryptoSigner | None,
 ) -> Path:
     """Write the evidence of a green run beside its report.json, with the chart's package and the supply's SBOM.
 
@@ -55,6 +63,7 @@ async def write(
         folder: The report's; report.json is in it, and will not change any more.
         report: The run.
         environment: Whose values were deployed.
+        served: SHA-256 of each file of the models that were served, by its path in the store.
         checkout: The checkout as it was when the run began.
         supply: What the run had.
         signer: Signs it; None leaves it unsigned, which promotions to prod refuse.
@@ -70,7 +79,7 @@ async def write(
     helm = supply.tool("helm")
     started = datetime.fromisoformat(report.started)
     passed = [stage.name for stage in report.stages if stage.outcome == "passed"]
-    facts = Facts(environment, started, datetime.now(UTC), supply.way, passed)
+    facts = Facts(environment, started, datetime.now(UTC), supply.way, passed, report.suites)
     held = await images(supply)
     files.write(folder / statement.SBOM, await sbom.written(supply, held))
     package = await chart_package.write(checkout.repository, helm, checkout.tree, folder)
@@ -78,10 +87,8 @@ async def write(
         *(statement.artefact(file.name, files.sha256(file)) for file in (package, folder / statement.REPORT)),
         statement.artefact(statement.SBOM, files.sha256(folder / statement.SBOM)),
         *(statement.artefact(statement.image(ref), digest.removeprefix("sha256:")) for ref, digest in held.items()),
+        *(statement.artefact(statement.model(path), digest) for path, digest in served.items()),
     ]
-    if "stack" in facts.stages:
-        served = digests.of_files(await models.trained(supply))
-        artefacts += [statement.artefact(statement.model(path), digest) for path, digest in served.items()]
     gathered = await gather(checkout, helm, facts, artefacts)
     files.write(folder / statement.EVIDENCE, envelope.sealed(statement.written(gathered), signer))
     return folder / statement.EVIDENCE
@@ -117,6 +124,7 @@ async def gather(checkout: Checkout, helm: Path, facts: Facts, artefacts: Sequen
         finished=facts.finished,
         supply=facts.supply,
         stages=tuple(facts.stages),
+        suites=tuple(statement.Suite(**dataclasses.asdict(suite)) for suite in facts.suites),
         source=Source(
             digest=GitCommit(gitCommit=checkout.commit),
             folders=await checkouts.described(checkout),

@@ -17,10 +17,12 @@ from ci.release.tree import Release
 from ci.report import jsonfile
 
 StatementType = Literal["https://in-toto.io/Statement/v1"]
-PredicateType = Literal["https://github.com/example/ml-serving-ci/attestation/test-run/v1"]
+PredicateType = Literal["https://github.com/example/ml-serving-ci/attestation/test-run/v2"]
 """A change of what a field means, or of which there are, is another version."""
+UNVERSIONED, _, VERSION = get_args(PredicateType)[0].rpartition("/")
 
 Name = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=0)]
 SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 GitObject = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 
@@ -94,6 +96,24 @@ class Deployed(Strict):
     release: dict[str, str]
 
 
+class Suite(Strict):
+    """The tests of one stage.
+
+    Attributes:
+        stage: The stage.
+        expected: How many there are, listed by name before they ran.
+        passed: How many passed, each at its one attempt.
+        failed: How many failed.
+        skipped: Those that were skipped, by node id, each with its reason.
+    """
+
+    stage: Name
+    expected: Count
+    passed: Count
+    failed: Count
+    skipped: dict[str, str]
+
+
 class Predicate(Strict):
     """What a run did.
 
@@ -103,6 +123,7 @@ class Predicate(Strict):
         finished: When it was over.
         supply: How tools and images were got.
         stages: The stages that passed. None failed, or there would be no statement.
+        suites: The tests of each stage that runs tests.
         source: What was tested.
         chart: The chart that was installed.
         applications: Every application of every environment.
@@ -113,6 +134,7 @@ class Predicate(Strict):
     finished: AwareDatetime
     supply: Literal["upstream", "source"]
     stages: tuple[Name, ...]
+    suites: tuple[Suite, ...]
     source: Source
     chart: GitTree
     applications: tuple[Deployed, ...]
@@ -150,11 +172,19 @@ def read(payload: bytes, name: str = "evidence") -> Statement:
         name: What errors call the file.
 
     Raises:
-        EvidenceError: A field is missing, unknown or of another form, or the predicate is of another type.
+        EvidenceError: A field is missing, unknown or of another form, or the predicate is of another type or version.
     """
     try:
         statement = Statement.model_validate_json(payload)
     except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        unversioned, _, version = str(first["input"]).rpartition("/")
+        if first["loc"] == ("predicateType",) and unversioned == UNVERSIONED:
+            raise EvidenceError(
+                f"{name}: predicateType: evidence of version {version}, which says other things than {VERSION}, "
+                "the one that is asked for",
+                fix="Run `test` again with this version of the tool.",
+            ) from error
         raise EvidenceError(f"{name}: {jsonfile.first_error(error)}", detail=str(error)) from error
     names = [artefact.name for artefact in statement.subject]
     if twice := {name for name in names if names.count(name) > 1}:

@@ -22,12 +22,14 @@ from ci.release.git import Snapshot
 from ci.release.render import render
 from ci.release.tree import Application
 from ci.report import files
+from ci.stages.order import ORDER
 
 MAX_AGE = timedelta(days=7)
 """How long a run proves anything: the cluster's parts and what the registries hold move on."""
 CLOCK_SKEW = timedelta(minutes=5)
-STAGES = ("lint", "template", "install", "inference", "canary", "integration", "gitops")
-"""The stages that prove a release."""
+STAGES = tuple(stage.name for stage in ORDER)
+"""A release is proven by all of them; an existing cluster cannot have each."""
+AGAIN = "Run `test` without --only, --skip, ML_SERVING_CI_ONLY and --kubeconfig."
 PROTECTED = paths.ENVIRONMENTS[-1]
 """Nothing is promoted there without evidence."""
 
@@ -119,6 +121,7 @@ async def require(evidence: Evidence, promotion: Promotion) -> list[str]:
         _environment,
         _fresh,
         _stages,
+        _suites,
         _beside,
         _source,
         _pins,
@@ -166,9 +169,31 @@ async def _stages(evidence: Evidence, promotion: Promotion) -> str:
         raise evidence.refusal(
             "predicate.stages",
             f"{', '.join(missing)} did not run, or did not pass",
-            "Run `test` without --only, --skip and --kubeconfig.",
+            AGAIN,
         )
     return f"stages that passed: {', '.join(evidence.statement.predicate.stages)}"
+
+
+async def _suites(evidence: Evidence, promotion: Promotion) -> str:
+    """Ask of each stage that runs tests for tests: one that ran none passes as well."""
+    suites = evidence.statement.predicate.suites
+    counted = [suite.stage for suite in suites]
+    for stage in ORDER:
+        if stage.tests and counted.count(stage.name) != 1:
+            said = "there twice" if stage.name in counted else "missing, so nobody knows whether a test ran"
+            raise evidence.refusal(f"predicate.suites {stage.name}", said, AGAIN)
+    declared = {stage.name: stage.skips for stage in ORDER}
+    for suite in suites:
+        field = f"predicate.suites {suite.stage}"
+        for test, reason in suite.skipped.items():
+            if declared.get(suite.stage, {}).get(test) != reason:
+                raise evidence.refusal(f"{field} skipped {test}", f"a skip that is not declared: {reason}", AGAIN)
+        if suite.failed:
+            raise evidence.refusal(f"{field} failed", f"{suite.failed} of {suite.expected} tests failed", AGAIN)
+        if not suite.passed or suite.passed + len(suite.skipped) != suite.expected:
+            said = f"{suite.passed} of {suite.expected} tests, and {len(suite.skipped)} skipped"
+            raise evidence.refusal(f"{field} passed", said, AGAIN)
+    return f"tests that passed: {', '.join(f'{suite.passed} of {suite.stage}' for suite in suites)}"
 
 
 async def _beside(evidence: Evidence, promotion: Promotion) -> str:

@@ -1,8 +1,8 @@
 """What the stages of one run share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ci.cluster.cluster import Cluster
@@ -50,6 +50,7 @@ class Run:
         cleanup: Undone in reverse order when the run ends, however it ends.
         namespace: Where the chart is installed.
         made_cluster: The cluster, once the stage `cluster` has made or found it.
+        models: SHA-256 of each file of the models in its store, once the stage `stack` has put them there.
     """
 
     options: Options
@@ -58,6 +59,7 @@ class Run:
     cleanup: AsyncExitStack
     namespace: str = NAMESPACE
     made_cluster: Cluster | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cluster(self) -> Cluster:

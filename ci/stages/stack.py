@@ -6,7 +6,7 @@ from ci.cluster.stack import install
 from ci.cluster.stack.component import StackContext
 from ci.cluster.stack.documents import is_owned
 from ci.errors import MachineError
-from ci.models import models
+from ci.models import digests, models
 from ci.stages.run import Run
 
 
@@ -31,4 +31,6 @@ async def _model_store(run: Run) -> None:
             f"the cluster has a namespace {model_store.NAMESPACE} of somebody else's",
             fix=f"kubectl get namespace {model_store.NAMESPACE} -o yaml",
         )
-    await model_store.install(run.kubectl, run.supply, await models.trained(run.supply))
+    folder = await models.trained(run.supply)
+    run.models = digests.of_files(folder)
+    await model_store.install(run.kubectl, run.supply, folder)

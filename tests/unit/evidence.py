@@ -7,6 +7,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ci.evidence import envelope
+from ci.report.model import Suite
+from ci.stages.order import ORDER
+
+SUITES = [Suite(stage.name, 7, 7, 0) for stage in ORDER if stage.tests]
+"""The counts of a run whose tests all passed."""
 
 
 class Keys:

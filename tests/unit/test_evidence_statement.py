@@ -11,7 +11,7 @@ from in_toto_attestation.v1.statement import Statement as OfficialStatement
 
 from ci.evidence import statement
 from ci.evidence.envelope import EvidenceError
-from ci.evidence.statement import Deployed, Folder, GitCommit, GitTree, Predicate, Source
+from ci.evidence.statement import Deployed, Folder, GitCommit, GitTree, Predicate, Source, Suite
 from tests.unit.evidence import fields, leaves, parent
 
 TREE = GitTree(gitTree="0123456789abcdef" * 2 + "01234567")
@@ -22,7 +22,8 @@ MADE = statement.made(
         started=datetime(2026, 11, 25, 12, tzinfo=UTC),
         finished=datetime(2026, 11, 25, 12, 6, tzinfo=UTC),
         supply="upstream",
-        stages=("lint", "template"),
+        stages=("lint", "canary"),
+        suites=(Suite(stage="canary", expected=8, passed=7, failed=0, skipped={"tests/x.py::test_x": "no moon"}),),
         source=Source(
             digest=GitCommit(gitCommit="f" * 40),
             folders=(Folder(name="ci", digest=TREE),),
@@ -45,14 +46,14 @@ def test_what_was_written_is_read_back_equal():
 def test_the_official_bindings_take_it_for_a_statement():
     parsed = json_format.Parse(statement.written(MADE), statement_pb2.Statement())
     OfficialStatement.copy_from_pb(parsed).validate()
-    assert parsed.predicate_type == "https://github.com/example/ml-serving-ci/attestation/test-run/v1"
+    assert parsed.predicate_type == "https://github.com/example/ml-serving-ci/attestation/test-run/v2"
     assert {subject.name: subject.digest["sha256"] for subject in parsed.subject}["report.json"] == "a" * 64
 
 
 @pytest.mark.parametrize("path", list(fields(DATA)), ids=lambda path: ".".join(map(str, path)))
 def test_a_missing_field_is_named(path):
-    if path[-1] == "model.version":
-        return  # the keys of the set are the tree's; verify compares them
+    if path[-1] in ("model.version", "tests/x.py::test_x"):
+        return  # keys of the tree's and of the tests; verify compares them
     data = copy.deepcopy(DATA)
     del parent(data, path)[path[-1]]
     with pytest.raises(EvidenceError) as raised:
@@ -61,7 +62,7 @@ def test_a_missing_field_is_named(path):
 
 
 @pytest.mark.parametrize("path", list(leaves(DATA)), ids=lambda path: ".".join(map(str, path)))
-@pytest.mark.parametrize("value", [None, 1, ["x"]], ids=["null", "number", "list"])
+@pytest.mark.parametrize("value", [None, 1.5, ["x"]], ids=["null", "number", "list"])
 def test_a_field_of_another_type_is_named(path, value):
     data = copy.deepcopy(DATA)
     parent(data, path)[path[-1]] = value
@@ -85,6 +86,26 @@ def test_an_unknown_predicate_type_is_named_before_anything_else():
     data = copy.deepcopy(DATA)
     data["predicateType"], data["predicate"] = "https://slsa.dev/provenance/v1", {"buildDefinition": {}}
     with pytest.raises(EvidenceError, match=r"predicateType: .*, not 'https://slsa.dev/provenance/v1'"):
+        read(data)
+
+
+@pytest.mark.parametrize("version", ["v1", "v3"])
+def test_evidence_of_another_version_says_which_it_is_and_that_a_run_is_needed(version):
+    data = copy.deepcopy(DATA)
+    data["predicateType"] = data["predicateType"].replace("v2", version)
+    del data["predicate"]["suites"]
+    with pytest.raises(EvidenceError, match=f"predicateType: evidence of version {version}, .* v2") as raised:
+        read(data)
+    assert "\n" not in raised.value.message
+    assert raised.value.fix.startswith("Run `test` again")
+
+
+@pytest.mark.parametrize("count", ["expected", "passed", "failed"])
+@pytest.mark.parametrize("value", [-1, True, "7"])
+def test_a_count_that_is_none_is_named(count, value):
+    data = copy.deepcopy(DATA)
+    data["predicate"]["suites"][0][count] = value
+    with pytest.raises(EvidenceError, match=rf"predicate\.suites\.0\.{count}: "):
         read(data)
 
 

@@ -16,7 +16,7 @@ from ci.supply import pins
 from tests.faults.git import remote as remotes
 from tests.faults.git.server import serving
 from tests.unit.conftest import find_tool
-from tests.unit.evidence import Keys
+from tests.unit.evidence import SUITES, Keys
 from tests.workflows import cluster as clusters
 from tests.workflows import registry as registries
 from tests.workflows.act import Act
@@ -108,7 +108,7 @@ def report(clone, keys, tmp_path, monkeypatch):
         package = await chart_package.write(tested.repository, helm, tested.tree, folder)
         names = (package, folder / statement.REPORT, folder / statement.SBOM)
         artefacts = [statement.artefact(file.name, files.sha256(file)) for file in names]
-        facts = gather.Facts("staging", now, now, "source", verify.STAGES)
+        facts = gather.Facts("staging", now, now, "source", verify.STAGES, SUITES)
         said = await gather.gather(tested, helm, facts, artefacts)
         (folder / statement.EVIDENCE).write_bytes(envelope.sealed(statement.written(said), envelope.signer()))
 

@@ -33,7 +33,7 @@ from ci.stages.run import Options, Run
 from ci.supply.supply import Supply
 from tests.faults.git import remote as remotes
 from tests.faults.git.remote import MODEL, arguments, helm, run
-from tests.unit.evidence import Keys, leaves, parent
+from tests.unit.evidence import SUITES, Keys, leaves, parent
 
 APP = "sklearn-iris"
 STAGING, PROD = f"gitops/staging/{APP}.yaml", f"gitops/prod/{APP}.yaml"
@@ -71,7 +71,8 @@ class Scene:
 
     async def _gathered(self):
         tested = await checkout.look(self.clone.folder)
-        facts = Facts("staging", NOW - timedelta(minutes=9), NOW - timedelta(minutes=3), "upstream", verify.STAGES)
+        began, ended = NOW - timedelta(minutes=9), NOW - timedelta(minutes=3)
+        facts = Facts("staging", began, ended, "upstream", verify.STAGES, SUITES)
         left = [self.report / name for name in (statement.REPORT, statement.SBOM)]
         left.append(await chart_package.write(tested.repository, helm(), tested.tree, self.report))
         artefacts = [statement.artefact(file.name, files.sha256(file)) for file in left]
@@ -195,14 +196,15 @@ def green(own, tmp_path, monkeypatch):
     (supply.bin / "helm").unlink()
     (supply.bin / "helm").symlink_to(helm())
     stages = [Stage(name, "passed", 1.0) for name in verify.STAGES]
-    report = Report("test --env staging", (NOW - timedelta(minutes=5)).isoformat(), "interrupted", 300.0, stages=stages)
+    began = (NOW - timedelta(minutes=5)).isoformat()
+    report = Report("test --env staging", began, "interrupted", 300.0, stages=stages, suites=SUITES)
     options = Options("staging", False, None, None, False, own.report)
     began = anyio.run(checkout.look, own.clone.folder)
     with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("ML_SERVING_CI_REGISTRY_PORT", str(server.server_port))
-        yield Run(options, supply, report, AsyncExitStack()), began
+        yield Run(options, supply, report, AsyncExitStack(), models={"iris/v1/model.joblib": "a" * 64}), began
         server.shutdown()
 
 
@@ -259,7 +261,8 @@ def test_a_change_of_any_field_breaks_the_signature(scene, monkeypatch):
     for path in paths:
         data = copy.deepcopy(scene.statement)
         value = parent(data, path)[path[-1]]
-        parent(data, path)[path[-1]] = value[:-1] + ("0" if value[-1:] != "0" else "1")
+        another = value + 1 if isinstance(value, int) else value[:-1] + ("0" if value[-1:] != "0" else "1")
+        parent(data, path)[path[-1]] = another
         file.write_text(json.dumps(sealed | {"payload": base64.b64encode(json.dumps(data).encode()).decode()}))
         with pytest.raises(EvidenceError, match="signatures: the signature of"):
             verify.load(file, scene.keys.public)
@@ -306,6 +309,10 @@ def application(data):
     return next(item for item in data["predicate"]["applications"] if item["environment"] == "staging")
 
 
+def suite(data, stage):
+    return next(item for item in data["predicate"]["suites"] if item["stage"] == stage)
+
+
 RECORDED = f"predicate.applications staging/{APP}"
 LIES = {
     "of another environment": (
@@ -322,7 +329,46 @@ LIES = {
         predicate(stages=[name for name in verify.STAGES if name != "canary"]),
         "predicate.stages: canary did not run",
     ),
+    **{
+        f"without {stage}": (
+            predicate(stages=[name for name in verify.STAGES if name != stage]),
+            f"predicate.stages: {stage} did not run, or did not pass",
+        )
+        for stage in ("cluster", "stack", "behaviour", "uninstall", "bad-releases")
+    },
     "without any stage": (predicate(stages=[]), "predicate.stages: lint, template, "),
+    "without any test": (predicate(suites=[]), "predicate.suites gitops: missing"),
+    **{
+        f"without the tests of {each.stage}": (
+            lambda data, stage=each.stage: data["predicate"]["suites"].remove(suite(data, stage)),
+            f"predicate.suites {each.stage}: missing, so nobody knows whether a test ran",
+        )
+        for each in SUITES
+    },
+    "with a stage's tests twice": (
+        lambda data: data["predicate"]["suites"].append(suite(data, "canary")),
+        "predicate.suites canary: there twice",
+    ),
+    "of no test": (
+        lambda data: suite(data, "canary").update(expected=0, passed=0),
+        "predicate.suites canary passed: 0 of 0 tests",
+    ),
+    "of fewer tests": (
+        lambda data: suite(data, "canary").update(passed=6),
+        "predicate.suites canary passed: 6 of 7 tests",
+    ),
+    "of a failed test": (
+        lambda data: suite(data, "canary").update(passed=6, failed=1),
+        "predicate.suites canary failed: 1 of 7 tests failed",
+    ),
+    "with a skip that is not declared": (
+        lambda data: suite(data, "canary").update(passed=6, skipped={"tests/x.py::test_x": "not today"}),
+        "predicate.suites canary skipped tests/x.py::test_x: a skip that is not declared: not today",
+    ),
+    "of an unknown stage's failed test": (
+        lambda data: data["predicate"]["suites"].append(suite(data, "canary") | {"stage": "more", "failed": 1}),
+        "predicate.suites more failed: 1 of 7 tests failed",
+    ),
     "of an unknown commit": (
         lambda data: data["predicate"]["source"]["digest"].update(gitCommit="0" * 40),
         "predicate.source.digest.gitCommit: 0000",
@@ -375,7 +421,14 @@ LIES = {
     "without an SBOM": (drop(statement.SBOM), f"subject {statement.SBOM}: missing"),
     "of an unknown type": (
         lambda data: data.update(predicateType="https://slsa.dev/provenance/v1"),
-        "predicateType: Input should be 'https://github.com/example/ml-serving-ci/attestation/test-run/v1', not 'https",
+        "predicateType: Input should be 'https://github.com/example/ml-serving-ci/attestation/test-run/v2', not 'https",
+    ),
+    "of the version before": (
+        lambda data: (
+            data.update(predicateType="https://github.com/example/ml-serving-ci/attestation/test-run/v1"),
+            data["predicate"].pop("suites"),
+        ),
+        "predicateType: evidence of version v1, which says other things than v2",
     ),
     "of no statement": (lambda data: data.update(_type="https://in-toto.io/Statement/v0.1"), "_type: "),
 }
