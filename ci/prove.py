@@ -45,7 +45,6 @@ async def prove(
         CIError: A stage failed; the report says which.
     """
     checkout = await _checkout()
-    folder.empty(options.report)
     began = time.monotonic()
     report = Report(
         command=shlex.join(["python", "ci/main.py", *sys.argv[1:]]),

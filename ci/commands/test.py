@@ -1,5 +1,6 @@
 """`test`: prove a change on a real cluster."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from ci.commands.options import EnvironmentOption, SupplyOption
 from ci.commands.runner import run_async
 from ci.errors import UsageError
 from ci.evidence import envelope
+from ci.report import folder
 from ci.stages.order import ORDER, chosen
 from ci.stages.run import Options
 from ci.supply.supply import Supply, choose
@@ -38,11 +40,12 @@ def test(
     no_install: Annotated[bool, typer.Option("--no-install", help="Never install or start Docker here.")] = False,
 ) -> None:
     """Lint and template the chart, start a real cluster, and prove a good canary on it."""
-    options = Options(environment, keep, kubeconfig, context, install_stack, report.resolve())
+    options = Options(environment, keep, kubeconfig, context, install_stack, report)
     run_async(_test, options, supply, only or [], skip or [], not no_install)
 
 
 async def _test(options: Options, way: str, only: list[str], skip: list[str], install: bool) -> None:
+    options = dataclasses.replace(options, report=folder.resolved(options.report))
     if options.environment not in paths.ENVIRONMENTS:
         raise UsageError(f"--env {options.environment}: not one of {', '.join(paths.ENVIRONMENTS)}")
     if sys.flags.optimize:
@@ -56,4 +59,5 @@ async def _test(options: Options, way: str, only: list[str], skip: list[str], in
     signer = envelope.signer()
     from ci import prove  # takes seconds to load, and wrong use is told at once
 
-    await prove.prove(options, stages, supply, signer, install=install)
+    with folder.taken(options.report):
+        await prove.prove(options, stages, supply, signer, install=install)

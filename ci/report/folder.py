@@ -1,12 +1,18 @@
 """The report's folder: what in it is a run's own, and which lines of that tell most about a failure."""
 
-import shutil
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
 from rich.text import Text
 
-from ci import command, paths
+from ci import command, paths, settings
+from ci.errors import MachineError, UsageError
+from ci.progress import note
+from ci.report import jsonfile
 from ci.report.model import File, Stage
 from ci.report.text import legal
 
@@ -25,6 +31,11 @@ PATTERNS = (
     f"{paths.CHART.name}-*.tgz",
 )
 
+MARK = ".ml-serving-ci.json"
+LOCK = ".ml-serving-ci.lock"
+NAMED = 5
+"""How many files of others a refusal names."""
+
 TELLING = {
     "diagnostics/api-server.txt": 10,
     "diagnostics/logs/**/*.previous.log": 20,
@@ -38,14 +49,135 @@ MOST_EXCERPTS = 12
 LONGEST_LINE = 300
 
 
-def empty(folder: Path) -> None:
-    """Have the folder, without what an earlier run left in it; files of others stay."""
-    folder.mkdir(parents=True, exist_ok=True)
+@dataclass(frozen=True)
+class Mark:
+    """What of a report's folder is ours, whatever else is in it.
+
+    Attributes:
+        files: What the last run left, from the folder; None while a run goes on: then it is all that has one of our
+            names, for none of them was there before.
+    """
+
+    files: list[str] | None
+
+
+def resolved(folder: Path) -> Path:
+    """Return the folder that a person named, without `~` and symbolic links.
+
+    Raises:
+        UsageError: There is no such place.
+    """
+    try:
+        return folder.expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"--report {folder}: {error}") from error
+
+
+@contextmanager
+def taken(folder: Path) -> Iterator[None]:
+    """Have the folder for one run, without what an earlier run left in it; files of others stay.
+
+    Args:
+        folder: As `resolved` returned it; made where it is missing.
+
+    Raises:
+        UsageError: It is no folder for a report, another run writes there, or there are files of others in the way.
+        MachineError: It cannot be written.
+    """
+    _require_suitable(folder)
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _ours(folder)  # before anything is written, the lock too
+        lock.acquire(blocking=False)
+        _empty(folder)
+        jsonfile.write(folder / MARK, Mark(None))
+    except filelock.Timeout as error:
+        raise UsageError(
+            f"--report {folder}: another run writes its report there", fix="Choose another: --report DIR"
+        ) from error
+    except OSError as error:
+        lock.release()
+        raise MachineError(
+            f"--report {folder}: {error.strerror}", fix="--report DIR, with a folder that can be written"
+        ) from error
+    except UsageError:
+        lock.release()
+        raise
+    try:
+        yield
+    finally:
+        try:
+            jsonfile.write(folder / MARK, Mark([_relative(path, folder) for path in _written(folder)]))
+        except OSError as error:
+            note(f"{folder / MARK}: {error.strerror}")
+        lock.release()
+
+
+def _require_suitable(folder: Path) -> None:
+    for what, inner in (("this checkout", paths.ROOT), ("the home folder", _home())):
+        if inner is not None and inner.is_relative_to(folder):
+            raise UsageError(f"--report {folder}: it holds {what}", fix="Choose a folder of its own: --report report")
+    for parent in (folder, *folder.parents):
+        if parent.exists():
+            if not parent.is_dir():
+                raise UsageError(f"--report {folder}: {parent} is not a folder", fix="Choose another: --report DIR")
+            break
+
+
+def _home() -> Path | None:
+    try:
+        return settings.home().resolve()
+    except MachineError:
+        return None
+
+
+def _ours(folder: Path) -> list[Path]:
+    """Return what an earlier run wrote, and refuse a folder with files of others where this one writes."""
+    mark = _marked(folder)
+    written = {_relative(path, folder): path for path in _written(folder)}
+    ours = set(written) if mark.files is None else set(mark.files)
+    # a folder of a file's name was never ours
+    foreign = [name for name, path in written.items() if name not in ours or (path.is_dir() and not path.is_symlink())]
+    if foreign:
+        more = f" and {len(foreign) - NAMED} more" if len(foreign) > NAMED else ""
+        raise UsageError(
+            f"--report {folder}: not written by this tool: {', '.join(foreign[:NAMED])}{more}",
+            fix="Choose another folder: --report DIR; or move them away.",
+        )
+    return list(written.values())
+
+
+def _empty(folder: Path) -> None:
+    for path in _ours(folder):
+        path.unlink()
+        with suppress(OSError):  # one of them is not empty yet
+            for parent in path.relative_to(folder).parents[:-1]:
+                (folder / parent).rmdir()
+
+
+def _marked(folder: Path) -> Mark:
+    try:
+        return jsonfile.read(folder / MARK, Mark)
+    except UsageError:
+        return Mark([])
+
+
+def _written(folder: Path) -> Iterator[Path]:
+    """Yield everything that has one of our names; links are not followed."""
     for name in FOLDERS:
-        shutil.rmtree(folder / name, ignore_errors=True)
+        if (folder / name).is_symlink() or (folder / name).is_file():
+            yield folder / name
+            continue
+        for inner, folders, names in os.walk(folder / name):
+            links = [name for name in folders if Path(inner, name).is_symlink()]
+            yield from (Path(inner, name) for name in sorted(names + links))
     for pattern in PATTERNS:
-        for file in folder.glob(pattern):
-            file.unlink()
+        yield from sorted(folder.glob(pattern))
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def listed(folder: Path, stages: Sequence[Stage]) -> list[File]:
