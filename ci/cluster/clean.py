@@ -1,19 +1,24 @@
-"""Removing clusters: one by name, and whatever runs that ended badly left."""
+"""Removing clusters: one by name, and whatever runs that ended badly left. Only what our labels and marks name goes."""
 
 import json
 import os
 import shutil
 import signal
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ci import command
 from ci.cluster import runs
-from ci.supply import registry
 from ci.wait import NotYet, until
 
 DELETE_SECONDS = 90.0
+ABANDONED = timedelta(days=1)
+"""After that nobody wants a cluster whose run cannot be seen from here: no run takes an hour."""
+
+ClusterState = Literal["in use", "kept", "left over", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -22,50 +27,113 @@ class Found:
 
     Attributes:
         name: Its name, also its network's.
-        run: The run's id or name.
-        kept: Whether it was meant to outlive its run, and came up.
-        in_use: Whether the run that made it is still going on.
-        nodes: Its containers with their states.
+        owner: The process that made it, as its label says.
+        owner_state: Whether that still runs.
+        keep: Whether it was meant to outlive its run, and did not end before it came up.
+        created: When it was made.
+        network: The id of its network, if that is there.
+        containers: Its nodes as Docker describes them.
+        marked: Whether the folder of its name in this cache is its own.
     """
 
     name: str
-    run: str
-    kept: bool
-    in_use: bool
-    nodes: dict[str, str]
+    owner: str
+    owner_state: runs.OwnerState
+    keep: bool
+    created: datetime
+    network: str | None = None
+    containers: list[dict[str, Any]] = field(default_factory=list)
+    marked: bool = False
 
     @property
-    def left_over(self) -> bool:
-        """Whether nobody wants it any more."""
-        return not self.kept and not self.in_use
+    def run(self) -> str:
+        """The run's id or name."""
+        return self.name.removeprefix(runs.PREFIX)
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        """Its containers with their states."""
+        return {_name(container): container["State"]["Status"] for container in self.containers}
+
+    @property
+    def state(self) -> ClusterState:
+        """Whether somebody wants it; unknown where the run cannot be seen from here, and may go on."""
+        if self.owner_state == "alive":
+            return "in use"
+        if self.keep:
+            return "kept"
+        if self.owner_state == "dead" or datetime.now(UTC) - self.created > ABANDONED:
+            return "left over"
+        return "unknown"
 
 
 async def clusters() -> list[Found]:
-    """Return every cluster of ours, by the labels on Docker's networks and containers, and by its files."""
-    nodes: dict[str, dict[str, str]] = {}
-    for container in await _docker("ps", "--all", f"--filter=label={runs.KIND_LABEL}", "--no-trunc"):
-        name = _labels(container).get(runs.KIND_LABEL, "")
-        if name.startswith(runs.PREFIX):
-            nodes.setdefault(name, {})[container["Names"]] = container["State"]
-    listed = await _docker("network", "ls", f"--filter=label={runs.RUN_LABEL}")
-    networks = {network["Name"]: _labels(network) for network in listed}
-    folders = {folder.name for folder in runs.folder("x").parent.glob(f"{runs.PREFIX}*")}
-    return [_found(name, networks.get(name, {}), nodes.get(name, {})) for name in sorted({*nodes, *networks, *folders})]
+    """Return every cluster of ours, by the label on its network and by the mark in its folder."""
+    return await _look([])
 
 
-def _found(name: str, labels: dict[str, str], nodes: dict[str, str]) -> Found:
-    owner = runs.Owner.parse(labels.get(runs.OWNER_LABEL, ""))
-    in_use = owner is not None and owner.alive
-    came_up = bool(nodes) and (runs.folder(name) / "kubeconfig").exists()
-    kept = labels.get(runs.KEEP_LABEL) == "true" and came_up
-    return Found(name, name.removeprefix(runs.PREFIX), kept, in_use, nodes)
+async def _look(gone: list[dict[str, Any]]) -> list[Found]:
+    """Return every cluster of ours, those too whose nodes were on a network of ours that is gone."""
+    marks = runs.marks()
+    networks = {shown["Id"]: shown for shown in await _shown("network", "ls", f"--filter=label={runs.RUN_LABEL}")}
+    nodes: dict[str, list[dict[str, Any]]] = {}
+    for container in await _shown("container", "ls", "--all", f"--filter=label={runs.KIND_LABEL}"):
+        if name := _cluster_of(container, [*networks.values(), *gone], marks):
+            nodes.setdefault(name, []).append(container)
+    found = [_on_network(network, nodes, marks) for network in networks.values()]
+    stranded = [_on_network(network, nodes, marks) for network in gone if network["Name"] in nodes]
+    found += [replace(cluster, network=None) for cluster in stranded]
+    named = {cluster.name for cluster in found}
+    found += [_by_mark(name, mark, nodes.get(name, [])) for name, mark in marks.items() if name not in named]
+    return sorted(found, key=lambda cluster: cluster.name)
 
 
-async def delete(name: str) -> list[str]:
-    """Remove a cluster with everything that belongs to it; what is not there is no error.
+def _cluster_of(
+    container: dict[str, Any], networks: Iterable[dict[str, Any]], marks: dict[str, runs.Mark]
+) -> str | None:
+    """Return the cluster of ours that a container of kind's is a node of; kind can give it no label of ours."""
+    name: str = container["Config"]["Labels"][runs.KIND_LABEL]
+    if name in marks and container["Id"] in marks[name].containers:
+        return name
+    # the id is empty before the first start
+    joined = {end["NetworkID"] or joined_name for joined_name, end in container["NetworkSettings"]["Networks"].items()}
+    own = (network for network in networks if network["Name"] == name)
+    return name if any({network["Id"], network["Name"]} & joined for network in own) else None
+
+
+def _on_network(network: dict[str, Any], nodes: dict[str, list[dict[str, Any]]], marks: dict[str, runs.Mark]) -> Found:
+    name, labels = network["Name"], network["Labels"]
+    mark = marks.get(name)
+    marked = mark is not None and mark.network == network["Id"]
+    containers = nodes.get(name, [])
+    # elsewhere than in its own cache nobody can tell whether it came up
+    keep = labels.get(runs.KEEP_LABEL) == "true" and bool(containers) and (not marked or _came_up(name))
+    owner = labels.get(runs.OWNER_LABEL, "")
+    created = datetime.fromisoformat(network["Created"])
+    return Found(name, owner, _state(owner), keep, created, network["Id"], containers, marked)
+
+
+def _by_mark(name: str, mark: runs.Mark, containers: list[dict[str, Any]]) -> Found:
+    """What has no network here: it was removed, or the cluster is another daemon's."""
+    keep = mark.keep and _came_up(name)
+    return Found(name, mark.owner, _state(mark.owner), keep, mark.created, None, containers, marked=True)
+
+
+def _came_up(name: str) -> bool:
+    return (runs.folder(name) / "kubeconfig").exists()
+
+
+def _state(owner: str) -> runs.OwnerState:
+    parsed = runs.Owner.parse(owner)
+    return parsed.state() if parsed is not None else "unknown"
+
+
+async def delete(name: str, *, owner: runs.Owner | None = None) -> list[str]:
+    """Remove a cluster of ours with everything that belongs to it; what is not there is no error.
 
     Args:
         name: The cluster's name.
+        owner: Only what this process made, should another have taken the name meanwhile.
 
     Returns:
         What was removed, each in a few words.
@@ -74,28 +142,47 @@ async def delete(name: str) -> list[str]:
         WaitTimeoutError: Something would not go.
     """
     removed: dict[str, None] = {}
+    networks: list[dict[str, Any]] = []
+    marked = False
 
-    async def gone() -> None:
-        # a `docker run` that was killed may still get its container: look again until there is none
-        for container in await _docker("ps", "--all", f"--filter=label={runs.KIND_LABEL}={name}", "--no-trunc"):
-            await command.run(["docker", "rm", "--force", "--volumes", container["ID"]], check=False, timeout=60)
-            removed[f"container {container['Names']}"] = None
-            raise NotYet(f"container {container['Names']} was there")
-        if await _docker("network", "ls", f"--filter=name=^{name}$"):
-            await command.run(
-                ["docker", "network", "disconnect", "--force", name, registry.CONTAINER], check=False, timeout=60
-            )
-            result = await command.run(["docker", "network", "rm", name], check=False, timeout=60)
-            if result.returncode == 0:
-                removed[f"network {name}"] = None
-            raise NotYet(result.stderr.strip() or f"network {name} was there")
+    async def nothing_left() -> None:
+        # a `docker run` that was killed may still get its container, network or not: look again until there is none
+        nonlocal marked
+        left = ""
+        for cluster in await _look(networks):
+            if cluster.name == name and (owner is None or cluster.owner == str(owner)):
+                marked = marked or cluster.marked
+                left = await _remove(cluster, removed, networks) or left
+        if left:
+            raise NotYet(left)
 
-    await until(f"the cluster {name} is gone", gone, timeout=DELETE_SECONDS, interval=0.1, successes=2)
+    await until(f"the cluster {name} is gone", nothing_left, timeout=DELETE_SECONDS, interval=0.1, successes=2)
     folder = runs.folder(name)
-    if folder.exists():
+    if marked and folder.exists():
         shutil.rmtree(folder)
         removed[f"folder {folder}"] = None
     return list(removed)
+
+
+async def _remove(cluster: Found, removed: dict[str, None], networks: list[dict[str, Any]]) -> str:
+    """Remove what Docker has of a cluster, note its network in `networks`, and return what there was."""
+    left = ""
+    for container in cluster.containers:
+        left = f"container {_name(container)}"
+        await command.run(["docker", "rm", "--force", "--volumes", container["Id"]], check=False, timeout=60)
+        removed[left] = None
+    if cluster.network is not None and not left:
+        # whoever else is on it stays: the registry, a person's container
+        for shown in await _inspected("network", [cluster.network]):
+            networks.append(shown)
+            for guest in shown["Containers"] or {}:
+                cut = ["docker", "network", "disconnect", "--force", cluster.network, guest]
+                await command.run(cut, check=False, timeout=60)
+        result = await command.run(["docker", "network", "rm", cluster.network], check=False, timeout=60)
+        left = result.stderr.strip() or f"network {cluster.name}"
+        if result.returncode == 0:
+            removed[f"network {cluster.name}"] = None
+    return left
 
 
 async def clean(*, everything: bool = False) -> list[str]:
@@ -109,7 +196,7 @@ async def clean(*, everything: bool = False) -> list[str]:
     """
     removed = stop_strays()
     for found in await clusters():
-        if everything or found.left_over:
+        if everything or found.state == "left over":
             removed += await delete(found.name)
     return removed
 
@@ -121,28 +208,50 @@ def stop_strays() -> list[str]:
         Each that was stopped, by its number and command.
     """
     stopped = []
-    marker = f"{runs.OWNER_VARIABLE}="
-    for process in Path("/proc").glob("[0-9]*"):
+    for process in runs.PROCESSES.glob("[0-9]*"):
+        if int(process.name) == os.getpid() or not _is_stray(process):
+            continue
         try:
-            variables = (process / "environ").read_bytes().decode(errors="replace").split("\0")
-            words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            handle = os.pidfd_open(int(process.name))
         except OSError:
-            continue  # ended meanwhile, or another user's
-        owner = next((runs.Owner.parse(v.removeprefix(marker)) for v in variables if v.startswith(marker)), None)
-        if owner is not None and not owner.alive and int(process.name) != os.getpid():
-            try:
-                os.kill(int(process.name), signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            stopped.append(f"process {process.name} ({' '.join(words[:3]).strip()})")
+            continue  # it ended meanwhile
+        try:
+            if _is_stray(process):  # still, so the handle is of it, and not of a later process of the same number
+                words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                stopped.append(f"process {process.name} ({' '.join(words[:3]).strip()})")
+        except OSError:
+            continue
+        finally:
+            os.close(handle)
     return stopped
 
 
-async def _docker(*args: str) -> list[dict[str, Any]]:
-    """Return what a `docker … ls` shows, an object a line."""
-    result = await command.run(["docker", *args, "--format={{json .}}"], timeout=30)
-    return [json.loads(line) for line in result.stdout.splitlines()]
+def _is_stray(process: Path) -> bool:
+    """Tell whether a process was started for a run that is known to have ended."""
+    marker = f"{runs.OWNER_VARIABLE}="
+    try:
+        variables = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return False  # it ended meanwhile, or is another user's
+    owner = next((variable.removeprefix(marker) for variable in variables if variable.startswith(marker)), "")
+    return _state(owner) == "dead"
 
 
-def _labels(item: dict[str, Any]) -> dict[str, str]:
-    return dict(label.partition("=")[::2] for label in item["Labels"].split(","))
+async def _shown(kind: str, *listing: str) -> list[dict[str, Any]]:
+    """Return what `docker KIND inspect` shows of everything that a listing has."""
+    listed = await command.run(["docker", kind, *listing, "--quiet", "--no-trunc"], timeout=30)
+    return await _inspected(kind, listed.stdout.split())
+
+
+async def _inspected(kind: str, ids: list[str]) -> list[dict[str, Any]]:
+    if not ids:
+        return []
+    # what went in between is an error of Docker's, and left out
+    result = await command.run(["docker", kind, "inspect", *ids], check=False, timeout=30)
+    shown: list[dict[str, Any]] = json.loads(result.stdout or "[]")
+    return shown
+
+
+def _name(container: dict[str, Any]) -> str:
+    return str(container["Name"]).removeprefix("/")

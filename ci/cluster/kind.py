@@ -1,9 +1,12 @@
 """A throw-away cluster made by kind, in Docker."""
 
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +143,7 @@ async def kind_cluster(
     finally:
         if not keep:
             with anyio.CancelScope(shield=True), step(f"delete cluster {cluster.name}"):
-                await clean.delete(cluster.name)
+                await clean.delete(cluster.name, owner=runs.Owner.me())
 
 
 async def create(kind: Path, kubectl: Path, image: str, report: Path, *, run: str, keep: bool) -> Cluster:
@@ -162,14 +165,13 @@ async def create(kind: Path, kubectl: Path, image: str, report: Path, *, run: st
         UsageError: There is a cluster of that name, or the name is not one.
     """
     name = runs.cluster_name(run)
-    if name in {found.name for found in await clean.clusters()}:
-        raise _taken(run)
+    await _require_free(run, name)
     cluster = Cluster(name, runs.folder(name) / "kubeconfig", f"kind-{name}", name)
     logs = report / "kind"
     try:
         with step(f"create cluster {name}"):
-            await _network(name, run, keep)
-            await _node(kind, image, cluster)
+            mark = await _network(name, run, keep)
+            await _node(kind, image, cluster, mark)
             client = Kubectl(kubectl, cluster)
             await until("the node is Ready", lambda: _ready(client), timeout=READY_SECONDS, interval=0.2)
     except UsageError:
@@ -177,26 +179,61 @@ async def create(kind: Path, kubectl: Path, image: str, report: Path, *, run: st
     except (CommandError, WaitTimeoutError) as error:
         with anyio.CancelScope(shield=True):
             await _export_logs(kind, name, logs)
-            await clean.delete(name)
+            await clean.delete(name, owner=runs.Owner.me())
         raise CheckFailedError(
             f"the cluster {name} did not come up: {error.message}", fix=f"See {logs}", detail=error.detail
         ) from error
     except BaseException:
         with anyio.CancelScope(shield=True):
-            await clean.delete(name)
+            await clean.delete(name, owner=runs.Owner.me())
         raise
     return cluster
 
 
-def _taken(run: str) -> UsageError:
-    return UsageError(f"there is a cluster {run} already", fix=f"python ci/main.py cluster down --name {run}")
+async def _require_free(run: str, name: str) -> None:
+    """Raise where there is a cluster of this name, whoever made it.
+
+    Raises:
+        UsageError: There is; what is not ours is named.
+    """
+    if name in {found.name for found in await clean.clusters()}:
+        raise UsageError(f"there is a cluster {run} already", fix=f"python ci/main.py cluster down --name {run}")
+    looks = (
+        ("container", "ps", "--all", f"--filter=label={runs.KIND_LABEL}={name}", "--format={{.Names}}"),
+        ("container", "ps", "--all", f"--filter=name=^/?{name}-control-plane$", "--format={{.Names}}"),
+        ("network", "network", "ls", f"--filter=name=^{name}$", "--format={{.Name}}"),
+    )
+    things: dict[str, None] = {}
+    for what, *look in looks:
+        found = await command.run(["docker", *look], timeout=30)
+        things |= dict.fromkeys(f"{what} {thing}" for thing in found.stdout.split())
+    folder = runs.folder(name)
+    if folder.is_dir() and any(folder.iterdir()):
+        things[f"folder {folder}"] = None
+    if things:
+        raise UsageError(
+            f"the name {run} is taken, and not by a cluster of this tool: {', '.join(things)}",
+            fix="Choose another --name; nothing of it was touched.",
+        )
 
 
-async def _network(name: str, run: str, keep: bool) -> None:
-    """Make the run's own Docker network, and put the registry on it."""
+NO_ADDRESSES = re.compile(
+    "overlap(s|ping)"  # Docker from 17.06 to 26; and where its ranges meet the machine's own routes or another network
+    "|address pools have been fully subnetted"  # from 27 on
+    "|available predefined network"  # before 17.06
+    "|no available (ipv[46] )?(address|subnet)"  # in a range of its own that is too small
+    "|free subnet",  # Podman
+    re.IGNORECASE,
+)
+"""What engines say where they have no address range left for a network."""
+
+
+async def _network(name: str, run: str, keep: bool) -> runs.Mark:
+    """Make the run's own Docker network, put the registry on it, and mark the cluster's folder as ours."""
+    owner = str(runs.Owner.me())
     labels = (
         f"--label={runs.RUN_LABEL}={run}",
-        f"--label={runs.OWNER_LABEL}={runs.Owner.me()}",
+        f"--label={runs.OWNER_LABEL}={owner}",
         f"--label={runs.KEEP_LABEL}={str(keep).lower()}",
     )
     mtu = '{{index .Options "com.docker.network.driver.mtu"}}'
@@ -204,24 +241,28 @@ async def _network(name: str, run: str, keep: bool) -> None:
     # as kind does for its own: a network does not take the daemon's setting over by itself
     options = [f"--opt=com.docker.network.driver.mtu={shown.stdout.strip()}"] if shown.stdout.strip() else []
     try:
-        await command.run(["docker", "network", "create", *labels, *options, name], timeout=60)
+        made = await command.run(["docker", "network", "create", *labels, *options, name], timeout=60)
     except CommandError as error:
         if "already exists" in error.stderr:
-            raise _taken(run) from error
-        if "non-overlapping" in error.stderr:
+            await _require_free(run, name)
+        if NO_ADDRESSES.search(error.stderr):
             raise MachineError(
                 "Docker has no address range left for another network",
                 fix="python ci/main.py cluster clean; or docker network prune",
                 detail=error.detail,
             ) from error
         raise
+    folder = runs.folder(name)
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    mark = runs.Mark(made.stdout.strip(), owner, keep, datetime.now(UTC))
+    mark.write(name)
     await command.run(["docker", "network", "connect", name, registry.CONTAINER], timeout=60)
+    return mark
 
 
-async def _node(kind: Path, image: str, cluster: Cluster) -> None:
+async def _node(kind: Path, image: str, cluster: Cluster, mark: runs.Mark) -> None:
     """Run kind, and leave the kubeconfig for this user alone."""
     folder = cluster.kubeconfig.parent
-    folder.mkdir(parents=True, mode=0o700)
     write_hosts(folder / "hosts", f"{registry.CONTAINER}:{registry.PORT}")
     file = folder / "kind.yaml"
     file.write_text(yaml.safe_dump(config(image, folder / "hosts")))
@@ -232,6 +273,12 @@ async def _node(kind: Path, image: str, cluster: Cluster) -> None:
         | runs.environment(),
         timeout=CREATE_SECONDS,
     )  # fmt: skip
+    nodes = await command.run(
+        ["docker", "ps", "--all", "--quiet", "--no-trunc", f"--filter=label={runs.KIND_LABEL}={cluster.name}",
+         f"--filter=network={mark.network}"],
+        timeout=30,
+    )  # fmt: skip
+    replace(mark, containers=tuple(nodes.stdout.split())).write(cluster.name)
     cluster.kubeconfig.chmod(0o600)
     await command.run(
         ["docker", "exec", "--interactive", f"{cluster.name}-control-plane", "nft", "--file", "-"],

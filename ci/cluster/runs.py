@@ -3,17 +3,20 @@
 import os
 import re
 import secrets
-import socket
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from ci import paths
 from ci.errors import UsageError
+from ci.report import jsonfile
 
 PREFIX = "ml-serving-ci-"
 """Begins the name of every cluster and network made here."""
 
 RUN_LABEL = "ml-serving-ci.run"
+"""On the network of every cluster made here: the network is ours by it, and what kind put on it."""
 OWNER_LABEL = "ml-serving-ci.owner"
 KEEP_LABEL = "ml-serving-ci.keep"
 KIND_LABEL = "io.x-k8s.kind.cluster"
@@ -21,6 +24,14 @@ KIND_LABEL = "io.x-k8s.kind.cluster"
 
 OWNER_VARIABLE = "ML_SERVING_CI_OWNER"
 """In the environment of every program started for a run, with the same text as the label."""
+MARK = "cluster.json"
+"""In the folder of every cluster made here."""
+
+
+OwnerState = Literal["alive", "dead", "unknown"]
+PROCESSES = Path("/proc")
+UNSEEN = "-"
+"""In place of what this machine does not show of a process."""
 
 
 @dataclass(frozen=True)
@@ -28,33 +39,64 @@ class Owner:
     """The process that made something.
 
     Attributes:
-        host: Its machine.
+        boot: The kernel it runs on, from its start to its end.
+        namespace: The PID namespace in which its number counts.
         pid: Its number there.
         started: When it started, in the kernel's ticks: tells it from a later process of the same number.
     """
 
-    host: str
+    boot: str
+    namespace: str
     pid: int
     started: str
 
     @classmethod
-    def me(cls) -> "Owner":
-        """Return this process."""
-        return cls(socket.gethostname(), os.getpid(), _start_time(os.getpid()) or "")
+    def me(cls, processes: Path = PROCESSES) -> "Owner":
+        """Return this process.
+
+        Args:
+            processes: Where the process table is.
+        """
+        # by `self`, for the table may be another namespace's, with another process at our number
+        started = _read(processes / "self" / "stat")
+        return cls(
+            _read(processes / "sys" / "kernel" / "random" / "boot_id").strip() or UNSEEN,
+            _namespace(processes / "self") or UNSEEN,
+            os.getpid(),
+            _fields(started)[START] if started else UNSEEN,
+        )
 
     @classmethod
     def parse(cls, text: str) -> "Owner | None":
         """Read what `str` wrote, or return None."""
-        match = re.fullmatch(r"(.+)/(\d+)/(\d+)", text)
-        return cls(match[1], int(match[2]), match[3]) if match else None
+        match = re.fullmatch(r"([^/]+)/([^/]+)/([1-9]\d{0,6})/(\d+|-)", text)
+        return cls(match[1], match[2], int(match[3]), match[4]) if match else None
 
     def __str__(self) -> str:
-        return f"{self.host}/{self.pid}/{self.started}"
+        return f"{self.boot}/{self.namespace}/{self.pid}/{self.started}"
 
-    @property
-    def alive(self) -> bool:
-        """Whether it still runs, or may still run where this machine cannot look."""
-        return self.host != socket.gethostname() or _start_time(self.pid) == self.started
+    def state(self, processes: Path = PROCESSES) -> OwnerState:
+        """Tell whether it still runs; unknown wherever this process cannot look, dead only where it has looked.
+
+        Args:
+            processes: Where the process table is.
+        """
+        here = Owner.me(processes)
+        if (self.boot, self.namespace) != (here.boot, here.namespace) or UNSEEN in (self.boot, self.namespace):
+            return "unknown"
+        if self.started == UNSEEN or not _is_of_this_namespace(processes):
+            return "unknown"
+        stat = _read(processes / str(self.pid) / "stat")
+        if stat:
+            fields = _fields(stat)
+            return "dead" if fields[STATE] in "ZX" or fields[START] != self.started else "alive"
+        try:
+            os.kill(self.pid, 0)  # tells a process that is hidden from this user (hidepid) from one that ended
+        except ProcessLookupError:
+            return "dead"
+        except PermissionError:
+            pass
+        return "unknown"
 
 
 def environment() -> dict[str, str]:
@@ -88,10 +130,70 @@ def folder(name: str) -> Path:
     return paths.cache() / "clusters" / name
 
 
-def _start_time(pid: int) -> str | None:
+@dataclass(frozen=True)
+class Mark:
+    """What says that a cluster's folder is ours, and which things in Docker are.
+
+    Attributes:
+        network: The id of the cluster's network.
+        owner: Who made it, as in the label.
+        keep: Whether it is meant to outlive its run.
+        created: When the folder was made.
+        containers: The ids of its nodes, once kind has made them.
+    """
+
+    network: str
+    owner: str
+    keep: bool
+    created: datetime
+    containers: tuple[str, ...] = ()
+
+    def write(self, name: str) -> None:
+        """Put it into the folder of a cluster."""
+        jsonfile.write(folder(name) / MARK, self)
+
+    @classmethod
+    def read(cls, name: str) -> "Mark | None":
+        """Return the mark in the folder of a cluster, or None where there is none, or none that this user may see."""
+        try:
+            return jsonfile.read(folder(name) / MARK, cls)
+        except UsageError:
+            return None
+
+
+def marks() -> dict[str, Mark]:
+    """Return the marks of all clusters that have a folder in this cache, by the clusters' names."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        names = [path.name for path in folder("x").parent.iterdir()]
     except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields[19]
+        return {}
+    found = {name: Mark.read(name) for name in names}
+    return {name: mark for name, mark in found.items() if mark is not None}
+
+
+STATE, START = 0, 19
+"""Places in the fields of /proc/PID/stat that come after the program's name."""
+
+
+def _fields(stat: str) -> list[str]:
+    return stat.rpartition(")")[2].split()
+
+
+def _namespace(process: Path) -> str:
+    try:
+        return str((process / "ns" / "pid").readlink()).strip("pid:[]")
+    except OSError:
+        return ""
+
+
+def _is_of_this_namespace(processes: Path) -> bool:
+    """Tell whether a process table has the numbers of this process's PID namespace, not those of one around it."""
+    numbers = re.search(r"^NSpid:(.*)$", _read(processes / "self" / "status"), re.MULTILINE)
+    return numbers is not None and len(numbers[1].split()) == 1
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,7 +1,7 @@
 """`cluster`: throw-away clusters by hand."""
 
-import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from ci.cluster import kind, runs
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
 from ci.errors import UsageError
-from ci.host import docker
+from ci.host import docker, engine
 from ci.progress import note
 from ci.supply.supply import Supply, choose
 
@@ -22,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Throw-away clusters in Docker, mad
 NameOption = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="Which cluster; may be left out where there is one.")
 ]
+UNSEEN = "in use, or not: its process cannot be seen from here"
 JSONOption = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 NODE_IMAGES = (
     "docker.io/kindest/node",
@@ -55,15 +56,19 @@ def down(name: NameOption = None) -> None:
 
 @app.command()
 def status(as_json: JSONOption = False) -> None:
-    """Show the clusters there are: nodes, and whether one is kept, in use or left over."""
+    """Show the clusters there are: nodes, and whether one is in use, kept or left over, or its run cannot be seen."""
     found: list[cleaning.Found] = run_async(_clusters)
     if as_json:
-        rows = [dataclasses.asdict(cluster) | {"state": _state(cluster)} for cluster in found]
+        rows = [
+            {"name": cluster.name, "run": cluster.run, "state": cluster.state, "nodes": cluster.nodes}
+            for cluster in found
+        ]
         typer.echo(json.dumps(rows, indent=2))
         return
     for cluster in found:
         nodes = ", ".join(f"{node} ({state})" for node, state in cluster.nodes.items())
-        typer.echo(f"{cluster.run}\t{_state(cluster)}\t{nodes or '-'}\t{_kubeconfig_of(cluster)}")
+        state = UNSEEN if cluster.state == "unknown" else cluster.state
+        typer.echo(f"{cluster.run}\t{state}\t{nodes or '-'}\t{_kubeconfig_of(cluster)}")
     if not found:
         typer.echo("no cluster", err=True)
 
@@ -107,7 +112,7 @@ async def _up(name: str | None, supply_way: str) -> Path:
 
 
 async def _down(name: str | None) -> list[str]:
-    return await cleaning.delete((await _chosen(name)).name)
+    return await cleaning.delete((await _chosen(name, of=("kept", "left over"))).name)
 
 
 async def _clean(everything: bool, services: bool) -> list[str]:
@@ -115,8 +120,10 @@ async def _clean(everything: bool, services: bool) -> list[str]:
         return cleaning.stop_strays()
     removed = await cleaning.clean(everything=everything)
     if services:
-        if left := [cluster.run for cluster in await cleaning.clusters()]:
+        left = [cluster.run for cluster in await cleaning.clusters() if cluster.network or cluster.nodes]
+        if left:
             raise UsageError(f"--services: {', '.join(left)} needs them", fix="Add --all to remove the clusters too.")
+        await engine.require_unused()
         removed += await docker.stop_services(paths.cache() / "docker")
     return removed
 
@@ -126,23 +133,22 @@ async def _clusters() -> list[cleaning.Found]:
     return await cleaning.clusters()
 
 
-async def _chosen(name: str | None) -> cleaning.Found:
+async def _chosen(name: str | None, of: Sequence[cleaning.ClusterState] = ()) -> cleaning.Found:
+    """Return the cluster of a name; without one, the only one there is, or the only one in one of these states."""
     found = {cluster.run: cluster for cluster in await _clusters()}
-    if name is None and len(found) == 1:
-        return next(iter(found.values()))
+    if name in found:
+        return found[name]
+    if name is not None:
+        has = f"--name, one of {', '.join(found)}" if found else "python ci/main.py cluster up"
+        raise UsageError(f"--name {name}: this tool made no such cluster", fix=has)
     if not found:
         raise UsageError("there is no cluster", fix="python ci/main.py cluster up")
-    if name not in found:
-        said = f"--name {name}: no such cluster" if name else "there is more than one cluster"
-        raise UsageError(said, fix=f"--name, one of {', '.join(found)}")
-    return found[name]
+    chosen = [cluster for cluster in found.values() if not of or cluster.state in of]
+    if len(chosen) == 1:
+        return chosen[0]
+    said = "there is more than one cluster" if len(found) > 1 else f"a run may still use the cluster {', '.join(found)}"
+    raise UsageError(said, fix=f"--name, one of {', '.join(found)}")
 
 
 def _kubeconfig_of(cluster: cleaning.Found) -> Path:
     return runs.folder(cluster.name) / "kubeconfig"
-
-
-def _state(cluster: cleaning.Found) -> str:
-    if cluster.in_use:
-        return "in use"
-    return "kept" if cluster.kept else "left over"
