@@ -1,7 +1,6 @@
 """A throw-away cluster made by kind, in Docker."""
 
 import json
-import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +16,8 @@ from ci import command
 from ci.cluster import clean, runs
 from ci.cluster.cluster import Cluster
 from ci.cluster.kubectl import Kubectl
-from ci.errors import CheckFailedError, CommandError, MachineError, UsageError, WaitTimeoutError
+from ci.errors import CheckFailedError, CommandError, UsageError, WaitTimeoutError
+from ci.host import docker
 from ci.progress import step
 from ci.supply import registry
 from ci.wait import NotYet, until
@@ -170,8 +170,9 @@ async def create(kind: Path, kubectl: Path, image: str, report: Path, *, run: st
     logs = report / "kind"
     try:
         with step(f"create cluster {name}"):
-            mark = await _network(name, run, keep)
-            await _node(kind, image, cluster, mark)
+            await _network(name, run, keep)
+            await _node(kind, image, cluster)
+            await _mark_nodes(name)
             client = Kubectl(kubectl, cluster)
             await until("the node is Ready", lambda: _ready(client), timeout=READY_SECONDS, interval=0.2)
     except UsageError:
@@ -208,7 +209,7 @@ async def _require_free(run: str, name: str) -> None:
         found = await command.run(["docker", *look], timeout=30)
         things |= dict.fromkeys(f"{what} {thing}" for thing in found.stdout.split())
     folder = runs.folder(name)
-    if folder.is_dir() and any(folder.iterdir()):
+    if not _is_empty(folder):
         things[f"folder {folder}"] = None
     if things:
         raise UsageError(
@@ -217,18 +218,16 @@ async def _require_free(run: str, name: str) -> None:
         )
 
 
-NO_ADDRESSES = re.compile(
-    "overlap(s|ping)"  # Docker from 17.06 to 26; and where its ranges meet the machine's own routes or another network
-    "|address pools have been fully subnetted"  # from 27 on
-    "|available predefined network"  # before 17.06
-    "|no available (ipv[46] )?(address|subnet)"  # in a range of its own that is too small
-    "|free subnet",  # Podman
-    re.IGNORECASE,
-)
-"""What engines say where they have no address range left for a network."""
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # another user's, or no folder
 
 
-async def _network(name: str, run: str, keep: bool) -> runs.Mark:
+async def _network(name: str, run: str, keep: bool) -> None:
     """Make the run's own Docker network, put the registry on it, and mark the cluster's folder as ours."""
     owner = str(runs.Owner.me())
     labels = (
@@ -241,26 +240,18 @@ async def _network(name: str, run: str, keep: bool) -> runs.Mark:
     # as kind does for its own: a network does not take the daemon's setting over by itself
     options = [f"--opt=com.docker.network.driver.mtu={shown.stdout.strip()}"] if shown.stdout.strip() else []
     try:
-        made = await command.run(["docker", "network", "create", *labels, *options, name], timeout=60)
+        network = await docker.create_network(name, *labels, *options)
     except CommandError as error:
         if "already exists" in error.stderr:
             await _require_free(run, name)
-        if NO_ADDRESSES.search(error.stderr):
-            raise MachineError(
-                "Docker has no address range left for another network",
-                fix="python ci/main.py cluster clean; or docker network prune",
-                detail=error.detail,
-            ) from error
         raise
     folder = runs.folder(name)
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    mark = runs.Mark(made.stdout.strip(), owner, keep, datetime.now(UTC))
-    mark.write(name)
+    runs.Mark(network, owner, keep, datetime.now(UTC)).write(name)
     await command.run(["docker", "network", "connect", name, registry.CONTAINER], timeout=60)
-    return mark
 
 
-async def _node(kind: Path, image: str, cluster: Cluster, mark: runs.Mark) -> None:
+async def _node(kind: Path, image: str, cluster: Cluster) -> None:
     """Run kind, and leave the kubeconfig for this user alone."""
     folder = cluster.kubeconfig.parent
     write_hosts(folder / "hosts", f"{registry.CONTAINER}:{registry.PORT}")
@@ -273,18 +264,24 @@ async def _node(kind: Path, image: str, cluster: Cluster, mark: runs.Mark) -> No
         | runs.environment(),
         timeout=CREATE_SECONDS,
     )  # fmt: skip
-    nodes = await command.run(
-        ["docker", "ps", "--all", "--quiet", "--no-trunc", f"--filter=label={runs.KIND_LABEL}={cluster.name}",
-         f"--filter=network={mark.network}"],
-        timeout=30,
-    )  # fmt: skip
-    replace(mark, containers=tuple(nodes.stdout.split())).write(cluster.name)
     cluster.kubeconfig.chmod(0o600)
     await command.run(
         ["docker", "exec", "--interactive", f"{cluster.name}-control-plane", "nft", "--file", "-"],
         stdin=FENCE,
         timeout=30,
     )
+
+
+async def _mark_nodes(name: str) -> None:
+    """Note the ids of the nodes in the cluster's mark: they are ours by it even if the network goes."""
+    mark = runs.Mark.read(name)
+    assert mark is not None, "the network comes first"
+    found = await command.run(
+        ["docker", "ps", "--all", "--quiet", "--no-trunc", f"--filter=label={runs.KIND_LABEL}={name}",
+         f"--filter=network={mark.network}"],
+        timeout=30,
+    )  # fmt: skip
+    replace(mark, containers=tuple(found.stdout.split())).write(name)
 
 
 async def _ready(kubectl: Kubectl) -> None:

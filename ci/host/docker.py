@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from filelock import AsyncFileLock
 
@@ -18,6 +19,7 @@ USER_CONFIG = Path("/etc/docker/daemon.json")
 START_SECONDS = 60.0
 ANSWER_SECONDS = 15.0
 PROBE_SECONDS = 0.3
+NETWORK_SECONDS = 60.0
 SERVICE_LABEL = "ml-serving-ci.service"
 """On every container and network that stays after a run; its value is the service's name."""
 
@@ -153,7 +155,7 @@ def require_privileged(daemon: Daemon) -> None:
 async def stop_services(folder: Path) -> list[str]:
     """Remove the services this tool left running, then stop the daemon if this tool started it.
 
-    Volumes stay, as cache.
+    Volumes stay, as cache; so does a network that somebody else's container is on, and a daemon that runs one.
 
     Args:
         folder: As given to `ensure`.
@@ -162,20 +164,27 @@ async def stop_services(folder: Path) -> list[str]:
         What was stopped, in words.
     """
     stopped: list[str] = []
+    guests: list[str] = []
     if await find() is not None:
         chosen = ["--filter", f"label={SERVICE_LABEL}", "--format", "{{.Names}}"]
         containers = (await command.run(["docker", "ps", "--all", *chosen], timeout=30)).stdout.split()
         if containers:
             await command.run(["docker", "rm", "--force", *containers], timeout=120)
+        stopped += [f"container {name}" for name in containers]
         chosen[-1] = "{{.Name}}"
-        networks = (await command.run(["docker", "network", "ls", *chosen], timeout=30)).stdout.split()
-        if networks:
-            await command.run(["docker", "network", "rm", *networks], timeout=60)
-        stopped = [*(f"container {name}" for name in containers), *(f"network {name}" for name in networks)]
+        for name in (await command.run(["docker", "network", "ls", *chosen], timeout=30)).stdout.split():
+            removal = await command.run(["docker", "network", "rm", name], check=False, timeout=60)
+            if removal.returncode == 0:
+                stopped.append(f"network {name}")
+            else:
+                progress.note(f"network {name} stays: {removal.stderr.strip()}")
+        guests = (await command.run(["docker", "ps", "--format={{.Names}}"], timeout=30)).stdout.split()
     async with AsyncFileLock(_prepared(folder) / "docker.lock"):
         config = folder / "daemon.json"
         pid = started_with(config)
-        if pid is not None:
+        if pid is not None and guests:
+            progress.note(f"the Docker that was started here stays, it runs what is not ours: {', '.join(guests)}")
+        elif pid is not None:
             os.kill(pid, signal.SIGTERM)
 
             async def gone() -> None:
@@ -206,18 +215,107 @@ def started_with(config: Path, processes: Path = Path("/proc")) -> int | None:
     return None
 
 
-async def ensure_network(name: str) -> None:
-    """Make sure that Docker has a network of this name, for the services this tool leaves running.
+async def ours(kind: Literal["container", "network"], name: str) -> dict[str, Any] | None:
+    """Return what `docker inspect` shows of a thing with a name of our choice, or None where there is none.
+
+    Args:
+        kind: What it is.
+        name: Its name, which is the same on every machine.
+
+    Raises:
+        MachineError: Somebody else has a thing of this name.
+    """
+    found = await _named(kind, name)
+    for thing in found:
+        labels = (thing["Config"] if kind == "container" else thing)["Labels"] or {}
+        if SERVICE_LABEL not in labels:
+            away = f"docker rename {name} OTHER-NAME" if kind == "container" else f"docker network rm {name}"
+            raise MachineError(
+                f"there is a {kind} {name} that this tool did not make, and it needs the name",
+                fix=f"{away}, if nobody needs it there",
+                detail=f"docker {kind} inspect {name}",
+            )
+    return found[0] if found else None
+
+
+async def _named(kind: Literal["container", "network"], name: str) -> list[dict[str, Any]]:
+    """Return what has a name, the oldest first: Docker makes two networks of one name for two who ask at once."""
+    listing = ["ls", "--quiet", "--no-trunc", *(["--all"] if kind == "container" else [])]
+    listed = await command.run(["docker", kind, *listing, f"--filter=name=^/?{name}$"], timeout=30)
+    ids = listed.stdout.split()
+    if not ids:
+        return []
+    shown = await command.run(["docker", kind, "inspect", *ids], check=False, timeout=30)  # without what went since
+    return sorted(json.loads(shown.stdout or "[]"), key=lambda thing: (thing["Created"], thing["Id"]))
+
+
+def name_taken(error: CommandError) -> bool:
+    """Tell whether a container could not be made because somebody else was faster with its name."""
+    return "already in use by" in error.stderr.lower() and "name" in error.stderr.lower()
+
+
+NO_ADDRESSES = re.compile(
+    "overlap(s|ping)"  # Docker from 17.06 to 26; and where its ranges meet the machine's own routes or another network
+    "|address pools have been fully subnetted"  # from 27 on
+    "|available predefined network"  # before 17.06
+    "|no available (ipv[46] )?(address|subnet)"  # in a range of its own that is too small
+    "|free subnet",  # Podman
+    re.IGNORECASE,
+)
+"""What engines say where they have no address range left for a network."""
+
+
+async def create_network(name: str, *options: str) -> str:
+    """Make a network.
 
     Args:
         name: Its name.
+        options: Of `docker network create`.
+
+    Returns:
+        Its id.
+
+    Raises:
+        MachineError: Docker has no addresses for it.
+        CommandError: It cannot be made, or there is one.
     """
-    found = await command.run(["docker", "network", "inspect", name], check=False, timeout=30)
-    if found.returncode != 0:
-        await command.run(
-            ["docker", "network", "create", "--label", f"{SERVICE_LABEL}=network", name], check=False, timeout=60
-        )
-        await command.run(["docker", "network", "inspect", name], timeout=30)  # another process may have been faster
+    try:
+        made = await command.run(["docker", "network", "create", *options, name], timeout=60)
+    except CommandError as error:
+        if NO_ADDRESSES.search(error.stderr):
+            raise MachineError(
+                "Docker has no address range left for another network",
+                fix="python ci/main.py cluster clean; or docker network prune",
+                detail=error.detail,
+            ) from error
+        raise
+    return made.stdout.strip()
+
+
+async def ensure_network(name: str) -> None:
+    """Make sure that Docker has one network of this name, for the services this tool leaves running.
+
+    Args:
+        name: Its name.
+
+    Raises:
+        MachineError: Somebody else has a network of this name, or Docker has no addresses for it.
+    """
+
+    async def one() -> None:
+        if await ours("network", name) is None:
+            try:
+                await create_network(name, f"--label={SERVICE_LABEL}=network")
+            except CommandError as error:
+                if "already exists" not in error.stderr:
+                    raise
+            raise wait.NotYet("it was not there")
+        for another in (await _named("network", name))[1:]:
+            await command.run(["docker", "network", "rm", another["Id"]], check=False, timeout=60)
+            raise wait.NotYet("another run made one too")
+
+    if await ours("network", name) is None or len(await _named("network", name)) > 1:
+        await wait.until(f"the network {name} is there", one, timeout=NETWORK_SECONDS, interval=0.2, successes=2)
 
 
 def configuration(user: dict[str, Any], pid_file: Path, runtime: Path | None) -> dict[str, Any]:

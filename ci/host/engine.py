@@ -13,7 +13,7 @@ import anyio.abc
 from filelock import AsyncFileLock
 
 from ci import command, progress, settings, wait
-from ci.errors import CheckFailedError, MachineError
+from ci.errors import CheckFailedError, CommandError, MachineError, UsageError
 from ci.host import docker
 
 VOLUME = "ml-serving-ci-engine"
@@ -113,22 +113,45 @@ async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: P
         image_id = (await command.run(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout=30)).stdout
         wanted = hashlib.sha256(f"{image_id}{network}{content}".encode()).hexdigest()[:16]
         found = await _inspect(name)
-        if found is not None and CONFIG_LABEL not in found["Config"]["Labels"]:
-            if not found["State"]["Running"]:
-                await command.run(["docker", "start", name], timeout=60)
+        if found is not None and await _may_stay(name, found, wanted):
             return name
-        if found is not None and found["State"]["Running"]:
-            if found["Config"]["Labels"][CONFIG_LABEL] == wanted:
-                return name
-            if await _in_use(name):
-                progress.note("the Dagger engine is not the newest, but another run uses it: taken as it is")
-                return name
         with progress.step("start the Dagger engine"):
             await docker.ensure_network(network)
-            await command.run(["docker", "rm", "--force", name], check=False, timeout=60)
-            await _create(name, image, network, content, wanted)
+            if found is not None:  # by its id: what has the name by now may be somebody else's
+                await command.run(["docker", "rm", "--force", found["Id"]], check=False, timeout=60)
+            try:
+                await _create(name, image, network, content, wanted)
+            except CommandError as error:
+                if not docker.name_taken(error):
+                    raise
             await _ready(name)
     return name
+
+
+async def _may_stay(name: str, found: dict[str, Any], wanted: str) -> bool:
+    """Tell whether the container that is there is taken as it is; somebody else's always is."""
+    if CONFIG_LABEL not in found["Config"]["Labels"]:
+        if not found["State"]["Running"]:
+            await command.run(["docker", "start", name], timeout=60)
+        return True
+    if not found["State"]["Running"]:
+        return False
+    if found["Config"]["Labels"][CONFIG_LABEL] != wanted and await _in_use(name):
+        progress.note("the Dagger engine is not the newest, but another run uses it: taken as it is")
+        return True
+    return bool(found["Config"]["Labels"][CONFIG_LABEL] == wanted)
+
+
+async def require_unused() -> None:
+    """Raise while a client has a session on an engine that this tool started.
+
+    Raises:
+        UsageError: One has.
+    """
+    ours = ["docker", "ps", f"--filter=label={docker.SERVICE_LABEL}=engine", "--format={{.Names}}"]
+    for name in (await command.run(ours, timeout=30)).stdout.split():
+        if await _in_use(name):
+            raise UsageError(f"a run uses the Dagger engine {name}", fix="Wait for its end, or interrupt it.")
 
 
 async def require_mirrors(image: str) -> None:

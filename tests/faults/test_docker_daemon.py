@@ -49,6 +49,40 @@ async def life():
 anyio.run(life)
 """
 
+GUEST = """
+import subprocess, sys
+from pathlib import Path
+import anyio
+from ci.host import docker
+
+folder = Path(sys.argv[1])
+
+
+def run(*argv):
+    return subprocess.run(["docker", *argv], check=True, capture_output=True, text=True).stdout.strip()
+
+
+async def life():
+    await docker.ensure(folder)
+    await docker.ensure_network("services")
+    (folder / "empty").write_text("")
+    subprocess.run(["tar", "-cf", folder / "image.tar", "-C", folder, "empty"], check=True)
+    run("import", folder / "image.tar", "guest")
+    parts = [f"--volume={part}:{part}:ro" for part in ("/bin", "/lib", "/lib64", "/usr")]
+    guest = run("run", "--detach", "--name=persons", "--network=services", *parts, "guest", "/bin/sleep", "600")
+    run("create", f"--label={docker.SERVICE_LABEL}=registry", "--name=ours", *parts, "guest", "/bin/sleep", "600")
+
+    assert await docker.stop_services(folder) == ["container ours"]
+    assert await docker.find() is not None
+    assert run("inspect", "--format={{.State.Running}}", guest) == "true"
+
+    run("rm", "--force", guest)
+    assert await docker.stop_services(folder) == ["network services", "dockerd"]
+
+
+anyio.run(life)
+"""
+
 BROKEN = """
 import sys
 from pathlib import Path
@@ -81,6 +115,12 @@ def in_namespaces(program: str, folder: Path) -> subprocess.CompletedProcess[str
 def test_a_daemon_is_started_killed_started_again_and_stopped(tmp_path: Path) -> None:
     ended = in_namespaces(LIFE, tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_a_daemon_and_a_network_that_somebody_else_uses_stay(tmp_path: Path) -> None:
+    ended = in_namespaces(GUEST, tmp_path)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "runs what is not ours: persons" in ended.stderr
 
 
 def test_a_daemon_that_refuses_its_configuration_is_named_with_its_own_words(tmp_path: Path) -> None:

@@ -63,29 +63,3 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 
 def test_random_names_are_names() -> None:
     assert len({runs.cluster_name(runs.new_id()) for _ in range(100)}) == 100
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        'failed to parse pool request for address space "LocalDefault" pool "": could not find an available predefined '
-        "network",
-        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
-        "could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the network",
-        "all predefined address pools have been fully subnetted",
-        "invalid pool request: Pool overlaps with other one on this address space",
-        "cannot create network 1 (br-1): conflicts with network 2 (br-2): networks have overlapping IPv4",
-        "failed to allocate gateway (): No available addresses on this pool",
-        "could not find free subnet from subnet pools",
-    ],
-)
-def test_no_address_range_left_is_known_by_each_engines_words(said: str) -> None:
-    assert kind.NO_ADDRESSES.search(f"Error response from daemon: {said}")
-
-
-@pytest.mark.parametrize(
-    "said",
-    ["network with name ml-serving-ci-overlap already exists", "permission denied", "Cannot connect to the daemon"],
-)
-def test_other_errors_are_not_taken_for_it(said: str) -> None:
-    assert not kind.NO_ADDRESSES.search(f"Error response from daemon: {said}")

@@ -165,3 +165,29 @@ def test_the_engines_mirrors_are_spoken_to_in_plain_http() -> None:
 
 def test_every_client_of_a_version_finds_the_same_container() -> None:
     assert engine.container_name("registry.dagger.io/engine:v0.21.8") == "dagger-engine-v0.21.8"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'failed to parse pool request for address space "LocalDefault" pool "": could not find an available predefined '
+        "network",
+        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+        "could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the network",
+        "all predefined address pools have been fully subnetted",
+        "invalid pool request: Pool overlaps with other one on this address space",
+        "cannot create network 1 (br-1): conflicts with network 2 (br-2): networks have overlapping IPv4",
+        "failed to allocate gateway (): No available addresses on this pool",
+        "could not find free subnet from subnet pools",
+    ],
+)
+def test_no_address_range_left_is_known_by_each_engines_words(said: str) -> None:
+    assert docker.NO_ADDRESSES.search(f"Error response from daemon: {said}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["network with name ml-serving-ci-overlap already exists", "permission denied", "Cannot connect to the daemon"],
+)
+def test_other_errors_are_not_taken_for_it(said: str) -> None:
+    assert not docker.NO_ADDRESSES.search(f"Error response from daemon: {said}")
