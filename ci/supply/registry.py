@@ -81,6 +81,21 @@ http: {addr: ':5000'}
 """The same for upstream's image and for the one made from the executable."""
 
 
+async def published() -> str | None:
+    """Return the address on the daemon's own host of the registry that runs, or None where none does.
+
+    The container says it, not the variable: the registry may have been started with another port.
+
+    Raises:
+        MachineError: The container of its name is somebody else's.
+    """
+    found = await docker.ours("container", CONTAINER)
+    if found is None or not found["State"]["Running"]:
+        return None
+    ends = found["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
+    return f"127.0.0.1:{ends[0]['HostPort']}" if ends else None
+
+
 async def start(image: str, state: Path) -> Registry:
     """Find the registry running, or start it.
 
@@ -89,41 +104,47 @@ async def start(image: str, state: Path) -> Registry:
         state: Folder that keeps what it holds.
 
     Raises:
-        MachineError: Its port is in use by something else, or it does not answer.
+        MachineError: Its port or its name is taken by something else, or it does not answer.
     """
-    registry = Registry(f"localhost:{host_port()}")
-    running = await command.run(
-        ["docker", "container", "inspect", CONTAINER, "--format", "{{.State.Running}}"], check=False, timeout=30
-    )
-    if running.returncode != 0 or running.stdout.strip() != "true":
-        await command.run(["docker", "rm", "--force", CONTAINER], check=False, timeout=60)
-        await docker.ensure_network(NETWORK)
-        state.mkdir(parents=True, exist_ok=True)
-        config = state.with_name("registry.yml")
-        config.write_text(CONFIG)
-        try:
-            await command.run(
-                ["docker", "run", "--detach", "--name", CONTAINER, "--label", LABEL, "--network", NETWORK,
-                 "--restart", "unless-stopped", "--publish", f"127.0.0.1:{host_port()}:{PORT}",
-                 "--volume", f"{state}:/var/lib/registry", "--volume", f"{config}:/etc/distribution/config.yml:ro",
-                 image, "serve", "/etc/distribution/config.yml"],
-                timeout=120,
-            )  # fmt: skip
-        except CommandError as error:
-            if "already allocated" in error.stderr or "address already in use" in error.stderr:
-                raise MachineError(
-                    f"port {host_port()} is in use, the local registry needs it",
-                    fix="Set ML_SERVING_CI_REGISTRY_PORT to a free port, or end what listens there.",
-                    detail=error.detail,
-                ) from error
-            raise
-    await until("the local registry answers", lambda: _answers(registry), timeout=30, interval=0.1)
-    return registry
+    if await published() is None:
+        if (stopped := await docker.ours("container", CONTAINER)) is not None:
+            await command.run(["docker", "rm", "--force", stopped["Id"]], check=False, timeout=60)
+        await _run(image, state)
+    return await until("the local registry answers", _answering, timeout=30, interval=0.1)
 
 
-async def _answers(registry: Registry) -> None:
+async def _run(image: str, state: Path) -> None:
+    await docker.ensure_network(NETWORK)
+    state.mkdir(parents=True, exist_ok=True)
+    config = state.with_name("registry.yml")
+    config.write_text(CONFIG)
+    try:
+        await command.run(
+            ["docker", "run", "--detach", "--name", CONTAINER, "--label", LABEL, "--network", NETWORK,
+             "--restart", "unless-stopped", "--publish", f"127.0.0.1:{host_port()}:{PORT}",
+             "--volume", f"{state}:/var/lib/registry", "--volume", f"{config}:/etc/distribution/config.yml:ro",
+             image, "serve", "/etc/distribution/config.yml"],
+            timeout=120,
+        )  # fmt: skip
+    except CommandError as error:
+        if docker.name_taken(error):
+            return  # another run was faster
+        if "already allocated" in error.stderr or "address already in use" in error.stderr:
+            raise MachineError(
+                f"port {host_port()} is in use, the local registry needs it",
+                fix="Set ML_SERVING_CI_REGISTRY_PORT to a free port, or end what listens there.",
+                detail=error.detail,
+            ) from error
+        raise
+
+
+async def _answering() -> Registry:
+    address = await published()
+    if address is None:
+        raise NotYet(f"the container {CONTAINER} does not run")
+
     def look() -> int:
-        return requests.get(f"http://{registry.host}/v2/", timeout=5).status_code
+        return requests.get(f"http://{address}/v2/", timeout=5).status_code
 
     try:
         status = await anyio.to_thread.run_sync(look)
@@ -131,3 +152,4 @@ async def _answers(registry: Registry) -> None:
         raise NotYet(str(error)) from error
     if status != requests.codes.ok:
         raise NotYet(f"HTTP {status}")
+    return Registry(address)

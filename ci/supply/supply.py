@@ -114,7 +114,7 @@ class Supply:
     @property
     def registry(self) -> registry.Registry:
         """The local registry, once `fetch` has started it."""
-        return self._registry or registry.Registry(f"localhost:{registry.host_port()}")
+        return self._registry or registry.Registry(f"127.0.0.1:{registry.host_port()}")
 
     def tool(self, name: str) -> Path:
         """Return an executable's path.
