@@ -4,7 +4,7 @@ from ci import paths
 from ci.behaviour import compare, golden, serve
 from ci.cluster import model_store
 from ci.progress import step
-from ci.stages import install
+from ci.stages import install, namespaces
 from ci.stages.run import STORAGE_SECRET, Run
 
 GOLDEN = paths.ROOT / "tests" / "golden" / f"{install.MODEL}.yaml"
@@ -26,5 +26,5 @@ async def execute(run: Run) -> None:
     result = compare.compare(inputs, uris, *answers)
     run.report.behaviour = result
     # Only here: where something went wrong on the cluster, the run's diagnostics look at it first.
-    await run.kubectl.run("delete", "namespace", namespace, "--wait=false")
+    await namespaces.delete(run, namespace, wait=False)
     compare.require(result)

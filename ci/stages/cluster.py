@@ -1,7 +1,5 @@
 """Stage `cluster`: a cluster of this run's own, or the one that was given."""
 
-import secrets
-
 from ci.cluster.existing import existing_cluster
 from ci.cluster.kind import kind_cluster
 from ci.models import models
@@ -15,7 +13,7 @@ async def execute(run: Run) -> None:
     await models.trained(run.supply)  # builds first: one beside a control plane starves it
     if run.options.kubeconfig is not None:
         run.made_cluster = await existing_cluster(kubectl, run.options.kubeconfig, run.options.context)
-        run.namespace = f"{NAMESPACE}-{secrets.token_hex(4)}"
+        run.namespace = f"{NAMESPACE}-{run.id}"
         note(f"cluster {run.cluster.name}, namespace {run.namespace}")
         return
     run.made_cluster = await run.cleanup.enter_async_context(

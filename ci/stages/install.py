@@ -4,7 +4,9 @@ import json
 
 from ci import paths, tasks
 from ci.cluster import model_store, readiness, traffic
+from ci.cluster.stack.documents import MANAGED_BY, OWNER
 from ci.progress import step
+from ci.stages import namespaces
 from ci.stages.run import RELEASE, STORAGE_SECRET, Run
 from ci.wait import NotYet, until
 
@@ -14,6 +16,7 @@ VERSION, NEXT_VERSION = "v1", "v2"
 PREDICTOR = f"{MODEL}-predictor"
 QUESTION = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
 ANSWER = {"predictions": [0]}
+INJECTION = {"istio-injection": "enabled"}
 ANSWERS_IN_A_ROW = 3
 ANSWER_SECONDS = 60
 
@@ -37,9 +40,8 @@ async def execute(run: Run) -> None:
 async def prepare(run: Run, name: str) -> None:
     """Have a namespace for models, with what KServe needs to read them from the cluster's own store."""
     with step(f"prepare namespace {name}"):
-        if await run.kubectl.get("namespace", name) is None:
-            run.delete_at_end(name)
-            await run.kubectl.apply([namespace(name)])
+        namespaces.delete_at_end(run, name)
+        await namespaces.make(run, name, INJECTION)
         await model_store.credentials(run.kubectl, name, STORAGE_SECRET)
 
 
@@ -77,6 +79,6 @@ def namespace(name: str) -> dict[str, object]:
         "kind": "Namespace",
         "metadata": {
             "name": name,
-            "labels": {"istio-injection": "enabled", "app.kubernetes.io/managed-by": "ml-serving-ci"},
+            "labels": INJECTION | {MANAGED_BY: OWNER},
         },
     }

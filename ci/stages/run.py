@@ -8,8 +8,8 @@ from pathlib import Path
 from ci.cluster.cluster import Cluster
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
+from ci.cluster.runs import new_id
 from ci.errors import CheckFailedError
-from ci.progress import step
 from ci.report.model import Finding, Report
 from ci.supply.supply import Supply
 
@@ -51,6 +51,7 @@ class Run:
         namespace: Where the chart is installed.
         made_cluster: The cluster, once the stage `cluster` has made or found it.
         models: SHA-256 of each file of the models in its store, once the stage `stack` has put them there.
+        id: Marks what is this run's on a cluster that others use too.
     """
 
     options: Options
@@ -60,6 +61,7 @@ class Run:
     namespace: str = NAMESPACE
     made_cluster: Cluster | None = None
     models: Mapping[str, str] = field(default_factory=dict)
+    id: str = field(default_factory=new_id)
 
     @property
     def cluster(self) -> Cluster:
@@ -76,16 +78,6 @@ class Run:
     def helm(self) -> Helm:
         """Helm on this run's cluster."""
         return Helm(self.supply.tool("helm"), self.cluster)
-
-    def delete_at_end(self, namespace: str) -> None:
-        """Have a namespace that this run made on an existing cluster go when the run ends; kind's goes as a whole."""
-
-        async def delete() -> None:
-            with step(f"delete namespace {namespace}"):
-                await self.kubectl.run("delete", "namespace", namespace, "--ignore-not-found", timeout=180)
-
-        if self.options.kubeconfig is not None and not self.options.keep:
-            self.cleanup.push_async_callback(delete)
 
     def judge(self, findings: Sequence[Finding]) -> None:
         """Keep findings for the report; any error among them fails the stage."""

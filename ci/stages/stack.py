@@ -4,9 +4,8 @@ from ci import tasks
 from ci.cluster import model_store
 from ci.cluster.stack import install
 from ci.cluster.stack.component import StackContext
-from ci.cluster.stack.documents import is_owned
-from ci.errors import MachineError
 from ci.models import digests, models
+from ci.stages import namespaces
 from ci.stages.run import Run
 
 
@@ -23,14 +22,8 @@ async def execute(run: Run) -> None:
 
 
 async def _model_store(run: Run) -> None:
-    namespace = await run.kubectl.get("namespace", model_store.NAMESPACE)
-    if namespace is None:
-        run.delete_at_end(model_store.NAMESPACE)
-    elif not is_owned(namespace):
-        raise MachineError(
-            f"the cluster has a namespace {model_store.NAMESPACE} of somebody else's",
-            fix=f"kubectl get namespace {model_store.NAMESPACE} -o yaml",
-        )
+    if run.options.kubeconfig is not None:
+        await namespaces.share(run, model_store.NAMESPACE)
     folder = await models.trained(run.supply)
     run.models = digests.of_files(folder)
     await model_store.install(run.kubectl, run.supply, folder)
