@@ -160,6 +160,41 @@ def test_clean_leaves_a_run_alone_that_goes_on(started: Run) -> None:
     assert started.containers()
 
 
+def test_of_two_runs_begun_together_the_killed_one_goes_and_the_other_stays(
+    started: Run, tools: tuple[str, str, str], tmp_path: Path
+) -> None:
+    # Given
+    other = Run(tools, tmp_path / "other")
+    try:
+        reach(other, "container")
+        reach(started, "container")
+
+        # When
+        other.process.kill()
+        other.process.wait()
+        removed = anyio.run(clean.clean)
+
+        # Then
+        assert other.leftovers() == {}
+        assert not [line for line in removed if started.run in line]
+        reach(started, "ready")
+    finally:
+        other.process.kill()
+        other.process.wait()
+        anyio.run(clean.delete, other.name)
+
+
+def test_a_second_run_of_the_same_name_is_refused_and_harms_nothing(
+    started: Run, tools: tuple[str, str, str], tmp_path: Path
+) -> None:
+    reach(started, "network")
+    argv = [sys.executable, "-c", SCRIPT, *tools, str(tmp_path), started.run]
+    second = subprocess.run(argv, cwd=paths.ROOT, capture_output=True, text=True, check=False, timeout=STOP_SECONDS)
+    assert second.returncode == 2
+    assert f"there is a cluster {started.run} already" in second.stderr
+    reach(started, "ready")
+
+
 def reach(run: Run, step: str) -> None:
     """Wait until a run is at a step, or past it."""
     deadline = time.monotonic() + STEP_SECONDS
