@@ -165,7 +165,7 @@ async def create(kind: Path, kubectl: Path, image: str, report: Path, *, run: st
         UsageError: There is a cluster of that name, or the name is not one.
     """
     name = runs.cluster_name(run)
-    await _require_free(run, name)
+    await require_free(run)
     cluster = Cluster(name, runs.folder(name) / "kubeconfig", f"kind-{name}", name)
     logs = report / "kind"
     try:
@@ -191,12 +191,16 @@ async def create(kind: Path, kubectl: Path, image: str, report: Path, *, run: st
     return cluster
 
 
-async def _require_free(run: str, name: str) -> None:
+async def require_free(run: str) -> None:
     """Raise where there is a cluster of this name, whoever made it.
 
+    Args:
+        run: The run's id or name.
+
     Raises:
-        UsageError: There is; what is not ours is named.
+        UsageError: There is; what is not ours is named. Or the name is not one.
     """
+    name = runs.cluster_name(run)
     if name in {found.name for found in await clean.clusters()}:
         raise UsageError(f"there is a cluster {run} already", fix=f"python ci/main.py cluster down --name {run}")
     looks = (
@@ -243,7 +247,7 @@ async def _network(name: str, run: str, keep: bool) -> None:
         network = await docker.create_network(name, *labels, *options)
     except CommandError as error:
         if "already exists" in error.stderr:
-            await _require_free(run, name)
+            await require_free(run)
         raise
     folder = runs.folder(name)
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)

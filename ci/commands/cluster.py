@@ -101,6 +101,7 @@ async def _up(name: str | None, supply_way: str) -> Path:
     run = name or runs.new_id()
     runs.cluster_name(run)
     await docker.ensure(paths.cache() / "docker")
+    await kind.require_free(run)
     supply = Supply(choose(supply_way))
     await supply.fetch(["kind", "kubectl", *NODE_IMAGES])
     image = await supply.in_docker("docker.io/kindest/node")

@@ -113,6 +113,13 @@ def test_a_persons_network_and_container_with_our_names_are_taken(things: Things
     assert there("network", network)
 
 
+def test_a_taken_name_is_refused_before_anything_is_fetched(things: Things) -> None:
+    things.node("bridge")
+    refused = ci("cluster", "up", "--name", things.run)
+    assert refused.returncode == 2, refused.stderr
+    assert f"the name {things.run} is taken, and not by a cluster of this tool: container " in refused.stderr
+
+
 def test_whoever_else_is_on_a_network_of_ours_stays(things: Things) -> None:
     # Given: what a dead run left, and a person's cluster and container on its network
     network = things.ours(dead())
@@ -247,7 +254,8 @@ def test_a_persons_real_cluster_survives_everything(
         assert things.found() is None
         assert anyio.run(clean.delete, things.name) == []
         assert ci("cluster", "clean").returncode == 0
-        assert ci("cluster", "down", "--name", things.run).returncode == 2
+        for command in ("down", "up"):
+            assert ci("cluster", command, "--name", things.run).returncode == 2
         with pytest.raises(UsageError, match="taken, and not by a cluster of this tool"):
             anyio.run(lambda: create(run=things.run, keep=False))
 
