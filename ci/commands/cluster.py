@@ -135,8 +135,23 @@ async def _clusters() -> list[cleaning.Found]:
 
 
 async def _chosen(name: str | None, of: Sequence[cleaning.ClusterState] = ()) -> cleaning.Found:
-    """Return the cluster of a name; without one, the only one there is, or the only one in one of these states."""
-    found = {cluster.run: cluster for cluster in await _clusters()}
+    return chosen(await _clusters(), name, of)
+
+
+def chosen(
+    clusters: Sequence[cleaning.Found], name: str | None, of: Sequence[cleaning.ClusterState] = ()
+) -> cleaning.Found:
+    """Return the cluster of a name; without one, the only one there is.
+
+    Args:
+        clusters: All there are.
+        name: The name of its run.
+        of: Without a name only clusters in one of these states are meant; any, if none is said.
+
+    Raises:
+        UsageError: There is none, or more than one.
+    """
+    found = {cluster.run: cluster for cluster in clusters}
     if name in found:
         return found[name]
     if name is not None:
@@ -144,9 +159,9 @@ async def _chosen(name: str | None, of: Sequence[cleaning.ClusterState] = ()) ->
         raise UsageError(f"--name {name}: this tool made no such cluster", fix=has)
     if not found:
         raise UsageError("there is no cluster", fix="python ci/main.py cluster up")
-    chosen = [cluster for cluster in found.values() if not of or cluster.state in of]
-    if len(chosen) == 1:
-        return chosen[0]
+    meant = [cluster for cluster in found.values() if not of or cluster.state in of]
+    if len(meant) == 1:
+        return meant[0]
     said = "there is more than one cluster" if len(found) > 1 else f"a run may still use the cluster {', '.join(found)}"
     raise UsageError(said, fix=f"--name, one of {', '.join(found)}")
 
