@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from filelock import AsyncFileLock
 
 from ci import command, progress, settings, wait
-from ci.errors import CheckFailedError, CommandError, MachineError
+from ci.errors import CheckFailedError, CommandError, MachineError, WaitTimeoutError
 from ci.host import oci_runtime, packages, runtime_shim
 
 USER_CONFIG = Path("/etc/docker/daemon.json")
@@ -20,6 +21,7 @@ START_SECONDS = 60.0
 ANSWER_SECONDS = 15.0
 PROBE_SECONDS = 0.3
 NETWORK_SECONDS = 60.0
+SETTLE_SECONDS = 10.0
 SERVICE_LABEL = "ml-serving-ci.service"
 """On every container and network that stays after a run; its value is the service's name."""
 
@@ -247,6 +249,25 @@ async def _named(kind: Literal["container", "network"], name: str) -> list[dict[
         return []
     shown = await command.run(["docker", kind, "inspect", *ids], check=False, timeout=30)  # without what went since
     return sorted(json.loads(shown.stdout or "[]"), key=lambda thing: (thing["Created"], thing["Id"]))
+
+
+async def settled(look: Callable[[], Awaitable[dict[str, Any] | None]]) -> dict[str, Any] | None:
+    """Return a container with a fixed name once no other run is in the midst of making it: created, not yet started.
+
+    Args:
+        look: Returns what `docker inspect` shows of it, or None where it is not there.
+    """
+
+    async def probe() -> dict[str, Any] | None:
+        found = await look()
+        if found is not None and found["State"]["Status"] == "created":
+            raise wait.NotYet("it is not started")
+        return found
+
+    try:
+        return await wait.until("the container is started", probe, timeout=SETTLE_SECONDS, interval=0.2)
+    except WaitTimeoutError:
+        return await look()  # its run was killed in between
 
 
 def name_taken(error: CommandError) -> bool:

@@ -112,7 +112,7 @@ async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: P
     async with AsyncFileLock(folder / "engine.lock"):
         image_id = (await command.run(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout=30)).stdout
         wanted = hashlib.sha256(f"{image_id}{network}{content}".encode()).hexdigest()[:16]
-        found = await _inspect(name)
+        found = await docker.settled(lambda: _inspect(name))
         if found is not None and await _may_stay(name, found, wanted):
             return name
         with progress.step("start the Dagger engine"):

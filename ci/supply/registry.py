@@ -106,8 +106,9 @@ async def start(image: str, state: Path) -> Registry:
     Raises:
         MachineError: Its port or its name is taken by something else, or it does not answer.
     """
+    stopped = await docker.settled(lambda: docker.ours("container", CONTAINER))
     if await published() is None:
-        if (stopped := await docker.ours("container", CONTAINER)) is not None:
+        if stopped is not None:
             await command.run(["docker", "rm", "--force", stopped["Id"]], check=False, timeout=60)
         await _run(image, state)
     return await until("the local registry answers", _answering, timeout=30, interval=0.1)

@@ -75,6 +75,39 @@ def test_two_runs_that_start_the_registry_at_once_both_get_it(name: str, image: 
     assert found[0] == found[1]
 
 
+def test_a_container_that_another_run_is_making_is_waited_for(name: str, image: str) -> None:
+    # Given: another run's, made and not yet started
+    theirs = said("create", f"--name={name}", f"--label={docker.SERVICE_LABEL}=x", "--entrypoint=/bin/registry", image)
+
+    async def look() -> dict | None:
+        return await docker.ours("container", name)
+
+    async def both() -> dict | None:
+        async with tasks.group() as group:
+            group.start_soon(start)
+            return await docker.settled(look)
+
+    async def start() -> None:
+        await anyio.sleep(1)
+        await docker.command.run(["docker", "start", name])
+
+    # Then
+    found = anyio.run(both)
+    assert found is not None
+    assert found["Id"] == theirs
+    assert found["State"]["Status"] != "created"
+
+
+def test_one_that_a_killed_run_left_unstarted_is_taken_for_that(
+    name: str, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "SETTLE_SECONDS", 0.5)
+    said("create", f"--name={name}", f"--label={docker.SERVICE_LABEL}=x", image)
+    found = anyio.run(docker.settled, lambda: docker.ours("container", name))
+    assert found is not None
+    assert found["State"]["Status"] == "created"
+
+
 def test_somebody_elses_container_of_the_registrys_name_is_refused_and_stays(
     name: str, image: str, tmp_path: Path
 ) -> None:
