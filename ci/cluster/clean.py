@@ -33,7 +33,7 @@ class Found:
         created: When it was made.
         network: The id of its network, if that is there.
         containers: Its nodes as Docker describes them.
-        marked: Whether the folder of its name in this cache is its own.
+        has_folder: Whether the folder of its name in this cache, if there is one, is its own.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Found:
     created: datetime
     network: str | None = None
     containers: list[dict[str, Any]] = field(default_factory=list)
-    marked: bool = False
+    has_folder: bool = False
 
     @property
     def run(self) -> str:
@@ -108,15 +108,17 @@ def _on_network(network: dict[str, Any], nodes: dict[str, list[dict[str, Any]]],
     containers = nodes.get(name, [])
     # elsewhere than in its own cache nobody can tell whether it came up
     keep = labels.get(runs.KEEP_LABEL) == "true" and bool(containers) and (not marked or _came_up(name))
+    # `create` takes no name with a folder: one without a mark was made since, and its run killed before it had one
+    has_folder = marked or mark is None
     owner = labels.get(runs.OWNER_LABEL, "")
     created = datetime.fromisoformat(network["Created"])
-    return Found(name, owner, _state(owner), keep, created, network["Id"], containers, marked)
+    return Found(name, owner, _state(owner), keep, created, network["Id"], containers, has_folder)
 
 
 def _by_mark(name: str, mark: runs.Mark, containers: list[dict[str, Any]]) -> Found:
     """What has no network here: it was removed, or the cluster is another daemon's."""
     keep = mark.keep and _came_up(name)
-    return Found(name, mark.owner, _state(mark.owner), keep, mark.created, None, containers, marked=True)
+    return Found(name, mark.owner, _state(mark.owner), keep, mark.created, None, containers, has_folder=True)
 
 
 def _came_up(name: str) -> bool:
@@ -143,24 +145,25 @@ async def delete(name: str, *, owner: runs.Owner | None = None) -> list[str]:
     """
     removed: dict[str, None] = {}
     networks: list[dict[str, Any]] = []
-    marked = False
+    has_folder = False
 
     async def nothing_left() -> None:
         # a `docker run` that was killed may still get its container, network or not: look again until there is none
-        nonlocal marked
+        nonlocal has_folder
         left = ""
         for cluster in await _look(networks):
             if cluster.name == name and (owner is None or cluster.owner == str(owner)):
-                marked = marked or cluster.marked
+                has_folder = has_folder or cluster.has_folder
                 left = await _remove(cluster, removed, networks) or left
         if left:
             raise NotYet(left)
 
     await until(f"the cluster {name} is gone", nothing_left, timeout=DELETE_SECONDS, interval=0.1, successes=2)
     folder = runs.folder(name)
-    if marked and folder.exists():
-        shutil.rmtree(folder)
-        removed[f"folder {folder}"] = None
+    if has_folder and folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)  # another user's stays
+        if not folder.exists():
+            removed[f"folder {folder}"] = None
     return list(removed)
 
 

@@ -179,6 +179,16 @@ def test_one_that_was_to_be_kept_and_never_came_up_is_left_over(things: Things) 
     assert not there("network", network)
 
 
+def test_a_folder_that_a_killed_run_had_not_marked_yet_goes_with_its_network(things: Things) -> None:
+    things.ours(dead())
+    runs.folder(things.name).mkdir(parents=True)
+    (runs.folder(things.name) / ".cluster.json.x").write_text("")
+
+    anyio.run(clean.clean)
+
+    assert not runs.folder(things.name).exists()
+
+
 def test_the_folder_of_a_cluster_on_another_daemon_stays_while_its_run_may_live(things: Things) -> None:
     mark = runs.Mark("f" * 64, str(runs.Owner.me()), keep=False, created=datetime.now(UTC))
     mark.write(things.name)
