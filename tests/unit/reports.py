@@ -123,7 +123,7 @@ INFERENCE = [
         0.0031,
     ),
     Example(
-        "a bad request gets a 400 (no JSON)",
+        "a bad request gets the servers own answer (no JSON)",
         "port-forward",
         "POST",
         "/v1/models/sklearn-iris:predict",
