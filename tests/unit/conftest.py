@@ -79,3 +79,15 @@ def chart():
 @pytest.fixture(scope="session")
 def kubectl() -> Path:
     return find_tool("kubectl")
+
+
+@pytest.fixture(scope="session")
+def module():
+    """Return the folder of a pinned module, by its name."""
+
+    def find(name: str) -> Path:
+        supply = Supply(choose("source"))
+        anyio.run(supply.fetch, [name])
+        return supply.module(name)
+
+    return find

@@ -1,5 +1,6 @@
 """The go.mod files of ours that build pinned modules, and the images of the control plane, agree with the pins."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ FOLDERS = {"kubernetes": kubernetes.FILES / "kubernetes"} | {
 }
 
 
-def module(name: str, version: str) -> Path:
+def unpacked(name: str, version: str) -> Path:
     """Where Go would unpack a module."""
     return Path("/modules", f"{pins.load().modules[name].path}@{version}")
 
@@ -23,13 +24,13 @@ def module(name: str, version: str) -> Path:
 def test_what_is_built_is_what_is_pinned(name: str) -> None:
     version = pins.load().modules[name].version
 
-    assert go.released(module(name, version), FOLDERS[name]) == version
+    assert go.released(unpacked(name, version), FOLDERS[name]) == version
 
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_pin_that_go_mod_does_not_follow_is_refused(name: str) -> None:
     with pytest.raises(MachineError, match=r"go\.mod: does not require"):
-        go.released(module(name, "v0.0.1"), FOLDERS[name])
+        go.released(unpacked(name, "v0.0.1"), FOLDERS[name])
 
 
 def test_staging_modules_are_of_the_same_release() -> None:
@@ -38,6 +39,25 @@ def test_staging_modules_are_of_the_same_release() -> None:
 
     replaced = {line.split()[-1] for line in lines if " => " in line}
     assert replaced == {version.replace("v1.", "v0.", 1)}
+
+
+def test_each_component_gets_what_its_own_main_package_imports(module) -> None:
+    """Imports for their effect alone: a CronJob's time zone, logs as JSON, metrics, ways to log in."""
+    effects = re.compile(r'^\s*_ "(.+?)"', re.MULTILINE)
+    ours = set(effects.findall((FOLDERS["kubernetes"] / "main.go").read_text()))
+    names = (
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kube-proxy",
+        "kubelet",
+        "kubeadm",
+        "kubectl",
+    )
+    for name in names:
+        mains = [file.read_text() for file in (module("kubernetes") / "cmd" / name).glob("*.go")]
+        wanted = {found for text in mains if "\npackage main\n" in text for found in effects.findall(text)}
+        assert wanted <= ours, name
 
 
 def test_the_control_planes_images_are_of_the_pinned_release() -> None:
