@@ -50,3 +50,14 @@ def test_times_and_owners_do_not_change_the_bytes(tmp_path: Path, program: Path)
     program.touch()
     layers.from_files({"/p": program}, {}, (), second, "gzip")
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_script_out_of_a_module_is_executable_where_programs_are(tmp_path: Path):
+    script = tmp_path / "script.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o444)
+    layer = tmp_path / "layer"
+    layers.from_files({"/usr/local/bin/script.sh": script, "/etc/script.sh": script}, {}, (), layer, "zstd")
+    found = members(layer)
+    assert found["usr/local/bin/script.sh"].mode == 0o755
+    assert found["etc/script.sh"].mode == 0o644

@@ -84,6 +84,8 @@ def _parents(tar: tarfile.TarFile, path: str, made: set[str]) -> None:
 def _file(tar: tarfile.TarFile, path: str, source: Path) -> None:
     info = tarfile.TarInfo(path.lstrip("/"))
     info.size = source.stat().st_size
-    info.mode = 0o755 if os.access(source, os.X_OK) else 0o644
+    # a published Go module keeps no modes, and what lies in a folder of programs is one
+    program = Path(path).parent.name in ("bin", "sbin") or os.access(source, os.X_OK)
+    info.mode = 0o755 if program else 0o644
     with source.open("rb") as stream:
         tar.addfile(info, stream)
