@@ -34,6 +34,21 @@ class Toolchain:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """What is otherwise than in the publisher's image or binary; docs/differences.md lists them all.
+
+    Attributes:
+        what: What differs.
+        why: Why nobody who uses a throw-away cluster meets it.
+        tested_by: File of tests, from the top of the checkout, that are red where it makes a difference.
+    """
+
+    what: str
+    why: str = ""
+    tested_by: str = ""
+
+
+@dataclass(frozen=True)
 class Module:
     """A published Go module: binaries, charts, CRDs and manifests come from it.
 
@@ -49,6 +64,7 @@ class Module:
         main_module: Module of ours in ci/supply/source/files/main-modules that builds it; empty: it is its own main
             module. One go.mod for several programs gives all of them the same dependencies, which Go then compiles
             once; and it is without the replaces by folders that a published module does not have.
+        differs: How what is built from it differs from the publisher's; part of no key.
     """
 
     path: str
@@ -60,6 +76,7 @@ class Module:
     recipe_binaries: tuple[str, ...] = ()
     tags: str = ""
     main_module: str = ""
+    differs: tuple[Difference, ...] = field(default=(), repr=False)
 
     @property
     def executables(self) -> tuple[str, ...]:
@@ -152,11 +169,15 @@ class Image:
         tag: Its tag.
         source: How it is built where no registry answers.
         digest: Upstream's, where it is known; otherwise the first pull is recorded and every later one must agree.
+        as_upstream: "MODULE/PATH" of the publisher's Dockerfile, where the source way does the same.
+        differs: How the image of the source way differs from it; part of no key, like `as_upstream`.
     """
 
     tag: str
     source: ImageSource
     digest: str = ""
+    as_upstream: str = field(default="", repr=False)
+    differs: tuple[Difference, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -185,9 +206,10 @@ class Wheels:
 
 @dataclass(frozen=True)
 class Pins:
-    """All of pins.toml."""
+    """All of pins.toml; `differs` is what holds for every image."""
 
     go: Toolchain
+    differs: tuple[Difference, ...]
     modules: Mapping[str, Module]
     tools: Mapping[str, Tool]
     roots: Mapping[str, Root]
@@ -223,14 +245,37 @@ def load(file: Path = FILE) -> Pins:
         "wheels": Wheels,
         "images": Image,
     }
-    unknown = set(data) - {*sections, "go"}
+    unknown = set(data) - {*sections, "go", "differs"}
     if unknown:
         raise UsageError(f"{file.name}: unknown section [{sorted(unknown)[0]}]")
     parsed: dict[str, Any] = {
         section: {name: _record(kind, value, f"{section}.{name}") for name, value in data.get(section, {}).items()}
         for section, kind in sections.items()
     }
-    return Pins(go=_record(Toolchain, data.get("go", {}), "go"), **parsed)
+    general = _differences(data.get("differs", []), "differs")
+    pinned = Pins(go=_record(Toolchain, data.get("go", {}), "go"), differs=general, **parsed)
+    _require_declared(pinned)
+    return pinned
+
+
+def _require_declared(pinned: Pins) -> None:
+    """Refuse what may differ from the publisher's and does not say how."""
+    for name, image in pinned.images.items():
+        if bool(image.as_upstream) == bool(image.differs):
+            raise UsageError(f"pins.toml: images.{name}: needs either as_upstream or differs")
+    for name, module in pinned.modules.items():
+        if (module.recipe or module.tags) and not module.differs:
+            raise UsageError(f"pins.toml: modules.{name}.differs: missing, and it has a recipe or tags")
+
+
+def _differences(value: Any, where: str) -> tuple[Difference, ...]:
+    if not isinstance(value, list):
+        raise UsageError(f"pins.toml: {where} must be a list of tables")
+    found = tuple(_record(Difference, item, where) for item in value)
+    for difference in found:
+        if not difference.why and not difference.tested_by:
+            raise UsageError(f"pins.toml: {where}: {difference.what}: needs why or tested_by")
+    return found
 
 
 def _record(kind: type[T], value: Any, where: str) -> T:
@@ -251,6 +296,8 @@ def _record(kind: type[T], value: Any, where: str) -> T:
         item = value[name]
         if name in nested:
             item = _record(nested[name], item, f"{where}.{name}")
+        elif name == "differs":
+            item = _differences(item, f"{where}.{name}")
         elif isinstance(item, list):
             item = tuple(item)
         elif not isinstance(item, str | bool | dict):

@@ -1,0 +1,108 @@
+"""What the source way builds is what the publisher builds, or is listed with a reason or a test."""
+
+import re
+import tomllib
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from ci.errors import UsageError
+from ci.paths import ROOT
+from ci.supply import differences, pins
+from ci.supply.pins import Difference
+
+PINS = pins.load()
+AS_UPSTREAM = {name: image for name, image in PINS.images.items() if image.as_upstream}
+DIFFERENCES: list[Difference] = [
+    *PINS.differs,
+    *(each for item in (*PINS.images.values(), *PINS.modules.values()) for each in item.differs),
+]
+GO = '[go]\nminimum = "1"\nrequirements = "r"\n'
+IMAGE = GO + '[images.x]\ntag = "1"\nsource.user = "1"\n'
+MODULE = GO + '[modules.x]\npath = "p"\nversion = "v"\nsum = "h1:"\n'
+
+
+def test_the_page_is_made_of_the_pins():
+    assert differences.PAGE.read_text() == differences.page(PINS), f"make it anew: {differences.COMMAND}"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (IMAGE, "images.x: needs either as_upstream or differs"),
+        (
+            IMAGE + 'as_upstream = "m/Dockerfile"\ndiffers = [{ what = "w", why = "y" }]\n',
+            "images.x: needs either as_upstream or differs",
+        ),
+        (IMAGE + "differs = []\n", "images.x: needs either as_upstream or differs"),
+        (IMAGE + 'differs = [{ what = "w" }]\n', "images.x.differs: w: needs why or tested_by"),
+        (IMAGE + 'differs = [{ why = "y" }]\n', "images.x.differs.what: missing"),
+        (IMAGE + 'differs = "w"\n', "images.x.differs must be a list"),
+        (MODULE + 'tags = "small"\n', "modules.x.differs: missing"),
+        (MODULE + 'recipe = "r"\n', "modules.x.differs: missing"),
+    ],
+)
+def test_what_does_not_say_how_it_differs_is_refused(tmp_path: Path, text: str, named: str):
+    file = tmp_path / "pins.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=re.escape(named)):
+        pins.load(file)
+
+
+def test_what_is_said_of_a_difference_builds_nothing_anew():
+    image = pins.Image("1", pins.ImageSource(), as_upstream="m/Dockerfile")
+    assert pins.key(image) == pins.key(pins.Image("1", pins.ImageSource(), differs=(Difference("w", "y"),)))
+
+
+@pytest.mark.parametrize("file", sorted({each.tested_by for each in DIFFERENCES} - {""}))
+def test_the_tests_that_a_difference_names_are_there(file: str):
+    assert re.search(r"^(async )?def test_", (ROOT / file).read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", PINS.images)
+def test_no_file_of_ours_takes_the_place_of_a_products_own(name: str):
+    files = PINS.images[name].source.files
+    products = [PurePosixPath(path) for path, origin in files.items() if origin.startswith("module:") and path != "/"]
+    ours = [PurePosixPath(path) for path, origin in files.items() if origin.startswith("file:")]
+    assert [str(path) for path in ours if any(path.is_relative_to(product) for product in products)] == []
+
+
+def last_stage(dockerfile: str) -> dict[str, str]:
+    """What the image of a Dockerfile's last stage is configured with."""
+    found: dict[str, str] = {}
+    for line in dockerfile.splitlines():
+        word, _, rest = line.strip().partition(" ")
+        if word == "FROM":
+            found.clear()
+        found[word] = rest.strip()
+    return found
+
+
+@pytest.mark.parametrize("name", AS_UPSTREAM)
+def test_an_image_is_configured_as_its_publishers_dockerfile_does(name: str, module):
+    owner, _, path = AS_UPSTREAM[name].as_upstream.partition("/")
+    stage, source = last_stage((module(owner) / path).read_text()), AS_UPSTREAM[name].source
+    assert re.findall(r'"(.+?)"', stage["ENTRYPOINT"]) == [*source.entrypoint]
+    assert stage.get("USER", source.user) == source.user
+    assert stage.get("WORKDIR", source.workdir) == source.workdir
+    assert all(origin.startswith("bin:") for origin in source.files.values())
+
+
+def test_argo_cd_has_the_helm_that_it_names(module):
+    pin = PINS.modules["argo-cd-helm"]
+    named = re.search(r"^helm3_version=(.+)$", (module("argo-cd") / "hack/tool-versions.sh").read_text(), re.MULTILINE)
+    assert named is not None
+    assert pin.version == f"v{named[1]}"
+    assert f"version.version={pin.version} " in pin.ldflags
+    library = re.search(r"k8s\.io/client-go v0\.(\d+)", (module("argo-cd-helm") / "go.mod").read_text())
+    assert library is not None
+    assert re.findall(r"k8sVersionMinor=(\d+)", pin.ldflags) == [library[1]] * 2
+    assert PINS.images["quay.io/argoproj/argocd"].source.files["/usr/local/bin/helm"] == "bin:argo-cd-helm/helm"
+
+
+def test_the_model_servers_packages_are_those_that_kserve_locks(module):
+    lock = tomllib.loads((module("kserve") / "python/sklearnserver/uv.lock").read_text())
+    locked = {(package["name"], package["version"]) for package in lock["package"]}
+    text = PINS.wheels["sklearnserver"].requirements_file.read_text()
+    ours = set(re.findall(r"^([\w-]+)==(\S+)", text, re.MULTILINE))
+    assert ours - locked == {("psutil", "6.1.1")}
