@@ -1,17 +1,23 @@
 """What the workflows may do: pinned, least rights, nothing of a person's or a branch's in a shell line, no loops."""
 
+import contextlib
 import fnmatch
+import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 import yaml
 
 from ci.paths import ROOT
 from ci.pipeline import style
 from ci.pipeline.tools import Output
+from ci.wait import NotYet, until
 from tests.faults.git import remote as remotes
 
 FILES = sorted([*(ROOT / ".github/workflows").glob("*.yaml"), *(ROOT / ".github/actions").glob("*/action.yaml")])
@@ -19,6 +25,11 @@ WORKFLOWS = {file.stem: yaml.load(file.read_text(), yaml.BaseLoader) for file in
 JOBS = [(f"{name}/{job}", body) for name, workflow in WORKFLOWS.items() for job, body in workflow["jobs"].items()]
 PINNED = re.compile(r"uses: (\./\.github/actions/[\w-]+|[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)")
 WRITES = ("contents", "packages", "actions")
+LONG = ("python", "dagger", "pytest")
+"""Programs that have something to clean up, or a child that has."""
+ALWAYS = "always()"
+CLEAN = "exec python ci/main.py cluster clean"
+SECONDS = 20
 
 
 def steps():
@@ -73,12 +84,162 @@ def test_what_is_released_uses_no_cache_that_another_run_may_have_filled(name):
     assert bool(kept) == (name == "pull-request")
 
 
+def calls(step):
+    """Return how many commands of a step run one of the long programs."""
+    return len(re.findall(rf"^\s*(?:exec )?(?:{'|'.join(LONG)}) ", step.get("run", ""), re.MULTILINE))
+
+
+TOOL_STEPS = [each for each in steps() if calls(each.values[0])]
+RECORDER = """#!{python}
+import pathlib, signal, sys
+here = pathlib.Path({folder!r})
+def heard(number, frame):
+    (here / "heard").write_text(signal.Signals(number).name)
+    sys.exit(130)
+signal.signal(signal.SIGINT, heard)
+(here / "running").write_text(" ".join(sys.argv[1:]))
+signal.pause()
+"""
+
+
+def test_there_are_steps_that_run_the_tool():
+    assert len(TOOL_STEPS) > 10
+
+
+@pytest.mark.parametrize("step", TOOL_STEPS)
+def test_cancelling_a_step_reaches_the_tool(step, tmp_path):
+    """GitHub sends SIGINT to the shell that it started, and to nothing below it (actions/runner#1309)."""
+    for name in LONG:
+        program = tmp_path / name
+        program.write_text(RECORDER.format(python=sys.executable, folder=str(tmp_path)))
+        program.chmod(0o755)
+    script = tmp_path / "script.sh"
+    script.write_text(step["run"])
+    (tmp_path / "evidence").mkdir()
+    files = {name: str(tmp_path / name) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_PATH", "KUBECONFIG")}
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", **dict.fromkeys(step.get("env", {}), "x"), **files}
+    shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
+
+    with subprocess.Popen(shell, cwd=tmp_path, env=env, start_new_session=True) as process:
+        try:
+            anyio.run(there, tmp_path / "running")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(SECONDS) == 130
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert (tmp_path / "heard").read_text() == "SIGINT"
+    assert calls(step) == 1, "only the last command of a step replaces its shell"
+
+
+async def there(file):
+    async def probe():
+        if not file.exists():
+            raise NotYet(f"no {file.name}")
+
+    await until("the program runs", probe, timeout=SECONDS, interval=0.05)
+
+
+@pytest.mark.parametrize(("name", "job"), JOBS)
+def test_what_a_cancelled_job_left_is_removed(name, job):
+    runs = [step.get("run", "") for step in job["steps"]]
+    makes = [number for number, run in enumerate(runs) if "ci/main.py test" in run or "tests/faults" in run]
+    cleans = [number for number, run in enumerate(runs) if run == CLEAN and job["steps"][number]["if"] == ALWAYS]
+    assert bool(makes) == bool(cleans)
+    assert not makes or max(makes) < min(cleans)
+
+
+def test_some_jobs_make_clusters():
+    made = {name for name, job in JOBS for step in job["steps"] if step.get("run") == CLEAN}
+    assert made == {"pull-request/test", "nightly/upstream", "nightly/faults"}
+
+
+@pytest.mark.parametrize("step", steps())
+def test_a_job_that_is_run_again_replaces_what_it_left(step):
+    if step.get("uses", "").startswith("actions/upload-artifact@"):
+        assert step["with"]["overwrite"] == "true"
+
+
+def evaluated(text, context):
+    """Return a text with each expression of GitHub's replaced by its value, as far as they are used here."""
+
+    def value(path):
+        found = context
+        for part in path.split("."):
+            found = (found or {}).get(part)
+        return found
+
+    def one(match):
+        code = match[1].strip().replace("||", " or ").replace("&&", " and ").replace("!contains", "not contains")
+        code = re.sub(r"(?<!['\w\"])(github\.[\w.]+)", r"value('\1')", code)
+        names = {"value": value, "fromJSON": json.loads, "contains": lambda several, each: each in several}
+        return str(eval(code, {"__builtins__": {}}, names))
+
+    return re.sub(r"\$\{\{(.+?)\}\}", one, text)
+
+
+def context(event, *, number=None, sha="a", run="1"):
+    """The part of an event's context that the workflows use."""
+    pull = {"pull_request": {"number": number}} if number else {}
+    return {"github": {"workflow": "W", "event_name": event, "sha": sha, "run_id": run, "event": pull}}
+
+
+def group(name, *arguments, **options):
+    return evaluated(WORKFLOWS[name]["concurrency"]["group"], context(*arguments, **options))
+
+
+def cancels(name, event):
+    return evaluated(WORKFLOWS[name]["concurrency"]["cancel-in-progress"], context(event)).lower() == "true"
+
+
+def test_the_newer_push_to_a_pull_request_replaces_the_older_ones_run():
+    older = group("pull-request", "pull_request", number=7, sha="a", run="1")
+    assert group("pull-request", "pull_request", number=7, sha="b", run="2") == older
+    assert group("pull-request", "pull_request", number=8, sha="c", run="3") != older
+    assert cancels("pull-request", "pull_request")
+
+
+@pytest.mark.parametrize("event", ["push", "merge_group", "workflow_dispatch"])
+def test_no_commit_of_main_or_of_a_merge_queue_waits_for_another(event):
+    """Of one group GitHub cancels whoever waits when a newer one comes, whatever cancel-in-progress says."""
+    assert not cancels("pull-request", event)
+    assert group("pull-request", event, sha="a", run="1") != group("pull-request", event, sha="b", run="2")
+
+
+def test_a_merged_commit_is_tested_beside_its_own_run_in_the_queue():
+    """The commit that a queue merges is the one that it tested."""
+    groups = {group("pull-request", event, sha="a") for event in ("push", "merge_group", "workflow_dispatch")}
+    assert len(groups) == 3
+
+
+def test_no_release_is_cancelled_not_even_while_it_waits():
+    assert not cancels("release", "push")
+    releases = [("push", "1"), ("workflow_dispatch", "2"), ("workflow_dispatch", "3")]
+    assert len({group("release", event, run=run) for event, run in releases}) == len(releases)
+
+
+def test_a_merge_queue_gets_the_checks_that_a_pull_request_gets():
+    workflow = WORKFLOWS["pull-request"]
+    assert {name for name in WORKFLOWS if "merge_group" in WORKFLOWS[name]["on"]} == {"pull-request"}
+    assert {name for name, job in workflow["jobs"].items() if "if" not in job} == {"check", "test"}
+    for event, environment, values in [
+        ("pull_request", "", "dev"),
+        ("merge_group", "", "dev"),
+        ("push", "evidence", "staging"),
+        ("workflow_dispatch", "evidence", "staging"),
+    ]:
+        job = workflow["jobs"]["test"]
+        (test,) = (step for step in job["steps"] if step["name"] == "Test")
+        assert evaluated(job["environment"], context(event)) == environment, "the key is main's alone"
+        assert evaluated(test["env"]["ENVIRONMENT"], context(event)) == values
+
+
 def starts(event):
     """Names of the workflows that an event starts."""
     return {name for name, workflow in WORKFLOWS.items() if event in workflow["on"]}
 
 
-@pytest.mark.parametrize("event", ["push", "pull_request"])
+@pytest.mark.parametrize("event", ["push", "pull_request", "merge_group"])
 def test_24_what_a_commit_of_the_bot_starts_can_make_no_commit(event):
     """A branch's push and a pull request are all that the bot does; a tag is a person's."""
     started = starts(event) - {"release"}
