@@ -35,6 +35,8 @@ PAGE = 100
 """Items of a list that are asked for at once: the most that GitHub gives."""
 WRITERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 """Those who may write to the repository anyway, as GitHub calls them."""
+UNSIGNED = frozenset({"pull_request", "merge_group"})
+"""What starts runs that have no signing key: they prove nothing to others."""
 
 
 @dataclass(frozen=True)
@@ -218,9 +220,10 @@ class GitHub:
         return next((release for release in listed if release["tag_name"] == tag), None)
 
     async def artifact(self, commit: str, workflow: str, name: str, files: Sequence[str]) -> dict[str, bytes]:
-        """Return files of the artifact that the newest green run of a workflow on a commit left.
+        """Return files of the newest artifact that the newest green run of a workflow on a commit left.
 
-        Runs of pull requests do not count: they have no signing key.
+        Runs of pull requests and of merge queues do not count: they have no signing key. Where jobs were run again, the
+        run has an artifact of that name from each time.
 
         Args:
             commit: The commit.
@@ -236,10 +239,10 @@ class GitHub:
 
     def _artifact(self, commit: str, workflow: str, name: str, files: Sequence[str]) -> dict[str, bytes]:
         with self._session() as session:
-            query = {"head_sha": commit, "status": "success"}
+            query = {"head_sha": commit, "status": "success", "per_page": PAGE}
             actions = f"repos/{self.slug}/actions"
             listed = self._ask(session, "GET", f"{actions}/workflows/{workflow}/runs", params=query)["workflow_runs"]
-            runs = [run for run in listed if run["event"] != "pull_request"]
+            runs = [run for run in listed if run["event"] not in UNSIGNED]
             if not runs:
                 raise CheckFailedError(
                     f"{commit[:12]} has no green run of {workflow}",
@@ -247,13 +250,14 @@ class GitHub:
                 )
             run = max(runs, key=lambda each: int(each["id"]))
             path = f"{actions}/runs/{run['id']}/artifacts"
-            left = self._ask(session, "GET", path, params={"name": name})["artifacts"]
+            left = self._ask(session, "GET", path, params={"name": name, "per_page": PAGE})["artifacts"]
             kept = [artifact for artifact in left if not artifact["expired"]]
             if not kept:
                 raise CheckFailedError(
                     f"run {run['id']} of {workflow} has no artifact {name} any more", fix="Run it again on that commit."
                 )
-            answer = self._send(session, "GET", kept[0]["archive_download_url"])
+            newest = max(kept, key=lambda each: int(each["id"]))
+            answer = self._send(session, "GET", newest["archive_download_url"])
         with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
             return {path: archive.read(path) for path in files if path in archive.namelist()}
 

@@ -7,6 +7,9 @@ import zipfile
 from tests.faults.git import server
 from tests.unit.github_server import comment
 
+LAST_ATTEMPT = 100
+"""Id of the artifact that the last attempt of a run left."""
+
 
 class GitHub(server.GitHub):
     """The repository team/tree.
@@ -14,6 +17,7 @@ class GitHub(server.GitHub):
     Attributes:
         reports: Commit to the files of the report that its green run left.
         event: What started those runs.
+        attempts: Artifacts that other attempts of a run left: their id, whether they are expired, and their files.
         releases: What was released, or is a draft.
         files: Release's id and file's name to its content.
         comments: A pull request's number to its comments.
@@ -23,6 +27,8 @@ class GitHub(server.GitHub):
         super().__init__(remote)
         self.reports = {}
         self.event = "push"
+        self.attempts = []
+        self.left = {}
         self.releases = []
         self.files = {}
         self.comments = {7: []}
@@ -37,14 +43,22 @@ class GitHub(server.GitHub):
                 found = [commit for commit in commits if commit == query["head_sha"]]
                 return {"workflow_runs": [{"id": commits.index(commit), "event": self.event} for commit in found]}
             case ["runs", number, "artifacts"]:
-                url = f"http://{self.address}/api/v3/repos/team/tree/actions/artifacts/{number}/zip"
-                return {"artifacts": [{"name": "report", "expired": False, "archive_download_url": url}]}
+                own = (LAST_ATTEMPT, False, self.reports[commits[int(number)]])
+                self.left = {str(each): (expired, files) for each, expired, files in [*self.attempts, own]}
+                return {"artifacts": [self.artifact(number) for number in self.left]}
             case ["artifacts", number, "zip"]:
+                expired, files = self.left[number]
+                assert not expired, "GitHub answers 410"
                 data = io.BytesIO()
                 with zipfile.ZipFile(data, "w") as archive:
-                    for name, content in self.reports[commits[int(number)]].items():
+                    for name, content in files.items():
                         archive.writestr(name, content)
                 return data.getvalue()
+
+    def artifact(self, number):
+        url = f"http://{self.address}/api/v3/repos/team/tree/actions/artifacts/{number}/zip"
+        expired, _ = self.left[number]
+        return {"id": int(number), "name": "report", "expired": expired, "archive_download_url": url}
 
     def answer_issues(self, method, rest, query, body):
         match method, rest.split("/"):

@@ -5,7 +5,7 @@ import pytest
 from ci.evidence import statement
 from tests.faults.git import remote as remotes
 from tests.faults.git.server import TOKEN, serving
-from tests.workflows.github import GitHub
+from tests.workflows.github import LAST_ATTEMPT, GitHub
 
 REPORT = {statement.EVIDENCE: b"evidence", "report.json": b"report", "pytest-canary.log": b"a log"}
 
@@ -34,7 +34,24 @@ def test_what_a_release_needs_of_the_report_is_there_and_nothing_else(clone, hub
     assert found == {statement.EVIDENCE: b"evidence", "report.json": b"report"}
 
 
-@pytest.mark.parametrize("event", ["pull_request", None], ids=["a pull request's run only", "no run"])
+@pytest.mark.parametrize("number", [LAST_ATTEMPT - 1, LAST_ATTEMPT + 1], ids=["older", "newer"])
+@pytest.mark.parametrize("expired", [False, True], ids=["there", "expired"])
+def test_of_jobs_that_were_run_again_the_newest_report_counts(clone, hub, tmp_path, number, expired):
+    hub.reports[clone.git("rev-parse", "HEAD")] = REPORT
+    hub.attempts = [(number, expired, {statement.EVIDENCE: b"another attempt's"})]
+
+    result = fetch(clone, hub, tmp_path / "out")
+
+    assert result.returncode == 0, result.stderr
+    wanted = b"another attempt's" if number > LAST_ATTEMPT and not expired else b"evidence"
+    assert (tmp_path / "out" / statement.EVIDENCE).read_bytes() == wanted
+
+
+@pytest.mark.parametrize(
+    "event",
+    ["pull_request", "merge_group", None],
+    ids=["a pull request's run only", "a merge queue's run only", "no run"],
+)
 def test_a_commit_without_a_run_on_the_branch_has_no_evidence(clone, hub, tmp_path, event):
     if event:
         hub.reports[clone.git("rev-parse", "HEAD")] = REPORT
