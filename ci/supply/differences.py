@@ -22,6 +22,7 @@ With `--supply upstream` every image is its publisher's. With `--supply source` 
 code at the same version ([supply](supply.md)). Whatever is otherwise stands below, with the reason why nobody who uses
 a throw-away cluster meets it, or the tests that would be red where it is met.
 """
+WHY = ("why that is no difference", "tests")
 Pinned = TypeVar("Pinned", Image, Module)
 
 
@@ -31,19 +32,16 @@ def page(pinned: Pins) -> str:
     parts = [
         HEAD,
         "## All images\n",
-        _table(("what", *_WHY), (_row(each) for each in pinned.differs)),
+        _table(("what", *WHY), (_row(each) for each in pinned.differs)),
         "## Single images\n",
-        _table(("image", "what", *_WHY), _rows(pinned.images)),
+        _table(("image", "what", *WHY), _rows(pinned.images)),
         "## Programs, in images and as tools\n",
-        _table(("module", "what", *_WHY), _rows(pinned.modules)),
+        _table(("module", "what", *WHY), _rows(pinned.modules)),
         "## As the publisher's Dockerfile does\n",
         "The same programs, entrypoint and user, but for what holds for all images. The module has the Dockerfile.\n",
         _table(("image", "Dockerfile"), same),
     ]
     return "\n".join(parts)
-
-
-_WHY = ("why that is no difference", "tests")
 
 
 def _rows(pinned: Mapping[str, Pinned]) -> list[str]:

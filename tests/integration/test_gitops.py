@@ -14,6 +14,7 @@ from ci.cluster.helm import Helm
 from ci.command import Result
 from ci.release import health
 from ci.stages.install import namespace
+from ci.supply import pins
 from ci.wait import NotYet, until
 from tests.integration import gitops
 from tests.integration.gitops import APPLICATION, NAMESPACES, SECRET, Loop
@@ -94,6 +95,21 @@ async def test_a_bump_is_synced_and_canaries_through(loop, bumped, in_environmen
     assert await in_environment("dev").storage_uri() == model_store.uri(APPLICATION, "v2")
     digest = (await loop.data("dev"))["model"]["digest"]
     assert {health.runs(pod).digest for pod in await in_environment("dev").stable_pods()} == {digest}
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        (["helm", "version", "--template={{.Version}}"], {pins.load().modules["argo-cd-helm"].version}),
+        (["env", "TZ=Europe/Berlin", "date", "+%Z"], {"CET", "CEST"}),  # a sync window may name a time zone
+    ],
+    ids=["Helm", "time zones"],
+)
+async def test_argo_cd_has_what_its_publisher_gives_it(loop, program, says):
+    """The same in both ways of the supply: its own Helm is what renders in production."""
+    server = ["--namespace", gitops.ARGOCD, "deployment/argocd-repo-server", "--container=argocd-repo-server"]
+    result = await loop.kubectl.run("exec", *server, "--", *program)
+    assert result.stdout.strip() in says
 
 
 @pytest.fixture(scope="module")
