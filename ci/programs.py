@@ -118,7 +118,7 @@ PROGRAMS: Mapping[str, Program] = {
     TOOL: Program((*CLUSTER, "logins", "docker", "git", "go", "pip", "dagger", "helm", TOOL)),
 }
 
-SCRIPTS: Mapping[tuple[str, str], str] = {("ci", "main.py"): TOOL, ("stages", "alone.py"): "pytest"}
+SCRIPTS: Mapping[tuple[str, ...], str] = {("ci", "main.py"): TOOL, ("stages", "alone.py"): "pytest"}
 """The ends of paths of scripts, each with its program's name."""
 
 
