@@ -51,8 +51,8 @@ class Run:
 
     def look(self) -> None:
         """Remember the mounts and volumes of its containers."""
-        for container in self.containers():
-            (shown,) = json.loads(output("docker", "inspect", container) or "[{}]")
+        # one that is being made is listed before it can be inspected
+        for shown in json.loads(output("docker", "inspect", *self.containers()) or "[]"):
             self.mounts.add(shown.get("GraphDriver", {}).get("Data", {}).get("MergedDir", "-"))
             self.volumes |= {mount["Name"] for mount in shown.get("Mounts", []) if mount["Type"] == "volume"}
 
