@@ -18,7 +18,7 @@ from ci import settings
 from ci.errors import UsageError
 from ci.progress import note
 from ci.report.model import Report
-from ci.report.text import headline
+from ci.report.text import cut, headline, legal
 from ci.secret import Secret
 
 VARIABLE = settings.WEBHOOK
@@ -79,7 +79,7 @@ def ended(report: Report) -> str:
 
 
 def _message(*lines: str) -> str:
-    shown = [line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…" for line in lines]
+    shown = [cut(legal(line), LONGEST) for line in lines]
     server, repository, run = (settings.variable(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
     if server and repository and run:
         shown.append(f"{server}/{repository}/actions/runs/{run}")

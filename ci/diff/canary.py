@@ -13,6 +13,7 @@ from ci.cluster.stack.documents import Document
 from ci.diff import fields, text
 from ci.diff.fields import Change, Path
 from ci.diff.model import Effect, Field, Outcome
+from ci.report.text import visible
 
 PREDICTOR = ("spec", "predictor")
 METADATA = ("labels", "annotations")
@@ -80,12 +81,12 @@ def effects(place: str, before: Sequence[Document], after: Sequence[Document]) -
         rollout = _rollout(after, _deployment(service))
         previous = old_rollouts.get(rollout["metadata"]["name"]) if rollout else None
         if old is None or (rollout and previous is None):
-            yield Effect(place, text.visible(name), "first")
+            yield Effect(place, visible(name), "first")
             continue
         found = [*triggers(old, service), *_moved(previous, rollout)]
         outcome: Outcome = "none" if not found else "canary" if rollout else "update"
         innocent = bool(found) and all(map(_innocent, found))
-        yield Effect(place, text.visible(name), outcome, tuple(map(_field, found)), innocent)
+        yield Effect(place, visible(name), outcome, tuple(map(_field, found)), innocent)
 
 
 def triggers(before: Document, after: Document) -> Iterator[Change]:
@@ -190,7 +191,7 @@ def _by_name(documents: Sequence[Document], kind: str) -> dict[str, Document]:
 def _field(change: Change) -> Field:
     starts = (start for start in WHY if change.path[: len(start)] == start)
     why = WHY[max(starts, key=len)]
-    return Field(text.visible(fields.shown(change.path)), text.short(change.before), text.short(change.after), why)
+    return Field(visible(fields.shown(change.path)), text.short(change.before), text.short(change.after), why)
 
 
 def _innocent(change: Change) -> bool:

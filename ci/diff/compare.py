@@ -11,6 +11,7 @@ from ci.diff.fields import Path
 from ci.diff.model import RISKS, ApplicationChange, Difference, Effect, ObjectChange, Risk
 from ci.diff.normalise import normalise, stem
 from ci.diff.sides import Side
+from ci.report.text import visible
 
 SELECTORS = (("spec", "selector"), ("spec", "podSelector"), ("spec", "namespaceSelector"))
 RBAC_GROUP = "rbac.authorization.k8s.io"
@@ -82,7 +83,7 @@ def _compare(place: str, before: Sequence[Document], after: Sequence[Document], 
     effects = {effect.model: effect for effect in canary.effects(place, old, new)}
     changed = False
     for pair in pairs:
-        effect = effects.get(text.visible(pair.identity[3])) if pair.identity[1] == "InferenceService" else None
+        effect = effects.get(visible(pair.identity[3])) if pair.identity[1] == "InferenceService" else None
         change = _change(place, pair, names, effect)
         if change is not None:
             found.objects.append(change)
@@ -114,7 +115,7 @@ def _change(place: str, pair: _Pair, names: Mapping[str, str], effect: Effect | 
         name,
         change,
         _risk(pair.identity, change, differs, starts=starts),
-        tuple(text.visible(fields.shown(path)) for path in differs),
+        tuple(visible(fields.shown(path)) for path in differs),
         text.unified(text.lines(before), text.lines(after)),
     )
 

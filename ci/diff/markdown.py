@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ci.diff.model import OUTCOMES, RISKS, Difference, Effect, Field, ObjectChange
+from ci.report.text import cut, visible
 
 LIMIT = 65_000
 """Bytes of UTF-8, of which there are never fewer than characters: GitHub takes 65,536; the rest is for a marker."""
@@ -92,8 +93,8 @@ def _field(field: Field) -> str:
 
 def _details(each: ObjectChange) -> Iterator[str]:
     """Yield an object's diff, folded; one that is too long for a part in several pieces."""
-    cut = {line: f"{line[:LINE_LIMIT]} … ({len(line)} characters)" for line in each.diff if len(line) > LINE_LIMIT}
-    lines = [cut.get(line, line) for line in each.diff]
+    shown = [visible(line, keep="\t") for line in each.diff]
+    lines = [f"{line[:LINE_LIMIT]} … ({len(line)} characters)" if len(line) > LINE_LIMIT else line for line in shown]
     for number, piece in enumerate(_pieces(lines)):
         yield _folded(_title(each) + (" (continued)" if number else ""), piece)
 
@@ -118,7 +119,7 @@ def _title(each: ObjectChange) -> str:
 
 def _element(text: str) -> str:
     """Return a text for where HTML is read and Markdown is not: within <summary>."""
-    return f"<code>{html.escape(_cut(text))}</code>"
+    return f"<code>{html.escape(_shown(text))}</code>"
 
 
 def _folded(title: str, lines: Sequence[str]) -> str:
@@ -129,9 +130,10 @@ def _folded(title: str, lines: Sequence[str]) -> str:
 
 def span_of(text: str) -> str:
     """Return a text of one line as a code span that nothing in it can end."""
-    fence = _fence(text, 1)
-    pad = " " if text.startswith(("`", " ")) or text.endswith(("`", " ")) else ""
-    return f"{fence}{pad}{_cut(text)}{pad}{fence}"
+    shown = _shown(text)
+    fence = _fence(shown, 1)
+    pad = " " if shown.startswith(("`", " ")) or shown.endswith(("`", " ")) else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
 
 
 def _fence(text: str, least: int) -> str:
@@ -139,5 +141,5 @@ def _fence(text: str, least: int) -> str:
     return "`" * max(least, *(len(run) + 1 for run in re.findall(r"`+", text)), 0)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+def _shown(text: str) -> str:
+    return cut(visible(text), LONGEST)

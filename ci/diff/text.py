@@ -2,20 +2,18 @@
 
 import difflib
 import json
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from ci.cluster.stack.documents import Document
+from ci.report.text import visible
 
 CONTEXT_LINES = 3
 WIDTH = 1_000_000
 """Of a line: none is folded, or a longer value would differ in several."""
 SHORT = 120
-INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's categories of characters that control what is around them, such as the direction of writing."""
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -41,19 +39,6 @@ def lines(document: Document | None) -> list[str]:
 def unified(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
     """Return the lines of a unified diff, without its two lines of file names."""
     return tuple(difflib.unified_diff(before, after, n=CONTEXT_LINES, lineterm=""))[2:]
-
-
-def visible(text: str, keep: str = "") -> str:
-    """Return a text on one line in which every character can be seen.
-
-    Args:
-        text: Anything.
-        keep: Characters that may stay although they cannot.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    hidden = (char not in keep and unicodedata.category(char) in INVISIBLE for char in text)
-    return "".join(f"\\u{{{ord(char):x}}}" if hide else char for char, hide in zip(text, hidden, strict=True))
 
 
 def short(value: Any) -> str:

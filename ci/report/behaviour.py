@@ -4,6 +4,7 @@ import math
 import xml.etree.ElementTree as ET
 
 from ci.report.model import Behaviour, ChangedAnswer, LatencyDifference, Proportion, Slice
+from ci.report.text import cut, one_line
 
 SHOWN = 10
 """Answers that went from right to wrong that are listed; report.json has them all."""
@@ -11,6 +12,8 @@ CELLS = 31
 LEGEND = "○ champion, ● candidate, ─ 95 % interval of the candidate"
 LATENCY_LEGEND = "● candidate less champion, ─ 95 % interval, │ no difference"
 ANSWER_CHARACTERS = 80
+LONGEST = 600
+"""Characters of a text in Markdown."""
 PLAIN = " .,:/-%()"
 """Characters besides letters and digits that mean nothing to Markdown within a line."""
 WIDTH, ROW, SECTION, MARGIN = 760, 22, 34, 8
@@ -51,8 +54,7 @@ def difference(item: LatencyDifference) -> str:
 
 def answered(item: ChangedAnswer) -> str:
     """Return what the candidate answered, the beginning of it where it is long."""
-    text = item.answered or "no steady answer"
-    return text if len(text) <= ANSWER_CHARACTERS else f"{text[: ANSWER_CHARACTERS - 1]}…"
+    return cut(item.answered or "no steady answer", ANSWER_CHARACTERS)
 
 
 def accuracy_axis(behaviour: Behaviour) -> float:
@@ -233,9 +235,13 @@ def latency_title(behaviour: Behaviour) -> str:
 def _plot(behaviour: Behaviour) -> list[str]:
     """Return both plots as lines of text."""
     start = accuracy_axis(behaviour)
-    width = max(len(each.name) for each in behaviour.slices)
+    names = [cut(one_line(each.name), ANSWER_CHARACTERS) for each in behaviour.slices]
+    width = max(map(len, names))
     lines = [accuracy_title(behaviour)]
-    lines += [f"{each.name:<{width}}  {accuracy_bar(each, start)}".rstrip() for each in behaviour.slices]
+    lines += [
+        f"{name:<{width}}  {accuracy_bar(each, start)}".rstrip()
+        for name, each in zip(names, behaviour.slices, strict=True)
+    ]
     if behaviour.latency:
         reach = latency_axis(behaviour)
         lines += ["", latency_title(behaviour)]
@@ -254,5 +260,5 @@ def _share(proportion: Proportion) -> str:
 
 def _code(text: str) -> str:
     """Return text that Markdown and HTML take for nothing but text, a table's cell included."""
-    shown = (each if each.isalnum() or each in PLAIN else f"&#{ord(each)};" for each in " ".join(text.split()))
+    shown = (each if each.isalnum() or each in PLAIN else f"&#{ord(each)};" for each in cut(one_line(text), LONGEST))
     return f"<code>{''.join(shown)}</code>"

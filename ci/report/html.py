@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from itertools import groupby
@@ -75,7 +76,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: text.legal(value) if isinstance(value, str) else value,
+        finalize=lambda value: type(value)(text.legal(value)) if isinstance(value, str) else value,  # Markup stays that
     )
     environment.filters |= {"lasting": text.lasting, "counted": text.counted, "size": _size, "link": _link}
     environment.globals |= {
@@ -105,8 +106,9 @@ def _shapes(gates: Sequence[Gate]) -> dict[bool, dict[str, dict[str, Gate]]]:
 
 
 def _link(path: str) -> str:
-    """Return the address of a file beside the page: never one with a scheme, whatever its name."""
-    return quote(text.legal(path))
+    """Return the address of a file beside the page: never one with a scheme, whatever bytes its name has."""
+    name = re.sub("[\ud800-\udc7f\udd00-\udfff]", lambda found: text.visible(found[0]), path)
+    return quote(name, errors="surrogateescape")
 
 
 def _size(size: int) -> str:

@@ -5,12 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ci.report import files
-from ci.report.model import Finding, Report, Stage
-from ci.report.text import legal
+from ci.report.model import Finding, Report
+from ci.report.text import cut, headline, inert, legal, one_line
+
+LONGEST = 1000
+"""Characters of a case's name or a failure's message; its text has them all."""
 
 
 def build(report: Report, pytest_files: Sequence[Path] = ()) -> ET.Element:
     """Return the `testsuites` element: stages, findings, then pytest's own suites.
+
+    A run that did not pass has at least one failure in it, and each failure has a text.
 
     Args:
         report: The run.
@@ -19,11 +24,12 @@ def build(report: Report, pytest_files: Sequence[Path] = ()) -> ET.Element:
     Returns:
         The root element.
     """
-    suites = [_stages(report.stages)]
+    report = inert(report)
+    suites = [_stages(report)]
     if report.findings:
         suites.append(_findings(report.findings))
     for path in pytest_files:
-        suites.extend(ET.parse(path).getroot().iter("testsuite"))  # noqa: S314
+        suites += _of_pytest(path)
     root = ET.Element("testsuites", name="ml-serving-ci", time=f"{report.seconds:.3f}")
     for count in ("tests", "failures", "errors", "skipped"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
@@ -44,34 +50,61 @@ def write(path: Path, report: Report, pytest_files: Sequence[Path] = ()) -> None
     files.write(path, ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
 
 
-def _stages(stages: Sequence[Stage]) -> ET.Element:
-    suite = _suite("stages", sum(stage.seconds for stage in stages))
-    for stage in stages:
-        case = ET.SubElement(suite, "testcase", classname="stages", name=stage.name, time=f"{stage.seconds:.3f}")
+def _stages(report: Report) -> ET.Element:
+    suite = _suite("stages", sum(stage.seconds for stage in report.stages))
+    for stage in report.stages:
+        case = _case(suite, "stages", stage.name, time=f"{stage.seconds:.3f}")
         if stage.outcome == "failed":
-            ET.SubElement(case, "failure", message=legal(stage.message))
+            _fail(case, stage.message or "failed", _way_out(report, stage.name))
         elif stage.outcome == "skipped":
-            ET.SubElement(case, "skipped", message=legal(stage.message))
+            ET.SubElement(case, "skipped", message=cut(one_line(stage.message), LONGEST))
+    if report.outcome != "passed" and suite.find("testcase/failure") is None:
+        # what ended it was none of the stages: what comes before the first of them, or the tear-down
+        where, message = (report.failure.where, report.failure.message) if report.failure else ("run", headline(report))
+        _fail(_case(suite, "stages", where, time=f"{report.seconds:.3f}"), message, _way_out(report, where))
     return _counted(suite)
+
+
+def _way_out(report: Report, where: str) -> str:
+    return report.failure.fix if report.failure is not None and report.failure.where == where else ""
 
 
 def _findings(findings: Sequence[Finding]) -> ET.Element:
     suite = _suite("findings", 0.0)
     for finding in findings:
-        case = ET.SubElement(
-            suite,
-            "testcase",
-            classname=f"findings.{finding.check}",
-            name=legal(f"{finding.place} {finding.message}"),
-            file=finding.file,
-            line=str(finding.line),
-        )
-        text = legal(f"{finding.place}: {finding.message}\n{finding.remedy}")
+        place = {"file": finding.file, "line": str(finding.line)}
+        case = _case(suite, f"findings.{finding.check}", f"{finding.place} {finding.message}", **place)
+        text = f"{finding.place}: {finding.message}"
         if finding.severity == "error":
-            ET.SubElement(case, "failure", message=legal(finding.message)).text = text
+            _fail(case, finding.message, finding.remedy, text)
         else:  # JUnit knows no warning; a case that passes and says something is how it is told
-            ET.SubElement(case, "system-out").text = text
+            ET.SubElement(case, "system-out").text = f"{text}\n{finding.remedy}"
     return _counted(suite)
+
+
+def _of_pytest(path: Path) -> list[ET.Element]:
+    """Return the suites of one of pytest's files; one that was killed leaves an empty or a broken file."""
+    try:
+        suites = list(ET.parse(path).getroot().iter("testsuite"))  # noqa: S314 - written by this run's own pytest
+        for suite in suites:
+            for count in ("tests", "failures", "errors", "skipped"):
+                int(suite.get(count, "0"))
+    except (ET.ParseError, ValueError, OSError) as error:
+        suite = _suite(legal(path.stem), 0.0)
+        said = f"{path.name} of pytest cannot be read, so it was killed or broke: {error}"
+        _fail(_case(suite, "pytest", legal(path.name)), legal(said), "")
+        return [_counted(suite)]
+    return suites
+
+
+def _case(suite: ET.Element, classname: str, name: str, **more: str) -> ET.Element:
+    return ET.SubElement(suite, "testcase", {"classname": classname, "name": cut(one_line(name), LONGEST), **more})
+
+
+def _fail(case: ET.Element, message: str, fix: str, text: str = "") -> None:
+    """Give a case its failure, whose text is never empty: some readers of these files break on one that is."""
+    failure = ET.SubElement(case, "failure", message=cut(one_line(message), LONGEST))
+    failure.text = "\n".join(line for line in (text or message, fix) if line)
 
 
 def _suite(name: str, seconds: float) -> ET.Element:

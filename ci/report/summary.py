@@ -12,12 +12,12 @@ from pathlib import Path
 from ci import settings
 from ci.report import behaviour, matrix
 from ci.report.model import CanaryTimeline, Report, errors_first
-from ci.report.text import counted, headline, lasting, legal, narrowed
+from ci.report.text import counted, cut, headline, lasting, narrowed, one_line
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
-MOST_BYTES = 1 << 20
-"""GitHub refuses the whole summary of a step above it; other commands of the step may have written there before."""
-CUT = "\n\n*More is in the report.*\n"
+MOST_BYTES = (1 << 20) - 1
+"""GitHub refuses the whole summary of a step above 1 MiB; other commands of the step may have written there before."""
+IN_REPORT = "report.html in the run's report folder has all of it"
 FINDINGS_SHOWN = 50
 LONGEST = 600
 
@@ -28,7 +28,7 @@ MARKS = {"passed": "✅", "failed": "❌", "skipped": "➖", "interrupted": "❌
 
 
 def append(report: Report) -> None:
-    """Append the summary where GitHub asks for one; elsewhere nothing happens.
+    """Append a run's summary where GitHub asks for one; elsewhere nothing happens.
 
     Args:
         report: The run.
@@ -36,28 +36,65 @@ def append(report: Report) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    name = settings.variable(VARIABLE)
-    if not name:
+    append_parts(list(_parts(report)), IN_REPORT)
+
+
+def append_parts(parts: Sequence[tuple[str, str]], whole: str) -> None:
+    """Append Markdown where GitHub asks for a summary, as much of it as GitHub takes.
+
+    Args:
+        parts: The name and the text of each; between two of them it may be cut.
+        whole: Says where all of it is.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path = file()
+    if path is None:
         return
-    path = Path(name)
     there = path.stat().st_size if path.exists() else 0
-    with path.open("ab") as file:
-        file.write(render(report, MOST_BYTES - there).encode())
+    with path.open("ab") as stream:
+        stream.write(fitting(parts, MOST_BYTES - there, whole).encode())
+
+
+def file() -> Path | None:
+    """Return the file that GitHub shows as the step's summary, where there is one."""
+    name = settings.variable(VARIABLE)
+    return Path(name) if name else None
 
 
 def render(report: Report, most: int = MOST_BYTES) -> str:
-    """Return the summary.
+    """Return a run's summary.
 
     Args:
         report: The run.
-        most: Bytes that it may take; parts that do not fit are left out, from the end, and that is said.
+        most: Bytes that it may take.
     """
-    kept = ""
-    for part in _parts(report):
-        if len(f"{kept}{part}\n\n{CUT}".encode()) > most:
-            return kept + CUT if len(CUT.encode()) <= most else ""
-        kept += f"{part}\n\n"
+    return fitting(list(_parts(report)), most, IN_REPORT)
+
+
+def fitting(parts: Sequence[tuple[str, str]], most: int, whole: str) -> str:
+    """Return the parts that fit, from the first; those that do not are named.
+
+    Args:
+        parts: The name and the text of each.
+        most: Bytes that all may take; nothing is returned where not even the names fit.
+        whole: Says where all of it is.
+    """
+    kept, names = "", [name for name, _ in parts]
+    for number, (_, text) in enumerate(parts):
+        more = f"{kept}{text}\n\n"
+        if len(f"{more}{_left_out(names[number + 1 :], whole)}".encode()) > most:
+            said = kept + _left_out(names[number:], whole)
+            return said if len(said.encode()) <= most else ""
+        kept = more
     return kept
+
+
+def _left_out(names: Sequence[str], whole: str) -> str:
+    if not names:
+        return ""
+    return f"*Left out, for GitHub takes 1 MiB of a step: {', '.join(dict.fromkeys(names))}; {whole}.*\n"
 
 
 def escaped(text: str) -> str:
@@ -66,21 +103,19 @@ def escaped(text: str) -> str:
     Args:
         text: From anywhere.
     """
-    line = " ".join(legal(text).split())
-    shown = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
-    return html.escape(shown, quote=False).translate(SPECIAL)
+    return html.escape(cut(one_line(text), LONGEST), quote=False).translate(SPECIAL)
 
 
-def _parts(report: Report) -> Iterator[str]:
-    yield f"## {MARKS[report.outcome]} {escaped(headline(report)).capitalize()}"
+def _parts(report: Report) -> Iterator[tuple[str, str]]:
+    yield "outcome", f"## {MARKS[report.outcome]} {escaped(headline(report)).capitalize()}"
     if report.left_out:
-        yield f"**{escaped(narrowed(report)).capitalize()}**"
+        yield "outcome", f"**{escaped(narrowed(report)).capitalize()}**"
     if report.failure is not None:
-        yield f"**{escaped(report.failure.message)}**"
+        yield "outcome", f"**{escaped(report.failure.message)}**"
         if report.failure.fix:
-            yield f"Fix: {escaped(report.failure.fix)}"
+            yield "outcome", f"Fix: {escaped(report.failure.fix)}"
     if report.culprits:
-        yield "\n".join(["Likely to blame:", "", *(f"- {escaped(line)}" for line in report.culprits[:10])])
+        yield "outcome", "\n".join(["Likely to blame:", "", *(f"- {escaped(line)}" for line in report.culprits[:10])])
     if report.stages:
         rows = [
             (
@@ -91,21 +126,21 @@ def _parts(report: Report) -> Iterator[str]:
             )
             for stage in report.stages
         ]
-        yield _table(("", "Stage", "Seconds", ""), rows)
+        yield "stages", _table(("", "Stage", "Seconds", ""), rows)
     if report.canaries:
         headings = ("Canary", "Ended", "After", "Requests", "Failed", "p95 stable", "p95 canary")
-        yield _table(headings, [_canary(canary) for canary in report.canaries])
+        yield "canaries", _table(headings, [_canary(canary) for canary in report.canaries])
     if report.behaviour is not None:
-        yield behaviour.markdown(report.behaviour).rstrip("\n")
+        yield "model behaviour", behaviour.markdown(report.behaviour).rstrip("\n")
     if report.gates:
         scores = [
             f"- {escaped(name)}: {matrix.score(list(own))}"
             for name, own in groupby(report.gates, key=attrgetter("environment"))
         ]
-        yield "\n".join(["Gates, replayed against simulated versions:", "", *scores])
+        yield "gates", "\n".join(["Gates, replayed against simulated versions:", "", *scores])
     if report.findings:
-        yield _findings(report)
-    yield f"<sub>{escaped(report.command)} · the whole report is report.html in the run's report folder</sub>"
+        yield "findings", _findings(report)
+    yield "command", f"<sub>{escaped(report.command)} · {IN_REPORT}</sub>"
 
 
 def _canary(canary: CanaryTimeline) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from ci.report.model import (
     WeightChange,
     errors_first,
 )
-from ci.report.text import counted, narrowed
+from ci.report.text import counted, inert, narrowed
 
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", "dim"), "interrupted": ("✗", "red")}
 BAR_CELLS = 20
@@ -34,6 +34,7 @@ def render(report: Report) -> Group:
     Returns:
         Something `rich.console.Console.print` takes.
     """
+    report = inert(report)
     parts: list[RenderableType] = []
     if report.findings:
         parts += [findings(report.findings), Text()]
@@ -169,7 +170,7 @@ def findings(items: Sequence[Finding]) -> Group:
         Lines of text: a table would cut the paths of a narrow terminal.
     """
     lines: list[Text] = []
-    for finding in errors_first(items):
+    for finding in errors_first(inert(list(items))):
         mark, style = ("✗", "red") if finding.severity == "error" else ("!", "yellow")
         lines.append(
             Text.assemble(

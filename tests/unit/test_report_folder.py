@@ -222,7 +222,7 @@ def test_what_the_run_left_is_listed_the_telling_first(left):
 def test_an_excerpt_is_the_end_without_colours_or_control_characters(left):
     excerpts = {file.path: file.excerpt for file in folder.listed(left, FAILED)}
     assert excerpts["pytest-canary.log"].splitlines() == [f"line {number}" for number in range(60, 100)]
-    assert excerpts["diagnostics/logs/ml-serving/x/app.previous.log"] == "ERROR out of memory"
+    assert excerpts["diagnostics/logs/ml-serving/x/app.previous.log"] == r"ERROR out of memory\x00"
 
 
 def test_excerpts_are_bounded(tmp_path):
