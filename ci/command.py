@@ -13,10 +13,11 @@ from typing import IO
 import anyio
 import anyio.abc
 
-from ci import programs
+from ci import oserrors, programs
 from ci.errors import CommandError, MachineError
 
 GRACE_SECONDS = 5.0
+TAIL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ async def start(
         stderr: As of `subprocess`.
 
     Raises:
-        MachineError: There is no such program.
+        MachineError: There is no such program, or the system refuses to start it.
     """
     words = [str(word) for word in argv]
     try:
@@ -83,8 +84,8 @@ async def start(
             env={**programs.environment(words), **(env or {})},
             start_new_session=True,
         )
-    except FileNotFoundError as error:
-        raise MachineError(f"{words[0]}: no such program", fix="python ci/main.py doctor") from error
+    except OSError as error:
+        raise oserrors.machine(error) from error
 
 
 async def run(
@@ -115,17 +116,13 @@ async def run(
 
     Raises:
         CommandError: The exit code is not 0 (with `check`), or the deadline passed.
-        MachineError: There is no such program.
+        MachineError: There is no such program, or the system refuses to start it.
     """
     words = [str(word) for word in argv]
     shown = [redacted(word, secrets) for word in words]
     started = time.monotonic()
-    sink: IO[bytes] | None = None
-    if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        sink = log.open("ab")
-        sink.write(f"$ {shlex.join(shown)}\n".encode())
-        sink.flush()
+    sink = _begun(log, shown) if log is not None else None
+    begin = sink.tell() if sink is not None else 0
     try:
         process = await start(
             words,
@@ -157,16 +154,42 @@ async def run(
     stdout = redacted(out.decode(errors="replace"), secrets)
     stderr = redacted(err.decode(errors="replace"), secrets)
     if log is not None and (timed_out or process.returncode):
-        stderr = f"{tail(log)}\n(whole log: {log})\n"
+        stderr = redacted(tail(log, begin=begin), secrets)
     if timed_out or (check and process.returncode != 0):
-        raise CommandError(shown, None if timed_out else process.returncode, stdout, stderr, seconds=seconds)
+        code = None if timed_out else process.returncode
+        error = CommandError(shown, code, stdout, stderr, seconds=seconds, log=log)
+        if (fix := oserrors.met_by_program(stderr)) is not None:
+            error.fix, error.exit_code = fix, MachineError.exit_code
+        raise error
     assert process.returncode is not None
     return Result(tuple(shown), process.returncode, stdout, stderr, seconds, bytes(out))
 
 
-def tail(log: Path, lines: int = 30) -> str:
-    """Return the last `lines` lines of a log file."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+def tail(log: Path, lines: int = 30, *, begin: int = 0) -> str:
+    """Return the last lines of a log file.
+
+    Args:
+        log: The file; only its end is read.
+        lines: How many at most.
+        begin: Where in the file they may begin, in bytes.
+    """
+    with log.open("rb") as file:
+        file.seek(max(begin, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+
+
+def _begun(log: Path, shown: Sequence[str]) -> IO[bytes]:
+    """Open a log for one more program, whose command it gets first."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sink = log.open("ab")
+    try:
+        with oserrors.naming(log):
+            sink.write(os.fsencode(f"$ {shlex.join(shown)}\n"))
+            sink.flush()
+    except OSError:
+        sink.detach().close()  # closing the buffer would write it once more
+        raise
+    return sink
 
 
 async def _feed(stream: anyio.abc.ByteSendStream, data: bytes) -> None:

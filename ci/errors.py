@@ -1,7 +1,11 @@
 """The one root of every error this tool raises on purpose, and its exit codes."""
 
+import re
 from collections.abc import Sequence
-from typing import ClassVar
+from pathlib import Path
+
+ADVICE = re.compile(r"(?i)(\x1b\[[\d;]*m|\[)*(notice|hint|warning)\b")
+"""How lines begin that say what to do next time, not what failed."""
 
 
 class CIError(Exception):
@@ -13,7 +17,7 @@ class CIError(Exception):
         detail: Longer text (a log tail, a command's output), shown below the line.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, message: str, *, fix: str | None = None, detail: str | None = None) -> None:
         super().__init__(message)
@@ -45,22 +49,38 @@ class CommandError(CIError):
         argv: The command, redacted.
         returncode: Its exit code, or None when it was stopped at its deadline.
         stdout: What it printed, redacted.
-        stderr: What it printed to standard error, redacted.
+        stderr: What it printed to standard error, redacted; with a log, its last lines.
+        log: The file that has all of what it printed, where there is one.
     """
 
     def __init__(
-        self, argv: Sequence[str], returncode: int | None, stdout: str, stderr: str, *, seconds: float
+        self,
+        argv: Sequence[str],
+        returncode: int | None,
+        stdout: str,
+        stderr: str,
+        *,
+        seconds: float,
+        log: Path | None = None,
     ) -> None:
         self.argv = tuple(argv)
         self.returncode = returncode
         self.stdout = stdout
         self.stderr = stderr
         ending = f"exit code {returncode}" if returncode is not None else f"no end after {seconds:.0f} s"
-        last = next((line for line in reversed((stderr or stdout).splitlines()) if line.strip()), "")
+        said = _last_words(stderr or stdout)
         super().__init__(
-            f"{self.argv[0].rsplit('/', 1)[-1]}: {ending}{': ' + last.strip() if last else ''}",
+            f"{self.argv[0].rsplit('/', 1)[-1]}: {ending}{f': {said}' if said else ''}"
+            f"{f' (whole log: {log})' if log is not None else ''}",
             detail=f"$ {' '.join(self.argv)}\n{stdout}{stderr}",
         )
+
+
+def _last_words(printed: str) -> str:
+    """Return the last line that says something, rather than advice such as pip's notice of a newer pip."""
+    lines = [line.strip() for line in printed.splitlines() if any(map(str.isalnum, line))]
+    telling = [line for line in lines if not ADVICE.match(line)]
+    return (telling or lines or [""])[-1]
 
 
 class WaitTimeoutError(CheckFailedError):

@@ -8,6 +8,11 @@ from typing import Annotated, Any
 if __package__ in (None, ""):  # `python ci/main.py`: make the package importable from the checkout
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+if __name__ == "__main__":  # before the imports below, which take a moment
+    from ci import process
+
+    process.prepare()
+
 import typer
 import typer.core
 import typer.main
@@ -54,13 +59,6 @@ class Commands(typer.core.TyperGroup):
         command.name = cmd_name
         return command
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command; an error that comes before its work begins is told as one that comes later."""
-        from ci.commands import runner  # --help does without
-
-        with runner.told():
-            return super().invoke(ctx)
-
 
 app = typer.Typer(
     cls=Commands,
@@ -82,5 +80,20 @@ def main(
         settings.show_all()
 
 
+def run() -> None:
+    """Run the command line, and end with its exit code and one line for each error, whatever is raised."""
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except SystemExit:
+        raise
+    except BaseException as error:
+        from ci.commands import runner  # most commands end without it
+
+        sys.exit(runner.show(error))
+
+
 if __name__ == "__main__":
-    app()
+    run()

@@ -1,32 +1,74 @@
 """One run of `test`: its stages on a real cluster, its report, and its evidence."""
 
 import dataclasses
+import math
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 import anyio
 from rich.console import Console
-from rich.markup import escape
 from securesystemslib.signer import CryptoSigner
 
-from ci import notify, paths, tasks
+from ci import failures, notify, paths, progress, tasks
 from ci.cluster import diagnostics
-from ci.errors import CIError, CommandError, MachineError, UsageError
+from ci.errors import CIError, MachineError, UsageError
 from ci.evidence import checkout as checkouts
 from ci.evidence import envelope, gather, statement
 from ci.evidence.checkout import Checkout
 from ci.host import docker, preflight
-from ci.progress import console, note, step
+from ci.progress import note, step
 from ci.report import folder, html, jsonfile, junit, summary, terminal
 from ci.report.model import Failure, Report
 from ci.report.model import Stage as StageResult
 from ci.stages.order import Stage, left_out
 from ci.stages.run import Options, Run
 from ci.supply.supply import Supply
+
+
+class Errors:
+    """What went wrong in a run, in its order: the first is the cause, and later ones must not hide it.
+
+    Args:
+        report: Gets the first.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._errors: list[BaseException] = []
+
+    @property
+    def first(self) -> BaseException:
+        """The cause of all."""
+        return self._errors[0]
+
+    def add(self, where: str, error: Exception) -> str:
+        """Take an error, or each of a group, and tell it at once where it is not known yet.
+
+        Args:
+            where: The stage, or what else was under way.
+            error: As it was raised.
+
+        Returns:
+            What failed, in one line.
+        """
+        for each in tasks.leaves(error):
+            if not any(each is known for known in self._errors):
+                self._tell(_failure(where, each), each)
+        return _failure(where, error).message
+
+    def _tell(self, failure: Failure, error: BaseException) -> None:
+        self._errors.append(error)
+        interrupted = anyio.current_effective_deadline() == -math.inf
+        if len(self._errors) > 1 or interrupted:
+            note(f"then, {failure.where}: {failure.message}")
+            return
+        self._report.outcome, self._report.failure = "failed", failure
+        progress.failure(failure.message, failure.fix)
 
 
 async def prove(
@@ -53,6 +95,8 @@ async def prove(
     )
     report.left_out = left_out(stages)
     report.versions = {name: pin.version for name, pin in supply.pins.modules.items()}
+    jsonfile.write(options.report / statement.REPORT, report)  # a folder that takes no file is told now, not at the end
+    errors, under_way = Errors(report), "host and supply"
     with notify.telling() as tell:
         tell(notify.started(report))
         try:
@@ -63,20 +107,20 @@ async def prove(
                         preflight.require(check)
                     await docker.ensure(supply.cache / "docker", install=install)
                     await supply.fetch()
+                under_way = "tear-down"  # the stages name themselves
                 async with tasks.group() as alongside:
                     for stage in stages:
                         if stage.alongside:
-                            alongside.start_soon(_execute, stage, run, began)
+                            alongside.start_soon(_execute, stage, run, began, errors)
                         else:
-                            await _execute(stage, run, began)
-            report.seconds = time.monotonic() - began
+                            await _execute(stage, run, began, errors)
+            report.seconds, under_way = time.monotonic() - began, "evidence"
             if checkout is not None and not report.left_out:
                 await write_evidence(run, checkout, signer)
             report.outcome = "passed"
         except Exception as error:
-            report.outcome = "failed"
-            report.failure = report.failure or _failure("tear-down" if report.stages else "host and supply", error)
-            raise
+            errors.add(under_way, error)
+            raise errors.first from None
         finally:
             if report.outcome != "passed":
                 report.seconds = time.monotonic() - began
@@ -84,7 +128,7 @@ async def prove(
             skipped = [stage.name for stage in stages if stage.name not in reached]
             report.stages += [StageResult(name, "skipped", 0.0, "not reached") for name in skipped]
             _show(report, options)
-            tell(notify.ended(report))
+            _form("chat message", lambda: tell(notify.ended(report)))
 
 
 async def _checkout() -> Checkout | None:
@@ -92,7 +136,7 @@ async def _checkout() -> Checkout | None:
     try:
         return await checkouts.look(paths.ROOT)
     except (UsageError, MachineError) as error:
-        _warn("no evidence will be written", error.message)
+        progress.warning("no evidence will be written", error.message)
         return None
 
 
@@ -121,19 +165,19 @@ async def write_evidence(run: Run, checkout: Checkout, signer: CryptoSigner | No
         run.report.failure = _failure("evidence", error)
         raise
     if changed := await checkouts.changes(checkout):
-        _warn("the evidence is of no commit, and promotes nothing to prod", f"changed: {', '.join(changed[:5])}")
+        progress.warning(
+            "the evidence is of no commit, and promotes nothing to prod", f"changed: {', '.join(changed[:5])}"
+        )
     if signer is None:
-        _warn("the evidence is NOT SIGNED, and promotes nothing to prod", f"{envelope.KEY}_FILE names the key")
+        progress.warning(
+            "the evidence is NOT SIGNED, and promotes nothing to prod", f"{envelope.KEY}_FILE names the key"
+        )
     else:
         note(f"{file} is signed by {signer.public_key.keyid}")
 
 
-def _warn(what: str, why: str) -> None:
-    console.print(f"[yellow bold]{escape(what)}:[/yellow bold] [yellow]{escape(why)}[/yellow]")
-
-
-async def _execute(stage: Stage, run: Run, began: float) -> None:
-    console.print(f"[bold]{stage.name}[/bold]")
+async def _execute(stage: Stage, run: Run, began: float, errors: Errors) -> None:
+    progress.heading(stage.name)
     started = time.monotonic()
     result = StageResult(stage.name, "failed", 0.0, "interrupted", started - began)
     run.report.stages.append(result)
@@ -141,9 +185,7 @@ async def _execute(stage: Stage, run: Run, began: float) -> None:
         await stage.execute(run)
         result.outcome, result.message = "passed", ""
     except Exception as error:
-        failure = _failure(stage.name, error)
-        result.message = failure.message
-        run.report.failure = run.report.failure or failure
+        result.message = errors.add(stage.name, error)
         if run.made_cluster is not None:
             await _diagnose(run)
         raise
@@ -152,10 +194,8 @@ async def _execute(stage: Stage, run: Run, began: float) -> None:
 
 
 def _failure(where: str, error: Exception) -> Failure:
-    cause = tasks.first(error)
-    if isinstance(cause, CIError):
-        return Failure(where, cause.message, cause.fix or "")
-    return Failure(where, f"{type(cause).__name__}: {cause}")
+    told = failures.explained(tasks.first(error))
+    return Failure(where, told.message, told.fix or "")
 
 
 async def _diagnose(run: Run) -> None:
@@ -165,24 +205,34 @@ async def _diagnose(run: Run) -> None:
         try:
             run.report.culprits = await diagnostics.collect(run.kubectl, into)
             for line in run.report.culprits:
-                console.print(f"    [yellow]{escape(line)}[/yellow]")
-        except CommandError as error:
-            note(f"no diagnostics: {error}")
+                note(line)
+        except Exception as error:
+            note(f"no diagnostics: {_failure('', error).message}")
     note(f"logs, events and descriptions: {into}")
 
 
 def _show(report: Report, options: Options) -> None:
     """Write the report in each of its forms, and print the tables."""
     into = options.report
-    jsonfile.write(into / statement.REPORT, report)
-    junit.write(into / "junit.xml", report, sorted(into.glob("pytest-*.xml")))
-    Console().print(terminal.render(report))
-    html.write(into / "report.html", dataclasses.replace(report, files=folder.listed(into, report.stages)))
-    note(f"report: {into / 'report.html'}")
-    try:
-        summary.append(report)
-    except OSError as error:
-        note(f"no job summary: {error}")
+    page = into / "report.html"
+    _form("tables", lambda: Console().print(terminal.render(report)))
+    _form(statement.REPORT, lambda: jsonfile.write(into / statement.REPORT, report))
+    _form("junit.xml", lambda: junit.write(into / "junit.xml", report, sorted(into.glob("pytest-*.xml"))))
+    _form("report.html", lambda: _write_page(page, report))
+    _form("job summary", lambda: summary.append(report))
     made = any((stage.name, stage.outcome) == ("cluster", "passed") for stage in report.stages)
     if options.keep and made and report.outcome != "interrupted":
         note("the cluster was kept: python ci/main.py cluster status; python ci/main.py cluster down")
+
+
+def _write_page(page: Path, report: Report) -> None:
+    html.write(page, dataclasses.replace(report, files=folder.listed(page.parent, report.stages)))
+    note(f"report: {page}")
+
+
+def _form(name: str, write: Callable[[], object]) -> None:
+    """Write one form of the report; where that fails, the others and what the run has to say are not lost."""
+    try:
+        write()
+    except Exception as error:
+        note(f"no {name}: {_failure(name, error).message}")

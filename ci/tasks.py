@@ -19,6 +19,11 @@ async def group() -> AsyncIterator[anyio.abc.TaskGroup]:
 
 def first(error: BaseException) -> BaseException:
     """Return the first error of a group, however deep; any other error is returned as it is."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    return leaves(error)[0]
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """Return the errors of a group in their order, however deep, or any other error alone."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in leaves(each)]
+    return [error]

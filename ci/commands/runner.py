@@ -2,94 +2,100 @@
 
 import signal
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 import typer
 from anyio.abc import TaskStatus
-from rich.markup import escape
+from rich.text import Text
 
-from ci import settings, tasks
+from ci import failures, progress, settings, tasks
 from ci.errors import CIError
-from ci.progress import console, note
+from ci.report.text import legal
 
 INTERRUPTED = 130
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Show an error of this tool's as one clear line.
-
-    Raises:
-        typer.Exit: With the error's exit code, after it was shown.
-    """
-    try:
-        yield
-    except CIError as error:
-        _show(error)
-        raise typer.Exit(error.exit_code) from None
+PASSED_ON = (typer.Exit, typer.Abort, typer.BadParameter, SystemExit)
+"""What the command line's own library ends a command with."""
 
 
 def run_async(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
     """Run an async function to its end and return what it returned.
 
-    SIGINT and SIGTERM cancel it; its own clean-up still runs, and the exit code is 130.
+    SIGINT, SIGTERM and SIGHUP cancel it; its own clean-up still runs, which no further signal ends, and the exit code
+    is 130.
 
     Raises:
         typer.Exit: With the error's exit code, after it was shown.
     """
-    with told():
-        for line in settings.begin():
-            note(line)
     interrupted = False
 
     async def main() -> Any:
         nonlocal interrupted
+        cancelled = anyio.CancelScope()
+
+        async def listen(*, task_status: TaskStatus[None]) -> None:
+            nonlocal interrupted
+            with anyio.open_signal_receiver(*_signals()) as signals:
+                task_status.started()
+                async for number in signals:
+                    again = "still " if interrupted else ""
+                    progress.warning(f"{number.name}: {again}stopping, cleaning up …")
+                    interrupted = True
+                    cancelled.cancel()
+
         async with anyio.create_task_group() as group:
-
-            async def listen(*, task_status: TaskStatus[None]) -> None:
-                nonlocal interrupted
-                with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                    task_status.started()
-                    async for number in signals:
-                        if not interrupted:
-                            interrupted = True
-                            console.print(f"[yellow]{number.name}: stopping, cleaning up …[/yellow]")
-                            group.cancel_scope.cancel()
-
             await group.start(listen)  # before anything is made that a signal would leave behind
-            result = await function(*args)
+            result = None
+            with cancelled:
+                result = await function(*args)
             group.cancel_scope.cancel()
             return result
 
     try:
+        for line in settings.begin():
+            progress.note(line)
         result = anyio.run(main)
     except BaseException as error:
-        cause = tasks.first(error)
-        if isinstance(cause, typer.Exit):
-            raise cause from None
-        if not isinstance(cause, CIError):
-            raise
-        _show(cause)
-        raise typer.Exit(INTERRUPTED if interrupted else cause.exit_code) from None
+        code = show(error)
+        raise typer.Exit(INTERRUPTED if interrupted else code) from None
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     return result
 
 
-def _show(error: CIError) -> None:
+def show(error: BaseException) -> int:
+    """Show what ended a command, the first error first, each in one line, and return the exit code.
+
+    Args:
+        error: What was raised.
+
+    Raises:
+        typer.Exit: It was that, or another of the command line's library.
+    """
+    first, *later = tasks.leaves(error)
+    if isinstance(first, PASSED_ON):
+        raise first from None
+    if isinstance(first, KeyboardInterrupt):
+        return INTERRUPTED
     try:
         debug = settings.debug()
     except CIError:
         debug = False  # which is the error
-    console.print(f"[red bold]error:[/red bold] {escape(error.message)}")
-    if error.fix:
-        console.print(f"  [bold]fix:[/bold] {escape(error.fix)}")
-    if error.detail and debug:
-        console.print(escape(error.detail))
-    elif error.detail:
-        console.print("  [dim]--debug shows the whole output[/dim]")
+    told = failures.explained(first)
+    progress.failure(told.message, told.fix)
+    if told.detail and debug:
+        progress.console.print(Text(legal(told.detail)))
+    elif told.detail:
+        progress.console.print(Text("  --debug shows the whole output", style="dim"))
+    for each in later:
+        progress.note(f"then: {failures.explained(each).message}")
     if debug:
-        console.print(escape("".join(traceback.format_exception(error))))
+        progress.console.print(Text(legal("".join(traceback.format_exception(error)))))
+    return told.exit_code
+
+
+def _signals() -> list[signal.Signals]:
+    """Return what stops a command; under nohup the end of the terminal does not."""
+    gone = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGINT, signal.SIGTERM, *gone]

@@ -4,6 +4,8 @@ import hashlib
 import tempfile
 from pathlib import Path
 
+from ci import oserrors
+
 
 def write(path: Path, data: bytes) -> None:
     """Write `data` beside `path` and rename it into place.
@@ -13,7 +15,10 @@ def write(path: Path, data: bytes) -> None:
         data: Its whole content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside:
+    with (
+        oserrors.naming(path),
+        tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside,
+    ):
         try:
             aside.write(data)
             aside.flush()

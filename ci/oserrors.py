@@ -1,0 +1,158 @@
+"""What the operating system refuses, as one line that names the thing, with what to do about it."""
+
+import contextlib
+import errno
+import os
+import platform
+import shlex
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ci import settings
+from ci.errors import CIError, MachineError
+
+ELSEWHERE = "or use a folder elsewhere: --report DIR, ML_SERVING_CI_CACHE=DIR, TMPDIR=DIR"
+FIXES = {
+    errno.ENOSPC: f"df -h {{place}}  # make room there, {ELSEWHERE}",
+    errno.EDQUOT: f"quota -s  # remove files below {{place}} or have the quota raised, {ELSEWHERE}",
+    errno.EROFS: f"findmnt --target {{place}}  # mounted read-only: remount it with rw, {ELSEWHERE}",
+    errno.EACCES: f"ls -ld {{place}}; id  # have the permission given, {ELSEWHERE}",
+    errno.EPERM: f"ls -ld {{place}}; id  # have the permission given, {ELSEWHERE}",
+    errno.ENOTDIR: "Name a folder: a part of this path is a file.",
+    errno.EISDIR: "Name a file: this is a folder.",
+    errno.ENAMETOOLONG: "Use a shorter path.",
+    errno.ELOOP: "namei {path}  # symbolic links that lead back to themselves: name the folder itself",
+    errno.EMFILE: "ulimit -n 65536  # in this shell, then run it again",
+    errno.ENFILE: "sysctl fs.file-nr fs.file-max  # the whole machine has too many open files: raise fs.file-max",
+    errno.EIO: "dmesg | tail  # the disk or the terminal does not answer: look at what the kernel says of it",
+    errno.ETXTBSY: "fuser -v {path}  # a process still writes to this program: run it again when that is over",
+    errno.ENOMEM: "free -h  # close programs or use a larger machine",
+    errno.EAGAIN: "ulimit -u; systemctl show --property=TasksMax user-$(id -u).slice  # too many processes",
+    errno.EFBIG: "ulimit -f  # the file system or a limit takes no larger file",
+    errno.E2BIG: "Run it with fewer variables in the environment.",
+    errno.ENODEV: f"findmnt --target {{place}}  # {ELSEWHERE}",
+    errno.ESTALE: f"findmnt --target {{place}}  # the network file system lost it: mount it again, {ELSEWHERE}",
+}
+DOCTOR = "python ci/main.py doctor"
+SAID_BY_PROGRAMS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENOEXEC)
+"""Looked for in what a failed program printed: it met the same in this machine."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have errors of writing a file name it; the system's own name nothing, or a temporary file."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
+def machine(error: OSError | MemoryError) -> MachineError:
+    """Return what the system refused as an error for people.
+
+    Args:
+        error: As it was raised.
+    """
+    if isinstance(error, MemoryError):
+        return MachineError("no memory is left", fix=FIXES[errno.ENOMEM])
+    said = error.strerror or str(error) or type(error).__name__
+    if error.errno is None or not isinstance(error.filename, str | bytes | os.PathLike):
+        return _without_path(error, said)
+    path = Path(os.fsdecode(error.filename))
+    if (found := _of_program(error.errno, path)) is not None:
+        return found
+    if error.errno == errno.ENOSPC and _no_inodes(_place(path)):
+        return MachineError(
+            f"{path}: no inode is left for another file, though there is room",
+            fix=f"df -i {_quoted(_place(path))}  # remove files there, {ELSEWHERE}",
+        )
+    return MachineError(f"{path}: {said}", fix=_fix(error.errno, path))
+
+
+def met_by_program(printed: str) -> str | None:
+    """Return what to do where a program's own words say that this machine refused it something; else nothing."""
+    words = printed.lower()
+    code = next((code for code in SAID_BY_PROGRAMS if os.strerror(code).lower() in words), None)
+    if code == errno.ENOSPC:
+        return "df -h; df -i  # one of the file systems is full: make room there"
+    return None if code is None else _fix(code, Path.cwd())
+
+
+def _without_path(error: OSError, said: str) -> MachineError:
+    if error.errno is None or type(error).__module__ != "builtins":  # a library's own, of the network
+        return MachineError(f"{type(error).__name__}: {said}", fix=DOCTOR)
+    if error.errno == errno.ENOSPC:
+        full = next((place for place in _used() if os.statvfs(place).f_bavail == 0), None)
+        if full is not None:
+            return MachineError(f"{full}: {said}", fix=_fix(error.errno, full / "x"))
+    return MachineError(said, fix=_fix(error.errno, Path.cwd()))
+
+
+def _used() -> list[Path]:
+    """Return the folders that files without a name may be in."""
+    folders = [HERE, Path(settings.variable("TMPDIR") or "/tmp") / "x"]  # noqa: S108 - as `tempfile` has it
+    with contextlib.suppress(CIError):
+        folders.append(settings.cache() / "x")
+    return [_place(each) for each in folders]
+
+
+def _of_program(code: int, path: Path) -> MachineError | None:
+    """Return why a program cannot be started, where the path is one."""
+    program = Path(shutil.which(path) or path)
+    if not program.is_file():
+        if code == errno.ENOENT and path.name == str(path):
+            return MachineError(f"{path}: no such program", fix=DOCTOR)
+        return None
+    again = f"rm {_quoted(program)}; python ci/main.py supply fetch  # or install it again, if it is not the supply's"
+    if code == errno.ENOEXEC:
+        what = "an empty file" if program.stat().st_size == 0 else f"no program for this machine ({platform.machine()})"
+        return MachineError(f"{program}: {what} (Exec format error)", fix=again)
+    if code == errno.ENOENT:
+        return MachineError(f"{program}: its interpreter is missing: {_interpreter(program)}", fix=again)
+    executable = program.stat().st_mode & (stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    if code == errno.EACCES and executable and os.statvfs(program).f_flag & os.ST_NOEXEC:
+        return MachineError(
+            f"{program}: on a file system mounted noexec, from which no program runs",
+            fix=f"findmnt --target {_quoted(program)}  # remount it with exec, {ELSEWHERE}",
+        )
+    return None
+
+
+def _interpreter(program: Path) -> str:
+    """Return what a script names on its first line; a compiled program's loader is not looked up."""
+    with program.open("rb") as stream:
+        first = stream.readline(200)
+    return first[2:].decode(errors="replace").strip() if first.startswith(b"#!") else "the loader of another system"
+
+
+def _fix(code: int, path: Path) -> str:
+    return FIXES.get(code, DOCTOR).format(path=_quoted(path), place=_quoted(_place(path)))
+
+
+def _place(path: Path) -> Path:
+    """Return the nearest folder of a path that is there."""
+    return next((each for each in path.absolute().parents if _exists(each)), Path("/"))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _full(place: Path) -> bool:
+    return os.statvfs(place).f_bavail == 0
+
+
+def _no_inodes(place: Path) -> bool:
+    found = os.statvfs(place)
+    return found.f_files > 0 and found.f_favail == 0 and found.f_bavail > 0  # f_files is 0 where they are no limit
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
