@@ -157,10 +157,10 @@ async def run(
         stderr = redacted(tail(log, begin=begin), secrets)
     if timed_out or (check and process.returncode != 0):
         code = None if timed_out else process.returncode
-        error = CommandError(shown, code, stdout, stderr, seconds=seconds, log=log)
+        failed = CommandError(shown, code, stdout, stderr, seconds=seconds, log=log)
         if (fix := oserrors.met_by_program(stderr)) is not None:
-            error.fix, error.exit_code = fix, MachineError.exit_code
-        raise error
+            failed.fix, failed.exit_code = fix, MachineError.exit_code
+        raise failed
     assert process.returncode is not None
     return Result(tuple(shown), process.returncode, stdout, stderr, seconds, bytes(out))
 
@@ -181,14 +181,13 @@ def tail(log: Path, lines: int = 30, *, begin: int = 0) -> str:
 def _begun(log: Path, shown: Sequence[str]) -> IO[bytes]:
     """Open a log for one more program, whose command it gets first."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    sink = log.open("ab")
-    try:
-        with oserrors.naming(log):
+    with oserrors.naming(log):
+        sink = log.open("ab", buffering=0)
+        try:
             sink.write(os.fsencode(f"$ {shlex.join(shown)}\n"))
-            sink.flush()
-    except OSError:
-        sink.detach().close()  # closing the buffer would write it once more
-        raise
+        except OSError:
+            sink.close()
+            raise
     return sink
 
 

@@ -22,6 +22,7 @@ FIXES = {
     errno.EACCES: f"ls -ld {{place}}; id  # have the permission given, {ELSEWHERE}",
     errno.EPERM: f"ls -ld {{place}}; id  # have the permission given, {ELSEWHERE}",
     errno.ENOTDIR: "Name a folder: a part of this path is a file.",
+    errno.EEXIST: "Name another path: a file is in the place of this folder.",
     errno.EISDIR: "Name a file: this is a folder.",
     errno.ENAMETOOLONG: "Use a shorter path.",
     errno.ELOOP: "namei {path}  # symbolic links that lead back to themselves: name the folder itself",
@@ -36,6 +37,8 @@ FIXES = {
     errno.ENODEV: f"findmnt --target {{place}}  # {ELSEWHERE}",
     errno.ESTALE: f"findmnt --target {{place}}  # the network file system lost it: mount it again, {ELSEWHERE}",
 }
+HERE = Path("x")
+"""For what names no file: the working folder."""
 DOCTOR = "python ci/main.py doctor"
 SAID_BY_PROGRAMS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENOEXEC)
 """Looked for in what a failed program printed: it met the same in this machine."""
@@ -63,14 +66,11 @@ def machine(error: OSError | MemoryError) -> MachineError:
     if error.errno is None or not isinstance(error.filename, str | bytes | os.PathLike):
         return _without_path(error, said)
     path = Path(os.fsdecode(error.filename))
-    if (found := _of_program(error.errno, path)) is not None:
-        return found
-    if error.errno == errno.ENOSPC and _no_inodes(_place(path)):
-        return MachineError(
-            f"{path}: no inode is left for another file, though there is room",
-            fix=f"df -i {_quoted(_place(path))}  # remove files there, {ELSEWHERE}",
-        )
-    return MachineError(f"{path}: {said}", fix=_fix(error.errno, path))
+    try:
+        known = _of_program(error.errno, path) or _of_inodes(error.errno, path)
+    except OSError:  # what is refused cannot be looked at either
+        known = None
+    return known or MachineError(f"{path}: {said}", fix=_fix(error.errno, path))
 
 
 def met_by_program(printed: str) -> str | None:
@@ -79,7 +79,7 @@ def met_by_program(printed: str) -> str | None:
     code = next((code for code in SAID_BY_PROGRAMS if os.strerror(code).lower() in words), None)
     if code == errno.ENOSPC:
         return "df -h; df -i  # one of the file systems is full: make room there"
-    return None if code is None else _fix(code, Path.cwd())
+    return None if code is None else _fix(code, HERE)
 
 
 def _without_path(error: OSError, said: str) -> MachineError:
@@ -89,7 +89,7 @@ def _without_path(error: OSError, said: str) -> MachineError:
         full = next((place for place in _used() if os.statvfs(place).f_bavail == 0), None)
         if full is not None:
             return MachineError(f"{full}: {said}", fix=_fix(error.errno, full / "x"))
-    return MachineError(said, fix=_fix(error.errno, Path.cwd()))
+    return MachineError(said, fix=_fix(error.errno, HERE))
 
 
 def _used() -> list[Path]:
@@ -135,23 +135,23 @@ def _fix(code: int, path: Path) -> str:
 
 def _place(path: Path) -> Path:
     """Return the nearest folder of a path that is there."""
-    return next((each for each in path.absolute().parents if _exists(each)), Path("/"))
-
-
-def _exists(path: Path) -> bool:
     try:
-        return path.exists()
-    except OSError:
-        return False
+        return next(each for each in path.absolute().parents if each.exists())
+    except OSError:  # the working folder is gone, or a part of the path cannot be looked at
+        return Path("/")
 
 
-def _full(place: Path) -> bool:
-    return os.statvfs(place).f_bavail == 0
-
-
-def _no_inodes(place: Path) -> bool:
-    found = os.statvfs(place)
-    return found.f_files > 0 and found.f_favail == 0 and found.f_bavail > 0  # f_files is 0 where they are no limit
+def _of_inodes(code: int, path: Path) -> MachineError | None:
+    """Return why there is no room where there is some: each file takes an inode as well."""
+    if code != errno.ENOSPC:
+        return None
+    found = os.statvfs(_place(path))
+    if found.f_files == 0 or found.f_favail > 0 or found.f_bavail == 0:  # f_files is 0 where they are no limit
+        return None
+    return MachineError(
+        f"{path}: no inode is left for another file, though there is room",
+        fix=f"df -i {_quoted(_place(path))}  # remove files there, {ELSEWHERE}",
+    )
 
 
 def _quoted(path: Path) -> str:

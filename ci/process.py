@@ -29,17 +29,22 @@ def prepare() -> None:
 
     Called once, before anything is opened or printed. A command that has something to clean up listens itself.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as SIGHUP under nohup
-            signal.signal(number, _leave)
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is not signal.SIG_IGN:  # as SIGHUP under nohup
+            signal.signal(each, _leave)
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:  # closed: the next file that is opened would be taken for it
             os.open(os.devnull, os.O_RDWR)
-    codecs.register_error(ERRORS, _replaced)
+    register()
     sys.stdout = _stream(sys.stdout, 1, {errno.EPIPE, *({errno.EIO} if _mode(1, stat.S_ISCHR) else {})})
     sys.stderr = _stream(sys.stderr, 2, set(errno.errorcode))
+
+
+def register() -> None:
+    """Have the way in which a stream writes what its encoding does not have."""
+    codecs.register_error(ERRORS, _replaced)
 
 
 def _leave(number: int, frame: object) -> NoReturn:

@@ -193,7 +193,7 @@ async def _execute(stage: Stage, run: Run, began: float, errors: Errors) -> None
         result.seconds = time.monotonic() - started
 
 
-def _failure(where: str, error: Exception) -> Failure:
+def _failure(where: str, error: BaseException) -> Failure:
     told = failures.explained(tasks.first(error))
     return Failure(where, told.message, told.fix or "")
 

@@ -16,7 +16,7 @@ from ci.progress import note, step
 from ci.release import git, github
 from ci.release.git import Repository
 from ci.release.github import GitHub
-from ci.report import files, jsonfile
+from ci.report import files, jsonfile, summary
 
 SUFFIXES = (".md", ".json", ".html")
 
@@ -70,7 +70,19 @@ async def _diff(
     if hub is not None and number is not None:
         for address in await hub.comment(number, "diff", parts):
             note(address)
-    typer.echo("\n".join(parts), nl=False)
+    typer.echo(_shown(parts, "the comment has" if hub is not None else "diff --out FILE writes"), nl=False)
+
+
+def _shown(parts: Sequence[str], who: str) -> str:
+    """Return what is printed: all, or where standard output is GitHub's job summary, as much as GitHub takes of it."""
+    room = summary.room_in_output()
+    if room is None:
+        return "\n".join(parts)
+    return summary.fitting(
+        [(f"part {number} of {len(parts)}", part.rstrip("\n")) for number, part in enumerate(parts, 1)],
+        room,
+        f"{who} all of it",
+    )
 
 
 async def _hub(repository: Repository, remote: str) -> GitHub:

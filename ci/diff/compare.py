@@ -106,7 +106,7 @@ def _change(place: str, pair: _Pair, names: Mapping[str, str], effect: Effect | 
     change: Literal["added", "changed", "deleted"] = (
         "added" if before is None else "deleted" if after is None else "changed"
     )
-    group, kind, namespace, name = map(text.visible, pair.identity)
+    group, kind, namespace, name = map(visible, pair.identity)
     return ObjectChange(
         place,
         kind,

@@ -5,6 +5,7 @@ from pathlib import Path
 import jinja2
 
 from ci.diff.model import OUTCOMES, RISKS, Difference
+from ci.report.text import legal
 
 TEMPLATE = "page.html.j2"
 
@@ -21,6 +22,7 @@ def render(difference: Difference) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: type(value)(legal(value)) if isinstance(value, str) else value,  # Markup stays that
     )
     by_risk = [(heading, [each for each in difference.objects if each.risk == risk]) for risk, heading in RISKS.items()]
     shown = [(heading, chosen) for heading, chosen in by_risk if chosen]

@@ -104,7 +104,7 @@ def _case(suite: ET.Element, classname: str, name: str, **more: str) -> ET.Eleme
 def _fail(case: ET.Element, message: str, fix: str, text: str = "") -> None:
     """Give a case its failure, whose text is never empty: some readers of these files break on one that is."""
     failure = ET.SubElement(case, "failure", message=cut(one_line(message), LONGEST))
-    failure.text = "\n".join(line for line in (text or message, fix) if line)
+    failure.text = "\n".join([text or message, fix]).strip() or "no reason is known"
 
 
 def _suite(name: str, seconds: float) -> ET.Element:

@@ -36,31 +36,24 @@ def append(report: Report) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    append_parts(list(_parts(report)), IN_REPORT)
-
-
-def append_parts(parts: Sequence[tuple[str, str]], whole: str) -> None:
-    """Append Markdown where GitHub asks for a summary, as much of it as GitHub takes.
-
-    Args:
-        parts: The name and the text of each; between two of them it may be cut.
-        whole: Says where all of it is.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    path = file()
-    if path is None:
-        return
-    there = path.stat().st_size if path.exists() else 0
-    with path.open("ab") as stream:
-        stream.write(fitting(parts, MOST_BYTES - there, whole).encode())
-
-
-def file() -> Path | None:
-    """Return the file that GitHub shows as the step's summary, where there is one."""
     name = settings.variable(VARIABLE)
-    return Path(name) if name else None
+    if not name:
+        return
+    path = Path(name)
+    there = path.stat().st_size if path.exists() else 0
+    with path.open("ab") as file:
+        file.write(render(report, MOST_BYTES - there).encode())
+
+
+def room_in_output() -> int | None:
+    """Return how many bytes GitHub takes of standard output where that is the step's summary; else nothing."""
+    name = settings.variable(VARIABLE)
+    try:
+        output = os.fstat(1)
+        is_summary = bool(name) and os.path.samestat(output, Path(name or "").stat())
+    except OSError:
+        return None
+    return MOST_BYTES - output.st_size if is_summary else None
 
 
 def render(report: Report, most: int = MOST_BYTES) -> str:

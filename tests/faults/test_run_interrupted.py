@@ -48,9 +48,12 @@ def snapshot() -> dict[str, Counter[str]]:
     }
 
 
-@pytest.mark.parametrize("stage", [stage.name for stage in ORDER])
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [*((stage.name, signal.SIGINT) for stage in ORDER), ("cluster", signal.SIGHUP), ("stack", signal.SIGTERM)],
+)
 @pytest.mark.usefixtures("tools")
-def test_a_run_interrupted_in_this_stage_leaves_nothing(stage: str, tmp_path: Path):
+def test_a_run_interrupted_in_this_stage_leaves_nothing(stage: str, number: signal.Signals, tmp_path: Path):
     before = snapshot()
     progress = tmp_path / "progress"
     argv = [sys.executable, "ci/main.py", "test", f"--only={stage}", f"--report={tmp_path / 'report'}"]
@@ -62,7 +65,7 @@ def test_a_run_interrupted_in_this_stage_leaves_nothing(stage: str, tmp_path: Pa
                 raise NotYet(progress.read_text().rstrip().rpartition("\n")[2])
 
         anyio.run(lambda: until(f"the run is in stage {stage}", in_stage, timeout=STAGE_SECONDS, interval=0.1))
-        run.send_signal(signal.SIGINT)
+        run.send_signal(number)
         assert run.wait(STOP_SECONDS) == 130, progress.read_text()
     assert json.loads((tmp_path / "report" / "report.json").read_text())["outcome"] == "interrupted"
     assert snapshot() == before

@@ -278,25 +278,25 @@ HOSTILE = (
 )
 
 
-def hostile():
+def hostile(text=HOSTILE):
     """Every text that comes from outside is an attack."""
-    bad = replace(canary("x", seconds=30.0), name=HOSTILE, outcome=HOSTILE, stable_revision=HOSTILE)
+    bad = replace(canary("x", seconds=30.0), name=text, outcome=text, stable_revision=text)
     return Report(
-        command=HOSTILE,
-        started=HOSTILE,
+        command=text,
+        started=text,
         outcome="failed",
         seconds=1.0,
-        versions={HOSTILE: HOSTILE},
-        stages=[Stage(HOSTILE, "failed", 1.0, HOSTILE)],
-        findings=[Finding(HOSTILE, HOSTILE, 1, HOSTILE, HOSTILE)],
+        versions={text: text},
+        stages=[Stage(text, "failed", 1.0, text)],
+        findings=[Finding(text, text, 1, text, text)],
         canaries=[bad],
-        gitops=[Event(1.0, HOSTILE)],
-        failure=Failure(HOSTILE, HOSTILE, HOSTILE),
-        culprits=[HOSTILE],
-        dashboards=[Dashboard(HOSTILE, 1, [DashboardPanel(HOSTILE, HOSTILE, [Plotted(HOSTILE, [(0, 1)])])])],
-        gates=[Gate(HOSTILE, HOSTILE, True, "Healthy", 1, 1, HOSTILE, 1, 1, HOSTILE)],
-        inference=[Example(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 200, HOSTILE, 0.1)],
-        files=[File(f"diagnostics/{HOSTILE[:60]}", 1, HOSTILE), File("javascript:alert(1)", 1)],
+        gitops=[Event(1.0, text)],
+        failure=Failure(text, text, text),
+        culprits=[text],
+        dashboards=[Dashboard(text, 1, [DashboardPanel(text, text, [Plotted(text, [(0, 1)])])])],
+        gates=[Gate(text, text, True, "Healthy", 1, 1, text, 1, 1, text)],
+        inference=[Example(text, text, text, text, text, 200, text, 0.1)],
+        files=[File(f"diagnostics/{text[:60]}", 1, text), File("javascript:alert(1)", 1)],
     )
 
 

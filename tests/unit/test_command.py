@@ -83,6 +83,43 @@ async def test_a_log_gets_the_output_and_a_failure_shows_its_end(tmp_path: Path)
     assert "the reason" in caught.value.stderr
 
 
+NOTICE = "[notice] A new release of pip is available\n[notice] To update, run: pip install --upgrade pip\n"
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        ("/venv/bin/python: No module named pip\n", "/venv/bin/python: No module named pip"),
+        (
+            f"ERROR: Could not open requirements file: c.txt\n\n{NOTICE}",
+            "ERROR: Could not open requirements file: c.txt",
+        ),
+        ("the reason\n-----\n\n", "the reason"),
+        (NOTICE, "[notice] To update, run: pip install --upgrade pip"),
+        ("", ""),
+    ],
+)
+async def test_the_last_words_of_a_log_are_in_the_error_and_not_those_of_the_program_before(
+    tmp_path: Path, printed: str, said: str
+):
+    log = tmp_path / "x.log"
+    await command.run(["echo", "of the program before"], log=log)
+    with pytest.raises(CommandError) as caught:
+        await command.run(["sh", "-c", 'printf %s "$0" >&2; exit 1', printed], log=log)
+    assert caught.value.message == f"sh: exit code 1{f': {said}' if said else ''} (whole log: {log})"
+    assert "of the program before" not in caught.value.detail
+
+
+async def test_a_log_of_any_size_and_any_bytes_is_read_from_its_end_and_shows_no_secret(tmp_path: Path):
+    script = "import sys; sys.stdout.buffer.write(b'\\xff' * (50 << 20) + b'\\nno entry for hunter2\\n'); sys.exit(1)"
+    began = time.monotonic()
+    with pytest.raises(CommandError) as caught:
+        await command.run([sys.executable, "-c", script], log=tmp_path / "x.log", secrets=["hunter2"])
+    assert "exit code 1: no entry for *** (whole log: " in caught.value.message
+    assert len(caught.value.detail) < 2 * command.TAIL_BYTES
+    assert time.monotonic() - began < 30
+
+
 def _runs(pid: int) -> bool:
     """Whether a process still runs; a killed child may stay in the table a moment as a zombie of init."""
     deadline = time.monotonic() + 5

@@ -1,6 +1,8 @@
 """What each side of a change puts on the clusters: real repositories, rendered by Helm, compared."""
 
 import json
+import os
+import subprocess
 import sys
 import textwrap
 
@@ -315,6 +317,27 @@ def test_the_command_prints_markdown_writes_files_and_says_the_same_every_time(c
     assert {effect["place"] for effect in json.loads(data)["effects"]} == {"dev/sklearn-iris", "prod/sklearn-iris"}
     assert "<strong>starts a canary</strong>" in page
     assert not (tmp_path / "diff.2.md").exists()
+
+
+@pytest.mark.parametrize("room", [100_000, 700])
+def test_into_githubs_job_summary_goes_what_github_takes_and_what_is_left_out_is_said(change, tmp_path, room):
+    change.edit(DEV, OLD_MODEL, NEW_MODEL)
+    change.commit()
+    whole = run(change, "--env=dev").stdout
+    summary = tmp_path / "summary.md"
+    summary.write_bytes(b"x" * ((1 << 20) - room))
+    program = [sys.executable, paths.ROOT / "ci" / "main.py", "diff", f"--repo={change.clone.folder}", "--env=dev"]
+    with summary.open("ab") as output:
+        environment = {**os.environ, "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
+        subprocess.run(program, stdout=output, env=environment, check=True, timeout=60)
+    shown = summary.read_text().lstrip("x")
+    assert summary.stat().st_size < 1 << 20
+    if len(whole.encode()) < room:
+        assert shown.strip() == whole.strip()
+    else:
+        assert shown == (
+            "*Left out, for GitHub takes 1 MiB of a step: part 1 of 1; diff --out FILE writes all of it.*\n"
+        )
 
 
 def test_nothing_to_tell_is_told(change):

@@ -8,9 +8,10 @@ import pytest
 from markdown_it import MarkdownIt
 
 from ci.diff import html, markdown
-from ci.diff.model import Difference
+from ci.diff.model import ApplicationChange, Difference, Effect, Field, ObjectChange
 from ci.report import jsonfile
 from tests.unit.diff import config, of_objects, rollout, service
+from tests.unit.hostile import PIECES
 
 GITHUB_LIMIT = 65_536
 PARSER = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -97,6 +98,27 @@ def test_every_character_of_every_view_can_be_seen(text, tmp_path):
         for view in [*markdown.render(difference), html.render(difference), (tmp_path / "diff.json").read_text()]:
             unseen = {char for char in view if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")}
             assert unseen <= {"\n", "\t"}
+
+
+@pytest.mark.parametrize("text", PIECES)
+def test_no_text_that_comes_to_a_view_breaks_it(text):
+    difference = Difference(
+        base="a" * 40,
+        head="b" * 40,
+        environments=("dev",),
+        objects=(ObjectChange(text, text, text, text, text, "changed", "rest", (text,), (f"+{text}",)),),
+        effects=(Effect(text, text, "first", (Field(text, text, text, "why"),)),),
+        applications=(ApplicationChange(text, "added"),),
+        noise=0,
+    )
+    for view in [*markdown.render(difference), html.render(difference)]:
+        view.encode()
+        assert not {char for char in view if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs")} - {
+            "\n",
+            "\t",
+        }
+    for part in markdown.render(difference):
+        assert closed(part)
 
 
 class Tags(HTMLParser):

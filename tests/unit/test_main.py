@@ -1,7 +1,10 @@
 """The command line as a person meets it: real processes, exit codes, one line a mistake."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from rich.text import Text
@@ -79,3 +82,96 @@ def test_a_command_loads_only_what_it_takes(arguments):
         "try:\n    app()\nexcept SystemExit:\n    sys.exit('dagger' in sys.modules or 'scipy' in sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60, capture_output=True)
+
+
+def line(text: str) -> str:
+    """A command line of the shell with this tool in place of $CI."""
+    return f'set -o pipefail; CI() {{ {sys.executable} ci/main.py "$@"; }}; {text}'
+
+
+def shell(text: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, "NO_COLOR": "1", **environment}
+    argv = ["bash", "-c", line(text)]
+    return subprocess.run(argv, cwd=ROOT, env=variables, capture_output=True, errors="replace", timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ("/dev/null", "/dev/null: File exists"),
+        ("/dev/null/x", "/dev/null/x: Not a directory"),
+        ("/proc/x", "/proc/x: No such file or directory"),
+        ("$(printf %300s | tr ' ' x)", "File name too long"),
+    ],
+)
+def test_a_report_folder_that_cannot_be_is_one_line_and_exits_3_before_anything_is_done(report: str, said: str):
+    ended = shell(f"CI test --report {report}")
+    assert ended.returncode == 3
+    errors = [line for line in ended.stderr.splitlines() if "no evidence will be written" not in line]
+    assert errors[0].startswith("error: ")
+    assert errors[0].endswith(said)
+    assert errors[1].startswith("  fix: ")
+    assert len(errors) == 2
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    ended = shell("CI supply list --supply source | head -1")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(ended.stdout.splitlines()) == 1
+    assert shell("CI supply path --supply nope 2>&1 | true").returncode == 2
+
+
+def test_an_output_that_is_full_is_one_line_and_exits_3():
+    ended = shell("CI supply list --supply source > /dev/full")
+    assert ended.returncode == 3
+    assert [line.partition(":")[0] for line in ended.stderr.splitlines()] == ["error", "  fix"]
+    assert "standard output: No space left on device" in ended.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_or_full_change_no_exit_code(closed: str):
+    assert shell(f"CI test --report /dev/null/x {closed}").returncode == 3
+    assert shell(f"CI supply path --supply source {closed}").returncode == 0
+    assert shell(f"CI lnt {closed}").returncode == 2
+
+
+def test_a_closed_stream_is_not_the_next_file_that_is_opened(tmp_path):
+    file = tmp_path / "list"
+    shell(f"CI supply list --supply source --json > {file} 2>&-")
+    assert file.read_text().startswith("[")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
+def test_an_encoding_that_lacks_the_tools_marks_is_no_error(encoding: str):
+    ended = shell("CI supply fetch crâne✓ --supply source; CI doctor --help", PYTHONIOENCODING=encoding)
+    assert "Traceback" not in ended.stderr
+    assert "nothing of that name in pins.toml" in ended.stderr
+    assert "Show what this machine has" in ended.stdout
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_a_name_of_other_bytes_is_shown_whole(locale: str):
+    ended = shell("CI supply fetch $'caf\\xe9\\e[31m' --supply source", LC_ALL=locale)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[0] == r"error: caf\xe9: nothing of that name in pins.toml"
+
+
+@pytest.mark.parametrize("command", ["##[error]x", "##[set-output name=a]b"])
+def test_no_line_is_a_command_to_githubs_runner(command: str):
+    ended = shell(f"CI supply fetch '{command}' --supply source", GITHUB_ACTIONS="true")
+    assert "##[" not in ended.stderr
+    assert f"error: {command.replace('##[', '## [')}" in Text.from_ansi(ended.stderr).plain
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_a_command_has_begun_is_silent_and_exits_130(number: signal.Signals):
+    argv = [sys.executable, "-X", "importtime", "ci/main.py", "doctor"]  # says on standard error how far it is
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for told in process.stderr:
+            if "ci.process" in told:
+                break
+        time.sleep(0.05)
+        process.send_signal(number)
+        rest = [told for told in process.stderr if not told.startswith("import time:")]
+        assert (process.wait(30), rest) == (130, [])

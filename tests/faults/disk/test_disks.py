@@ -1,0 +1,134 @@
+"""A disk that is full, has no inode left, is read-only or mounted noexec: one line, exit 3, and nothing is hidden."""
+
+import pytest
+
+FILL = 'head -c 1M /dev/zero > "$M/fill" 2>/dev/null;'
+NO_INODES = '(set +e; for n in 1 2 3 4 5 6 7 8 9; do : > "$M/$n"; done) 2>/dev/null;'
+
+SHOWN_AT_END = """
+import sys
+from pathlib import Path
+from ci import prove
+from ci.report.model import Failure, Report, Stage
+from ci.stages.run import Options
+folder = Path(sys.argv[1])
+report = Report("test", "now", "failed", 1.0, stages=[Stage("canary", "failed", 1.0, "the model answers 503")])
+report.failure = Failure("canary", "the model answers 503")
+prove._show(report, Options("dev", False, None, None, False, folder))
+"""
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import typer
+from ci import command
+from ci.commands.runner import run_async
+log = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+async def main():
+    await command.run([sys.argv[1]], log=log)
+try:
+    run_async(main)
+except typer.Exit as ended:
+    sys.exit(ended.exit_code)
+"""
+
+
+def lines(ended):
+    assert "Traceback" not in ended.stderr
+    return [line for line in ended.stderr.splitlines() if "no evidence will be written" not in line]
+
+
+@pytest.mark.parametrize(
+    ("options", "before", "said", "fix"),
+    [
+        ("size=64k", FILL, "/report/report.json: No space left on device", "df -h "),
+        (
+            "size=64k,nr_inodes=8",
+            NO_INODES,
+            "/report: no inode is left for another file, though there is room",
+            "df -i ",
+        ),
+        ("size=64k", 'mount -o remount,ro "$M";', "/report: Read-only file system", "findmnt --target "),
+        (
+            "size=64k",
+            'mkdir "$M/report"; mount -o remount,ro "$M";',
+            "/report/report.json: Read-only file system",
+            "findmnt --target ",
+        ),
+    ],
+)
+def test_a_report_folder_there_is_one_line_with_the_way_out(disk, options, before, said, fix):
+    there = disk(options)
+    ended = there.run(f'{before} CI test --report "$M/report"')
+    shown = lines(ended)
+    assert ended.returncode == 3, ended.stderr
+    assert shown[0] == f"error: {there.path}{said}"
+    assert shown[1].startswith(f"  fix: {fix}{there.path}")
+    assert len(shown) == 2
+
+
+def test_a_report_that_finds_no_room_hides_nothing_of_the_run(disk):
+    there = disk("size=64k")
+    ended = there.run(f'{FILL} PY - "$M"', stdin=SHOWN_AT_END, GITHUB_STEP_SUMMARY=str(there.path / "summary"))
+    assert ended.returncode == 0, ended.stderr
+    assert "the model answers 503" in ended.stdout
+    notes = [line.partition(":")[0].strip() for line in lines(ended)]
+    assert notes == ["no report.json", "no junit.xml", "no report.html", "no job summary"]
+    assert all("No space left on device" in line for line in lines(ended))
+
+
+def test_a_report_that_finds_little_room_is_written_in_the_forms_that_fit(disk):
+    there = disk("size=12k")
+    ended = there.run('PY - "$M"; ls "$M"; cat "$M"/junit.xml', stdin=SHOWN_AT_END, GITHUB_STEP_SUMMARY="")
+    assert [line.partition(":")[0].strip() for line in lines(ended)] == ["no report.html"]
+    assert "report.json" in ended.stdout
+    assert ">the model answers 503</failure>" in ended.stdout
+
+
+@pytest.mark.parametrize("output", ['"$M/list"', '"$M/list" 2>"$M/errors"'])
+def test_an_output_on_a_full_disk_exits_3(disk, output):
+    ended = disk("size=64k").run(f": > $M/list; {FILL} CI supply list --supply source --json > {output}")
+    assert ended.returncode == 3
+    assert lines(ended) == [] if "errors" in output else lines(ended)[0].startswith("error: standard output: No space")
+
+
+@pytest.mark.parametrize(
+    ("options", "before", "said"),
+    [
+        ("size=64k,nr_inodes=8", NO_INODES, "no inode is left"),
+        ("size=64k", 'mount -o remount,ro "$M";', "Read-only file system"),
+    ],
+)
+def test_a_cache_there_is_one_line_with_the_way_out(disk, options, before, said):
+    there = disk(options)
+    ended = there.run(f"{before} CI supply fetch helm --supply source", ML_SERVING_CI_CACHE=str(there.path / "cache"))
+    assert ended.returncode == 3, ended.stderr
+    told = [line for line in lines(ended) if line.startswith("error: ")]
+    assert len(told) == 1
+    assert said in told[0]
+
+
+def test_a_program_on_a_noexec_mount_is_named_with_the_mount(disk):
+    there = disk("noexec")
+    ended = there.run('cp /bin/true "$M/helm"; PY - "$M/helm"', stdin=PROGRAM)
+    assert ended.returncode == 3
+    assert lines(ended)[0] == f"error: {there.path}/helm: on a file system mounted noexec, from which no program runs"
+    assert lines(ended)[1].startswith(f"  fix: findmnt --target {there.path}/helm")
+
+
+def test_a_program_that_finds_no_room_says_so_and_exits_3(disk):
+    there = disk("size=64k")
+    script = f'{FILL} printf \'#!/bin/sh\\ncp /etc/passwd "%s/copy"\\n\' "$M" > "$T"; chmod +x "$T"; PY - "$T"'
+    ended = there.run(script, stdin=PROGRAM, T=str(there.path.parent / "program"))
+    assert ended.returncode == 3
+    assert "No space left on device" in lines(ended)[0]
+    assert lines(ended)[1].startswith("  fix: df -h; df -i")
+
+
+def test_a_log_that_finds_no_room_is_named(disk):
+    there = disk("size=64k")
+    ended = there.run(f'{FILL} PY - /bin/true "$M/x.log"', stdin=PROGRAM)
+    assert ended.returncode == 3
+    assert lines(ended)[0] == f"error: {there.path}/x.log: No space left on device"
+    assert lines(ended)[1].startswith(f"  fix: df -h {there.path}")
+    assert len(lines(ended)) == 2

@@ -1,0 +1,207 @@
+"""How a run ends: the first error is the one that is told, and what fails after it hides nothing."""
+
+import json
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import anyio
+import pytest
+
+from ci import prove
+from ci.errors import CheckFailedError, MachineError
+from ci.host import docker, preflight
+from ci.stages.order import Stage
+from ci.stages.run import Options
+
+pytestmark = pytest.mark.anyio
+CAUSE = CheckFailedError("the model answers 503", fix="look at its log")
+
+
+@dataclass(frozen=True)
+class Given(Stage):
+    """A stage that is given as a function of the run."""
+
+    does: object = None
+
+    async def execute(self, run):
+        await self.does(run)
+
+
+def stage(name, does, **more):
+    return Given(name, "", does=does, **more)
+
+
+async def nothing(*_, **__):
+    return []
+
+
+@pytest.fixture
+def ran(tmp_path, monkeypatch, capsys):
+    """Run stages where host and supply have all they need, and return the error and what was printed."""
+    monkeypatch.setattr(preflight, "room", nothing)
+    monkeypatch.setattr(docker, "ensure", nothing)
+    monkeypatch.setattr(prove, "_checkout", nothing)
+    monkeypatch.delenv("ML_SERVING_CI_WEBHOOK", raising=False)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    monkeypatch.setattr(prove, "write_evidence", nothing)
+    supply = SimpleNamespace(way="source", cache=tmp_path, fetch=nothing, pins=SimpleNamespace(modules={}))
+
+    async def run(*stages, report=tmp_path / "report"):
+        options = Options("dev", False, None, None, False, report)
+        try:
+            await prove.prove(options, stages, supply, None, install=False)
+            error = None
+        except BaseException as raised:
+            error = raised
+        said = capsys.readouterr()
+        return error, said.err.splitlines(), said.out
+
+    run.report = tmp_path / "report"
+    return run
+
+
+def report(ran):
+    return json.loads((ran.report / "report.json").read_text())
+
+
+async def fails(run):
+    raise CAUSE
+
+
+def tear_down(error):
+    async def breaks():
+        raise error
+
+    async def does(run):
+        run.cleanup.push_async_callback(breaks)
+
+    return does
+
+
+async def test_a_tear_down_that_breaks_too_does_not_hide_the_cause(ran):
+    error, lines, _ = await ran(stage("install", tear_down(MachineError("docker is gone"))), stage("canary", fails))
+    assert error is CAUSE
+    assert report(ran)["failure"] == {"where": "canary", "message": CAUSE.message, "fix": CAUSE.fix}
+    told = [line for line in lines if "503" in line or "docker is gone" in line]
+    assert told == [f"error: {CAUSE.message}", "    then, tear-down: docker is gone"]
+
+
+async def test_the_error_and_its_fix_are_told_before_tables_and_notes(ran):
+    _, lines, tables = await ran(stage("canary", fails))
+    first = lines.index(f"error: {CAUSE.message}")
+    assert lines[first + 1] == f"  fix: {CAUSE.fix}"
+    assert not [line for line in lines[:first] if "report" in line]
+    assert CAUSE.message in tables
+
+
+async def test_of_two_stages_side_by_side_the_one_that_failed_first_is_the_cause(ran):
+    async def later(run):
+        try:
+            await anyio.sleep(60)
+        finally:
+            raise MachineError("cancelled in the middle")
+
+    async def sooner(run):
+        await anyio.sleep(0.05)
+        raise CAUSE
+
+    error, lines, _ = await ran(stage("gitops", later, alongside=True), stage("canary", sooner))
+    assert error is CAUSE
+    assert "    then, gitops: cancelled in the middle" in lines
+    assert report(ran)["failure"]["where"] == "canary"
+
+
+async def test_a_tear_down_that_breaks_alone_fails_the_run_by_its_name(ran):
+    error, _, _ = await ran(stage("install", tear_down(OSError(5, "Input/output error", "/dev/sda"))))
+    assert isinstance(error, OSError)
+    assert report(ran)["outcome"] == "failed"
+    assert report(ran)["failure"]["where"] == "tear-down"
+    assert report(ran)["failure"]["message"] == "/dev/sda: Input/output error"
+
+
+async def test_an_interrupted_run_stays_interrupted_though_its_tear_down_breaks(ran):
+    async def waits(run):
+        await tear_down(MachineError("docker is gone"))(run)
+        scope.cancel()
+        await anyio.sleep(60)
+
+    with anyio.CancelScope() as scope:
+        _, lines, _ = await ran(stage("install", waits))
+    assert report(ran)["outcome"] == "interrupted"
+    assert report(ran)["failure"] is None
+    assert "    then, tear-down: docker is gone" in lines
+
+
+async def test_a_killed_pytest_takes_no_form_of_the_report_away(ran):
+    async def killed(run):
+        (run.options.report / "pytest-canary.xml").write_bytes(b"")
+        raise CAUSE
+
+    error, _, _ = await ran(stage("canary", killed))
+    assert error is CAUSE
+    root = ET.parse(ran.report / "junit.xml").getroot()
+    assert next(failure.text for failure in root.iter("failure")) == f"{CAUSE.message}\n{CAUSE.fix}"
+    assert (ran.report / "report.html").exists()
+
+
+@pytest.mark.parametrize("form", ["report.json", "junit.xml", "report.html", "summary"])
+async def test_a_form_that_cannot_be_written_is_a_note_and_stops_no_other(ran, monkeypatch, tmp_path, form):
+    async def breaks(run):
+        if form == "summary":
+            monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/dev/null/summary")
+        else:
+            (run.options.report / form).unlink(missing_ok=True)
+            (run.options.report / form).mkdir()
+        raise CAUSE
+
+    error, lines, tables = await ran(stage("canary", breaks))
+    assert error is CAUSE
+    notes = [line for line in lines if line.startswith("    no ")]
+    assert len(notes) == 1
+    assert form in notes[0]
+    written = {name for name in ("report.json", "junit.xml", "report.html") if (ran.report / name).is_file()}
+    assert written == {"report.json", "junit.xml", "report.html"} - {form}
+    assert "canary" in tables
+
+
+@pytest.mark.parametrize("make", [ValueError, lambda why: OSError(28, why), lambda why: UnicodeError(why)])
+async def test_whatever_a_form_raises_is_a_note(ran, monkeypatch, make):
+    def breaks(*_, **__):
+        raise make("no such luck")
+
+    for module, name in ((prove.html, "write"), (prove.junit, "write"), (prove.terminal, "render")):
+        monkeypatch.setattr(module, name, breaks)
+    error, lines, _ = await ran(stage("canary", fails))
+    assert error is CAUSE
+    assert len([line for line in lines if "no such luck" in line]) == 3
+    assert report(ran)["failure"]["message"] == CAUSE.message
+
+
+async def test_diagnostics_that_break_hide_no_error(ran, monkeypatch):
+    async def with_cluster(run):
+        run.made_cluster = object()
+        raise CAUSE
+
+    error, lines, _ = await ran(stage("canary", with_cluster))
+    assert error is CAUSE
+    assert any("no diagnostics: " in line for line in lines)
+
+
+async def test_a_folder_that_takes_no_file_is_told_before_anything_is_done(ran, tmp_path):
+    async def begun(run):
+        raise AssertionError("a stage has begun")
+
+    (tmp_path / "report" / "report.json").mkdir(parents=True)
+    error, lines, _ = await ran(stage("lint", begun))
+    assert isinstance(error, OSError)
+    assert not [line for line in lines if "lint" in line]
+
+
+async def test_a_run_that_is_killed_has_left_a_report_that_says_interrupted(ran):
+    async def killed(run):
+        assert json.loads((run.options.report / "report.json").read_text())["outcome"] == "interrupted"
+
+    error, _, _ = await ran(stage("lint", killed))
+    assert error is None
+    assert report(ran)["outcome"] == "passed"
