@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import dagger
 
-from ci import programs, settings
+from ci import programs, settings, tasks
 from ci.errors import CheckFailedError, MachineError
 from ci.host import engine
 from ci.pipeline import schema
@@ -90,7 +90,8 @@ async def _connected(dagger_cli: Path) -> AsyncIterator[dagger.Client]:
     try:
         yield client
     finally:
-        with anyio.move_on_after(CLOSE_SECONDS, shield=True):  # or a cancelled run leaves the session's process
+        # or a cancelled run leaves the session's process
+        with tasks.clean_up("close the session"), anyio.move_on_after(CLOSE_SECONDS, shield=True):
             await connection.__aexit__(None, None, None)
 
 

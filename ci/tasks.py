@@ -1,10 +1,14 @@
-"""Tasks side by side, whose first failure is raised as itself and not in a group."""
+"""Tasks side by side and their clean-up, whose first failure is raised as itself: neither in a group nor hidden."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import anyio.abc
+
+from ci import failures
+from ci.progress import note
 
 
 @asynccontextmanager
@@ -15,6 +19,22 @@ async def group() -> AsyncIterator[anyio.abc.TaskGroup]:
             yield tasks
     except BaseExceptionGroup as failures:
         raise first(failures) from None
+
+
+@contextmanager
+def clean_up(what: str) -> Iterator[None]:
+    """Clean up in a `finally` or `except`: where an error is on its way, one of the clean-up is a note beside it.
+
+    Args:
+        what: What is cleaned up, for the note.
+    """
+    ahead = sys.exception()
+    try:
+        yield
+    except Exception as error:
+        if ahead is None:
+            raise
+        note(f"then, {what}: {failures.explained(first(error)).message}")
 
 
 def first(error: BaseException) -> BaseException:

@@ -4,6 +4,7 @@ Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow
 """
 
 import html
+import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter

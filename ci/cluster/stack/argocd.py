@@ -4,7 +4,7 @@ import secrets
 from base64 import b64encode
 from typing import Any
 
-from ci import wait
+from ci import tasks, wait
 from ci.cluster.stack import documents, manifests
 from ci.cluster.stack.component import READY_SECONDS, StackContext
 from ci.cluster.stack.documents import Document
@@ -78,9 +78,10 @@ async def ready(context: StackContext) -> None:
             "Argo CD reconciles", lambda: _reconciled(context, namespace), timeout=READY_SECONDS, interval=1
         )
     finally:
-        await context.kubectl.run(
-            "delete", f"applicationset/{PROBE}", f"appproject/{PROBE}", f"--namespace={namespace}", "--wait=false"
-        )
+        with tasks.clean_up("delete the probe"):
+            await context.kubectl.run(
+                "delete", f"applicationset/{PROBE}", f"appproject/{PROBE}", f"--namespace={namespace}", "--wait=false"
+            )
 
 
 def probe(namespace: str) -> list[Document]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ci import wait
+from ci import tasks, wait
 from ci.cluster.stack import documents, manifests, probes
 from ci.cluster.stack.component import READY_SECONDS, StackContext
 
@@ -41,9 +41,10 @@ async def ready(context: StackContext) -> None:
             "Argo Rollouts reconciles", lambda: _reconciled(context, probe), timeout=READY_SECONDS, interval=1
         )
     finally:
-        await context.kubectl.run(
-            "delete", "rollout", probe["metadata"]["name"], f"--namespace={namespace}", "--wait=false"
-        )
+        with tasks.clean_up("delete the probe"):
+            await context.kubectl.run(
+                "delete", "rollout", probe["metadata"]["name"], f"--namespace={namespace}", "--wait=false"
+            )
 
 
 def _probe(namespace: str) -> dict[str, Any]:
