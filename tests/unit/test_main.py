@@ -101,6 +101,7 @@ def shell(text: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ("/dev/null", "/dev/null: File exists"),
         ("/dev/null/x", "/dev/null/x: Not a directory"),
         ("/proc/x", "/proc/x: No such file or directory"),
+        ("$(d=$(mktemp -d); ln -s l $d/l; echo $d/l/x)", "Too many levels of symbolic links"),
         ("$(printf %300s | tr ' ' x)", "File name too long"),
     ],
 )
