@@ -9,7 +9,7 @@ from pathlib import Path
 import filelock
 from rich.text import Text
 
-from ci import command, paths, settings
+from ci import command, oserrors, paths, settings
 from ci.errors import MachineError, UsageError
 from ci.progress import note
 from ci.report import jsonfile
@@ -68,9 +68,10 @@ def resolved(folder: Path) -> Path:
         UsageError: There is no such place.
     """
     try:
-        return folder.expanduser().resolve()
-    except (OSError, RuntimeError) as error:
+        expanded = folder.expanduser()
+    except RuntimeError as error:
         raise UsageError(f"--report {folder}: {error}") from error
+    return Path(os.path.realpath(expanded))  # Path's own raises a RuntimeError for links that lead back to themselves
 
 
 @contextmanager
@@ -87,20 +88,19 @@ def taken(folder: Path) -> Iterator[None]:
     _require_suitable(folder)
     lock = filelock.FileLock(folder / LOCK)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _ours(folder)  # before anything is written, the lock too
-        lock.acquire(blocking=False)
-        _empty(folder)
-        jsonfile.write(folder / MARK, Mark(None))
+        with oserrors.naming(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            _ours(folder)  # before anything is written, the lock too
+            lock.acquire(blocking=False)
+            _empty(folder)
+            jsonfile.write(folder / MARK, Mark(None))
     except filelock.Timeout as error:
         raise UsageError(
             f"--report {folder}: another run writes its report there", fix="Choose another: --report DIR"
         ) from error
     except OSError as error:
         lock.release()
-        raise MachineError(
-            f"--report {folder}: {error.strerror}", fix="--report DIR, with a folder that can be written"
-        ) from error
+        raise oserrors.machine(error) from error
     except UsageError:
         lock.release()
         raise
@@ -118,11 +118,6 @@ def _require_suitable(folder: Path) -> None:
     for what, inner in (("this checkout", paths.ROOT), ("the home folder", _home())):
         if inner is not None and inner.is_relative_to(folder):
             raise UsageError(f"--report {folder}: it holds {what}", fix="Choose a folder of its own: --report report")
-    for parent in (folder, *folder.parents):
-        if parent.exists():
-            if not parent.is_dir():
-                raise UsageError(f"--report {folder}: {parent} is not a folder", fix="Choose another: --report DIR")
-            break
 
 
 def _home() -> Path | None:

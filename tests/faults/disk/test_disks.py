@@ -41,7 +41,7 @@ def lines(ended):
 @pytest.mark.parametrize(
     ("options", "before", "said", "fix"),
     [
-        ("size=64k", FILL, "/report/report.json: No space left on device", "df -h "),
+        ("size=64k", FILL, "/report: No space left on device", "df -h "),
         (
             "size=64k,nr_inodes=8",
             NO_INODES,
@@ -52,7 +52,7 @@ def lines(ended):
         (
             "size=64k",
             'mkdir "$M/report"; mount -o remount,ro "$M";',
-            "/report/report.json: Read-only file system",
+            "/report: Read-only file system",
             "findmnt --target ",
         ),
     ],
