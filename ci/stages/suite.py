@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ci import paths
+from ci import paths, tasks
 from ci.cluster import runs
 from ci.report import jsonfile
 from ci.report.model import CanaryTimeline, Dashboard, Event, Example
@@ -66,7 +66,9 @@ async def gitops(run: Run, address: str) -> None:
 def _recorded(run: Run, name: str, kind: type[list[T]]) -> list[T]:
     """Return what the tests recorded for the report; nothing where they did not come to it."""
     file = run.options.report / name
-    return jsonfile.read(file, kind) if file.exists() else []
+    with tasks.clean_up(f"read {name}"):
+        return jsonfile.read(file, kind) if file.exists() else []
+    return []
 
 
 async def _run(run: Run, stage: str, files: Sequence[Path], *options: str) -> None:
@@ -83,7 +85,8 @@ async def _run(run: Run, stage: str, files: Sequence[Path], *options: str) -> No
         env = {"ML_SERVING_CI_SUPPLY": run.supply.way, **runs.environment()}
         await counting.run(selection, folder, env, run.report.suites)
     finally:
-        for file in sorted(folder.glob("canary-*.json")):
-            timeline = jsonfile.read(file, CanaryTimeline)
-            if timeline not in run.report.canaries:
-                run.report.canaries.append(timeline)
+        with tasks.clean_up("read what was seen of the canaries"):
+            for file in sorted(folder.glob("canary-*.json")):
+                timeline = jsonfile.read(file, CanaryTimeline)
+                if timeline not in run.report.canaries:
+                    run.report.canaries.append(timeline)

@@ -9,8 +9,10 @@ import anyio
 import pytest
 
 from ci import prove
+from ci.cluster.cluster import Cluster
 from ci.errors import CheckFailedError, MachineError
 from ci.host import docker, preflight
+from ci.stages import suite
 from ci.stages.order import Stage
 from ci.stages.run import Options
 
@@ -205,3 +207,21 @@ async def test_a_run_that_is_killed_has_left_a_report_that_says_interrupted(ran)
     error, _, _ = await ran(stage("lint", killed))
     assert error is None
     assert report(ran)["outcome"] == "passed"
+
+
+@pytest.mark.parametrize("name", ["inference.json", "canary-good.json"])
+async def test_what_the_tests_recorded_badly_hides_no_error_of_the_stage(ran, monkeypatch, tmp_path, name):
+    async def fails_too(selection, folder, env, suites):
+        (folder / name).write_bytes(b"")
+        raise CAUSE
+
+    monkeypatch.setattr(suite.counting, "run", fails_too)
+    cluster = Cluster("x", tmp_path / "kubeconfig", "kind-x", None)
+
+    async def inference(run):
+        run.made_cluster = cluster
+        await suite.inference(run)
+
+    error, lines, _ = await ran(stage("inference", inference))
+    assert error is CAUSE
+    assert any(line.startswith("    then, read ") and name in line for line in lines)
