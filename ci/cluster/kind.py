@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import yaml
 
-from ci import command
+from ci import command, tasks
 from ci.cluster import clean, runs
 from ci.cluster.cluster import Cluster
 from ci.cluster.kubectl import Kubectl
@@ -178,14 +178,14 @@ async def create(kind: Path, kubectl: Path, image: str, report: Path, *, run: st
     except UsageError:
         raise  # somebody else took the name in between: what is there is not ours
     except (CommandError, WaitTimeoutError) as error:
-        with anyio.CancelScope(shield=True):
+        with tasks.clean_up(f"delete cluster {name}"), anyio.CancelScope(shield=True):
             await _export_logs(kind, name, logs)
             await clean.delete(name, owner=runs.Owner.me())
         raise CheckFailedError(
             f"the cluster {name} did not come up: {error.message}", fix=f"See {logs}", detail=error.detail
         ) from error
     except BaseException:
-        with anyio.CancelScope(shield=True):
+        with tasks.clean_up(f"delete cluster {name}"), anyio.CancelScope(shield=True):
             await clean.delete(name, owner=runs.Owner.me())
         raise
     return cluster
