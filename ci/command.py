@@ -5,7 +5,8 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -15,9 +16,13 @@ import anyio.abc
 
 from ci import oserrors, programs
 from ci.errors import CommandError, MachineError
+from ci.progress import note
 
 GRACE_SECONDS = 5.0
+TELL_SECONDS = 25.0
+"""How long a program may run before a line says that it still does."""
 TAIL_BYTES = 1 << 16
+LONGEST_LINE = 200
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ async def run(
         timed_out = False
         try:
             with anyio.move_on_after(timeout) as scope:
-                async with anyio.create_task_group() as group:
+                async with _telling(Path(shown[0]).name, log, secrets), anyio.create_task_group() as group:
                     if stdin is not None and process.stdin is not None:
                         group.start_soon(_feed, process.stdin, stdin.encode() if isinstance(stdin, str) else stdin)
                     if process.stdout is not None:
@@ -163,6 +168,23 @@ async def run(
         raise failed
     assert process.returncode is not None
     return Result(tuple(shown), process.returncode, stdout, stderr, seconds, bytes(out))
+
+
+@asynccontextmanager
+async def _telling(program: str, log: Path | None, secrets: Sequence[str]) -> AsyncIterator[None]:
+    """Say now and then, as long as the block runs, that a program does, and the last line of its log."""
+    started = time.monotonic()
+
+    async def tell() -> None:
+        while True:
+            await anyio.sleep(TELL_SECONDS)
+            last = f": {redacted(tail(log, 1), secrets)[:LONGEST_LINE]}" if log is not None else ""
+            note(f"{program} runs for {time.monotonic() - started:.0f} s{last}")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(tell)
+        yield
+        group.cancel_scope.cancel()
 
 
 def tail(log: Path, lines: int = 30, *, begin: int = 0) -> str:

@@ -29,6 +29,19 @@ async def test_an_exit_code_other_than_0_is_an_error_with_command_code_and_last_
     assert sys.executable in caught.value.detail
 
 
+async def test_a_program_that_takes_its_time_is_told_of_with_the_last_line_of_its_log(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "TELL_SECONDS", 0.2)
+    script = "import time; print('half done', flush=True); time.sleep(1); print('x' * 200_000)"
+
+    result = await command.run([sys.executable, "-c", script], log=tmp_path / "log")
+    told = capsys.readouterr().err
+    assert "python runs for 0 s: half done" in told.replace(Path(sys.executable).name, "python")
+    assert result.returncode == 0
+
+    result = await command.run([sys.executable, "-c", script])
+    assert len(result.stdout) == len("half done\n") + 200_001, "all that it printed is there"
+
+
 async def test_a_missing_program_is_named():
     with pytest.raises(MachineError, match="no-such-program-here"):
         await command.run(["no-such-program-here"])
