@@ -5,8 +5,8 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,10 +20,10 @@ from ci.errors import CIError, MachineError, UsageError
 from ci.evidence import checkout as checkouts
 from ci.evidence import envelope, gather, statement
 from ci.evidence.checkout import Checkout
-from ci.host import docker, preflight
+from ci.host import docker, preflight, usage
 from ci.progress import note, step
 from ci.report import folder, html, jsonfile, junit, summary, terminal
-from ci.report.model import Failure, Report
+from ci.report.model import Failure, Report, Usage
 from ci.report.model import Stage as StageResult
 from ci.stages.order import Stage, left_out
 from ci.stages.run import Options, Run
@@ -107,6 +107,7 @@ async def prove(
                         preflight.require(check)
                     await docker.ensure(supply.cache / "docker", install=install)
                     await supply.fetch()
+                await cleanup.enter_async_context(_measured(report, supply))
                 under_way = "tear-down"  # the stages name themselves
                 async with tasks.group() as alongside:
                     for stage in stages:
@@ -129,6 +130,18 @@ async def prove(
             report.stages += [StageResult(name, "skipped", 0.0, "not reached") for name in skipped]
             _show(report, options)
             _form("chat message", lambda: tell(notify.ended(report)))
+
+
+@asynccontextmanager
+async def _measured(report: Report, supply: Supply) -> AsyncIterator[None]:
+    """Note in the report what the run takes of the machine as long as the block runs."""
+    held = sum(item.size or 0 for item in await supply.items())
+    async with usage.measured() as meter:
+        try:
+            yield
+        finally:
+            if meter.memory is not None and meter.disk is not None:
+                report.usage = Usage(meter.memory, meter.disk, held)
 
 
 async def _checkout() -> Checkout | None:

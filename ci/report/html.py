@@ -82,6 +82,7 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {
         "headline": text.headline,
         "narrowed": text.narrowed,
+        "used": text.used,
         "behaviour": behaviour,
         "chart_of": chart.canary,
         "drawn_of": dashboards.chart,

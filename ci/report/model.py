@@ -448,6 +448,21 @@ class Behaviour:
     failures: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a run took of the machine that the Docker daemon is on, in bytes.
+
+    Attributes:
+        memory: The most that the daemon's containers used at once, above what they used before the run.
+        disk: The most that Docker's disk held at once, above what it held before.
+        supply: Images and tools, which were there before.
+    """
+
+    memory: int
+    disk: int
+    supply: int
+
+
 @dataclass
 class Report:
     """One run.
@@ -459,6 +474,7 @@ class Report:
         seconds: How long it took.
         versions: Name to version of every part of the stack that was used.
         stages: In order.
+        usage: What it took of the machine; None where the daemon is on another.
         left_out: Stages that the run was asked to leave out; it proves nothing for promote where there are any.
         suites: The tests of each stage that runs tests.
         findings: Of every check.
@@ -479,6 +495,7 @@ class Report:
     seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
+    usage: Usage | None = None
     left_out: list[str] = field(default_factory=list)
     suites: list[Suite] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

@@ -19,7 +19,7 @@ from ci.report.model import (
     WeightChange,
     errors_first,
 )
-from ci.report.text import counted, inert, narrowed
+from ci.report.text import counted, inert, narrowed, used
 
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", "dim"), "interrupted": ("✗", "red")}
 BAR_CELLS = 20
@@ -48,6 +48,8 @@ def render(report: Report) -> Group:
         parts += [stages(report.stages), Text()]
     mark, style = MARKS[report.outcome]
     parts.append(Text(f"{mark} {report.outcome} in {report.seconds:.1f} s", style=f"bold {style}"))
+    if report.usage:
+        parts.append(Text(used(report.usage)))
     if report.left_out:
         parts.append(Text(narrowed(report), style="bold yellow"))
     return Group(*parts)

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from typing import Any, TypeVar, cast
 
-from ci.report.model import Report
+from ci.report.model import Report, Usage
 
 T = TypeVar("T")
 
@@ -110,3 +110,11 @@ def headline(report: Report) -> str:
         return f"passed in {lasting(report.seconds)}{', narrowed' if report.left_out else ''}"
     where = place(report)
     return f"{report.outcome}{f' at {where}' if where else ''} after {lasting(report.seconds)}"
+
+
+def used(usage: Usage) -> str:
+    """Return what a run took of the machine, in a few words."""
+    memory, disk, supply = usage.memory / (1 << 30), usage.disk / 1e9, usage.supply / 1e9
+    return (
+        f"took at most {memory:.1f} GiB of memory and {disk:.1f} GB of disk, beside {supply:.1f} GB of images and tools"
+    )

@@ -101,3 +101,11 @@ def test_a_file_gets_plain_text():
 def test_a_run_that_did_nothing_yet_still_says_how_it_ended():
     text = shown(terminal.render(model.Report(command="test", started="now", outcome="interrupted", seconds=0.4)))
     assert text == "✗ interrupted in 0.4 s\n"
+
+
+def test_what_a_run_took_of_the_machine_is_told_at_its_end():
+    report = model.Report("test", "2026-11-28T18:00:00+00:00")
+    report.usage = model.Usage(memory=3 << 30, disk=8_400_000_000, supply=5_550_000_000)
+    said = "took at most 3.0 GiB of memory and 8.4 GB of disk, beside 5.5 GB of images and tools"
+    assert said in shown(terminal.render(report))
+    assert said not in shown(terminal.render(model.Report("test", "2026-11-28T18:00:00+00:00")))

@@ -1,0 +1,131 @@
+"""What a run takes of the machine that the Docker daemon is on: memory of its containers, and disk."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from ci import command, tasks
+
+LOOK_SECONDS = 5.0
+PROC = Path("/proc")
+CGROUPS = Path("/sys/fs/cgroup")
+FIELDS = {1: ("memory.usage_in_bytes", "total_inactive_file"), 2: ("memory.current", "inactive_file")}
+"""By version of control groups: the file with the bytes in use, and memory.stat's name for the cache among them, which
+the kernel gives back when asked (admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst); `docker stats` reckons so too."""
+
+
+@dataclass
+class Meter:
+    """What was seen so far, in bytes.
+
+    Attributes:
+        root: Docker's own folder, where it is on this machine.
+        idle: Memory of all containers at the first look.
+        most: The most memory of all containers at one look.
+        free: Space free on Docker's disk at the first look.
+        least_free: The least space free at one look.
+    """
+
+    root: Path
+    idle: int | None = None
+    most: int = 0
+    free: int | None = None
+    least_free: int = 0
+    _groups: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def memory(self) -> int | None:
+        """The most memory above idle; None where this machine cannot see the daemon's containers."""
+        return None if self.idle is None else self.most - self.idle
+
+    @property
+    def disk(self) -> int | None:
+        """The most disk space taken since the first look; None where the daemon's disk is not here."""
+        return None if self.free is None else self.free - self.least_free
+
+    async def look(self) -> None:
+        """Look once."""
+        if self.root.is_dir():
+            free = shutil.disk_usage(self.root).free
+            self.free = self.free if self.free is not None else free
+            self.least_free = min(self.least_free or free, free)
+        used = await self._memory()
+        if used is not None:
+            self.idle = self.idle if self.idle is not None else used
+            self.most = max(self.most, used)
+
+    async def _memory(self) -> int | None:
+        """Return what the daemon's containers use together; None where one of them runs on another machine."""
+        listed = await command.run(["docker", "ps", "--quiet", "--no-trunc"], check=False, timeout=30)
+        total = 0
+        for container in listed.stdout.split():
+            if container not in self._groups:
+                shown = await command.run(
+                    ["docker", "inspect", "--format={{.State.Pid}}", container], check=False, timeout=30
+                )
+                if shown.returncode != 0:
+                    continue  # it ended meanwhile
+                group = memory_group(int(shown.stdout), container)
+                if group is None:
+                    return None
+                self._groups[container] = group
+            total += in_use(self._groups[container])
+        return total
+
+
+def memory_group(pid: int, container: str) -> Path | None:
+    """Return the control group that counts a container's memory, or None where this machine does not have it.
+
+    Args:
+        pid: The container's first process, as the daemon's machine numbers it.
+        container: Its id, which Docker has in the group's name.
+    """
+    try:
+        lines = (PROC / str(pid) / "cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if container in path and controllers in ("", "memory"):
+            # a node's first process is below its container's own group
+            parts = Path(path).parts
+            last = next(number for number, part in enumerate(parts) if container in part)
+            group = CGROUPS.joinpath(controllers, *parts[1 : last + 1])
+            return group if group.is_dir() else None
+    return None
+
+
+def in_use(group: Path) -> int:
+    """Return the bytes that a control group cannot do without; 0 once it is gone."""
+    usage, inactive = FIELDS[1 if (group / FIELDS[1][0]).exists() else 2]
+    try:
+        counted = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return int((group / usage).read_text()) - int(counted[inactive])
+    except FileNotFoundError:
+        return 0
+
+
+@asynccontextmanager
+async def measured() -> AsyncIterator[Meter]:
+    """Look every few seconds for as long as the block runs.
+
+    Yields:
+        What was seen, growing.
+    """
+    shown = await command.run(["docker", "info", "--format={{.DockerRootDir}}"], check=False, timeout=30)
+    meter = Meter(Path(shown.stdout.strip() or "/nonexistent"))
+    await meter.look()
+
+    async def again() -> None:
+        while True:
+            await anyio.sleep(LOOK_SECONDS)
+            await meter.look()
+
+    async with tasks.group() as group:
+        group.start_soon(again)
+        yield meter
+        group.cancel_scope.cancel()

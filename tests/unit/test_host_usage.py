@@ -1,0 +1,62 @@
+"""Memory as the kernel counts it for a container, by both versions of control groups."""
+
+import pytest
+
+from ci.host import usage
+
+CONTAINER = "c0ffee" * 10 + "abcd"
+
+
+@pytest.fixture
+def kernel(tmp_path, monkeypatch):
+    """A process's control groups, and what one of them counts, as the kernel shows both."""
+    monkeypatch.setattr(usage, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(usage, "CGROUPS", tmp_path / "cgroup")
+
+    def made(of_process, group, files):
+        (tmp_path / "proc" / "7").mkdir(parents=True)
+        (tmp_path / "proc" / "7" / "cgroup").write_text(of_process)
+        folder = tmp_path / "cgroup" / group
+        folder.mkdir(parents=True)
+        for name, content in files.items():
+            (folder / name).write_text(content)
+        return folder
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("of_process", "group", "files"),
+    [
+        (
+            f"12:pids:/docker/{CONTAINER}\n5:memory:/docker/{CONTAINER}\n0::/docker/{CONTAINER}\n",
+            f"memory/docker/{CONTAINER}",
+            {"memory.usage_in_bytes": "5000\n", "memory.stat": "cache 9\ntotal_inactive_file 1000\n"},
+        ),
+        (
+            f"0::/system.slice/docker-{CONTAINER}.scope\n",
+            f"system.slice/docker-{CONTAINER}.scope",
+            {"memory.current": "5000\n", "memory.stat": "anon 9\ninactive_file 1000\n"},
+        ),
+        (
+            f"0::/docker/{CONTAINER}/init.scope\n",
+            f"docker/{CONTAINER}",
+            {"memory.current": "5000\n", "memory.stat": "inactive_file 1000\n"},
+        ),
+    ],
+    ids=["version 1", "version 2 with systemd", "version 2, a node"],
+)
+def test_the_cache_that_the_kernel_gives_back_is_not_counted(kernel, of_process, group, files):
+    folder = kernel(of_process, group, files)
+    assert usage.memory_group(7, CONTAINER) == folder
+    assert usage.in_use(folder) == 4000
+
+
+def test_a_container_of_another_machine_is_not_looked_for_here(kernel):
+    kernel("0::/user.slice\n", "user.slice", {})
+    assert usage.memory_group(7, CONTAINER) is None
+    assert usage.memory_group(8, CONTAINER) is None
+
+
+def test_a_container_that_is_gone_uses_nothing(tmp_path):
+    assert usage.in_use(tmp_path / "gone") == 0
