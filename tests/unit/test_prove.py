@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -44,6 +45,7 @@ def ran(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(preflight, "room", nothing)
     monkeypatch.setattr(docker, "ensure", nothing)
     monkeypatch.setattr(prove, "_checkout", nothing)
+    monkeypatch.setattr(prove, "_measured", lambda *_: nullcontext())
     monkeypatch.delenv("ML_SERVING_CI_WEBHOOK", raising=False)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.setattr(prove, "write_evidence", nothing)
