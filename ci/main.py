@@ -1,6 +1,7 @@
 """The command line: parsing and wiring only."""
 
 import importlib
+import platform
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,6 +51,11 @@ class Commands(typer.core.TyperGroup):
         """Import a command, or return None where there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
+        if platform.system() == "Windows":  # before the imports, half of which Windows does not have
+            typer.echo(
+                "error: Windows: this is a program for Linux\n  fix: wsl --install -d Ubuntu   # and there", err=True
+            )
+            raise typer.Exit(3)
         found = getattr(importlib.import_module(f"ci.commands.{cmd_name}"), COMMANDS[cmd_name])
         if not isinstance(found, typer.Typer):
             single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

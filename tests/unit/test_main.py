@@ -1,6 +1,7 @@
 """The command line as a person meets it: real processes, exit codes, one line a mistake."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -8,7 +9,9 @@ import time
 
 import pytest
 from rich.text import Text
+from typer.testing import CliRunner
 
+from ci.main import app
 from ci.paths import ROOT
 
 
@@ -176,3 +179,10 @@ def test_a_signal_before_a_command_has_begun_is_silent_and_exits_130(number: sig
         process.send_signal(number)
         rest = [told for told in process.stderr if not told.startswith("import time:")]
         assert (process.wait(30), rest) == (130, [])
+
+
+def test_windows_is_named_with_the_way_out(monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    ended = CliRunner().invoke(app, ["doctor"])
+    assert ended.exit_code == 3
+    assert "wsl --install" in ended.output
