@@ -1,4 +1,4 @@
-"""`doctor`: what this machine has, and which way each need will be met."""
+"""`doctor`: what will run the cluster, and which way each need will be met."""
 
 import dataclasses
 import json
@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from ci import paths
 from ci.commands.runner import run_async
-from ci.host import preflight
-from ci.host.preflight import Check
+from ci.errors import MachineError
+from ci.host import machine, preflight
+from ci.host.machine import Check
 from ci.supply import pins, registry
 
 ENGINE = "registry.dagger.io/engine"
@@ -25,11 +25,12 @@ REGISTRIES = (
     "https://registry.dagger.io/v2/",
 )
 MARKS = {
-    "ok": "[green]✓ ok[/green]",
-    "planned": "[cyan]→ will be done[/cyan]",
-    "warning": "[yellow]! warning[/yellow]",
-    "missing": "[red]✗ missing[/red]",
+    "ok": ("✓", "ok", "green"),
+    "planned": ("→", "will be done", "cyan"),
+    "warning": ("!", "warning", "yellow"),
+    "missing": ("✗", "missing", "red"),
 }
+"""Each outcome's sign, words and colour."""
 
 
 def doctor(
@@ -38,7 +39,7 @@ def doctor(
         bool, typer.Option("--install/--no-install", help="Whether packages may be installed and services started.")
     ] = True,
 ) -> None:
-    """Show what this machine has and how each need will be met; exit 1 if `test` cannot run."""
+    """Show what this machine has and how each need will be met; exit 3 if `test` cannot run."""
     checks: list[Check] = run_async(_checks, install)
     cannot = any(check.outcome == "missing" for check in checks)
     if as_json:
@@ -46,17 +47,22 @@ def doctor(
     else:
         _show(checks)
     if cannot:
-        raise typer.Exit(1)
+        raise typer.Exit(MachineError.exit_code)
 
 
 async def _checks(install: bool) -> list[Check]:
     pinned = pins.load()
+    docker, daemon = await preflight.docker(install=install)
+    checks = [docker, *machine.checks(paths.cache(), daemon)]
+    if machine.here(daemon):  # elsewhere it is another machine's port
+        checks.append(
+            await preflight.port(
+                registry.host_port(), registry.CONTAINER, "ML_SERVING_CI_REGISTRY_PORT", daemon=daemon is not None
+            )
+        )
     return [
-        await preflight.docker(install=install),
-        await preflight.capabilities(),
-        *await preflight.room(paths.cache()),
-        await preflight.port(registry.host_port(), registry.CONTAINER, "ML_SERVING_CI_REGISTRY_PORT"),
-        await preflight.engine(pinned.ref(ENGINE)),
+        *checks,
+        await preflight.engine(pinned.ref(ENGINE), daemon=daemon is not None),
         await preflight.registries(REGISTRIES),
         await preflight.go(pinned.go.minimum),
         await preflight.mmdebstrap(install=install),
@@ -64,15 +70,10 @@ async def _checks(install: bool) -> list[Check]:
 
 
 def _show(checks: list[Check]) -> None:
-    console = Console(highlight=False)
-    table = Table("need", "outcome", "how", box=None)
-    table.columns[0].overflow = "fold"
-    table.columns[1].no_wrap = True
-    table.columns[2].overflow = "fold"
+    console = Console(highlight=False, soft_wrap=True)  # whole names and commands, however narrow the terminal
     for check in checks:
-        table.add_row(escape(check.need), MARKS[check.outcome], escape(check.how))
-    console.print(table)
-    # below the table, where no column breaks a command one would paste
+        sign, words, colour = MARKS[check.outcome]
+        console.print(f"[{colour}]{sign} {words:12}[/{colour}] {escape(check.need)}: {escape(check.how)}")
     for check in checks:
         if check.fix:
-            console.print(f"\n{escape(check.need)}, to fix:\n  {escape(check.fix)}", soft_wrap=True)
+            console.print(f"\n{escape(check.need)}, to fix:\n  {escape(check.fix)}")

@@ -1,20 +1,22 @@
 """Docker on this machine: found, or installed and started."""
 
+import dataclasses
 import json
 import os
+import platform
 import re
 import shutil
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import AsyncFileLock
 
-from ci import command, progress, settings, wait
+from ci import command, paths, progress, settings, tasks, wait
 from ci.errors import CheckFailedError, CommandError, MachineError, WaitTimeoutError
-from ci.host import oci_runtime, packages, runtime_shim
+from ci.host import daemon, oci_runtime, packages, products, runtime_shim
+from ci.host.daemon import Daemon
 
 USER_CONFIG = Path("/etc/docker/daemon.json")
 START_SECONDS = 60.0
@@ -22,87 +24,49 @@ ANSWER_SECONDS = 15.0
 PROBE_SECONDS = 0.3
 NETWORK_SECONDS = 60.0
 SETTLE_SECONDS = 10.0
+MINIMUM = "20.10"
+ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+"""Those that pins.toml has, by the names that machines give them."""
 SERVICE_LABEL = "ml-serving-ci.service"
 """On every container and network that stays after a run; its value is the service's name."""
-
-
-@dataclass(frozen=True)
-class Daemon:
-    """A Docker daemon that answers.
-
-    Attributes:
-        version: Its version.
-        default_runtime: The OCI runtime its containers get.
-        storage_driver: How it stores layers.
-        cgroup_version: "1" or "2".
-        root: Where it keeps images and volumes.
-    """
-
-    version: str
-    default_runtime: str
-    storage_driver: str
-    cgroup_version: str
-    root: str
 
 
 async def find() -> Daemon | None:
     """Return the daemon the `docker` command reaches, or None where none answers.
 
     Raises:
-        MachineError: A daemon is there but cannot be used: it hangs, refuses this user, or speaks another API version.
+        MachineError: What answers cannot be used: it hangs, refuses this user, speaks another API version, is podman.
     """
     if shutil.which("docker") is None:
         return None
+    said: dict[str, command.Result] = {}
+    questions = {
+        "info": ["info", "--format", "{{json .}}"],
+        "version": ["version", "--format", "{{json .}}"],  # names podman behind a docker command
+        "context": ["context", "inspect", "--format", "{{.Name}} {{.Endpoints.docker.Host}}"],
+    }
+
+    async def ask(question: str) -> None:
+        words = ["docker", *questions[question]]
+        said[question] = await command.run(words, check=False, timeout=ANSWER_SECONDS)
+
     try:
-        result = await command.run(["docker", "info", "--format", "{{json .}}"], check=False, timeout=ANSWER_SECONDS)
+        async with tasks.group() as asking:
+            for question in questions:
+                asking.start_soon(ask, question)
     except CommandError as error:
         raise MachineError(
             f"the Docker daemon does not answer within {ANSWER_SECONDS:.0f} s", fix="docker info", detail=error.detail
         ) from error
-    return parse_info(result.stdout, result.stderr)
+    return daemon.parse(
+        said["info"].stdout, said["info"].stderr, said["version"].stdout, _place(said["context"].stdout.split())
+    )
 
 
-def parse_info(stdout: str, stderr: str) -> Daemon | None:
-    """Read what `docker info --format '{{json .}}'` said.
-
-    Args:
-        stdout: Its output.
-        stderr: Its errors.
-
-    Returns:
-        The daemon, or None where none answers.
-
-    Raises:
-        MachineError: A daemon is there but cannot be used.
-    """
-    try:
-        info: dict[str, Any] = json.loads(stdout) or {}
-    except ValueError:
-        info = {}
-    problems = "\n".join([*(info.get("ServerErrors") or []), stderr]).strip()
-    if info.get("ServerVersion"):
-        return Daemon(
-            version=info["ServerVersion"],
-            default_runtime=info.get("DefaultRuntime") or "runc",
-            storage_driver=info.get("Driver", ""),
-            cgroup_version=info.get("CgroupVersion") or "1",
-            root=info.get("DockerRootDir", "/var/lib/docker"),
-        )
-    lowered = problems.lower()
-    if "permission denied" in lowered:
-        raise MachineError(
-            "this user may not use the Docker daemon",
-            fix="sudo usermod -aG docker $USER && newgrp docker",
-            detail=problems,
-        )
-    if "client version" in lowered or "api version" in lowered:
-        raise MachineError(
-            "the docker command and the Docker daemon speak different API versions",
-            fix="use a docker command of the daemon's release (apt-get install docker.io brings both), "
-            "and unset DOCKER_API_VERSION",
-            detail=problems,
-        )
-    return None
+def _place(inspected: list[str]) -> daemon.Place:
+    """Return where the `docker` command looked, with the address that it named; podman's names none."""
+    place = daemon.place()
+    return dataclasses.replace(place, context=inspected[0], endpoint=inspected[1]) if len(inspected) == 2 else place
 
 
 async def ensure(folder: Path, *, install: bool = True) -> Daemon:
@@ -118,34 +82,135 @@ async def ensure(folder: Path, *, install: bool = True) -> Daemon:
         The daemon.
 
     Raises:
-        MachineError: There is none and none can be started; `fix` has the commands.
+        MachineError: There is none and none can be started, or it cannot be used; `fix` has the commands.
     """
     async with AsyncFileLock(_prepared(folder) / "docker.lock"):
-        daemon = await find()
-        if daemon is not None and daemon.default_runtime == runtime_shim.NAME:
+        found = await find()
+        if found is not None and found.default_runtime == runtime_shim.NAME:
             await runtime_shim.install(folder)  # the daemon needs the file as long as it runs, cache cleaned or not
-        if daemon is None:
-            _require_local()
-            if not install:
-                raise MachineError("no Docker daemon answers", fix=by_hand())
-            _require_root()
+        if found is None:
+            require_startable(install=install)
             if shutil.which("dockerd") is None:
                 await packages.install("docker.io")
-                daemon = await find()  # where services start on installation it is up already
-        if daemon is None:
-            daemon = await _start(folder)
-    require_privileged(daemon)
-    return daemon
+            if shutil.which("docker") is None:
+                await packages.install("docker-cli")  # a package of its own since Debian 13
+            found = await find()  # where services start on installation it is up already
+        if found is None:
+            found = await _start(folder)
+    require_usable(found)
+    return found
 
 
-def require_privileged(daemon: Daemon) -> None:
-    """Raise unless `docker run --privileged` can work with the machine's capabilities.
+def require_startable(*, install: bool) -> None:
+    """Raise unless a daemon may be started here, where none answers.
+
+    Nothing is installed or started beside a daemon or an engine that somebody chose.
+
+    Args:
+        install: Whether packages may be installed and a daemon started.
 
     Raises:
-        MachineError: Capabilities are missing and the daemon uses plain runc, which does not cope.
+        MachineError: It may not; `fix` has the commands.
     """
-    missing = oci_runtime.missing_here()
-    if missing and daemon.default_runtime == "runc":
+    place = daemon.place()
+    if place.chosen:
+        start = products.start(place.context, place.endpoint)
+        away = f"unset {place.set_by.split('=')[0]}" if "=" in place.set_by else "docker context use default"
+        raise MachineError(
+            f"no Docker daemon answers at {place.set_by}",
+            fix=f"{start}   # or: {away}" if start else f"{away}   # or start the daemon there",
+        )
+    if platform.system() != "Linux":
+        raise MachineError(
+            "no Docker daemon answers, and none can be installed here but Docker Desktop", fix="docker desktop start"
+        )
+    if shutil.which("docker") is None and (podman := shutil.which("podman")):
+        raise MachineError(
+            f"{podman} is here and no Docker: Docker is the only engine asked for, and none is installed beside podman",
+            fix=by_hand(),
+        )
+    if not install:
+        raise MachineError("no Docker daemon answers", fix=by_hand())
+    if os.geteuid() != 0:
+        raise MachineError("no Docker daemon answers, and only root can install or start one", fix=by_hand())
+    if lacking := sorted({"CAP_SYS_ADMIN", "CAP_NET_ADMIN"} & oci_runtime.missing_here()):
+        raise MachineError(
+            f"no Docker daemon answers, and this container may not start one: it lacks {', '.join(lacking)}",
+            fix="docker run --volume=/var/run/docker.sock:/var/run/docker.sock IMAGE   # or set DOCKER_HOST",
+        )
+    if shutil.which("dockerd") is None and not packages.available():
+        raise MachineError("no Docker daemon answers, and there is no apt-get to install one with", fix=by_hand())
+
+
+def require_usable(found: Daemon) -> None:
+    """Raise unless a daemon can run what a cluster is made of: Linux containers, some of them privileged.
+
+    Args:
+        found: The daemon.
+
+    Raises:
+        MachineError: It cannot; `fix` has the commands.
+    """
+    if found.os_type != "linux":
+        raise MachineError(
+            f"the Docker daemon runs {found.os_type} containers, not Linux ones",
+            fix='"C:\\Program Files\\Docker\\Docker\\DockerCli.exe" -SwitchLinuxEngine',
+        )
+    if numbers(found.version) < numbers(MINIMUM):
+        raise MachineError(
+            f"Docker {found.version}, {MINIMUM} needed: kind asks for control group namespaces, which came with it",
+            fix=found.product.update if found.product else packages.docker_by_hand(),
+        )
+    if found.architecture and ARCHITECTURES.get(found.architecture) != ARCHITECTURES.get(platform.machine()):
+        raise MachineError(
+            f"the Docker daemon's machine is {found.architecture}, this one {platform.machine()}: "
+            "what is built here does not run there",
+            fix="docker context ls   # then: docker context use ONE of this architecture",
+        )
+    if "userns" in found.security:
+        raise MachineError(
+            "the Docker daemon remaps users (userns-remap): privileged containers cannot start",
+            fix=f'sudo python3 -c \'import json; file = "{USER_CONFIG}"; config = json.load(open(file)); '
+            'config.pop("userns-remap"); json.dump(config, open(file, "w"))\' && ' + _service("restart"),
+        )
+    if "rootless" in found.security and (found.cgroup_driver == "none" or found.cgroup_version == "1"):
+        raise MachineError(
+            f"the Docker daemon is rootless and controls no resources (cgroup driver {found.cgroup_driver}, "
+            f"version {found.cgroup_version})",
+            fix="docker context use default   # a daemon of root's; or: https://rootlesscontaine.rs/getting-started"
+            "/common/cgroup2",
+        )
+    if found.snap:
+        _require_seen_by_snap(paths.cache())
+    require_privileged(found)
+
+
+def _require_seen_by_snap(cache: Path) -> None:
+    """Raise unless a program that snapd confines can read the cache: it lies in the home folder and is not hidden."""
+    home = settings.home()
+    if not cache.is_relative_to(home) or cache.relative_to(home).parts[0].startswith("."):
+        raise MachineError(
+            f"Docker from snap sees neither hidden folders nor those outside {home}, so not the cache {cache}",
+            fix="mkdir -p ~/ml-serving-ci/tmp && export ML_SERVING_CI_CACHE=~/ml-serving-ci TMPDIR=~/ml-serving-ci/tmp"
+            f"   # or: {without_snap()}",
+        )
+
+
+def require_privileged(found: Daemon) -> None:
+    """Raise unless `docker run --privileged` can work with the capabilities that a daemon on this machine has.
+
+    What a daemon elsewhere may do cannot be told from here, least of all from what this process may do.
+
+    Args:
+        found: The daemon.
+
+    Raises:
+        MachineError: It lacks capabilities and uses plain runc, which does not cope.
+    """
+    if found.process is None or "rootless" in found.security or found.default_runtime != "runc":
+        return
+    missing = oci_runtime.missing_here(found.process)
+    if missing:
         raise MachineError(
             f"this machine lacks {', '.join(sorted(missing))}, and its Docker daemon has no runtime that copes: "
             "privileged containers cannot start",
@@ -392,9 +457,9 @@ async def _answering(config: Path | None = None) -> Daemon:
 
     async def probe() -> Daemon:
         nonlocal missed
-        daemon = await find()
-        if daemon is not None:
-            return daemon
+        found = await find()
+        if found is not None:
+            return found
         if config is not None:
             missed = 0 if started_with(config) is not None else missed + 1
             if missed * PROBE_SECONDS > 2:  # it has had time to become dockerd
@@ -410,10 +475,16 @@ def _user_configuration() -> dict[str, Any]:
     try:
         user = json.loads(USER_CONFIG.read_text())
     except ValueError as error:
-        raise MachineError(f"{USER_CONFIG}: not JSON: {error}", fix=f"mend or remove {USER_CONFIG}") from error
+        raise MachineError(f"{USER_CONFIG}: not JSON: {error}", fix=f"correct or remove {USER_CONFIG}") from error
     if not isinstance(user, dict):
-        raise MachineError(f"{USER_CONFIG}: not a JSON object", fix=f"mend or remove {USER_CONFIG}")
+        raise MachineError(f"{USER_CONFIG}: not a JSON object", fix=f"correct or remove {USER_CONFIG}")
     return user
+
+
+def data_root() -> Path:
+    """Return where a daemon started here keeps images and containers."""
+    root = _user_configuration().get("data-root")
+    return Path(root if isinstance(root, str) else daemon.ROOT)
 
 
 def _forget_unless(pid_file: Path, program: str) -> None:
@@ -426,27 +497,34 @@ def _forget_unless(pid_file: Path, program: str) -> None:
         pid_file.unlink(missing_ok=True)
 
 
-def _require_local() -> None:
-    host = settings.variable("DOCKER_HOST")
-    if host:
-        raise MachineError(
-            f"no Docker daemon answers at DOCKER_HOST={host}", fix="start it, or unset DOCKER_HOST to use this machine"
-        )
-
-
-def _require_root() -> None:
-    if os.geteuid() != 0:
-        raise MachineError("no Docker daemon answers, and only root can install or start one", fix=by_hand())
-
-
 def by_hand() -> str:
     """Return the commands that install and start Docker, as far as each is missing."""
-    if not packages.available() and shutil.which("dockerd") is None:
-        return "install Docker: https://docs.docker.com/engine/install"
+    if shutil.which("dockerd"):
+        return _service("start")
+    return f"{packages.docker_by_hand()} && {_service('start')}"
+
+
+def without_snap() -> str:
+    """Return the command that replaces snap's Docker."""
+    return f"sudo snap remove docker && {packages.docker_by_hand()}"
+
+
+def _service(action: str) -> str:
+    """Return the command that starts or restarts the daemon, by this machine's init system."""
     sudo = "" if os.geteuid() == 0 else "sudo "
-    install = "" if shutil.which("dockerd") else f"{packages.by_hand('docker.io')} && "
-    systemd = Path("/run/systemd/system").is_dir()
-    return install + sudo + ("systemctl start docker" if systemd else "dockerd --storage-driver=overlay2 &")
+    if Path("/run/systemd/system").is_dir():
+        return f"{sudo}systemctl {action} docker"
+    if shutil.which("rc-service"):
+        return f"{sudo}rc-service docker {action}"
+    if Path("/etc/init.d/docker").exists():
+        return f"{sudo}service docker {action}"
+    return f"{sudo}dockerd --storage-driver=overlay2 &"
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers that a version or a release begins with, to compare."""
+    leading = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in leading[0].split(".")) if leading else ()
 
 
 def _prepared(folder: Path) -> Path:

@@ -73,10 +73,19 @@ def missing_capabilities(status: str, last: int) -> frozenset[str]:
     return frozenset(name for bit, name in enumerate(CAPABILITIES[: last + 1]) if not bounding >> bit & 1)
 
 
-def missing_here() -> frozenset[str]:
-    """Return the kernel's capabilities that this process can never have."""
-    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
-    return missing_capabilities(Path("/proc/self/status").read_text(), last)
+def missing_here(process: int | None = None) -> frozenset[str]:
+    """Return the kernel's capabilities that a process can never have; none where the kernel does not tell.
+
+    Args:
+        process: Its number; this process by default.
+    """
+    proc = Path("/proc")
+    try:
+        last = int((proc / "sys/kernel/cap_last_cap").read_text())
+        status = (proc / str(process or "self") / "status").read_text()
+    except OSError:  # macOS has no /proc
+        return frozenset()
+    return missing_capabilities(status, last)
 
 
 def without(process: dict[str, Any], missing: frozenset[str]) -> dict[str, Any]:

@@ -60,3 +60,18 @@ def by_hand(*names: str) -> str:
     """Return the command that installs packages."""
     sudo = "" if os.geteuid() == 0 else "sudo "
     return f"{sudo}apt-get update && {sudo}apt-get install -y {' '.join(names)}"
+
+
+def docker_by_hand() -> str:
+    """Return the command that installs Docker here: Debian's package, elsewhere Docker's own script."""
+    return by_hand("docker.io") if available() else "curl -fsSL https://get.docker.com | sudo sh"
+
+
+def removal(name: str) -> str:
+    """Return the command that removes a package.
+
+    Args:
+        name: The package.
+    """
+    manager = next((one for one in ("apt-get", "dnf", "yum", "zypper") if shutil.which(one)), "apt-get")
+    return f"{'' if os.geteuid() == 0 else 'sudo '}{manager} remove -y {name}"

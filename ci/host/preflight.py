@@ -1,49 +1,23 @@
-"""What this machine has: one small function a need, so that `doctor` and the commands themselves say the same."""
+"""What a run needs: one small function a need, so that `doctor` and the commands themselves say the same."""
 
 import os
 import shutil
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import anyio
 import requests
 
-from ci import command, settings
+from ci import command
 from ci.errors import MachineError
 from ci.host import docker as docker_host
 from ci.host import engine as dagger_engine
-from ci.host import oci_runtime, packages
+from ci.host import machine, packages
+from ci.host.daemon import Daemon
+from ci.host.machine import Check
 
-GIB = 1 << 30
 PROBE_SECONDS = 3.0
-CONTAINERS = Path("/var/lib/docker")
-MEMORY_GIB = 6
-DISK_GIB = 6
-"""The cluster's own copy of the images, and room to work."""
-COLD_DISK_GIB = 30
-"""Beside that, sources, Go's caches and the images themselves."""
-INOTIFY_INSTANCES = 128
-"""One node with the whole stack holds some forty, beside what the machine itself has."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """How one need is met.
-
-    Attributes:
-        need: What is needed.
-        outcome: "ok": there; "planned": this tool will see to it; "warning": may hurt; "missing": `test` cannot run.
-        how: How it is met, or what is wrong.
-        fix: What to do about a warning or a missing thing.
-    """
-
-    need: str
-    outcome: Literal["ok", "planned", "warning", "missing"]
-    how: str
-    fix: str = ""
 
 
 def require(check: Check) -> None:
@@ -57,109 +31,77 @@ def require(check: Check) -> None:
 
 
 async def room(cache: Path) -> list[Check]:
-    """Check whether the machine itself is large enough for a cluster with the whole stack.
+    """Check whether a cluster with the whole stack fits where it will run.
 
     Args:
         cache: The cache folder.
+
+    Raises:
+        MachineError: What answers as Docker cannot be used.
     """
-    return [
-        await cgroups(),
-        await inotify(),
-        await memory(MEMORY_GIB),
-        await disk(cache, DISK_GIB, COLD_DISK_GIB),
-        await disk(CONTAINERS, DISK_GIB, COLD_DISK_GIB),
-    ]
+    return machine.checks(cache, await docker_host.find())
 
 
-async def docker(*, install: bool = True) -> Check:
-    """Check for a Docker daemon that can run privileged containers, or for the means to start one.
+async def docker(*, install: bool = True) -> tuple[Check, Daemon | None]:
+    """Check for a Docker daemon that can run a cluster, or for the means to start one.
 
     Args:
         install: Whether packages may be installed and a daemon started.
+
+    Returns:
+        The check, and the daemon if one answers.
     """
     need = "Docker"
+    daemon = None
     try:
         daemon = await docker_host.find()
-        if daemon is not None:
-            docker_host.require_privileged(daemon)
+        if daemon is None:
+            docker_host.require_startable(install=install)
+        else:
+            docker_host.require_usable(daemon)
     except MachineError as error:
-        return Check(need, "missing", error.message, error.fix or "")
-    if daemon is not None:
-        return Check(need, "ok", f"{daemon.version}, {daemon.storage_driver}, runtime {daemon.default_runtime}")
-    if remote := settings.variable("DOCKER_HOST"):
-        return Check(need, "missing", f"no daemon answers at DOCKER_HOST={remote}", "start it, or unset DOCKER_HOST")
-    if not install or os.geteuid() != 0:
-        return Check(need, "missing", "no daemon answers", docker_host.by_hand())
-    if shutil.which("dockerd"):
-        return Check(need, "planned", "dockerd will be started")
-    if packages.available():
-        return Check(need, "planned", "package docker.io will be installed and dockerd started")
-    return Check(need, "missing", "no daemon, and no apt-get to install it with", docker_host.by_hand())
+        return Check(need, "missing", error.message, error.fix or ""), daemon
+    if daemon is None:
+        first = "" if shutil.which("dockerd") else "package docker.io will be installed and "
+        return Check(need, "planned", f"{first}dockerd {'' if first else 'will be '}started"), None
+    how = _described(daemon)
+    if daemon.snap:
+        return Check(need, "warning", f"{how}, from snap: not tried", docker_host.without_snap()), daemon
+    if "rootless" in daemon.security:
+        return Check(need, "warning", f"{how}: not tried", "docker context use default   # a daemon of root's"), daemon
+    return Check(need, "ok", how), daemon
 
 
-async def capabilities() -> Check:
-    """Check for the capabilities that privileged containers ask for."""
-    need = "capabilities"
-    missing = sorted(oci_runtime.missing_here())
-    if not missing:
-        return Check(need, "ok", "all of the kernel's")
-    return Check(need, "planned", f"{', '.join(missing)} missing here: containers get an OCI runtime that does without")
+PLACES = {
+    "here": "on this machine",
+    "this kernel": "on this machine, seen from a container",
+    "elsewhere": "on another machine",
+}
 
 
-async def cgroups(mount: Path = Path("/sys/fs/cgroup")) -> Check:
-    """Check that control groups are mounted.
-
-    Args:
-        mount: Where.
-    """
-    need = "control groups"
-    if (mount / "cgroup.controllers").exists():
-        return Check(need, "ok", "version 2")
-    if (mount / "memory").is_dir() and (mount / "cpu").is_dir():
-        return Check(need, "ok", "version 1")
-    return Check(need, "missing", f"not mounted at {mount}", packages.by_hand("cgroupfs-mount"))
-
-
-async def disk(folder: Path, gib: int, cold_gib: int) -> Check:
-    """Check for free disk space.
-
-    Args:
-        folder: Where it is needed; it need not exist yet.
-        gib: How much a run takes that has everything cached, GiB.
-        cold_gib: How much the first one takes, GiB.
-    """
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(there).free / GIB
-    need = f"disk space at {folder}"
-    fix = "free some space; docker system prune removes what Docker holds and nothing uses"
-    if free < gib:
-        return Check(need, "missing", f"{free:.1f} GiB free, {gib} GiB needed", fix)
-    if free < cold_gib:
-        return Check(need, "warning", f"{free:.1f} GiB free, a first run takes up to {cold_gib} GiB", fix)
-    return Check(need, "ok", f"{free:.0f} GiB free")
+def _described(daemon: Daemon) -> str:
+    """Say in one line which daemon answers, where, and as what."""
+    where = daemon.product.name if daemon.product else PLACES[daemon.where]
+    special = sorted(daemon.security & {"rootless", "selinux", "userns"})
+    return ", ".join(
+        [
+            daemon.version,
+            daemon.storage_driver,
+            f"runtime {daemon.default_runtime}",
+            *special,
+            f"at {daemon.place.endpoint or daemon.place.context} ({where})",
+        ]
+    )
 
 
-async def memory(gib: int, meminfo: Path = Path("/proc/meminfo")) -> Check:
-    """Check for available memory.
-
-    Args:
-        gib: How much, GiB.
-        meminfo: Where the kernel says how much there is.
-    """
-    fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-    available = int(fields["MemAvailable"].split()[0]) * 1024 / GIB
-    if available >= gib:
-        return Check("memory", "ok", f"{available:.0f} GiB available")
-    return Check("memory", "missing", f"{available:.1f} GiB available, {gib} GiB needed", "end something that uses it")
-
-
-async def port(number: int, container: str, variable: str) -> Check:
+async def port(number: int, container: str, variable: str, *, daemon: bool = True) -> Check:
     """Check that a port is free, or taken by our own container.
 
     Args:
         number: The port on 127.0.0.1.
         container: The container that may have it.
         variable: Environment variable that chooses another.
+        daemon: Whether a Docker daemon answers, to be asked who has it.
     """
     need = f"port {number}"
     with socket.socket() as probe:
@@ -170,29 +112,17 @@ async def port(number: int, container: str, variable: str) -> Check:
             taken = error.strerror
         else:
             return Check(need, "ok", f"free, for {container}")
-    if await _running(container):
+    if daemon and await _running(container):
         return Check(need, "ok", f"{container} has it")
     return Check(need, "missing", f"{taken} ({container} needs it)", f"export {variable}=PORT with a free one")
 
 
-async def inotify(limit: Path = Path("/proc/sys/fs/inotify/max_user_instances")) -> Check:
-    """Check for enough inotify instances, which a node of many containers uses up.
-
-    Args:
-        limit: Where the kernel has the limit.
-    """
-    instances = int(limit.read_text())
-    if instances >= INOTIFY_INSTANCES:
-        return Check("inotify instances", "ok", str(instances))
-    fix = f"sysctl -w fs.inotify.max_user_instances={4 * INOTIFY_INSTANCES}"
-    return Check("inotify instances", "warning", f"{instances}: “too many open files” may come up", fix)
-
-
-async def engine(image: str) -> Check:
+async def engine(image: str, *, daemon: bool = True) -> Check:
     """Check for a Dagger session or engine.
 
     Args:
         image: The engine's image with its tag.
+        daemon: Whether a Docker daemon answers, to be asked for one that runs.
     """
     need = "Dagger engine"
     if (origin := dagger_engine.given()) is not None:
@@ -202,7 +132,7 @@ async def engine(image: str) -> Check:
             return Check(need, "missing", error.message, error.fix or "")
         return Check(need, "ok", origin)
     name = dagger_engine.container_name(image)
-    if await _running(name):
+    if daemon and await _running(name):
         return Check(need, "ok", f"container {name} runs")
     return Check(need, "planned", f"container {name} will be started")
 
@@ -241,7 +171,7 @@ async def go(minimum: str) -> Check:
         return Check("Go", "planned", "none here: taken from its wheel for source builds")
     said = await command.run([found, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, check=False, timeout=30)
     version = said.stdout.strip().removeprefix("go")
-    if said.returncode == 0 and _numbers(version) >= _numbers(minimum):
+    if said.returncode == 0 and docker_host.numbers(version) >= docker_host.numbers(minimum):
         return Check("Go", "ok", version)
     return Check(
         "Go", "planned", f"{version or 'broken'} here, {minimum} needed: taken from its wheel for source builds"
@@ -260,10 +190,6 @@ async def mmdebstrap(*, install: bool = True) -> Check:
     if install and os.geteuid() == 0 and packages.available():
         return Check(need, "planned", "will be installed for source builds")
     return Check(need, "warning", "not here: images with Debian parts cannot be built", packages.by_hand(need))
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 async def _running(container: str) -> bool:

@@ -1,5 +1,6 @@
 """A real Docker daemon of our own, in namespaces of its own: it never meets the machine's."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -99,6 +100,36 @@ except MachineError as error:
 """
 
 
+DISK = """
+import json, os, sys
+from pathlib import Path
+import anyio
+from ci.host import docker, limits, machine
+
+folder = Path(sys.argv[1])
+root = folder / "root"
+root.mkdir()
+os.system(f"mount -t tmpfs -o size=1g t {root}")
+docker.USER_CONFIG = folder / "user.json"
+docker.USER_CONFIG.write_text(json.dumps({"data-root": str(root), "storage-driver": "vfs"}))
+
+
+def disks(found):
+    return [[check.need, check.how] for check in machine.checks(folder, found) if "(Docker)" in check.need]
+
+
+async def look():
+    before = disks(None)
+    found = await docker.ensure(folder)
+    after = disks(await docker.find())
+    print(json.dumps([found.where, limits.program(found.process), before, after]))
+    await docker.stop_services(folder)
+
+
+anyio.run(look)
+"""
+
+
 def in_namespaces(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
     setup = 'ip link set lo up; mount -t tmpfs t /run && mount -t tmpfs t /var/lib/docker && exec "$@"'
     return subprocess.run(
@@ -127,3 +158,11 @@ def test_a_daemon_that_refuses_its_configuration_is_named_with_its_own_words(tmp
     ended = in_namespaces(BROKEN, tmp_path)
     assert "the Docker daemon did not start" in ended.stdout, ended.stdout + ended.stderr
     assert "no-such-key" in ended.stdout
+
+
+def test_the_disk_that_holds_the_daemons_folder_is_judged(tmp_path: Path) -> None:
+    ended = in_namespaces(DISK, tmp_path)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    where, program, before, after = json.loads(ended.stdout)
+    assert (where, program) == ("here", "dockerd")
+    assert before == after == [[f"disk space at {tmp_path}/root (Docker)", "1.0 GiB free, 6 GiB needed"]]

@@ -1,5 +1,6 @@
 """Finding Docker, and what is said where it cannot be had."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,23 +10,7 @@ import anyio
 import pytest
 
 from ci.errors import MachineError
-from ci.host import docker, engine, oci_runtime, runtime_shim
-
-INFO = {
-    "ServerVersion": "20.10.24",
-    "DefaultRuntime": "runc",
-    "Driver": "overlay2",
-    "CgroupVersion": "1",
-    "DockerRootDir": "/var/lib/docker",
-}
-
-
-def daemon(runtime: str) -> docker.Daemon:
-    return docker.Daemon("20.10.24", runtime, "overlay2", "1", "/var/lib/docker")
-
-
-def test_info_of_a_daemon() -> None:
-    assert docker.parse_info(json.dumps(INFO), "") == daemon("runc")
+from ci.host import daemon, docker, engine, oci_runtime, runtime_shim
 
 
 @pytest.mark.parametrize(
@@ -37,7 +22,7 @@ def test_info_of_a_daemon() -> None:
     ],
 )
 def test_no_daemon(stdout: str, stderr: str) -> None:
-    assert docker.parse_info(stdout, stderr) is None
+    assert daemon.parse(stdout, stderr) is None
 
 
 @pytest.mark.parametrize(
@@ -49,7 +34,7 @@ def test_no_daemon(stdout: str, stderr: str) -> None:
 )
 def test_a_daemon_that_cannot_be_used(problem: str, message: str) -> None:
     with pytest.raises(MachineError, match=message) as caught:
-        docker.parse_info(json.dumps({"ServerErrors": [problem]}), "")
+        daemon.parse(json.dumps({"ServerErrors": [problem]}))
     assert caught.value.fix
     assert caught.value.detail == problem
 
@@ -60,7 +45,9 @@ def no_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.setenv("PATH", str(empty))
+    monkeypatch.setenv("DOCKER_CONFIG", str(empty))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
     return tmp_path
 
 
@@ -92,12 +79,13 @@ def test_a_remote_daemon_that_is_silent_is_not_replaced_by_a_local_one(
 
 
 def test_plain_runc_is_refused_where_capabilities_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oci_runtime, "missing_here", lambda: frozenset({"CAP_SYS_RESOURCE"}))
+    plain = daemon.Daemon(version="20.10.24", process=os.getpid())
+    monkeypatch.setattr(oci_runtime, "missing_here", lambda process: frozenset({"CAP_SYS_RESOURCE"}))
     with pytest.raises(MachineError, match="CAP_SYS_RESOURCE"):
-        docker.require_privileged(daemon("runc"))
-    docker.require_privileged(daemon(runtime_shim.NAME))
-    monkeypatch.setattr(oci_runtime, "missing_here", frozenset)
-    docker.require_privileged(daemon("runc"))
+        docker.require_privileged(plain)
+    docker.require_privileged(dataclasses.replace(plain, default_runtime=runtime_shim.NAME))
+    monkeypatch.setattr(oci_runtime, "missing_here", lambda process: frozenset())
+    docker.require_privileged(plain)
 
 
 def test_the_users_own_configuration_is_kept() -> None:
@@ -135,10 +123,10 @@ def started(name: str, config: Path) -> subprocess.Popen[bytes]:
 
 def test_a_daemon_is_known_by_its_configuration_file(tmp_path: Path) -> None:
     config = tmp_path / "daemon.json"
-    with started("editor", config) as editor, started("dockerd", config) as daemon:
-        assert docker.started_with(config) == daemon.pid
+    with started("editor", config) as editor, started("dockerd", config) as running:
+        assert docker.started_with(config) == running.pid
         assert docker.started_with(tmp_path / "other.json") is None
-        daemon.communicate(b"\n")
+        running.communicate(b"\n")
         assert docker.started_with(config) is None
         editor.communicate(b"\n")
 

@@ -1,0 +1,296 @@
+"""What a Docker daemon says of itself, and where it runs."""
+
+import json
+import re
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from ci import settings
+from ci.errors import MachineError
+from ci.host import limits, packages, products
+
+SOCKETS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
+"""Where a daemon started here listens."""
+ROOT = "/var/lib/docker"
+CONTAINERD_ROOT = "/var/lib/containerd"
+CONTROLLERS = {
+    "MemoryLimit": "memory",
+    "CpuCfsQuota": "cpu",
+    "CPUShares": "cpu",
+    "CPUSet": "cpuset",
+    "PidsLimit": "pids",
+}
+"""What the daemon says it can limit, to the cgroup controller that does it."""
+OFF = re.compile(
+    "cannot connect to the docker daemon|failed to connect to the docker api|is the docker daemon running"
+    "|error during connect|connection refused|no such host|i/o timeout|network is unreachable|no route to host",
+    re.IGNORECASE,
+)
+CONNECT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the `docker` command looks for its daemon.
+
+    Attributes:
+        context: Docker's name for it.
+        endpoint: Its address; empty where only the `docker` command could tell.
+        set_by: What sets it, as one would look for it; empty for Docker's own default.
+    """
+
+    context: str = "default"
+    endpoint: str = SOCKETS[0]
+    set_by: str = ""
+
+    @property
+    def chosen(self) -> bool:
+        """Whether somebody chose a daemon other than the one that would be started here."""
+        return bool(self.set_by) and self.endpoint not in SOCKETS
+
+    @property
+    def near(self) -> bool:
+        """Whether the address is on this machine, or leads out of it through something that listens here."""
+        return self.endpoint.startswith("unix://") or urlsplit(self.endpoint).hostname in (
+            "localhost",
+            "127.0.0.1",
+            "::1",
+        )
+
+
+def place() -> Place:
+    """Return where `docker` looks, as the environment and Docker's own configuration say; Docker's order."""
+    if host := settings.variable("DOCKER_HOST"):
+        return Place(endpoint=host, set_by=f"DOCKER_HOST={host}")
+    if context := settings.variable("DOCKER_CONTEXT"):
+        return Place() if context == "default" else Place(context, "", f"DOCKER_CONTEXT={context}")
+    folder = settings.variable("DOCKER_CONFIG")
+    file = (Path(folder) if folder else settings.home() / ".docker") / "config.json"
+    try:
+        context = json.loads(file.read_bytes()).get("currentContext") or "default"
+    except (OSError, ValueError, AttributeError):  # none, or the docker command will say what is wrong with it
+        return Place()
+    return Place() if context == "default" else Place(context, "", f"context {context} of {file}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Daemon:
+    """A Docker daemon that answers.
+
+    Attributes:
+        version: Its version.
+        default_runtime: The OCI runtime its containers get.
+        storage_driver: How it stores layers.
+        root: Where it keeps images and volumes, on its own machine.
+        containerd_store: Whether containerd keeps the images instead.
+        kernel: Its kernel's release.
+        memory: Its machine's memory, bytes; 0 where it does not say.
+        cpus: Its machine's CPUs; 0 where it does not say.
+        architecture: As `uname -m` has it.
+        system: Its operating system, in words.
+        os_type: "linux" or "windows".
+        name: Its machine's name.
+        cgroup_version: "1" or "2".
+        cgroup_driver: "systemd", "cgroupfs", or "none".
+        missing_controllers: Those of the cgroup controllers in CONTROLLERS that it does without.
+        security: "rootless", "userns", "selinux", "apparmor", "seccomp", …
+        place: Where the `docker` command found it.
+        process: Its process, if it runs on this machine, among these files, where this process can see it.
+        same_kernel: Whether it runs on this kernel, if elsewhere than in these files (this is a container, then).
+    """
+
+    version: str
+    default_runtime: str = "runc"
+    storage_driver: str = ""
+    root: str = ROOT
+    containerd_store: bool = False
+    kernel: str = ""
+    memory: int = 0
+    cpus: int = 0
+    architecture: str = ""
+    system: str = ""
+    os_type: str = "linux"
+    name: str = ""
+    cgroup_version: str = "1"
+    cgroup_driver: str = ""
+    missing_controllers: tuple[str, ...] = ()
+    security: frozenset[str] = frozenset()
+    place: Place = Place()
+    process: int | None = None
+    same_kernel: bool = False
+
+    @property
+    def where(self) -> Literal["here", "this kernel", "elsewhere"]:
+        """Whose figures count: this machine's, this machine's but for files and ports, or the daemon's own."""
+        return "here" if self.process is not None else "this kernel" if self.same_kernel else "elsewhere"
+
+    @property
+    def snap(self) -> bool:
+        """Whether snapd confines it."""
+        return self.root.startswith("/var/snap/")
+
+    @property
+    def product(self) -> products.Product | None:
+        """The product whose virtual machine it runs in, if it is one that is known."""
+        return products.find(self.place.context, self.place.endpoint, self.system, self.name, self.kernel)
+
+    @property
+    def roots(self) -> list[Path]:
+        """The folders that hold images and containers, on its own machine."""
+        containerd = Path(CONTAINERD_ROOT)
+        return [Path(self.root), *([containerd] if self.containerd_store and containerd.exists() else [])]
+
+
+def parse(info: str, errors: str = "", version: str = "", where: Place | None = None) -> Daemon | None:
+    """Read what the `docker` command says of its daemon.
+
+    Args:
+        info: Output of `docker info --format '{{json .}}'`.
+        errors: What it wrote to standard error.
+        version: Output of `docker version --format '{{json .}}'`.
+        where: Where the `docker` command looked.
+
+    Returns:
+        The daemon, or None where none answers.
+
+    Raises:
+        MachineError: One answers that cannot be used, or what answers is no Docker daemon.
+    """
+    said = _object(info)
+    try:
+        problems = "\n".join([*(said.get("ServerErrors") or []), errors]).strip()
+        _refuse_podman(said, _object(version), problems, where or Place())
+        if said.get("ServerVersion"):
+            return _daemon(said, where or Place())
+    except (AttributeError, TypeError, ValueError) as error:  # JSON, with other things in it than Docker has there
+        raise _other(info) from error
+    _refuse(problems)
+    if not problems and not said and info.strip() not in ("", "null"):
+        raise _other(info)
+    return None
+
+
+def _other(info: str) -> MachineError:
+    return MachineError(
+        f"`docker info` does not answer as Docker does: {info.strip()[:80]!r}",
+        fix="type -a docker   # another program of that name?",
+    )
+
+
+def locate(where: Place, kernel: str, memory: int) -> tuple[int | None, bool]:
+    """Tell whether a daemon runs on this machine.
+
+    Args:
+        where: Where it was found.
+        kernel: Its kernel's release.
+        memory: Its machine's memory, bytes.
+
+    Returns:
+        Its process, or None where it is not among these files; and whether it runs on this kernel.
+    """
+    if not where.near:
+        return None, False
+    process = _listener(where.endpoint)
+    if process is not None:
+        return process, True
+    # /proc/sys, not uname: that is what setarch changes
+    return None, bool(kernel) and kernel == limits.kernel() and memory == limits.memory_total()
+
+
+def _listener(endpoint: str) -> int | None:
+    """Return the process of the `dockerd` at an address here, unless it lives among other files."""
+    if endpoint.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(CONNECT_SECONDS)
+            try:
+                client.connect(endpoint.removeprefix("unix://"))
+                peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            except (OSError, AttributeError):  # AttributeError: not Linux
+                return None
+        process = int(struct.unpack("3i", peer)[0])
+        program = limits.program(process) if process else ""
+        if program == "dockerd":
+            return process if limits.same_files(process) else None
+        if program not in ("systemd", "init"):  # those listen in a daemon's place until it is asked for
+            return None
+    return next((process for process in limits.processes("dockerd") if limits.same_files(process)), None)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _daemon(said: dict[str, Any], where: Place) -> Daemon:
+    kernel, memory = str(said.get("KernelVersion") or ""), int(said.get("MemTotal") or 0)
+    process, same_kernel = locate(where, kernel, memory)
+    # "name=seccomp,profile=builtin"
+    security = (str(option).split(",")[0].removeprefix("name=") for option in said.get("SecurityOptions") or [])
+    return Daemon(
+        version=str(said["ServerVersion"]),
+        default_runtime=said.get("DefaultRuntime") or "runc",
+        storage_driver=said.get("Driver") or "",
+        root=said.get("DockerRootDir") or ROOT,
+        containerd_store=["driver-type", "io.containerd.snapshotter.v1"] in (said.get("DriverStatus") or []),
+        kernel=kernel,
+        memory=memory,
+        cpus=int(said.get("NCPU") or 0),
+        architecture=said.get("Architecture") or "",
+        system=said.get("OperatingSystem") or "",
+        os_type=said.get("OSType") or "linux",
+        name=said.get("Name") or "",
+        cgroup_version=said.get("CgroupVersion") or "1",
+        cgroup_driver=said.get("CgroupDriver") or "",
+        missing_controllers=tuple(dict.fromkeys(CONTROLLERS[key] for key in CONTROLLERS if said.get(key) is False)),
+        security=frozenset(security),
+        place=where,
+        process=process,
+        same_kernel=same_kernel,
+    )
+
+
+def _refuse_podman(info: dict[str, Any], version: dict[str, Any], problems: str, where: Place) -> None:
+    components = ((version.get("Server") or {}).get("Components")) or []
+    if (
+        "buildahVersion" in (info.get("host") or {})  # podman's own `info`
+        or "podman" in problems.lower()
+        or any("podman" in str(component.get("Name", "")).lower() for component in components)
+        or str(info.get("DockerRootDir") or "").endswith("/containers/storage")
+    ):
+        chosen = where.set_by.split("=")[0] if "=" in where.set_by else ""
+        by_hand = f"{packages.removal('podman-docker')} && {packages.docker_by_hand()}"
+        raise MachineError(
+            "podman answers as docker: Docker is the only engine asked for",
+            fix=f"unset {chosen}   # podman is there" if chosen else by_hand,
+        )
+
+
+def _refuse(problems: str) -> None:
+    """Raise for a daemon that is there but cannot be used."""
+    lowered = problems.lower()
+    if "permission denied" in lowered:
+        raise MachineError(
+            "this user may not use the Docker daemon",
+            fix="sudo usermod -aG docker $USER && newgrp docker",
+            detail=problems,
+        )
+    if "client version" in lowered or "api version" in lowered:
+        raise MachineError(
+            "the docker command and the Docker daemon speak different API versions",
+            fix="use a docker command of the daemon's release (apt-get install docker.io brings both), "
+            "and unset DOCKER_API_VERSION",
+            detail=problems,
+        )
+    if "context not found" in lowered:
+        raise MachineError(
+            f"docker: {problems.splitlines()[-1]}", fix="docker context use default; unset DOCKER_CONTEXT"
+        )
+    if problems and not OFF.search(problems):
+        raise MachineError(f"docker: {problems.splitlines()[-1]}", fix="docker info", detail=problems)

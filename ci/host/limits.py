@@ -1,0 +1,182 @@
+"""What the kernel grants this process, its machine and their control groups, as /proc and /sys say it.
+
+Where there is no /proc (macOS) every question has an answer as well: none.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+UNLIMITED = 1 << 60
+"""Version 1 of control groups writes "no limit" as a very large number."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The tightest limit of one kind on a process.
+
+    Attributes:
+        left: How much of it is left.
+        file: The file that sets it.
+    """
+
+    left: float
+    file: Path
+
+
+def kernel() -> str:
+    """Return this kernel's release, whatever `setarch` says to programs; empty where it does not tell."""
+    return _text(PROC / "sys/kernel/osrelease").strip()
+
+
+def memory_total() -> int:
+    """Return this machine's memory in bytes, 0 where it does not tell."""
+    return _meminfo("MemTotal")
+
+
+def memory_available() -> int:
+    """Return how much memory could be had without swapping, in bytes, 0 where the kernel does not tell."""
+    return _meminfo("MemAvailable")
+
+
+def inotify(kind: str) -> int | None:
+    """Return a limit of inotify on each user, or None where the kernel does not tell.
+
+    Args:
+        kind: "watches" or "instances".
+    """
+    text = _text(PROC / f"sys/fs/inotify/max_user_{kind}").strip()
+    return int(text) if text.isdigit() else None
+
+
+def processes(program_name: str) -> Iterator[int]:
+    """Yield the processes that run a program.
+
+    Args:
+        program_name: Its name, as `ps -o comm` has it.
+    """
+    for folder in PROC.glob("[0-9]*"):
+        if program(int(folder.name)) == program_name:
+            yield int(folder.name)
+
+
+def program(process: int) -> str:
+    """Return the name of a process's program, empty where it ended."""
+    return _text(PROC / str(process) / "comm").strip()
+
+
+def same_files(process: int) -> bool:
+    """Whether a process sees the same mounts as this one."""
+    try:
+        return (PROC / str(process) / "ns/mnt").readlink() == (PROC / "self/ns/mnt").readlink()
+    except OSError:
+        # only root may look at others' processes; root that may not either is in a container with the host's processes
+        return os.geteuid() != 0
+
+
+def memory(process: int | None = None) -> Limit | None:
+    """Return how much memory a process's control groups leave it, in bytes, or None where they set no limit."""
+    found = []
+    for folder in groups("memory", process):
+        limit = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
+        if limit is None or limit >= UNLIMITED:
+            continue
+        used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes") or 0
+        stat = dict(line.split() for line in _text(folder / "memory.stat").splitlines() if len(line.split()) == 2)
+        reclaimable = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+        file = folder / ("memory.max" if (folder / "memory.max").exists() else "memory.limit_in_bytes")
+        found.append(Limit(limit - max(0, used - reclaimable), file))
+    return min(found, key=lambda limit: limit.left, default=None)
+
+
+def cpus(process: int | None = None) -> Limit | None:
+    """Return how many CPUs' time a process's control groups grant it, or None where they set no limit."""
+    found = []
+    for folder in groups("cpu", process):
+        words = _text(folder / "cpu.max").split()
+        if len(words) == 2 and words[0] != "max":
+            found.append(Limit(int(words[0]) / int(words[1]), folder / "cpu.max"))
+        quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+        if quota is not None and quota > 0 and period:
+            found.append(Limit(quota / period, folder / "cpu.cfs_quota_us"))
+    return min(found, key=lambda limit: limit.left, default=None)
+
+
+def pids(process: int | None = None) -> Limit | None:
+    """Return how many more tasks a process's control groups let it start, or None where they set no limit."""
+    found = []
+    for folder in groups("pids", process):
+        limit = _number(folder / "pids.max")
+        if limit is not None:
+            found.append(Limit(limit - (_number(folder / "pids.current") or 0), folder / "pids.max"))
+    return min(found, key=lambda limit: limit.left, default=None)
+
+
+def groups(controller: str, process: int | None = None) -> list[Path]:
+    """Return the control groups of a process that have a controller: its own, then those above it.
+
+    Args:
+        controller: "memory", "cpu", "pids", …
+        process: Its number; this process by default.
+    """
+    mounted = mounts()
+    for line in _text(PROC / str(process or "self") / "cgroup").splitlines():
+        number, controllers, path = line.split(":", 2)
+        key = controller if controller in controllers.split(",") else "" if number == "0" else None
+        if key not in mounted or (key == "" and controller in mounted):
+            continue
+        root, mount = mounted[key]
+        # seen from inside a container the path may begin above what is mounted
+        inside = path.removeprefix(root) if root != "/" and path.startswith(root) else path
+        folder = mount / inside.lstrip("/")
+        return [one for one in (folder, *folder.parents) if one.is_relative_to(mount) and one.is_dir()]
+    return []
+
+
+def controllers() -> frozenset[str]:
+    """Return the controllers that control groups made here can have."""
+    mounted = mounts()
+    unified = _text(mounted[""][1] / "cgroup.controllers").split() if "" in mounted else []
+    return frozenset(unified) | frozenset(mounted) - {""}
+
+
+def mounts() -> dict[str, tuple[str, Path]]:
+    """Return where control groups are mounted.
+
+    Returns:
+        Each controller of version 1, and "" for version 2, to the group that the mount shows, and its folder.
+    """
+    found: dict[str, tuple[str, Path]] = {}
+    for line in _text(PROC / "self/mountinfo").splitlines():
+        before, _, after = line.partition(" - ")
+        words, kind = before.split(), after.split()
+        if not kind or kind[0] not in ("cgroup", "cgroup2"):
+            continue
+        shown = (words[3], Path(words[4]))
+        for option in [""] if kind[0] == "cgroup2" else kind[2].split(","):
+            found.setdefault(option, shown)
+    for option in [option for option in found if option in ("rw", "ro") or "=" in option or option == "xattr"]:
+        del found[option]
+    return found
+
+
+def _meminfo(field: str) -> int:
+    for line in _text(PROC / "meminfo").splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    return 0
+
+
+def _number(file: Path) -> int | None:
+    text = _text(file).strip()
+    return int(text) if text.lstrip("-").isdigit() else None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,321 @@
+"""Daemons as people met them: recorded answers of `docker`, replayed by a program of that name."""
+
+import json
+import os
+import platform
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from ci.errors import MachineError
+from ci.host import daemon, docker, limits, machine, oci_runtime, preflight, runtime_shim
+from ci.host.daemon import Daemon, Place
+
+RECORDED = Path(__file__).parent / "fixtures" / "docker-info"
+NOWHERE = "unix:///run/recorded/docker.sock"
+"""In place of the default address, where the tests' own machine may have a daemon."""
+OLD = "5.13 needed: kube-proxy's nftables mode refuses older ones"
+PODMAN = "missing Docker: podman answers as docker: Docker is the only engine asked for"
+
+# What doctor says of each: the Docker line, then every line that is no "ok".
+SAID = {
+    "rootless": [
+        f"warning Docker: 24.0.7, overlay2, runtime runc, rootless, at {NOWHERE} (on another machine): not tried"
+    ],
+    "rootless-no-cgroups": [
+        "missing Docker: Docker 19.03.0-rc3, 20.10 needed: kind asks for control group namespaces, which came with it",
+        f"missing kernel: 5.1.11-200.fc29.x86_64, {OLD}",
+    ],
+    "userns-remap": [
+        "missing Docker: the Docker daemon remaps users (userns-remap): privileged containers cannot start",
+        f"missing kernel: 5.8.0-55-generic, {OLD}",
+    ],
+    "snap": [
+        "missing Docker: Docker from snap sees neither hidden folders nor those outside HOME, "
+        "so not the cache HOME/.cache"
+    ],
+    "selinux-fedora-32": [
+        "missing Docker: Docker 19.03.11, 20.10 needed: kind asks for control group namespaces, which came with it",
+        f"missing kernel: 5.8.10-200.fc32.x86_64, {OLD}",
+    ],
+    "selinux-centos-7": [
+        "missing Docker: Docker 18.06.2-ce, 20.10 needed: kind asks for control group namespaces, which came with it",
+        f"missing kernel: 3.10.0-1127.el7.x86_64, {OLD}",
+        "missing memory: 3.6 GiB at the daemon's machine, 4 GiB needed",
+    ],
+    "docker-desktop-mac": [
+        "ok Docker: 29.3.1, overlayfs, runtime runc, at unix:///Users/user/.docker/run/docker.sock (Docker Desktop)"
+    ],
+    "docker-desktop-windows": [
+        "ok Docker: 29.3.1, overlayfs, runtime runc, at npipe:////./pipe/dockerDesktopLinuxEngine (Docker Desktop)",
+        "missing memory: 3.8 GiB at the daemon's machine, 4 GiB needed",
+    ],
+    "docker-desktop-wsl2-old": [
+        f"ok Docker: 20.10.2, overlay2, runtime runc, at {NOWHERE} (Docker Desktop)",
+        f"missing kernel: 5.4.72-microsoft-standard-WSL2, {OLD}",
+    ],
+    "colima": [
+        "ok Docker: 29.5.2, overlayfs, runtime runc, at unix:///Users/user/.colima/default/docker.sock (colima)",
+        "missing memory: 1.9 GiB at the daemon's machine, 4 GiB needed",
+    ],
+    "orbstack": [
+        "ok Docker: 28.5.2, overlay2, runtime runc, at unix:///Users/user/.orbstack/run/docker.sock (OrbStack)"
+    ],
+    "rancher-desktop": [
+        "ok Docker: 23.0.6, overlay2, runtime runc, at unix:///Users/user/.rd/docker.sock (Rancher Desktop)"
+    ],
+    "podman-docker": [PODMAN],
+    "podman-socket": [PODMAN],
+    "podman-version": [PODMAN],
+    "dind-gitlab": ["ok Docker: 24.0.5, overlay2, runtime runc, at tcp://docker:2376 (on another machine)"],
+    "codespaces": [f"ok Docker: 29.8.0-1, overlayfs, runtime runc, at {NOWHERE} (on another machine)"],
+    "raspberry-pi-4": [
+        f"ok Docker: 20.10.5+dfsg1, overlay2, runtime runc, at {NOWHERE} (on another machine)",
+        "missing control groups: version 2, driver systemd: the daemon does without memory",
+    ],
+    "ubuntu-20.04": [
+        f"ok Docker: 26.1.3, overlay2, runtime runc, at {NOWHERE} (on another machine)",
+        f"missing kernel: 5.4.0-216-generic, {OLD}",
+    ],
+    "kylin-v10": [
+        f"ok Docker: 24.0.9, overlay2, runtime runc, at {NOWHERE} (on another machine)",
+        f"missing kernel: 4.19.90-25.37.v2101.ky10.x86_64, {OLD}",
+    ],
+    "debian-12": [
+        f"ok Docker: 20.10.24+dfsg1, overlay2, runtime {runtime_shim.NAME}, at {NOWHERE} (on another machine)"
+    ],
+}
+FIXES = {
+    "colima": ("memory", "colima stop && colima start --cpu 4 --memory 8"),
+    "docker-desktop-windows": ("memory", "Docker Desktop, Settings, Resources: 8 GB of memory"),
+    "docker-desktop-wsl2-old": ("kernel", "wsl --update"),
+    "ubuntu-20.04": ("kernel", "apt-get install -y linux-generic-hwe-20.04"),
+    "raspberry-pi-4": ("control groups", "cgroup_enable=memory"),
+    "rootless": ("Docker", "docker context use default"),
+    "snap": ("Docker", "snap remove docker"),
+    "userns-remap": ("Docker", 'config.pop("userns-remap")'),
+    "podman-docker": ("Docker", "remove -y podman-docker"),
+    "kylin-v10": ("kernel", "docker context use newer"),
+}
+
+
+def recorded(name: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
+    return answer
+
+
+def known(name: str, **changed: Any) -> Daemon:
+    """Return a recorded daemon, at an address where none is."""
+    found = daemon.parse(json.dumps({**recorded(name)["info"], **changed}), where=Place(endpoint=NOWHERE))
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without a word of Docker, and an environment without one."""
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ML_SERVING_CI_CACHE", str(tmp_path / ".cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def docker_program(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put a `docker` on PATH."""
+
+    def put(script: str) -> None:
+        program = home / "bin" / "docker"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    return put
+
+
+async def judged(cache: Path) -> list[machine.Check]:
+    check, found = await preflight.docker()
+    # what any daemon's machine has unseen, and this one's own, is not of interest here
+    about = ("Docker", "kernel", "control groups", "memory", "CPUs")
+    return [check, *(other for other in machine.checks(cache, found) if found and other.need in about)]
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in RECORDED.glob("*.json")))
+def test_a_daemon_as_recorded(
+    name: str, home: Path, docker_program: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = recorded(name)
+    for question in ("info", "version"):
+        (home / question).write_text(json.dumps(answer.get(question) or ""))
+    (home / "context").write_text(" ".join(answer.get("context") or ("default", NOWHERE)))
+    docker_program(f'exec cat "{home}/$1"')
+    # podman calls it amd64, and both were recorded on the machine that asked
+    monkeypatch.setattr(platform, "machine", lambda: answer["info"].get("Architecture", "x86_64"))
+    checks = anyio.run(judged, home)
+    shown = [f"{check.outcome} {check.need}: {check.how}".replace(str(home), "HOME") for check in checks]
+    assert [shown[0], *(line for line in shown[1:] if not line.startswith("ok "))] == SAID[name]
+    assert all(check.fix for check in checks if check.outcome != "ok")
+    if name in FIXES:
+        need, fix = FIXES[name]
+        assert fix in next(check.fix for check in checks if check.need == need)
+
+
+def test_every_recorded_answer_has_its_source() -> None:
+    sources = [recorded(file.stem)["source"] for file in RECORDED.glob("*.json")]
+    assert sources
+    assert [
+        one for one in sources if not re.search(r"https://github|its daemon's ID|machine of this project", one)
+    ] == []
+
+
+def test_security_options_with_and_without_their_values() -> None:
+    assert known("rootless").security == {"seccomp", "rootless", "cgroupns"}
+    assert known("userns-remap").security == {"apparmor", "seccomp", "userns"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"OSType": "windows"}, "runs windows containers"),
+        ({"Architecture": "armv7l"}, "is armv7l, this one x86_64"),
+        ({"ServerVersion": "19.03.15"}, r"Docker 19\.03\.15, 20\.10 needed"),
+        ({"SecurityOptions": ["name=rootless"], "CgroupVersion": "1"}, "rootless and controls no resources"),
+    ],
+)
+def test_a_daemon_that_cannot_run_a_cluster(
+    changed: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    docker.require_usable(known("ubuntu-20.04"))
+    with pytest.raises(MachineError, match=message) as caught:
+        docker.require_usable(known("ubuntu-20.04", **changed))
+    assert caught.value.fix
+
+
+def test_snap_may_serve_a_cache_that_it_sees(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setenv("ML_SERVING_CI_CACHE", str(home / "ml-serving-ci"))
+    docker.require_usable(known("snap"))
+    monkeypatch.setenv("ML_SERVING_CI_CACHE", "/var/cache/ml-serving-ci")
+    with pytest.raises(MachineError, match="snap"):
+        docker.require_usable(known("snap"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "config", "chosen", "fix"),
+    [
+        ({}, "", False, ""),
+        ({}, '{"currentContext": "default"}', False, ""),
+        ({}, "not json", False, ""),
+        ({"DOCKER_HOST": "unix:///var/run/docker.sock"}, '{"currentContext": "colima"}', False, ""),
+        ({"DOCKER_CONTEXT": "default"}, '{"currentContext": "colima"}', False, ""),
+        ({"DOCKER_HOST": ""}, '{"currentContext": "colima"}', True, "colima start   # or: docker context use default"),
+        ({}, '{"currentContext": "desktop-linux"}', True, "docker desktop start"),
+        ({"DOCKER_CONTEXT": "colima-work"}, "", True, "colima start work   # or: unset DOCKER_CONTEXT"),
+        ({"DOCKER_CONTEXT": "orbstack"}, "", True, "orb start"),
+        ({"DOCKER_HOST": "unix:///home/user/.rd/docker.sock"}, "", True, "rdctl start   # or: unset DOCKER_HOST"),
+        ({"DOCKER_HOST": "tcp://docker:2376", "DOCKER_CONTEXT": "colima"}, "", True, "unset DOCKER_HOST"),
+        ({"DOCKER_HOST": "unix:///run/user/1000/docker.sock"}, "", True, "systemctl --user start docker"),
+        ({"DOCKER_CONTEXT": "staging"}, "", True, "unset DOCKER_CONTEXT   # or start the daemon there"),
+    ],
+)
+def test_nothing_is_installed_beside_a_daemon_that_was_chosen(
+    environment: dict[str, str], config: str, chosen: bool, fix: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "config.json").write_text(config)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert daemon.place().chosen == chosen
+    assert machine.here(None) == (not chosen)
+    if chosen:
+        with pytest.raises(MachineError, match="no Docker daemon answers at") as caught:
+            docker.require_startable(install=True)
+        assert str(caught.value.fix).startswith(fix)
+        needs = {check.need for check in machine.checks(home, None)}
+        assert not needs & {"kernel", "memory", "control groups", "capabilities"}  # they would be the client's
+
+
+def test_nothing_is_installed_beside_podman(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "podman").touch(0o755)
+    monkeypatch.setenv("PATH", str(home))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(MachineError, match="podman is here and no Docker") as caught:
+        docker.require_startable(install=True)
+    assert caught.value.fix
+
+
+def test_no_daemon_is_started_in_a_container_without_privileges(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(oci_runtime, "missing_here", lambda: frozenset({"CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"}))
+    with pytest.raises(MachineError, match=r"may not start one: it lacks CAP_SYS_ADMIN$") as caught:
+        docker.require_startable(install=True)
+    assert "docker.sock" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("script", "message", "fix"),
+    [
+        ("echo '<html>busy</html>'", "does not answer as Docker does: '<html>busy</html>'", "type -a docker"),
+        ("echo '[1, 2]'", "does not answer as Docker does", "type -a docker"),
+        ('echo \'{"ServerVersion": "9", "NCPU": "many"}\'', "does not answer as Docker does", "type -a docker"),
+        ('echo \'{"Server": "up", "ServerErrors": 5}\'', "does not answer as Docker does", "type -a docker"),
+        ("echo 'error: x509: certificate has expired' >&2; exit 1", "x509: certificate has expired", "docker info"),
+        ("echo 'context \"work\": context not found' >&2; exit 1", "context not found", "docker context use default"),
+        ("echo 'Emulate Docker CLI using podman.' >&2; exit 125", "podman answers as docker", "podman-docker"),
+    ],
+)
+def test_a_docker_that_answers_otherwise(
+    script: str, message: str, fix: str, docker_program: Callable[[str], None]
+) -> None:
+    docker_program(script)
+    check, found = anyio.run(preflight.docker)
+    assert (check.outcome, found) == ("missing", None)
+    assert message in check.how
+    assert fix in check.fix
+
+
+def test_a_docker_that_hangs(docker_program: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "ANSWER_SECONDS", 0.3)
+    docker_program("exec sleep 60")
+    check, _ = anyio.run(preflight.docker)
+    assert (check.outcome, check.fix) == ("missing", "docker info")
+    assert "does not answer within" in check.how
+
+
+def test_a_docker_of_another_architecture(
+    home: Path, docker_program: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker_program("")
+    monkeypatch.setenv("PATH", str(home / "bin"))
+    (home / "bin" / "docker").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(57))
+    check, _ = anyio.run(preflight.docker)
+    assert check.outcome == "missing"
+    assert f"{home}/bin/docker" in check.fix
+
+
+def test_another_machines_daemon_is_not_judged_by_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oci_runtime, "missing_here", lambda process=None: frozenset({"CAP_SYS_ADMIN"}))
+    docker.require_privileged(known("ubuntu-20.04"))
+    found = known("ubuntu-20.04")
+    monkeypatch.setattr(daemon, "_listener", lambda endpoint: 4711)
+    with pytest.raises(MachineError, match="CAP_SYS_ADMIN"):
+        docker.require_privileged(known("ubuntu-20.04"))
+    assert (found.where, known("ubuntu-20.04").where) == ("elsewhere", "here")
+
+
+def test_where_a_daemon_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"KernelVersion": limits.kernel(), "MemTotal": limits.memory_total()}
+    assert known("ubuntu-20.04", **here).where == "this kernel"  # no dockerd listens there that is seen from here
+    assert known("ubuntu-20.04", **here | {"MemTotal": 1 << 30}).where == "elsewhere"
+    said = json.dumps(recorded("dind-gitlab")["info"] | here)
+    twin = daemon.parse(said, where=Place(endpoint="tcp://10.0.0.7:2376", set_by="DOCKER_HOST"))
+    assert twin is not None
+    assert twin.where == "elsewhere"  # the same machine type with the same kernel, rented twice
