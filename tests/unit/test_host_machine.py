@@ -122,7 +122,7 @@ def test_shares_of_cpus_and_tasks_are_warned_of(tmp_path: Path, monkeypatch: pyt
     assert f"{mount}/job/cpu.max grants 1.5" in granted.how
     tasks = machine.tasks(None)
     assert tasks is not None
-    assert (tasks.outcome, tasks.how) == ("warning", f"500 more allowed by {mount}/job/pids.max, up to 4096 used")
+    assert (tasks.outcome, tasks.how) == ("warning", f"500 more allowed by {mount}/job/pids.max, up to 2048 used")
     elsewhere = Daemon(version="28.0", cpus=8, memory=8 * GIB)
     assert machine.cpus(elsewhere) == machine.Check("CPUs", "ok", "8")
     assert machine.tasks(elsewhere) is None
@@ -206,7 +206,7 @@ def test_a_low_limit_of_inotify_is_a_warning_with_the_command(
 ) -> None:
     demand = machine.WATCHES if kind == "watches" else machine.INSTANCES
     assert machine.inotify(kind, demand) is not None or not Path("/proc/sys/fs/inotify").exists()
-    proc(tmp_path, monkeypatch, {f"sys/fs/inotify/max_user_{kind}": "64\n"})
+    proc(tmp_path, monkeypatch, {f"sys/fs/inotify/max_user_{kind}": "32\n"})
     check = machine.inotify(kind, demand)
     assert check is not None
     assert check.outcome == "warning"
