@@ -49,8 +49,8 @@ TASKS = Demand("tasks", 2048, "tasks", "1,350 were counted on a machine with who
 DISK = Demand("disk space", 6, "GiB", "the cluster's own copy of the images, and room to work")
 COLD_DISK = Demand("disk space, first run", 30, "GiB", "sources, Go's caches and the images themselves")
 INODES = Demand("inodes", 100_000, "inodes", "the images in Docker were 50,000 files, and a whole run added 40,000")
-WATCHES = Demand("inotify watches", 2048, "watches", "750 were counted in whole runs")
-INSTANCES = Demand("inotify instances", 64, "instances", "30 were counted in whole runs")
+WATCHES = Demand("inotify watches", 2048, "watches", "750 were counted on a machine with a whole run")
+INSTANCES = Demand("inotify instances", 64, "instances", "30 were counted on a machine with a whole run")
 OPEN_FILES = Demand("open files", 1024, "files", "Linux's own default; macOS has 256")
 DEMANDS = (
     KERNEL,

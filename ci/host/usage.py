@@ -1,5 +1,6 @@
 """What a run takes of the machine that the Docker daemon is on: memory of its containers, and disk."""
 
+import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 import anyio
 
 from ci import command, tasks
+from ci.errors import CIError
 
 LOOK_SECONDS = 5.0
 PROC = Path("/proc")
@@ -48,7 +50,11 @@ class Meter:
         return None if self.free is None else self.free - self.least_free
 
     async def look(self) -> None:
-        """Look once."""
+        """Look once; where that fails, there is nothing to say of this moment."""
+        with contextlib.suppress(CIError, OSError):
+            await self._look()
+
+    async def _look(self) -> None:
         if self.root.is_dir():
             free = shutil.disk_usage(self.root).free
             self.free = self.free if self.free is not None else free
