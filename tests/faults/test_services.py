@@ -31,7 +31,8 @@ def name(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("ML_SERVING_CI_REGISTRY_PORT", str(free_port()))
     yield chosen
     subprocess.run(["docker", "rm", "--force", "--volumes", chosen], capture_output=True, check=False)
-    subprocess.run(["docker", "network", "rm", chosen], capture_output=True, check=False)
+    for network in said("network", "ls", "--quiet", f"--filter=name=^{chosen}$").split():
+        subprocess.run(["docker", "network", "rm", network], capture_output=True, check=False)
 
 
 @pytest.fixture
