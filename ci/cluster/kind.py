@@ -13,34 +13,25 @@ import anyio
 import yaml
 
 from ci import command, tasks
-from ci.cluster import clean, runs
+from ci.cluster import clean, node, runs
 from ci.cluster.cluster import Cluster
 from ci.cluster.kubectl import Kubectl
 from ci.errors import CheckFailedError, CommandError, UsageError, WaitTimeoutError
-from ci.host import docker
+from ci.host import client, docker
 from ci.progress import step
 from ci.supply import registry
 from ci.wait import NotYet, until
 
 CREATE_SECONDS = 300.0
 READY_SECONDS = 120.0
-MIRRORED = {
-    "docker.io": "https://registry-1.docker.io",
-    "gcr.io": "https://gcr.io",
-    "ghcr.io": "https://ghcr.io",
-    "public.ecr.aws": "https://public.ecr.aws",
-    "quay.io": "https://quay.io",
-    "registry.k8s.io": "https://registry.k8s.io",
-}
-"""The registries whose images the local one holds, each under its own name, and where they really are."""
-
-HOSTS_FOLDER = "/etc/containerd/certs.d"
+API_PORT = 6443
+"""In the node, by kind."""
 CONTAINERD = f"""\
 [plugins."io.containerd.grpc.v1.cri"]
   # on a machine without CAP_SYS_RESOURCE no process may lower its own score
   restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".registry]
-  config_path = "{HOSTS_FOLDER}"
+  config_path = "{node.HOSTS_FOLDER}"
 """
 KUBELET = {
     "kind": "KubeletConfiguration",
@@ -78,39 +69,23 @@ table inet ml-serving-ci {{
 the API server would keep such a connection to an aggregated API for good; refused, it tries again."""
 
 
-def config(image: str, hosts: Path) -> dict[str, Any]:
+def config(image: str, here: client.Client) -> dict[str, Any]:
     """Return kind's configuration of a cluster of one node.
 
     Args:
         image: The node image.
-        hosts: Folder of `write_hosts`.
+        here: Where this process stands to it.
     """
-    mount = {"hostPath": str(hosts), "containerPath": HOSTS_FOLDER, "readOnly": True}
+    # kind's own list, whose place this takes, and the address under which the API server is called from here
+    names = {"apiServer": {"certSANs": ["localhost", client.LOOPBACK, here.host]}}
     return {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "networking": {"kubeProxyMode": "nftables"},
+        "networking": {"kubeProxyMode": "nftables", "apiServerAddress": here.published},
         "containerdConfigPatches": [CONTAINERD],
-        "kubeadmConfigPatches": [yaml.safe_dump(patch) for patch in (KUBELET, CONTROL_PLANE)],
-        "nodes": [{"role": "control-plane", "image": image, "extraMounts": [mount]}],
+        "kubeadmConfigPatches": [yaml.safe_dump(patch) for patch in (KUBELET, CONTROL_PLANE | names)],
+        "nodes": [{"role": "control-plane", "image": image}],
     }
-
-
-def write_hosts(folder: Path, mirror: str) -> None:
-    """Write containerd's registry configuration: ask the mirror first, then upstream.
-
-    Args:
-        folder: Gets one folder a registry.
-        mirror: The mirror as nodes reach it ("name:port").
-    """
-    for name, upstream in MIRRORED.items():
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        (folder / name / "hosts.toml").write_text(
-            f'server = "{upstream}"\n\n'
-            f'[host."http://{mirror}/v2/{name}"]\n'
-            '  capabilities = ["pull", "resolve"]\n'
-            "  override_path = true\n"
-        )
 
 
 @asynccontextmanager
@@ -170,11 +145,13 @@ async def create(kind: Path, kubectl: Path, image: str, report: Path, *, run: st
     logs = report / "kind"
     try:
         with step(f"create cluster {name}"):
+            here = await client.find()
             await _network(name, run, keep)
-            await _node(kind, image, cluster)
+            await here.join(name)
+            await _node(kind, await node.with_mirrors(image), cluster, here)
             await _mark_nodes(name)
-            client = Kubectl(kubectl, cluster)
-            await until("the node is Ready", lambda: _ready(client), timeout=READY_SECONDS, interval=0.2)
+            talk = Kubectl(kubectl, cluster)
+            await until("the node is Ready", lambda: _ready(talk), timeout=READY_SECONDS, interval=0.2)
     except UsageError:
         raise  # somebody else took the name in between: what is there is not ours
     except (CommandError, WaitTimeoutError) as error:
@@ -255,12 +232,11 @@ async def _network(name: str, run: str, keep: bool) -> None:
     await command.run(["docker", "network", "connect", name, registry.CONTAINER], timeout=60)
 
 
-async def _node(kind: Path, image: str, cluster: Cluster) -> None:
+async def _node(kind: Path, image: str, cluster: Cluster, here: client.Client) -> None:
     """Run kind, and leave the kubeconfig for this user alone."""
     folder = cluster.kubeconfig.parent
-    write_hosts(folder / "hosts", f"{registry.CONTAINER}:{registry.PORT}")
     file = folder / "kind.yaml"
-    file.write_text(yaml.safe_dump(config(image, folder / "hosts")))
+    file.write_text(yaml.safe_dump(config(image, here)))
     await command.run(
         [kind, "create", "cluster", f"--name={cluster.name}", f"--config={file}", f"--kubeconfig={cluster.kubeconfig}",
          "--retain", "--quiet"],
@@ -268,6 +244,10 @@ async def _node(kind: Path, image: str, cluster: Cluster) -> None:
         | runs.environment(),
         timeout=CREATE_SECONDS,
     )  # fmt: skip
+    address = await here.address(f"{cluster.name}-control-plane", API_PORT, cluster.name)
+    access = yaml.safe_load(cluster.kubeconfig.read_text())
+    access["clusters"][0]["cluster"]["server"] = f"https://{address}"
+    cluster.kubeconfig.write_text(yaml.safe_dump(access))
     cluster.kubeconfig.chmod(0o600)
     await command.run(
         ["docker", "exec", "--interactive", f"{cluster.name}-control-plane", "nft", "--file", "-"],
@@ -297,11 +277,11 @@ async def _ready(kubectl: Kubectl) -> None:
         raise NotYet(error.message) from error
     except json.JSONDecodeError as error:
         raise NotYet("no answer") from error
-    for node in nodes:
-        conditions = {condition["type"]: condition for condition in node["status"].get("conditions", [])}
+    for found in nodes:
+        conditions = {condition["type"]: condition for condition in found["status"].get("conditions", [])}
         ready = conditions.get("Ready", {"status": "Unknown", "message": "the kubelet has not reported"})
         if ready["status"] != "True":
-            raise NotYet(f"node {node['metadata']['name']}: {ready['message']}")
+            raise NotYet(f"node {found['metadata']['name']}: {ready['message']}")
     if not nodes:
         raise NotYet("no node")
     if account is None:

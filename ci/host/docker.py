@@ -1,13 +1,15 @@
 """Docker on this machine: found, or installed and started."""
 
 import dataclasses
+import io
 import json
 import os
 import platform
 import re
 import shutil
 import signal
-from collections.abc import Awaitable, Callable
+import tarfile
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -402,6 +404,24 @@ async def ensure_network(name: str) -> None:
 
     if await ours("network", name) is None or len(await _named("network", name)) > 1:
         await wait.until(f"the network {name} is there", one, timeout=NETWORK_SECONDS, interval=0.2, successes=2)
+
+
+async def copy_in(container: str, files: Mapping[str, str]) -> None:
+    """Write files into a container, with the folders that they need.
+
+    What is mounted has to lie on the daemon's own machine, and to stay there; this process may be on another one.
+
+    Args:
+        container: Its name or id; it need not run yet.
+        files: Path in the container to content.
+    """
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path, content in files.items():
+            info = tarfile.TarInfo(path.lstrip("/"))
+            info.size = len(content.encode())
+            tar.addfile(info, io.BytesIO(content.encode()))
+    await command.run(["docker", "cp", "-", f"{container}:/"], stdin=archive.getvalue(), timeout=60)
 
 
 def configuration(user: dict[str, Any], pid_file: Path, runtime: Path | None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -196,12 +195,7 @@ async def _create(name: str, image: str, network: str, content: str, wanted: str
         ],
         timeout=120,
     )
-    with tempfile.TemporaryDirectory() as work:
-        config = Path(work, "etc", "dagger", Path(CONFIG_PATH).name)
-        config.parent.mkdir(parents=True)
-        config.write_text(content)
-        # the folder, for docker cp makes no folders in the container
-        await command.run(["docker", "cp", Path(work, "etc", "dagger"), f"{name}:/etc"], timeout=60)
+    await docker.copy_in(name, {CONFIG_PATH: content})
     await command.run(["docker", "start", name], timeout=60)
 
 

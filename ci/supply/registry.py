@@ -3,13 +3,16 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 import requests
 
 from ci import command, settings
 from ci.errors import CommandError, MachineError
-from ci.host import docker
+from ci.host import client, docker
+from ci.progress import note
+from ci.supply import pins
 from ci.supply.source import layers
 from ci.wait import NotYet, until
 
@@ -17,7 +20,10 @@ CONTAINER = "ml-serving-ci-registry"
 NETWORK = "ml-serving-ci"
 IMAGE = "docker.io/library/registry"
 PORT = 5000
+CONFIG_PATH = "/etc/distribution/config.yml"
+STATE_PATH = "/var/lib/registry"
 LABEL = f"{docker.SERVICE_LABEL}=registry"
+CONFIG_LABEL = "ml-serving-ci.config"
 MANIFESTS = ", ".join(
     (
         "application/vnd.oci.image.index.v1+json",
@@ -29,25 +35,29 @@ MANIFESTS = ", ".join(
 
 
 def host_port() -> int:
-    """Return the port on this host, `$ML_SERVING_CI_REGISTRY_PORT` or 5001."""
+    """Return the port that is published for a new one, `$ML_SERVING_CI_REGISTRY_PORT` or 5001."""
     return settings.registry_port()
 
 
 @dataclass(frozen=True)
 class Registry:
-    """The running registry.
+    """The running registry; inside Docker networks it is `CONTAINER` at `PORT`.
 
     Attributes:
-        host: Its address on this machine, for Docker and crane.
-        container: Its container, which is also its name inside Docker networks (port 5000).
+        host: Where this process finds it, for crane ("127.0.0.1:5001").
+        published: Its port on the loopback of the daemon's host, for Docker itself.
     """
 
     host: str
-    container: str = CONTAINER
+    published: int
 
     def host_ref(self, ref: str) -> str:
-        """Return where this host finds the image of an upstream reference."""
+        """Return where this process finds the image of an upstream reference."""
         return f"{self.host}/{ref}"
+
+    def docker_ref(self, ref: str) -> str:
+        """Return where the Docker daemon finds it."""
+        return f"{client.LOOPBACK}:{self.published}/{ref}"
 
     async def digest(self, ref: str) -> str | None:
         """Return the digest of an image it holds, or None."""
@@ -65,72 +75,90 @@ async def image_from(binary: Path, ref: str) -> None:
     """Give Docker a registry image that is nothing but the registry's own static executable."""
     with tempfile.TemporaryDirectory() as work:
         tar = Path(work, "registry.tar")
-        layers.from_files({"/bin/registry": binary}, {}, ("/var/lib/registry", "/etc/distribution", "/tmp"), tar, None)  # noqa: S108
+        layers.from_files({"/bin/registry": binary}, {}, (STATE_PATH, "/tmp"), tar, None)  # noqa: S108
         await command.run(["docker", "import", "--change", 'ENTRYPOINT ["/bin/registry"]', tar, ref], timeout=120)
 
 
-CONFIG = """\
+CONFIG = f"""\
 version: 0.1
-log: {level: warn, accesslog: {disabled: true}}
+log: {{level: warn, accesslog: {{disabled: true}}}}
 storage:
-  filesystem: {rootdirectory: /var/lib/registry}
-  cache: {blobdescriptor: inmemory}
-  delete: {enabled: true}
-http: {addr: ':5000'}
+  filesystem: {{rootdirectory: {STATE_PATH}}}
+  cache: {{blobdescriptor: inmemory}}
+  delete: {{enabled: true}}
+http: {{addr: ':{PORT}'}}
 """
 """The same for upstream's image and for the one made from the executable."""
 
 
-async def published() -> str | None:
-    """Return the address on the daemon's own host of the registry that runs, or None where none does.
-
-    The container says it, not the variable: the registry may have been started with another port.
-
-    Raises:
-        MachineError: The container of its name is somebody else's.
-    """
-    found = await docker.ours("container", CONTAINER)
-    if found is None or not found["State"]["Running"]:
-        return None
-    ends = found["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
-    return f"127.0.0.1:{ends[0]['HostPort']}" if ends else None
-
-
-async def start(image: str, state: Path) -> Registry:
+async def start(image: str, way: str) -> Registry:
     """Find the registry running, or start it.
 
     Args:
         image: Its image, already in Docker.
-        state: Folder that keeps what it holds.
+        way: Which way fills it; each has a volume of its own.
+
+    Returns:
+        Where it is.
 
     Raises:
-        MachineError: Its port or its name is taken by something else, or it does not answer.
+        MachineError: Its name or port is in use by something else, it serves another run otherwise than this one needs
+            it, or it does not answer.
     """
-    stopped = await docker.settled(lambda: docker.ours("container", CONTAINER))
-    if await published() is None:
-        if stopped is not None:
-            await command.run(["docker", "rm", "--force", stopped["Id"]], check=False, timeout=60)
-        await _run(image, state)
-    return await until("the local registry answers", _answering, timeout=30, interval=0.1)
-
-
-async def _run(image: str, state: Path) -> None:
+    here = await client.find()
+    volume = f"{CONTAINER}-{way}"
+    wanted = pins.key(image, volume, here.published, CONFIG)
     await docker.ensure_network(NETWORK)
-    state.mkdir(parents=True, exist_ok=True)
-    config = state.with_name("registry.yml")
-    config.write_text(CONFIG)
+    found = await docker.settled(lambda: docker.ours("container", CONTAINER))
+    if found is None or not serves(found, volume, here) or found["Config"]["Labels"].get(CONFIG_LABEL) != wanted:
+        runs = sorted(set(found["NetworkSettings"]["Networks"]) - {NETWORK}) if found is not None else []
+        if found is not None and runs and serves(found, volume, here):
+            note(f"the local registry is not the newest, but {', '.join(runs)} uses it: taken as it is")
+        elif runs:
+            raise MachineError(
+                f"the local registry serves {', '.join(runs)}, with other images or at an address that is not reached "
+                "from here",
+                fix="wait until that has ended; python ci/main.py cluster status lists what there is",
+            )
+        else:
+            if found is not None:
+                await command.run(["docker", "rm", "--force", found["Id"]], check=False, timeout=60)
+            await _create(image, volume, here, wanted)
+    await here.join(NETWORK)
+    registry = await until("the local registry is there", lambda: _find(here), timeout=30, interval=0.1)
+    await until(f"the local registry answers at {registry.host}", lambda: _answers(registry), timeout=30, interval=0.1)
+    return registry
+
+
+def serves(found: dict[str, Any], volume: str, here: client.Client) -> bool:
+    """Tell whether a registry is what a run needs.
+
+    Args:
+        found: Its container, as `docker inspect` shows it.
+        volume: The volume with the run's images.
+        here: Where the run's process stands to it.
+    """
+    mounted = any(mount.get("Name") == volume for mount in found["Mounts"])
+    return bool(found["State"]["Running"]) and mounted and here.reaches(found, PORT, NETWORK) is not None
+
+
+async def _create(image: str, volume: str, here: client.Client, wanted: str) -> None:
+    """Make the container and start it; if another process is faster, that one's is taken."""
+    await command.run(["docker", "volume", "create", f"--label={LABEL}", volume], timeout=60)
     try:
         await command.run(
-            ["docker", "run", "--detach", "--name", CONTAINER, "--label", LABEL, "--network", NETWORK,
-             "--restart", "unless-stopped", "--publish", f"127.0.0.1:{host_port()}:{PORT}",
-             "--volume", f"{state}:/var/lib/registry", "--volume", f"{config}:/etc/distribution/config.yml:ro",
-             image, "serve", "/etc/distribution/config.yml"],
+            ["docker", "create", f"--name={CONTAINER}", f"--label={LABEL}", f"--label={CONFIG_LABEL}={wanted}",
+             f"--network={NETWORK}", "--restart=unless-stopped", f"--publish={here.published}:{host_port()}:{PORT}",
+             f"--volume={volume}:{STATE_PATH}", "--pull=never", image, "serve", CONFIG_PATH],
             timeout=120,
         )  # fmt: skip
+        await docker.copy_in(CONTAINER, {CONFIG_PATH: CONFIG})
+        await command.run(["docker", "start", CONTAINER], timeout=60)
     except CommandError as error:
         if docker.name_taken(error):
-            return  # another run was faster
+            return
         if "already allocated" in error.stderr or "address already in use" in error.stderr:
+            await command.run(["docker", "rm", "--force", CONTAINER], check=False, timeout=60)
             raise MachineError(
                 f"port {host_port()} is in use, the local registry needs it",
                 fix="Set ML_SERVING_CI_REGISTRY_PORT to a free port, or end what listens there.",
@@ -139,13 +167,18 @@ async def _run(image: str, state: Path) -> None:
         raise
 
 
-async def _answering() -> Registry:
-    address = await published()
-    if address is None:
-        raise NotYet(f"the container {CONTAINER} does not run")
+async def _find(here: client.Client) -> Registry:
+    """Return where it is, by its container's own word."""
+    found = await docker.ours("container", CONTAINER)
+    address = here.reaches(found, PORT, NETWORK) if found is not None else None
+    if found is None or address is None:
+        raise NotYet(f"no container {CONTAINER} runs where this process reaches it")
+    return Registry(address, int(found["NetworkSettings"]["Ports"][f"{PORT}/tcp"][0]["HostPort"]))
 
+
+async def _answers(registry: Registry) -> None:
     def look() -> int:
-        return requests.get(f"http://{address}/v2/", timeout=5).status_code
+        return requests.get(f"http://{registry.host}/v2/", timeout=5).status_code
 
     try:
         status = await anyio.to_thread.run_sync(look)
@@ -153,4 +186,3 @@ async def _answering() -> Registry:
         raise NotYet(str(error)) from error
     if status != requests.codes.ok:
         raise NotYet(f"HTTP {status}")
-    return Registry(address)

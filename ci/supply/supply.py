@@ -113,8 +113,9 @@ class Supply:
 
     @property
     def registry(self) -> registry.Registry:
-        """The local registry, once `fetch` has started it."""
-        return self._registry or registry.Registry(f"127.0.0.1:{registry.host_port()}")
+        """The local registry, which `fetch` of an image starts."""
+        assert self._registry is not None, "no image has been fetched"
+        return self._registry
 
     def tool(self, name: str) -> Path:
         """Return an executable's path.
@@ -484,7 +485,7 @@ class Supply:
                 else:
                     with step(f"pull {ref}"):
                         await command.run(["docker", "pull", ref], timeout=600)
-            self._registry = await registry.start(ref, self.cache / self.way / "registry")
+            self._registry = await registry.start(ref, self.way)
 
     async def in_docker(self, name: str) -> str:
         """Give Docker itself an image of the registry, under its upstream name, and return that.
@@ -493,9 +494,9 @@ class Supply:
             name: The image, as in pins.toml, already fetched.
         """
         ref = self.pins.ref(name)
-        host_ref = self.registry.host_ref(ref)
-        await command.run(["docker", "pull", "--quiet", host_ref], timeout=600)
-        await command.run(["docker", "tag", host_ref, ref], timeout=60)
+        source = self.registry.docker_ref(ref)
+        await command.run(["docker", "pull", "--quiet", source], timeout=600)
+        await command.run(["docker", "tag", source, ref], timeout=60)
         return ref
 
     # --- small things ----------------------------------------------------------------------------------------------

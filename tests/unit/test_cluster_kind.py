@@ -1,44 +1,58 @@
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
-from ci.cluster import kind, runs
+from ci.cluster import kind, node, runs
 from ci.errors import UsageError
+from ci.host import client
+from ci.host.client import Client
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> dict:
-    """What kind would read."""
-    return yaml.safe_load(yaml.safe_dump(kind.config("docker.io/kindest/node:v1", tmp_path)))
+def config() -> dict:
+    """What kind would read, on the daemon's own host."""
+    return seen_from(Client(None, client.LOOPBACK))
 
 
-def test_every_mirrored_registry_is_asked_for_under_its_own_name(tmp_path: Path) -> None:
-    # When
-    kind.write_hosts(tmp_path, "mirror:5000")
+def seen_from(here: Client) -> dict:
+    return yaml.safe_load(yaml.safe_dump(kind.config("docker.io/kindest/node:v1", here)))
 
-    # Then
+
+def test_every_mirrored_registry_is_asked_for_under_its_own_name() -> None:
+    files = node.hosts("mirror:5000")
+
     for registry in ("docker.io", "quay.io", "registry.k8s.io", "ghcr.io", "public.ecr.aws"):
-        hosts = tomllib.loads((tmp_path / registry / "hosts.toml").read_text())
+        hosts = tomllib.loads(files[f"{node.HOSTS_FOLDER}/{registry}/hosts.toml"])
         assert hosts["host"] == {
             f"http://mirror:5000/v2/{registry}": {"capabilities": ["pull", "resolve"], "override_path": True}
         }
         assert hosts["server"].startswith("https://")
 
 
-def test_containerd_reads_the_folder_that_the_node_gets(config: dict, tmp_path: Path) -> None:
+def test_containerd_reads_the_folder_that_the_node_image_has(config: dict) -> None:
     patch = tomllib.loads(config["containerdConfigPatches"][0])
     cri = patch["plugins"]["io.containerd.grpc.v1.cri"]
 
-    (mount,) = config["nodes"][0]["extraMounts"]
-    assert mount == {"hostPath": str(tmp_path), "containerPath": cri["registry"]["config_path"], "readOnly": True}
+    assert all(path.startswith(f"{cri['registry']['config_path']}/") for path in node.hosts("mirror:5000"))
 
 
-def test_the_node_is_the_given_image_and_the_api_port_is_free_to_choose(config: dict) -> None:
-    assert [node["image"] for node in config["nodes"]] == ["docker.io/kindest/node:v1"]
+def test_nothing_of_this_machine_is_mounted(config: dict) -> None:
+    assert config["nodes"] == [{"role": "control-plane", "image": "docker.io/kindest/node:v1"}]
+
+
+def test_the_api_server_is_published_on_the_loopback_at_a_port_that_docker_chooses(config: dict) -> None:
+    assert config["networking"]["apiServerAddress"] == "127.0.0.1"
     assert "apiServerPort" not in config["networking"]
-    assert "apiServerAddress" not in config["networking"]
+
+
+def test_from_another_machine_the_api_server_is_published_and_known_by_the_address_of_its_host() -> None:
+    config = seen_from(Client(None, "10.1.2.3"))
+    patches = {patch["kind"]: patch for patch in map(yaml.safe_load, config["kubeadmConfigPatches"])}
+
+    assert config["networking"]["apiServerAddress"] == "0.0.0.0"
+    assert "10.1.2.3" in patches["ClusterConfiguration"]["apiServer"]["certSANs"]
+    assert "leader-elect" in patches["ClusterConfiguration"]["scheduler"]["extraArgs"]
 
 
 def test_the_kubelet_starts_on_cgroup_v1(config: dict) -> None:
