@@ -406,6 +406,14 @@ async def ensure_network(name: str) -> None:
         await wait.until(f"the network {name} is there", one, timeout=NETWORK_SECONDS, interval=0.2, successes=2)
 
 
+async def empty_network(name: str) -> None:
+    """Take every container off a network, which can then go: the registry, the container that a client runs in."""
+    guests = "--format={{range $id, $guest := .Containers}}{{$id}} {{end}}"
+    shown = await command.run(["docker", "network", "inspect", name, guests], check=False, timeout=30)
+    for guest in shown.stdout.split():
+        await command.run(["docker", "network", "disconnect", "--force", name, guest], check=False, timeout=60)
+
+
 async def copy_in(container: str, files: Mapping[str, str]) -> None:
     """Write files into a container, with the folders that they need.
 

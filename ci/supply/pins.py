@@ -140,6 +140,7 @@ class ImageSource:
         wheels: Name of a requirements set, installed as a layer.
         files: Path in the image to where it comes from: "bin:MODULE/BINARY", "module:MODULE/PATH",
             "wheel:SET/PATH-IN-WHEEL", "file:PATH-BESIDE-THE-RECIPES".
+        checkout: Folder in the image that gets this checkout; only an image of our own has one.
         links: Path in the image to the target of its symbolic link.
         folders: Empty folders.
         entrypoint: As in the image configuration; so are cmd, env, user and workdir.
@@ -150,6 +151,7 @@ class ImageSource:
     root: str = ""
     wheels: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    checkout: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     compression: Literal["zstd", "gzip"] = "zstd"
@@ -178,6 +180,11 @@ class Image:
     digest: str = ""
     as_upstream: str = field(default="", repr=False)
     differs: tuple[Difference, ...] = field(default=(), repr=False)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is of this checkout: it has no upstream, and is made when it is asked for by name."""
+        return bool(self.source.checkout)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ci.errors import CommandError, MachineError, UsageError
 from ci.host import docker
 from ci.progress import step
 from ci.supply import archives, download, partial, pins, registry
-from ci.supply.source import go, images, layers, python_images, roots
+from ci.supply.source import checkout, go, images, layers, python_images, roots
 from ci.wait import NotYet, until
 
 Way = Literal["upstream", "source"]
@@ -188,14 +188,15 @@ class Supply:
         """Make these items, or everything, available: tools, modules, wheels, and images in the running registry.
 
         Args:
-            names: Tools, images, modules and wheels as in pins.toml; everything when None.
+            names: Tools, images, modules and wheels as in pins.toml; everything but our own image when None.
 
         Raises:
             UsageError: A name is not pinned.
             MachineError: Something cannot be had or built on this machine; what is done stays done.
         """
         whole = [*self.pins.tools, *self.pins.images]
-        wanted = list(names) if names is not None else whole
+        own = [name for name, pin in self.pins.images.items() if pin.own]
+        wanted = list(names) if names is not None else [name for name in whole if name not in own]
         modules = [name for name in wanted if name in self.pins.modules and name not in self.pins.tools]
         wheels = [name for name in wanted if name in self.pins.wheels]
         if names is None:
@@ -213,6 +214,7 @@ class Supply:
             await self._start_registry()
             await self._tool("crane")
             await _all(self._image, named_images)
+            await _all(self.in_docker, [name for name in own if name in wanted])  # it is for `docker run`
 
     # --- tools -----------------------------------------------------------------------------------------------------
 
@@ -332,7 +334,7 @@ class Supply:
     def _image_record(self, name: str) -> Path:
         pin = self.pins.images[name]
         parts: list[object] = [name, pin, self.way]
-        if self.way == "source":
+        if self.way == "source" or pin.own:
             parts += self._inputs(pin.source)
         return self.cache / self.way / "images" / f"{name.replace('/', '_')}-{pins.key(*parts)}.json"
 
@@ -345,6 +347,8 @@ class Supply:
             wheels = self.pins.wheels[source.wheels]
             inputs += [wheels, wheels.requirements_file, RECIPES / "python_images.py"]
         inputs += _recipe_files(source.recipe)
+        if source.checkout:
+            inputs += [part for item in checkout.files(source.checkout).items() for part in item]
         for origin in source.files.values():
             scheme, _, rest = origin.partition(":")
             if scheme == "bin":
@@ -364,7 +368,7 @@ class Supply:
             held = await self.registry.digest(ref)
             if record.exists() and json.loads(record.read_text())["digest"] == held:
                 return
-            if self.way == "upstream":
+            if self.way == "upstream" and not self.pins.images[name].own:
                 await self._pull(name, ref)
             else:
                 await self._assemble(name, ref)
@@ -399,6 +403,8 @@ class Supply:
         if source.wheels:
             parts.append(await self._wheels_layer(source.wheels, source.compression))
         origins = {path: await self._origin(origin) for path, origin in source.files.items()}
+        if source.checkout:
+            origins |= checkout.files(source.checkout)
         async with self._builds:
             with step(f"assemble {ref}"), tempfile.TemporaryDirectory(dir=self.cache) as work:
                 if source.recipe:
