@@ -4,7 +4,20 @@ from pathlib import Path
 
 from ci import paths
 
-PARTS = (".github", "LICENSE", "README.md", "bench", "ci", "docs", "gitops", "helm", "k8s", "pyproject.toml", "tests")
+PARTS = (
+    ".github",
+    ".yamllint.yaml",
+    "LICENSE",
+    "README.md",
+    "bench",
+    "ci",
+    "docs",
+    "gitops",
+    "helm",
+    "k8s",
+    "pyproject.toml",
+    "tests",
+)
 """All of it but git's own files and what a machine adds: a virtual environment, caches, reports."""
 
 
