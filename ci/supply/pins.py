@@ -268,7 +268,8 @@ def load(file: Path = FILE) -> Pins:
 def _require_declared(pinned: Pins) -> None:
     """Refuse what may differ from the publisher's and does not say how."""
     for name, image in pinned.images.items():
-        if bool(image.as_upstream) == bool(image.differs):
+        # our own has no publisher
+        if [image.own, bool(image.as_upstream), bool(image.differs)].count(True) != 1:
             raise UsageError(f"pins.toml: images.{name}: needs either as_upstream or differs")
     for name, module in pinned.modules.items():
         if (module.recipe or module.tags) and not module.differs:
