@@ -54,7 +54,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "dagger": ("DAGGER_*", "_EXPERIMENTAL_DAGGER_*"),
     "helm": ("HELM_REGISTRY_CONFIG",),
-    TOOL: (settings.CACHE, settings.REGISTRY_PORT),
+    TOOL: (settings.CACHE, settings.STATE, settings.REGISTRY_PORT),
 }  # fmt: skip
 """Variables by what they are for; * stands for any characters."""
 

@@ -105,7 +105,7 @@ async def prove(
                 with step(f"host and supply ({supply.way})"):
                     for check in await preflight.room(supply.cache):
                         preflight.require(check)
-                    await docker.ensure(supply.cache / "docker", install=install)
+                    await docker.ensure(supply.state / "docker", install=install)
                     await supply.fetch()
                 await cleanup.enter_async_context(_measured(report, supply))
                 under_way = "tear-down"  # the stages name themselves

@@ -45,7 +45,7 @@ async def opened(supply: Supply) -> AsyncIterator[tuple[dagger.Client, Tools]]:
         mirror = f"{registry.CONTAINER}.{registry.NETWORK}:{registry.PORT}"
         mirrors = {name: f"{mirror}/{name}" for name in MIRRORED}
         image = await supply.in_docker(ENGINE)
-        await engine.ensure(image, registry.NETWORK, mirrors, supply.cache / "engine")
+        await engine.ensure(image, registry.NETWORK, mirrors, supply.state / "engine")
     if supply.way == "source":
         await engine.require_mirrors(supply.pins.ref(ENGINE))
     async with _connected(supply.tool("dagger")) as client:

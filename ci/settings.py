@@ -19,6 +19,7 @@ from ci.secret import Secret
 
 PREFIX = "ML_SERVING_CI_"
 CACHE = f"{PREFIX}CACHE"
+STATE = f"{PREFIX}STATE"
 REGISTRY_PORT = f"{PREFIX}REGISTRY_PORT"
 ONLY = f"{PREFIX}ONLY"
 DEBUG = f"{PREFIX}DEBUG"
@@ -31,6 +32,7 @@ REGISTRY_PASSWORD = f"{PREFIX}REGISTRY_PASSWORD"
 
 OWN = {
     CACHE: "folder of all that may be rebuilt; the user's cache folder for `ml-serving-ci`",
+    STATE: "folder of clusters, logs, locks and Docker's own files; the cache folder, where it can be written",
     REGISTRY_PORT: "port of the local registry on 127.0.0.1, 1 to 65535; 5001",
     ONLY: "stages that `test` runs with what they need, separated by spaces or commas, where there is no `--only`; all",
     DEBUG: "1, true, yes or on: as `--debug`; 0, false, no or off",
@@ -74,6 +76,8 @@ def begin() -> list[str]:
     folder = cache()
     if variable(CACHE):
         os.environ[CACHE] = str(folder)  # programs are started in other folders
+    if chosen := state():
+        os.environ[STATE] = str(chosen)
     registry_port()
     debug()
     _taken.update({name: os.environ.pop(name) for name in (*SECRETS, *TOKENS) if name in os.environ})
@@ -102,6 +106,18 @@ def cache() -> Path:
             home()
         except MachineError:
             os.environ["HOME"] = str(chosen / "home")  # the programs that a run starts look for one
+    return chosen
+
+
+def state() -> Path | None:
+    """Return the folder of what belongs to this machine, where one is chosen.
+
+    Raises:
+        UsageError: The variable names something that is no folder.
+    """
+    chosen = _path(STATE)
+    if chosen is not None and chosen.exists() and not chosen.is_dir():
+        raise UsageError(f"{_shown(STATE)}: not a folder")
     return chosen
 
 

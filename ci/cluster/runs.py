@@ -127,7 +127,7 @@ def cluster_name(run: str) -> str:
 
 def folder(name: str) -> Path:
     """Return the folder of a cluster's own files on this machine: kubeconfig, mirror configuration, logs."""
-    return paths.cache() / "clusters" / name
+    return paths.state() / "clusters" / name
 
 
 @dataclass(frozen=True)

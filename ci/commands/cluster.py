@@ -100,13 +100,13 @@ def clean(
 async def _up(name: str | None, supply_way: str) -> Path:
     run = name or runs.new_id()
     runs.cluster_name(run)
-    await docker.ensure(paths.cache() / "docker")
+    await docker.ensure(paths.state() / "docker")
     await kind.require_free(run)
     supply = Supply(choose(supply_way))
     await supply.fetch(["kind", "kubectl", *NODE_IMAGES])
     image = await supply.in_docker("docker.io/kindest/node")
     cluster = await kind.create(
-        supply.tool("kind"), supply.tool("kubectl"), image, paths.cache() / "logs" / run, run=run, keep=True
+        supply.tool("kind"), supply.tool("kubectl"), image, paths.state() / "logs" / run, run=run, keep=True
     )
     note(f"remove it: python ci/main.py cluster down --name {run}")
     return cluster.kubeconfig
@@ -125,12 +125,12 @@ async def _clean(everything: bool, services: bool) -> list[str]:
         if left:
             raise UsageError(f"--services: {', '.join(left)} needs them", fix="Add --all to remove the clusters too.")
         await engine.require_unused()
-        removed += await docker.stop_services(paths.cache() / "docker")
+        removed += await docker.stop_services(paths.state() / "docker")
     return removed
 
 
 async def _clusters() -> list[cleaning.Found]:
-    await docker.ensure(paths.cache() / "docker", install=False)
+    await docker.ensure(paths.state() / "docker", install=False)
     return await cleaning.clusters()
 
 

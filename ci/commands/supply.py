@@ -24,9 +24,12 @@ def fetch(
         list[str] | None, typer.Argument(help="Tools or images as in pins.toml; everything by default.")
     ] = None,
     supply: SupplyOption = "auto",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash all that is there already; what is not itself is fetched again.")
+    ] = False,
 ) -> None:
     """Get what is missing: pulled and verified, or built. Can be stopped and run again at any point."""
-    run_async(_fetch, names, supply)
+    run_async(_fetch, names, supply, verify)
 
 
 @app.command("list")
@@ -59,5 +62,5 @@ def path(supply: SupplyOption = "auto") -> None:
     typer.echo(Supply(choose(supply)).bin)
 
 
-async def _fetch(names: list[str] | None, supply: str) -> None:
-    await Supply(choose(supply)).fetch(names)
+async def _fetch(names: list[str] | None, supply: str, verify: bool) -> None:
+    await Supply(choose(supply)).fetch(names, verify=verify)

@@ -13,9 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import AsyncFileLock
-
-from ci import command, paths, progress, settings, tasks, wait
+from ci import command, locks, paths, progress, settings, tasks, wait
 from ci.errors import CheckFailedError, CommandError, MachineError, WaitTimeoutError
 from ci.host import daemon, oci_runtime, packages, products, runtime_shim
 from ci.host.daemon import Daemon
@@ -86,7 +84,7 @@ async def ensure(folder: Path, *, install: bool = True) -> Daemon:
     Raises:
         MachineError: There is none and none can be started, or it cannot be used; `fix` has the commands.
     """
-    async with AsyncFileLock(_prepared(folder) / "docker.lock"):
+    async with locks.exclusive(folder / "docker.lock", "Docker"):
         found = await find()
         if found is not None and found.default_runtime == runtime_shim.NAME:
             await runtime_shim.install(folder)  # the daemon needs the file as long as it runs, cache cleaned or not
@@ -248,7 +246,7 @@ async def stop_services(folder: Path) -> list[str]:
             else:
                 progress.note(f"network {name} stays: {removal.stderr.strip()}")
         guests = (await command.run(["docker", "ps", "--format={{.Names}}"], timeout=30)).stdout.split()
-    async with AsyncFileLock(_prepared(folder) / "docker.lock"):
+    async with locks.exclusive(folder / "docker.lock", "Docker"):
         config = folder / "daemon.json"
         pid = started_with(config)
         if pid is not None and guests:
@@ -553,8 +551,3 @@ def numbers(version: str) -> tuple[int, ...]:
     """Return the numbers that a version or a release begins with, to compare."""
     leading = re.match(r"\d+(\.\d+)*", version)
     return tuple(int(part) for part in leading[0].split(".")) if leading else ()
-
-
-def _prepared(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
-from filelock import AsyncFileLock
 
-from ci import command, progress, settings, wait
+from ci import command, locks, progress, settings, wait
 from ci.errors import CheckFailedError, CommandError, MachineError, UsageError
 from ci.host import docker
 
@@ -107,8 +106,7 @@ async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: P
     """
     name = container_name(image)
     content = json.dumps(configuration(mirrors), indent=2) + "\n"
-    folder.mkdir(parents=True, exist_ok=True)
-    async with AsyncFileLock(folder / "engine.lock"):
+    async with locks.exclusive(folder / "engine.lock", "the Dagger engine"):
         image_id = (await command.run(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout=30)).stdout
         wanted = hashlib.sha256(f"{image_id}{network}{content}".encode()).hexdigest()[:16]
         found = await docker.settled(lambda: _inspect(name))

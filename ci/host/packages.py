@@ -3,9 +3,7 @@
 import os
 import shutil
 
-from filelock import AsyncFileLock
-
-from ci import command, paths, progress
+from ci import command, locks, paths, progress
 from ci.errors import MachineError
 
 
@@ -49,9 +47,7 @@ async def ensure(program: str, package: str) -> None:
     """
     if shutil.which(program) is not None:
         return
-    locks = paths.cache() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    async with AsyncFileLock(locks / "apt.lock"):
+    async with locks.exclusive(paths.state() / "locks" / "apt.lock", f"the package {package}"):
         if shutil.which(program) is None:
             await install(package)
 

@@ -4,8 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from ci.errors import CheckFailedError
-from ci.report import files, jsonfile
+from ci.report import files
 
 
 def of_files(folder: Path) -> dict[str, str]:
@@ -25,18 +24,3 @@ def pinned(folder: Path) -> str:
     listing = sorted((os.fsencode(f"./{path}"), digest.encode()) for path, digest in of_files(folder).items())
     lines = b"".join(digest + b"  " + path + b"\n" for path, digest in listing)
     return f"sha256:{hashlib.sha256(lines).hexdigest()}"
-
-
-def require_unchanged(folder: Path, record: Path) -> None:
-    """Refuse models that are not what was recorded when they were trained: nothing is served unchecked.
-
-    Raises:
-        CheckFailedError: A file was changed, removed or added.
-    """
-    recorded, found = jsonfile.read(record, dict[str, str]), of_files(folder)
-    for path in sorted({*recorded, *found}):
-        if recorded.get(path) != found.get(path):
-            raise CheckFailedError(
-                f"{folder / path}: sha256:{found.get(path)}, but sha256:{recorded.get(path)} was trained",
-                fix=f"rm -r {record.parent}; they are trained again",
-            )

@@ -56,6 +56,15 @@ def _from_tar(archive: Path, member: str, target: Path) -> None:
     raise MachineError(f"{archive.name}: no file {member} in it")
 
 
+def is_whole_zip(archive: Path) -> bool:
+    """Return whether a zip can be read to its end, each file of it with its checksum."""
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            return packed.testzip() is None
+    except (*BROKEN, OSError):
+        return False
+
+
 def unpack_wheel(wheel: Path, folder: Path) -> None:
     """Unpack a wheel with its executable bits, which zipfile leaves out.
 

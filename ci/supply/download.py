@@ -1,9 +1,9 @@
 """Downloads: hashed while they stream into a partial file, verified, and only then moved into place."""
 
 import hashlib
+import importlib.util
 import platform
 import sys
-import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from urllib3.util.retry import Retry
 
 from ci import command
 from ci.errors import MachineError
-from ci.supply import archives
+from ci.supply import archives, partial
 from ci.supply.pins import Download
 
 CONNECT_SECONDS, READ_SECONDS = 10, 60
@@ -53,6 +53,19 @@ def target(python: str) -> list[str]:
     ]
 
 
+def require_pip() -> None:
+    """Raise where this interpreter has no pip.
+
+    Raises:
+        MachineError: It has none, as in an environment that was made by uv and never got this project's dependencies.
+    """
+    if importlib.util.find_spec("pip") is None:
+        raise MachineError(
+            f"{sys.executable} has no pip, which gets the locked wheels",
+            fix=f"{sys.executable} -m ensurepip || uv pip install --python {sys.executable} pip",
+        )
+
+
 async def wheels(requirements: Path, python: str, folder: Path, log: Path) -> None:
     """Download a locked set of wheels; pip checks each against its hash.
 
@@ -62,6 +75,7 @@ async def wheels(requirements: Path, python: str, folder: Path, log: Path) -> No
         folder: Gets the wheels.
         log: Gets pip's output.
     """
+    require_pip()
     folder.mkdir(parents=True, exist_ok=True)
     await command.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", *target(python),
@@ -101,10 +115,10 @@ def _tool(url: str, sums: str, member: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     retries = Retry(total=4, backoff_factor=0.5, status_forcelist=(502, 503, 504))
     digest = hashlib.sha256()
-    with requests.Session() as session, tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as work:
+    with requests.Session() as session, partial.scratch(target.parent) as work:
         session.mount("https://", HTTPAdapter(max_retries=retries))
         name = PurePosixPath(urlsplit(url).path).name
-        executable = Path(work, name)
+        executable = work / name
         try:
             published = session.get(sums, timeout=(CONNECT_SECONDS, READ_SECONDS))
             published.raise_for_status()
@@ -121,7 +135,7 @@ def _tool(url: str, sums: str, member: str, target: Path) -> None:
         if digest.hexdigest() not in _published(published.text, name):
             raise MachineError(f"{url}: SHA-256 {digest.hexdigest()} is not what {sums} has for {name}")
         if member:
-            archive, executable = executable, Path(work, "member")
+            archive, executable = executable, work / "member"
             archives.take(archive, member, executable)
         executable.chmod(0o755)
         executable.rename(target)

@@ -130,6 +130,37 @@ async def start(image: str, way: str) -> Registry:
     return registry
 
 
+async def find() -> Registry | None:
+    """Return the registry where one runs that is reached from here."""
+    here = await client.find()
+    try:
+        registry = await _find(here)
+        await _answers(registry)
+    except NotYet:
+        return None
+    return registry
+
+
+async def empty(way: str) -> None:
+    """Remove the registry with all that it holds.
+
+    Args:
+        way: As given to `start`.
+
+    Raises:
+        MachineError: A cluster gets its images from it.
+    """
+    found = await docker.ours("container", CONTAINER)
+    if found is not None:
+        if used := sorted(set(found["NetworkSettings"]["Networks"]) - {NETWORK}):
+            raise MachineError(
+                f"the local registry has to be filled again, and {', '.join(used)} uses it",
+                fix="Wait until that has ended, or remove it: python ci/main.py cluster status",
+            )
+        await command.run(["docker", "rm", "--force", found["Id"]], check=False, timeout=60)
+    await command.run(["docker", "volume", "rm", "--force", f"{CONTAINER}-{way}"], timeout=60)
+
+
 def serves(found: dict[str, Any], volume: str, here: client.Client) -> bool:
     """Tell whether a registry is what a run needs.
 

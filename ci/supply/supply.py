@@ -1,36 +1,58 @@
 """The supply: every tool and image by its pin, cached, in one of two ways."""
 
 import contextlib
+import functools
 import importlib
-import json
 import os
 import posixpath
 import shutil
-import tempfile
 import typing
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import anyio
-import filelock
 import requests
 
-from ci import command, paths, tasks
+from ci import command, locks, paths, tasks
 from ci.errors import CommandError, MachineError, UsageError
 from ci.host import docker
-from ci.progress import step
-from ci.supply import archives, download, partial, pins, registry
+from ci.progress import note, step
+from ci.supply import adoption, archives, blobs, download, partial, pins, records, registry
+from ci.supply.records import Kept
 from ci.supply.source import checkout, go, images, layers, python_images, roots
-from ci.wait import NotYet, until
 
 Way = Literal["upstream", "source"]
 PROBE_SECONDS = 4
 BUILDS_AT_ONCE = 2
+KEEPERS = (
+    "go", "go-toolchain", "layers", "models", "modules", "wheels", "upstream/digests",
+    *(f"{way}/{folder}" for way in ("source", "upstream") for folder in ("bin", "images", "tools")),
+)  # fmt: skip
+"""Folders of the cache in which something is made aside."""
 RECIPES = Path(__file__).parent / "source"
 MAIN_MODULES = RECIPES / "files" / "main-modules"
+
+
+@dataclass(frozen=True)
+class ImageRecord(blobs.Contents):
+    """What an image in the registry consisted of when it was put there, and what it is for."""
+
+    architecture: str
+
+    @classmethod
+    def of(cls, contents: blobs.Contents) -> "ImageRecord":
+        """Return the record of an image that this machine has just put there."""
+        return cls(**vars(contents), architecture=download.architecture())
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The digest of an image at its first pull."""
+
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -42,7 +64,7 @@ class Item:
         name: As in pins.toml.
         version: The pinned version or tag.
         way: How it is got.
-        cached: Whether it is there already.
+        cached: Whether it is there already, as it was put there.
         size: Bytes in the cache, or None while it is not there.
     """
 
@@ -78,9 +100,8 @@ def installed(name: str) -> Path:
         MachineError: There is none.
     """
     for way in typing.get_args(Way):
-        path = Supply(way).bin / name
-        if path.exists():
-            return path
+        with contextlib.suppress(MachineError):
+            return Supply(way).tool(name)
     own = shutil.which(name)
     if own is None:
         raise MachineError(f"{name} is not here", fix=f"python ci/main.py supply fetch {name}")
@@ -98,8 +119,11 @@ class Supply:
     def __init__(self, way: Way, cache: Path | None = None) -> None:
         self.way = way
         self.cache = cache or paths.cache()
+        self.state = paths.state(self.cache)
         self.pins = pins.load()
-        self._locks: dict[str, anyio.Lock] = {}
+        self._records = records.Records(self.cache, self.state)
+        self._verify = False
+        self._verified: set[Path] = set()
         self._builds = anyio.CapacityLimiter(BUILDS_AT_ONCE)
         self._registry: registry.Registry | None = None
         self._toolchain: go.GoToolchain | None = None
@@ -127,8 +151,11 @@ class Supply:
         if name not in self.pins.tools:
             raise UsageError(f"{name}: no such tool in pins.toml", fix="python ci/main.py supply list")
         path = self.bin / name
-        if not path.exists():
+        executable = self._named(name)
+        if executable is None or not path.exists():
             raise MachineError(f"{name} is not here yet", fix="python ci/main.py supply fetch")
+        if fault := self._records.fault(self._program(name, executable)):
+            raise MachineError(f"{name} {_not_itself(fault)}", fix=f"python ci/main.py supply fetch {name}")
         return path
 
     def module(self, name: str) -> Path:
@@ -137,10 +164,7 @@ class Supply:
         Raises:
             MachineError: It has not been fetched.
         """
-        link = self._module_link(name)
-        if not link.exists():
-            raise MachineError(f"the module {name} is not here yet", fix="python ci/main.py supply fetch")
-        return link.resolve()
+        return self._there(self._kept_module(name)).resolve()
 
     def wheels(self, name: str) -> Path:
         """Return the folder of a locked set of wheels.
@@ -148,10 +172,7 @@ class Supply:
         Raises:
             MachineError: It has not been fetched.
         """
-        folder = self._wheels_folder(name)
-        if not folder.exists():
-            raise MachineError(f"the wheels {name} are not here yet", fix="python ci/main.py supply fetch")
-        return folder
+        return self._there(self._kept_wheels(name))
 
     def version(self, name: str) -> str:
         """Return the pinned version of a module or tool."""
@@ -165,13 +186,19 @@ class Supply:
         """Return every tool and image with its state."""
         found: list[Item] = []
         for name, tool in self.pins.tools.items():
-            path = self.bin / name
-            there = self._tool_is_current(name)
-            found.append(Item("tool", name, tool.version, self.way, there, path.stat().st_size if there else None))
+            there = self._tool_is_current(name) and self._records.fault(self._kept_tool(name)) is None
+            size = self._executable(name).stat().st_size if there else None
+            found.append(Item("tool", name, tool.version, self.way, there, size))
+        if self._registry is None:
+            with contextlib.suppress(MachineError, CommandError):  # no Docker here, say
+                self._registry = await registry.find()
         for name, image in self.pins.images.items():
-            record = self._image_record(name)
-            size = json.loads(record.read_text())["size"] if record.exists() else None
-            found.append(Item("image", name, image.tag, self.way, record.exists(), size))
+            contents = None
+            if self._registry is not None:
+                with contextlib.suppress(blobs.LostError):
+                    contents = await self._image_there(name)
+            size = contents.size if contents is not None else None
+            found.append(Item("image", name, image.tag, self.way, contents is not None, size))
         return found
 
     async def newer(self) -> list[tuple[str, str, str]]:
@@ -184,11 +211,12 @@ class Supply:
                 found.append((name, pin.version, newest))
         return found
 
-    async def fetch(self, names: Iterable[str] | None = None) -> None:
+    async def fetch(self, names: Iterable[str] | None = None, *, verify: bool = False) -> None:
         """Make these items, or everything, available: tools, modules, wheels, and images in the running registry.
 
         Args:
             names: Tools, images, modules and wheels as in pins.toml; everything but our own image when None.
+            verify: Hash whatever is there already, all that images are made of as well.
 
         Raises:
             UsageError: A name is not pinned.
@@ -207,32 +235,92 @@ class Supply:
                 raise UsageError(f"{name}: nothing of that name in pins.toml", fix="python ci/main.py supply list")
         tools = [name for name in wanted if name in self.pins.tools]
         named_images = [name for name in wanted if name in self.pins.images]
+        self._verify, self._verified = verify, set()
+        await self._sweep()
         await _all(self._module, modules)
         await _all(self._wheels, wheels)
         await _all(self._tool, tools)
         if named_images:
-            await self._start_registry()
-            await self._tool("crane")
-            await _all(self._image, named_images)
+            await self._images(named_images)
             await _all(self.in_docker, [name for name in own if name in wanted])  # it is for `docker run`
+
+    def exclusive(self, name: str, what: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Let one task and one process at a time work on an item: of all that share the cache, if it can be written.
+
+        Args:
+            name: Of the lock.
+            what: What it guards, for the one who waits.
+        """
+        return locks.exclusive(self._workplace / "locks" / f"{name}.lock", what)
+
+    async def lacks(self, kept: Kept, *, verify: bool = False) -> bool:
+        """Return whether an item has to be put into the cache; one that is not itself any more is deleted, and said.
+
+        Args:
+            kept: The item.
+            verify: Hash all of it.
+
+        Raises:
+            MachineError: It has to, and the cache cannot be written.
+        """
+        verify = verify or (self._verify and kept.path not in self._verified)
+        fault = await anyio.to_thread.run_sync(functools.partial(self._records.fault, kept, verify=verify))
+        if fault is None:
+            self._verified.add(kept.path)
+            return False
+        self._require_writable(kept.what, fault)
+        if kept.path.exists() or kept.path.is_symlink():
+            note(f"{kept.what} {_not_itself(fault)}: fetched again")
+        await anyio.to_thread.run_sync(self._records.forget, kept)
+        return True
+
+    async def keep(self, kept: Kept) -> None:
+        """Write down what an item is that was put into the cache: the last that is done to it."""
+        await anyio.to_thread.run_sync(self._records.add, kept)
+        self._verified.add(kept.path)
+
+    # --- what the cache keeps --------------------------------------------------------------------------------------
+
+    def _there(self, kept: Kept) -> Path:
+        if not kept.path.exists():
+            raise MachineError(f"{kept.what}: not here yet", fix="python ci/main.py supply fetch")
+        if fault := self._records.fault(kept):
+            raise MachineError(f"{kept.what} {_not_itself(fault)}", fix="python ci/main.py supply fetch")
+        return kept.path
+
+    def _require_writable(self, what: str, fault: str) -> None:
+        if not self._records.writable:
+            raise MachineError(
+                f"{what}: not in the cache ({fault}), and {self.cache} is read-only",
+                fix="Run `python ci/main.py supply fetch` where it can be written, or set ML_SERVING_CI_CACHE to a "
+                "folder of your own.",
+            )
+
+    async def _sweep(self) -> None:
+        """Delete what processes that are gone had begun to put into the cache."""
+        if not self._records.writable:
+            return
+        folders = [self.cache, *(self.cache / name for name in KEEPERS), *(self.cache / "records").rglob("*/")]
+        swept = [path for folder in folders for path in await anyio.to_thread.run_sync(partial.sweep, folder)]
+        if swept:
+            note(f"swept what ended processes had begun in the cache: {', '.join(path.name for path in swept)}")
 
     # --- tools -----------------------------------------------------------------------------------------------------
 
     async def _tool(self, name: str) -> None:
-        async with self._exclusive(f"tool-{self.way}-{name}"):
-            if self._tool_is_current(name):
-                return
+        async with self.exclusive(f"tool-{self.way}-{name}", name):
             pin, executable = self.pins.tools[name], self._executable(name)
             if self.way == "source":
                 await self._binary(pin.source)
-            elif not executable.exists():
-                with step(f"download {name} {pin.version}"):
-                    await download.tool(pin.version, pin.upstream, executable)
-            self.bin.mkdir(parents=True, exist_ok=True)
-            aside = self.bin / f".{name}.partial-{os.getpid()}"
-            aside.unlink(missing_ok=True)
-            aside.symlink_to(executable)
-            aside.rename(self.bin / name)
+            else:
+                kept = self._kept_tool(name)
+                if await self.lacks(kept):
+                    with step(f"download {name} {pin.version}"):
+                        await download.tool(pin.version, pin.upstream, executable)
+                    await self.keep(kept)
+            if not self._tool_is_current(name):
+                self._require_writable(name, f"{self.bin} names another")
+                partial.link(self.bin / name, Path(os.path.relpath(executable, self.bin)))
 
     def _executable(self, name: str) -> Path:
         """Return where the executable of a tool's very pin is, once it is here: `bin` may still have another pin's."""
@@ -243,45 +331,83 @@ class Supply:
         return self._built(module) / binary
 
     def _tool_is_current(self, name: str) -> bool:
-        executable = self._executable(name)
-        return executable.exists() and (self.bin / name).resolve() == executable.resolve()
+        return self._named(name) == self._executable(name)
+
+    def _named(self, name: str) -> Path | None:
+        """Return the executable in this cache that `bin` has under a name, if it has one."""
+        try:
+            target = Path(os.path.normpath(self.bin / (self.bin / name).readlink()))
+        except OSError:
+            return None
+        return target if target.is_relative_to(self.cache) else None
+
+    def _kept_tool(self, name: str) -> Kept:
+        return self._program(name, self._executable(name))
+
+    def _program(self, what: str, executable: Path) -> Kept:
+        """Return what the cache keeps an executable in: a folder of a build, or a file alone."""
+        alone = executable.parent.parent != self.cache / "go"
+        return Kept(what, executable if alone else executable.parent, adoption.programs)
 
     # --- modules, wheels, binaries ---------------------------------------------------------------------------------
 
-    def _module_link(self, name: str) -> Path:
+    def _kept_module(self, name: str) -> Kept:
         pin = self.pins.modules[name]
-        return self.cache / "modules" / f"{name}-{pins.key(pin.path, pin.version, pin.sum)}"
+        link = self.cache / "modules" / f"{name}-{pins.key(pin.path, pin.version, pin.sum)}"
+        return Kept(f"the module {name}", link, functools.partial(adoption.module, pin), anywhere=True)
 
     async def _module(self, name: str) -> Path:
-        async with self._exclusive(f"module-{name}"):
-            link = self._module_link(name)
-            if not link.exists():
-                pin = self.pins.modules[name]
-                with step(f"download module {name} {pin.version}"):
-                    folder = await (await self._go()).download(pin)
-                link.parent.mkdir(parents=True, exist_ok=True)
-                link.unlink(missing_ok=True)
-                link.symlink_to(folder)
-            return link.resolve()
+        async with self.exclusive(f"module-{name}", f"the module {name}"):
+            kept = self._kept_module(name)
+            if await self.lacks(kept):
+                with step(f"download module {name} {self.pins.modules[name].version}"):
+                    await self._download_module(self.pins.modules[name], kept)
+            return kept.path.resolve()
+
+    async def _download_module(self, pin: pins.Module, kept: Kept) -> None:
+        """Link a module of Go's own cache; as Go does not look at what it unpacked once, that is compared here."""
+        toolchain = await self._go()
+        for last in (False, True):
+            try:
+                partial.link(kept.path, await toolchain.download(pin))
+                fault = await anyio.to_thread.run_sync(self._records.fault, kept)
+                if fault is None:
+                    return
+                error = MachineError(f"{pin.path}@{pin.version}: {fault}", fix="go clean -modcache")
+            except MachineError as refused:
+                error = refused
+            await anyio.to_thread.run_sync(self._records.forget, kept)
+            if last:
+                raise error
+            await toolchain.forget(pin)
 
     async def _go(self) -> go.GoToolchain:
-        async with self._exclusive("go"):
+        async with self.exclusive("go", "Go"):
             if self._toolchain is None:
-                self._toolchain = await go.toolchain(self.pins.go, self.cache, self._log("go"))
+                self._toolchain = await go.found(self.pins.go.minimum) or await self._pinned_go()
             return self._toolchain
 
-    def _wheels_folder(self, name: str) -> Path:
+    async def _pinned_go(self) -> go.GoToolchain:
+        kept = Kept("Go", self.cache / "go-toolchain" / pins.key(self.pins.go), adoption.toolchain)
+        if await self.lacks(kept):
+            await go.unpack(self.pins.go, kept.path, self._log("go"))
+            await self.keep(kept)
+        return await go.unpacked(kept.path)
+
+    def _kept_wheels(self, name: str) -> Kept:
         pin = self.pins.wheels[name]
-        return self.cache / "wheels" / f"{name}-{pins.key(pin.python, pin.requirements_file)}"
+        folder = self.cache / "wheels" / f"{name}-{pins.key(pin.python, pin.requirements_file)}"
+        return Kept(f"the wheel set {name}", folder, functools.partial(adoption.wheels, pin))
 
     async def _wheels(self, name: str) -> Path:
-        async with self._exclusive(f"wheels-{name}"):
-            folder = self._wheels_folder(name)
-            if not folder.exists():
-                with step(f"download wheels {name}"), partial.folder(folder) as work:
+        kept = self._kept_wheels(name)
+        async with self.exclusive(f"wheels-{name}", kept.what):
+            if await self.lacks(kept):
+                with step(f"download wheels {name}"), partial.folder(kept.path) as work:
                     pin = self.pins.wheels[name]
                     await download.wheels(pin.requirements_file, pin.python, work, self._log(f"wheels-{name}"))
-            return folder
+                await self.keep(kept)
+            return kept.path
 
     def _built(self, module: str) -> Path:
         pin = self.pins.modules[module]
@@ -295,16 +421,17 @@ class Supply:
         if name not in self.pins.owner_of:
             raise UsageError(f"pins.toml: no module builds {name}")
         module, binary = name.split("/")
-        folder = self._built(module)
+        kept = Kept(module, self._built(module), adoption.programs)
         pin = self.pins.modules[module]
         # two at once of one main module would each compile what they share
-        async with self._exclusive(f"build-{pin.main_module or module}"):
-            if not folder.exists():
+        async with self.exclusive(f"build-{pin.main_module or module}", f"the build of {pin.main_module or module}"):
+            if await self.lacks(kept):
                 needed = {module: await self._module(module)}
                 async with self._builds:
-                    with step(f"build {module} {pin.version}"), partial.folder(folder) as work:
+                    with step(f"build {module} {pin.version}"), partial.folder(kept.path) as work:
                         await self._build(module, needed, work)
-        return folder / binary
+                await self.keep(kept)
+        return kept.path / binary
 
     async def _build(self, module: str, modules: dict[str, Path], out: Path) -> None:
         pin = self.pins.modules[module]
@@ -331,12 +458,13 @@ class Supply:
 
     # --- images ----------------------------------------------------------------------------------------------------
 
-    def _image_record(self, name: str) -> Path:
+    def _image_record(self, name: str) -> str:
+        """Return the path of an image's record in the cache."""
         pin = self.pins.images[name]
         parts: list[object] = [name, pin, self.way]
         if self.way == "source" or pin.own:
             parts += self._inputs(pin.source)
-        return self.cache / self.way / "images" / f"{name.replace('/', '_')}-{pins.key(*parts)}.json"
+        return f"{self.way}/images/{name.replace('/', '_')}-{pins.key(*parts)}.json"
 
     def _inputs(self, source: pins.ImageSource) -> list[object]:
         """Everything an image is made of, so that its key changes with each part."""
@@ -354,40 +482,100 @@ class Supply:
             if scheme == "bin":
                 inputs.append(self._built(rest.split("/")[0]).name)
             elif scheme == "module":
-                inputs.append(self._module_link(rest.split("/")[0]).name)
+                inputs.append(self._kept_module(rest.split("/")[0]).path.name)
             elif scheme == "file":
                 inputs.append(RECIPES / "files" / rest)
             else:
-                inputs.append(self._wheels_folder(rest.split("/")[0]).name)
+                inputs.append(self._kept_wheels(rest.split("/")[0]).path.name)
         return inputs
 
+    async def _images(self, names: list[str]) -> None:
+        await self._start_registry()
+        await self._tool("crane")
+        try:
+            await _all(self._image, names)
+        except blobs.LostError as lost:
+            # it would not write again what it believes to have
+            note(f"{lost}: the local registry is emptied and filled again")
+            await self._start_registry(empty=True)
+            try:
+                await _all(self._image, names)
+            except blobs.LostError as again:
+                raise MachineError(f"{again}", fix=f"docker logs {registry.CONTAINER}") from again
+
     async def _image(self, name: str) -> None:
-        async with self._exclusive(f"image-{self.way}-{name.replace('/', '_')}"):
+        async with self.exclusive(f"image-{self.way}-{name.replace('/', '_')}", name):
             ref = self.pins.ref(name)
-            record = self._image_record(name)
-            held = await self.registry.digest(ref)
-            if record.exists() and json.loads(record.read_text())["digest"] == held:
+            if self._verify and self.way == "source":
+                await self._verify_parts(self.pins.images[name].source)
+            if await self._image_there(name) is not None:
                 return
             if self.way == "upstream" and not self.pins.images[name].own:
                 await self._pull(name, ref)
             else:
                 await self._assemble(name, ref)
-            manifest = await command.run([self.tool("crane"), "manifest", self.registry.host_ref(ref)], timeout=60)
-            parsed = json.loads(manifest.stdout)
-            size = sum(layer["size"] for layer in parsed.get("layers", parsed.get("manifests", [])))
-            _write(record, {"ref": ref, "digest": await self.registry.digest(ref), "size": size})
+            contents = await blobs.contents(self.registry.host, ref, verify=self._verify)
+            if contents is None:
+                raise MachineError(
+                    f"{ref}: the local registry did not keep it", fix=f"docker logs {registry.CONTAINER}"
+                )
+            self._records.write(self._image_record(name), ImageRecord.of(contents))
+
+    async def _image_there(self, name: str) -> blobs.Contents | None:
+        """Return what an image consists of that is in the registry by its pin.
+
+        Raises:
+            LostError: The registry has its name, and not all of it.
+        """
+        contents = await blobs.contents(self.registry.host, self.pins.ref(name), verify=self._verify)
+        if contents is None:
+            return None
+        file = self._image_record(name)
+        try:
+            record = self._records.read(file, ImageRecord)
+        except ValueError:  # broken, or from before there was more than a digest in it
+            if self._recorded(file) != contents.digest:
+                return None
+            record = ImageRecord.of(contents)
+            self._records.write(file, record)
+        return contents if record == ImageRecord.of(contents) else None
+
+    def _recorded(self, file: str) -> str | None:
+        """Return the digest that an image had, as far as that was written down."""
+        try:
+            record = self._records.read(file, Recorded)
+        except ValueError:
+            note(f"{self.cache / file} {_not_itself('broken')}")
+            return None
+        return record.digest if record is not None else None
+
+    async def _verify_parts(self, source: pins.ImageSource) -> None:
+        """Look at what an image was made of, as far as it is still in the cache; what is not itself is made again."""
+        if source.root and self._kept_root_layer(source.root, source.compression).path.exists():
+            await self._root_layer(source.root, source.compression)
+        if source.wheels and self._kept_wheels(source.wheels).path.exists():
+            await self._wheels(source.wheels)
+        if source.wheels and self._kept_wheels_layer(source.wheels, source.compression).path.exists():
+            await self._wheels_layer(source.wheels, source.compression)
+        for origin in source.files.values():
+            scheme, _, rest = origin.partition(":")
+            owner = rest.partition("/")[0]
+            if (scheme == "bin" and self._built(owner).exists()) or (
+                scheme == "wheel" and self._kept_wheels(owner).path.exists()
+            ):
+                await self._origin(origin)
 
     async def _pull(self, name: str, ref: str) -> None:
         """Copy an image from upstream by digest: the pinned one, or the one recorded at the first pull."""
         pin = self.pins.images[name]
         crane = self.tool("crane")
-        recorded = self.cache / "upstream" / "digests" / f"{ref.replace('/', '_')}.json"
-        digest = pin.digest or (json.loads(recorded.read_text())["digest"] if recorded.exists() else "")
+        recorded = f"upstream/digests/{ref.replace('/', '_')}.json"
+        digest = pin.digest or self._recorded(recorded) or ""
         with step(f"pull {ref}"):
             try:
                 if not digest:
                     digest = (await command.run([crane, "digest", ref], timeout=60)).stdout.strip()
-                    _write(recorded, {"digest": digest})
+                    self._records.write(recorded, Recorded(digest))
                 await command.run([crane, "copy", f"{name}@{digest}", self.registry.host_ref(ref)], timeout=1800)
             except CommandError as error:
                 raise MachineError(
@@ -406,11 +594,11 @@ class Supply:
         if source.checkout:
             origins |= checkout.files(source.checkout)
         async with self._builds:
-            with step(f"assemble {ref}"), tempfile.TemporaryDirectory(dir=self.cache) as work:
+            with step(f"assemble {ref}"), partial.scratch(self._workplace) as work:
                 if source.recipe:
-                    parts.append(await self._recipe_layer(source, origins, Path(work), log))
+                    parts.append(await self._recipe_layer(source, origins, work, log))
                 else:
-                    layer = Path(work, "files.tar")
+                    layer = work / "files.tar"
                     await anyio.to_thread.run_sync(
                         layers.from_files, origins, source.links, source.folders, layer, source.compression
                     )
@@ -432,41 +620,52 @@ class Supply:
 
     async def _in_wheel(self, wheels: str, inner: str) -> Path:
         folder = await self._wheels(wheels)
-        unpacked = folder.with_name(f"{folder.name}.unpacked")
-        async with self._exclusive(f"unpacked-{wheels}"):
-            if not unpacked.exists():
-                with partial.folder(unpacked) as work:
+        kept = Kept(f"the unpacked wheel set {wheels}", folder.with_name(f"{folder.name}.unpacked"))
+        async with self.exclusive(f"unpacked-{wheels}", kept.what):
+            if await self.lacks(kept):
+                with partial.folder(kept.path) as work:
                     for wheel in folder.glob("*.whl"):
                         await anyio.to_thread.run_sync(archives.unpack_wheel, wheel, work)
-        return unpacked / inner
+                await self.keep(kept)
+        return kept.path / inner
+
+    def _kept_root_layer(self, name: str, compression: layers.Compression) -> Kept:
+        key = pins.key(self.pins.roots[name], compression, RECIPES / "roots.py")
+        file = self.cache / "layers" / f"root-{name}-{key}.tar.{compression}"
+        return Kept(f"the Debian layer {name}", file, adoption.layer)
 
     async def _root_layer(self, name: str, compression: layers.Compression) -> Path:
-        pin = self.pins.roots[name]
-        key = pins.key(pin, compression, RECIPES / "roots.py")
-        out = self.cache / "layers" / f"root-{name}-{key}.tar.{compression}"
-        async with self._exclusive(f"root-{name}-{compression}"):
-            if not out.exists():
-                out.parent.mkdir(parents=True, exist_ok=True)
-                with step(f"unpack Debian packages for {name}"), tempfile.TemporaryDirectory(dir=self.cache) as work:
-                    tar = Path(work, "root.tar")
-                    await roots.debian(pin, tar, self._log(f"root-{name}"))
-                    await _compressed(tar, out, compression)
-        return out
+        kept = self._kept_root_layer(name, compression)
+        async with self.exclusive(f"root-{name}-{compression}", kept.what):
+            if await self.lacks(kept):
+                with step(f"unpack Debian packages for {name}"), partial.scratch(self._workplace) as work:
+                    tar = work / "root.tar"
+                    await roots.debian(self.pins.roots[name], tar, self._log(f"root-{name}"))
+                    await _compressed(tar, kept.path, compression)
+                await self.keep(kept)
+        return kept.path
+
+    def _kept_wheels_layer(self, name: str, compression: layers.Compression) -> Kept:
+        pin = self.pins.wheels[name]
+        root = self._kept_root_layer(pin.root, compression).path.name
+        key = pins.key(pin, pin.requirements_file, RECIPES / "python_images.py", root)
+        file = self.cache / "layers" / f"wheels-{name}-{key}.tar.{compression}"
+        return Kept(f"the wheel layer {name}", file, adoption.layer)
 
     async def _wheels_layer(self, name: str, compression: layers.Compression) -> Path:
+        kept = self._kept_wheels_layer(name, compression)
         pin = self.pins.wheels[name]
-        root = await self._root_layer(pin.root, compression)
-        key = pins.key(pin, pin.requirements_file, RECIPES / "python_images.py", root.name)
-        out = self.cache / "layers" / f"wheels-{name}-{key}.tar.{compression}"
-        folder = await self._wheels(name)
-        async with self._exclusive(f"wheels-layer-{name}-{compression}"):
-            if not out.exists():
-                out.parent.mkdir(parents=True, exist_ok=True)
-                with step(f"install wheels for {name}"), tempfile.TemporaryDirectory(dir=self.cache) as work:
-                    tar = Path(work, "wheels.tar")
+        async with self.exclusive(f"wheels-layer-{name}-{compression}", kept.what):
+            if await self.lacks(kept):
+                root = await self._root_layer(pin.root, compression)
+                folder = await self._wheels(name)
+                download.require_pip()
+                with step(f"install wheels for {name}"), partial.scratch(self._workplace) as work:
+                    tar = work / "wheels.tar"
                     await python_images.wheels_layer(pin, folder, root, tar, self._log(f"wheels-layer-{name}"))
-                    await _compressed(tar, out, compression)
-        return out
+                    await _compressed(tar, kept.path, compression)
+                await self.keep(kept)
+        return kept.path
 
     async def _recipe_layer(self, source: pins.ImageSource, origins: dict[str, Path], work: Path, log: Path) -> Path:
         recipe = importlib.import_module(f"ci.supply.source.{source.recipe}")
@@ -478,11 +677,11 @@ class Supply:
 
     # --- the registry ----------------------------------------------------------------------------------------------
 
-    async def _start_registry(self) -> None:
-        async with self._exclusive("registry"):
-            if self._registry is not None:
+    async def _start_registry(self, *, empty: bool = False) -> None:
+        async with self.exclusive("registry", "the local registry"):
+            if self._registry is not None and not empty:
                 return
-            await docker.ensure(self.cache / "docker")
+            await docker.ensure(self.state / "docker")
             ref = self.pins.ref(registry.IMAGE)
             present = await command.run(["docker", "image", "inspect", ref], check=False, timeout=30)
             if present.returncode != 0:
@@ -491,6 +690,8 @@ class Supply:
                 else:
                     with step(f"pull {ref}"):
                         await command.run(["docker", "pull", ref], timeout=600)
+            if empty:
+                await registry.empty(self.way)
             self._registry = await registry.start(ref, self.way)
 
     async def in_docker(self, name: str) -> str:
@@ -508,26 +709,16 @@ class Supply:
     # --- small things ----------------------------------------------------------------------------------------------
 
     def _log(self, name: str) -> Path:
-        return self.cache / "logs" / f"{name}.log"
+        return self.state / "logs" / f"{name}.log"
 
-    @contextlib.asynccontextmanager
-    async def _exclusive(self, name: str) -> AsyncIterator[None]:
-        """One task at a time in this process, and one process at a time on this machine, works on an item."""
-        async with self._locks.setdefault(name, anyio.Lock()):
-            lock = filelock.FileLock(self.cache / "locks" / f"{name}.lock")
-            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    @property
+    def _workplace(self) -> Path:
+        """The folder for what a build needs only while it runs."""
+        return self.cache if self._records.writable else self.state
 
-            async def acquire() -> None:
-                try:
-                    lock.acquire(blocking=False)
-                except filelock.Timeout:
-                    raise NotYet("another process works on it") from None
 
-            await until(f"the lock {lock.lock_file}", acquire, timeout=3600, interval=0.2)
-            try:
-                yield
-            finally:
-                lock.release()
+def _not_itself(fault: str) -> str:
+    return f"in the cache is not what was put there ({fault})"
 
 
 def _recipe_files(recipe: str) -> list[Path]:
@@ -543,13 +734,5 @@ async def _all(work: Callable[[str], Coroutine[Any, Any, object]], names: Iterab
 
 
 async def _compressed(tar: Path, out: Path, compression: layers.Compression) -> None:
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    await anyio.to_thread.run_sync(layers.compress, tar, partial, compression)
-    partial.rename(out)
-
-
-def _write(file: Path, data: dict[str, object]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
-    partial.write_text(json.dumps(data))
-    partial.rename(file)
+    with partial.file(out) as aside:
+        await anyio.to_thread.run_sync(layers.compress, tar, aside, compression)

@@ -14,7 +14,7 @@ def tools() -> tuple[str, str, str]:
     """kind, kubectl and the node image in Docker."""
 
     async def prepare() -> tuple[str, str, str]:
-        await docker.ensure(paths.cache() / "docker")
+        await docker.ensure(paths.state() / "docker")
         supply = Supply(choose("auto"))
         await supply.fetch(["kind", "kubectl", *NODE_IMAGES])
         image = await supply.in_docker("docker.io/kindest/node")

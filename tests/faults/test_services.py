@@ -7,7 +7,6 @@ import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import anyio
 import pytest
@@ -31,6 +30,7 @@ def name(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("ML_SERVING_CI_REGISTRY_PORT", str(free_port()))
     yield chosen
     subprocess.run(["docker", "rm", "--force", "--volumes", chosen], capture_output=True, check=False)
+    subprocess.run(["docker", "volume", "rm", "--force", f"{chosen}-source"], capture_output=True, check=False)
     for network in said("network", "ls", "--quiet", f"--filter=name=^{chosen}$").split():
         subprocess.run(["docker", "network", "rm", network], capture_output=True, check=False)
 
@@ -46,26 +46,24 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_the_registry_is_found_at_the_port_that_it_has(
-    name: str, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_registry_is_found_at_the_port_that_it_has(name: str, image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
-    first = anyio.run(registry.start, image, tmp_path / "registry")
+    first = anyio.run(registry.start, image, "source")
 
     # When: another run, told of another port
     monkeypatch.setenv("ML_SERVING_CI_REGISTRY_PORT", str(free_port()))
-    second = anyio.run(registry.start, image, tmp_path / "registry")
+    second = anyio.run(registry.start, image, "source")
 
     # Then
     assert second == first
     assert first.host.startswith("127.0.0.1:")
 
 
-def test_two_runs_that_start_the_registry_at_once_both_get_it(name: str, image: str, tmp_path: Path) -> None:
+def test_two_runs_that_start_the_registry_at_once_both_get_it(name: str, image: str) -> None:
     found: list[registry.Registry] = []
 
     async def start() -> None:
-        found.append(await registry.start(image, tmp_path / "registry"))
+        found.append(await registry.start(image, "source"))
 
     async def both() -> None:
         async with tasks.group() as group:
@@ -109,20 +107,18 @@ def test_one_that_a_killed_run_left_unstarted_is_taken_for_that(
     assert found["State"]["Status"] == "created"
 
 
-def test_somebody_elses_container_of_the_registrys_name_is_refused_and_stays(
-    name: str, image: str, tmp_path: Path
-) -> None:
+def test_somebody_elses_container_of_the_registrys_name_is_refused_and_stays(name: str, image: str) -> None:
     theirs = said("create", f"--name={name}", image)
     with pytest.raises(MachineError, match=f"container {name} that this tool did not make") as refused:
-        anyio.run(registry.start, image, tmp_path / "registry")
+        anyio.run(registry.start, image, "source")
     assert f"docker rename {name}" in (refused.value.fix or "")
     assert said("inspect", "--format={{.Id}}", name) == theirs
 
 
-def test_somebody_elses_network_of_our_name_is_refused_and_stays(name: str, image: str, tmp_path: Path) -> None:
+def test_somebody_elses_network_of_our_name_is_refused_and_stays(name: str, image: str) -> None:
     theirs = said("network", "create", name)
     with pytest.raises(MachineError, match=f"network {name} that this tool did not make"):
-        anyio.run(registry.start, image, tmp_path / "registry")
+        anyio.run(registry.start, image, "source")
     with pytest.raises(MachineError, match=f"network {name} that this tool did not make"):
         anyio.run(docker.ensure_network, name)
     assert said("network", "inspect", "--format={{.Id}}", name) == theirs

@@ -49,7 +49,9 @@ def ran(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("ML_SERVING_CI_WEBHOOK", raising=False)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.setattr(prove, "write_evidence", nothing)
-    supply = SimpleNamespace(way="source", cache=tmp_path, fetch=nothing, pins=SimpleNamespace(modules={}))
+    supply = SimpleNamespace(
+        way="source", cache=tmp_path, state=tmp_path, fetch=nothing, pins=SimpleNamespace(modules={})
+    )
 
     async def run(*stages, report=tmp_path / "report"):
         options = Options("dev", False, None, None, False, report)

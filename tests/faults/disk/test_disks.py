@@ -96,7 +96,7 @@ def test_an_output_on_a_full_disk_exits_3(disk, output):
     ("options", "before", "said"),
     [
         ("size=64k,nr_inodes=8", NO_INODES, "no inode is left"),
-        ("size=64k", 'mount -o remount,ro "$M";', "Read-only file system"),
+        ("size=64k", 'mount -o remount,ro "$M";', "/cache is read-only"),
     ],
 )
 def test_a_cache_there_is_one_line_with_the_way_out(disk, options, before, said):

@@ -6,6 +6,7 @@ Argo CD's word is given, as in test_promote.py; git, the chart, helm, the keys a
 import base64
 import copy
 import json
+import shutil
 import subprocess
 import threading
 from contextlib import AsyncExitStack
@@ -30,6 +31,7 @@ from ci.release.writeback import LocalBranch
 from ci.report import files, jsonfile
 from ci.report.model import Report, Stage
 from ci.stages.run import Options, Run
+from ci.supply import registry
 from ci.supply.supply import Supply
 from tests.faults.git import remote as remotes
 from tests.faults.git.remote import MODEL, arguments, helm, run
@@ -187,14 +189,15 @@ class Registry(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def green(own, tmp_path, monkeypatch):
+def green(own, tmp_path):
     """A run on the scene's tree whose stages have all passed, and the checkout from when it began."""
     supply = Supply("upstream", tmp_path / "cache")
     supply.bin.mkdir(parents=True)
     for name in supply.pins.tools:
-        (supply.bin / name).write_text(f"this is {name}")
-    (supply.bin / "helm").unlink()
-    (supply.bin / "helm").symlink_to(helm())
+        executable = supply._executable(name)
+        executable.parent.mkdir(exist_ok=True)
+        shutil.copy(helm() if name == "helm" else shutil.which("true"), executable)
+        (supply.bin / name).symlink_to(executable)
     stages = [Stage(name, "passed", 1.0) for name in verify.STAGES]
     began = (NOW - timedelta(minutes=5)).isoformat()
     report = Report("test --env staging", began, "interrupted", 300.0, stages=stages, suites=SUITES)
@@ -203,7 +206,7 @@ def green(own, tmp_path, monkeypatch):
     with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("ML_SERVING_CI_REGISTRY_PORT", str(server.server_port))
+        supply._registry = registry.Registry(f"127.0.0.1:{server.server_port}", server.server_port)
         yield Run(options, supply, report, AsyncExitStack(), models={"iris/v1/model.joblib": "a" * 64}), began
         server.shutdown()
 

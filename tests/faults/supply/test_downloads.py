@@ -45,8 +45,9 @@ def refused(cache, url, said):
 
 
 def files(cache):
-    """What a cache holds; the links that name it are none."""
-    return [path for path in cache.rglob("*") if path.is_file() and not path.is_symlink() and path.suffix != ".lock"]
+    """What a cache holds; the links that name it are none, and neither are locks and records."""
+    found = (path for path in cache.rglob("*") if path.is_file() and not path.is_symlink() and path.suffix != ".lock")
+    return [path for path in found if cache / "records" not in path.parents]
 
 
 def fetching(cache, url):
@@ -163,6 +164,7 @@ def test_a_download_that_is_killed_leaves_nothing_to_run_and_the_next_one_is_who
     (publisher.folder / "tool.slow").unlink()
     fetched(cache, url)
     assert supply(cache, url).tool("tool").read_bytes() == PROGRAM * 1000
+    assert list(cache.glob("upstream/tools/.*")) == [], "the half is swept"
 
 
 def test_a_pin_that_goes_back_gets_its_own_file_and_not_the_one_that_came_between(publisher, tmp_path):

