@@ -45,6 +45,6 @@ def cache(supply: Supply) -> list[str]:
 def second(image: str, supply: Supply, tmp_path: Path) -> Iterator[Daemon]:
     """A second daemon beside this machine's, reached as `docker` on a network of this one's."""
     if shutil.which("nsenter") is None or shutil.which("dockerd") is None:
-        pytest.skip("needs dockerd and nsenter")
+        pytest.fail("needs dockerd and nsenter, to have a second daemon")
     with second_daemon(image, supply.way, tmp_path) as daemon:
         yield daemon

@@ -27,6 +27,12 @@ def find_tool(name):
     return supply.tool(name)
 
 
+def find_go():
+    """Return this machine's Go, or the supply's own."""
+    with ThreadPoolExecutor(1) as elsewhere:
+        return elsewhere.submit(anyio.run, Supply("source")._go).result().program
+
+
 @pytest.fixture(scope="session")
 def tool():
     return find_tool

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import io
 import json
-import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -18,6 +17,7 @@ from ci.supply import adoption
 from ci.supply.download import architecture
 from ci.supply.pins import Module, Wheels
 from ci.supply.records import MACHINES
+from tests.unit.conftest import find_go
 from tests.unit.test_supply_records import FOREIGN, OWN, elf
 
 
@@ -124,9 +124,7 @@ MODULE, VERSION = "example.com/Some/demo", "v1.0.0"
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     """A module in Go's own cache, with the checksum that Go says it has."""
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("no Go on this machine")
+    go = find_go()
     proxy = tmp_path / "proxy" / "example.com" / "!some" / "demo" / "@v"
     proxy.mkdir(parents=True)
     (proxy / f"{VERSION}.info").write_text(f'{{"Version":"{VERSION}"}}')

@@ -19,6 +19,7 @@ from ci.supply.download import architecture
 from ci.supply.pins import Module
 from ci.supply.supply import Supply
 from tests.faults.supply.fetch import supply
+from tests.unit.conftest import find_go
 from tests.unit.test_supply_records import FOREIGN, OWN, elf
 
 SECONDS = 120
@@ -166,9 +167,7 @@ MODULE, VERSION = "example.com/demo", "v1.0.0"
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     """A supply that has fetched its one Go module, from a proxy that is a folder."""
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("no Go on this machine")
+    go = find_go()
     proxy = tmp_path / "proxy" / MODULE / "@v"
     proxy.mkdir(parents=True)
     (proxy / f"{VERSION}.info").write_text(f'{{"Version":"{VERSION}"}}')
@@ -277,7 +276,7 @@ def run(words, cache, *, state=None, read_only=False):
 def mountable():
     probe = ["unshare", "--mount", "--map-root-user", "mount", "-t", "tmpfs", "none", "/mnt"]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("no mounts of its own on this machine")
+        pytest.fail("needs root, or a user namespace, to mount")
 
 
 def listed(cache, **how):

@@ -6,7 +6,6 @@ Nothing runs before it is verified; there is one cached file.
 import hashlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from ci.supply.source.go import GoToolchain
 from ci.supply.supply import Supply
 from ci.wait import NotYet, until
 from tests.faults.supply.fetch import supply
+from tests.unit.conftest import find_go
 
 PROGRAM = b"#!/bin/sh\necho it runs\n" + b"# and has a tail\n" * 500
 SECONDS = 60
@@ -234,9 +234,7 @@ MODULE, VERSION = "example.com/demo", "v1.0.0"
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     """A Go module in a proxy that is a folder, and the `go` that gets it from there."""
-    program = shutil.which("go")
-    if program is None:
-        pytest.skip("no Go on this machine")
+    program = find_go()
     folder = tmp_path / "proxy" / MODULE / "@v"
     folder.mkdir(parents=True)
     (folder / f"{VERSION}.info").write_text(f'{{"Version":"{VERSION}"}}')
