@@ -92,7 +92,8 @@ def _made(parent: Path, name: str, make: Callable[[Path], None]) -> Iterator[Pat
     parent.mkdir(parents=True, exist_ok=True)
     aside = parent / f"{'.' if name else ''}{name}.partial-{secrets.token_hex(6)}"
     with contextlib.ExitStack() as held:
-        with _locked(parent):  # or it would be swept before its lock is held
+        # or it would be swept before its lock is held; in what is being made nobody sweeps, and its lock is held
+        with contextlib.nullcontext() if LOCKED.fullmatch(parent.name) else _locked(parent):
             make(aside)
             with contextlib.suppress(OSError):
                 held.enter_context(_locked(aside, fcntl.LOCK_NB))

@@ -91,3 +91,17 @@ def test_a_link_is_turned_and_is_never_missing(tmp_path):
         partial.link(tmp_path / "bin" / "helm", tmp_path / target)
         assert (tmp_path / "bin" / "helm").readlink() == tmp_path / target
     assert [path.name for path in (tmp_path / "bin").iterdir()] == ["helm"]
+
+
+def test_a_file_is_made_in_a_folder_that_is_being_made(tmp_path):
+    """A recipe's layer is compressed beside its tar, in the folder that it works in."""
+    script = (
+        "import sys; from pathlib import Path; from ci.supply import partial\n"
+        "with partial.scratch(Path(sys.argv[1])) as work:\n"
+        "    with partial.file(work / 'layer') as aside: aside.write_text('whole')\n"
+        "    print((work / 'layer').read_text())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout == "whole\n"
