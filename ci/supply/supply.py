@@ -202,11 +202,18 @@ class Supply:
         return found
 
     async def newer(self) -> list[tuple[str, str, str]]:
-        """Return every module with a newer release than the pinned one: its name, the pinned version, the newest."""
+        """Return every module with a newer release than the pinned one: its name, the pinned version, the newest.
+
+        One whose releases the module proxy does not list is named in a note, and the others are looked at all the same.
+        """
         toolchain = await self._go()
         found = []
         for name, pin in self.pins.modules.items():
-            newest = await toolchain.newest(pin.path)
+            try:
+                newest = await toolchain.newest(pin.path)
+            except CommandError as error:
+                note(f"{name} {pin.version}: {error.message}")
+                continue
             if newest != pin.version and not go.PSEUDO_VERSION.search(newest):
                 found.append((name, pin.version, newest))
         return found
