@@ -12,7 +12,7 @@ import anyio.abc
 
 from ci import command, locks, progress, settings, wait
 from ci.errors import CheckFailedError, CommandError, MachineError, UsageError
-from ci.host import docker
+from ci.host import client, docker
 
 VOLUME = "ml-serving-ci-engine"
 """Holds the engine's cache; it outlives the container."""
@@ -224,9 +224,7 @@ async def _in_use(name: str) -> bool:
 
 
 async def _inspect(name: str) -> dict[str, Any] | None:
-    result = await command.run(["docker", "container", "inspect", name], check=False, timeout=30)
-    if result.returncode != 0:
-        return None
-    found: dict[str, Any] = json.loads(result.stdout)[0]
-    found["Config"]["Labels"] = found["Config"]["Labels"] or {}
+    found = await client.inspect("container", name)
+    if found is not None:
+        found["Config"]["Labels"] = found["Config"]["Labels"] or {}
     return found
