@@ -34,6 +34,8 @@ class Model(BaseHTTPRequestHandler):
         manner = self.server.manner(number)
         if manner == "slow":
             time.sleep(0.4)
+        if manner == "held":
+            self.server.released.wait(60)
         if manner == "hang up":
             self.close_connection = True
             return
@@ -53,11 +55,13 @@ def serving(manner=lambda number: ""):
     with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
         server.daemon_threads = True
         server.manner, server.numbers, server.connections = manner, iter(range(1 << 30)), set()
+        server.released = threading.Event()
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         server.url = f"http://127.0.0.1:{server.server_port}/v1/models/sklearn-iris:predict"
         try:
             yield server
         finally:
+            server.released.set()
             server.shutdown()
 
 
@@ -250,8 +254,8 @@ async def test_a_request_of_a_list_that_fails_is_an_answer_too_and_the_next_ones
 
 
 async def test_an_answer_of_a_list_that_takes_too_long_is_none():
-    with serving(lambda number: "slow" if number == 0 else "") as server:
-        replies = await traffic.replayed(REPLAY, [(server.url, BODIES[0])] * 2, 0.2)
+    with serving(lambda number: "held" if number == 0 else "") as server:
+        replies = await traffic.replayed(REPLAY, [(server.url, BODIES[0])] * 2, 5)
     assert [reply.status for reply in replies] == [0, 200]
     assert "timed out" in replies[0].body
 
