@@ -24,7 +24,7 @@ class Tools:
         actionlint: Static executable.
         wheels: Folder with the wheels of requirements-lint.txt.
         kubernetes: Folder of the Go module, for its OpenAPI.
-        kubernetes_version: Its version ("v1.35.4").
+        kubernetes_version: Its version ("v1.37.0").
         crds: Folder of the Go module of each project whose CRDs the chart uses, by name.
     """
 

@@ -64,6 +64,7 @@ class Module:
         main_module: Module of ours in ci/supply/source/files/main-modules that builds it; empty: it is its own main
             module. One go.mod for several programs gives all of them the same dependencies, which Go then compiles
             once; and it is without the replaces by folders that a published module does not have.
+        follows: Module that names this one's version, which is raised with it; part of no key.
         differs: How what is built from it differs from the publisher's; part of no key.
     """
 
@@ -76,6 +77,7 @@ class Module:
     recipe_binaries: tuple[str, ...] = ()
     tags: str = ""
     main_module: str = ""
+    follows: str = field(default="", repr=False)
     differs: tuple[Difference, ...] = field(default=(), repr=False)
 
     @property

@@ -204,11 +204,14 @@ class Supply:
     async def newer(self) -> list[tuple[str, str, str]]:
         """Return every module with a newer release than the pinned one: its name, the pinned version, the newest.
 
-        One whose releases the module proxy does not list is named in a note, and the others are looked at all the same.
+        Not those whose version another pinned module names. One whose releases the module proxy does not list is named
+        in a note, and the others are looked at all the same.
         """
         toolchain = await self._go()
         found = []
         for name, pin in self.pins.modules.items():
+            if pin.follows:
+                continue
             try:
                 newest = await toolchain.newest(pin.path)
             except CommandError as error:

@@ -8,7 +8,7 @@ from ci.paths import DEFAULTS
 from ci.pipeline.chart import Chart, Rendering, objects
 from tests.unit.conftest import find_tool
 
-SOURCE = Chart(paths.ROOT, str(paths.CHART.relative_to(paths.ROOT)), "v1.35.8")
+SOURCE = Chart(paths.ROOT, str(paths.CHART.relative_to(paths.ROOT)), "v1.37.0")
 SERIES = 'inference_request_total{revision="${Latest}"}'
 
 

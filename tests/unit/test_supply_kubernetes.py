@@ -68,6 +68,25 @@ def test_the_control_planes_images_are_of_the_pinned_release() -> None:
     assert {pinned.images[name].tag for name in images} == {pinned.modules["kubernetes"].version}
 
 
+def test_the_node_is_the_one_that_kind_publishes_for_its_release(module) -> None:
+    named = re.search(r'"(kindest/node):(.+)@(.+)"', (module("kind") / "pkg/apis/config/defaults/image.go").read_text())
+    node = pins.load().images["docker.io/kindest/node"]
+
+    assert named is not None
+    assert (node.tag, node.digest) == named.groups()[1:]
+
+
+def test_etcd_and_coredns_are_those_that_kubeadm_names(module) -> None:
+    constants = (module("kubernetes") / "cmd/kubeadm/app/constants/constants.go").read_text()
+    named = dict(re.findall(r'\b(DefaultEtcdVersion|CoreDNSVersion) += "(.+)"', constants))
+    pinned = pins.load()
+
+    assert pinned.images["registry.k8s.io/etcd"].tag == named["DefaultEtcdVersion"]
+    assert pinned.images["registry.k8s.io/coredns/coredns"].tag == named["CoreDNSVersion"]
+    assert pinned.modules["etcd"].version == f"v{named['DefaultEtcdVersion'].split('-')[0]}"
+    assert pinned.modules["coredns"].version == named["CoreDNSVersion"]
+
+
 def test_the_control_planes_images_share_their_layers() -> None:
     images = pins.load().images
     names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")

@@ -129,7 +129,7 @@ def released(module: Path, folder: Path) -> str:
     """Return the version of a pinned module, which the go.mod that builds it must name as well.
 
     Args:
-        module: The module's folder in Go's cache ("…/kubernetes@v1.35.8").
+        module: The module's folder in Go's cache ("…/kubernetes@v1.37.0").
         folder: Our own module that builds it.
 
     Raises:
