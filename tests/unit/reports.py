@@ -171,7 +171,7 @@ def passed():
         started="2026-11-26T05:39:05+00:00",
         outcome="passed",
         seconds=502.7,
-        versions={"kserve": "v0.20.0", "argo-rollouts": "v1.9.1", "istio": "1.31.0"},
+        versions={"kserve": "v0.20.0", "argo-rollouts": "v1.10.2", "istio": "1.31.0"},
         stages=[Stage(name, "passed", seconds, "", started) for name, started, seconds in STAGES],
         findings=[WARNING],
         canaries=[
