@@ -3,7 +3,7 @@
 In Standard mode KServe makes a Deployment's pod template of an InferenceService, a Rollout takes its pods from there
 (`workloadRef`), and Argo Rollouts starts a canary for every pod template with another hash. What is copied where, read
 in KServe v0.20.0: pkg/controller/v1beta1/inferenceservice/components/predictor.go, pkg/constants/constants.go; the hash
-in Argo Rollouts v1.9.1: utils/hash/hash.go.
+in Argo Rollouts v1.10.2: utils/hash/hash.go.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 """A canary step by step against its figures, by the rules of Argo Rollouts.
 
-Written after analysis/analysis.go and utils/evaluate/evaluate.go of Argo Rollouts v1.9.1. What a background analysis
+Written after analysis/analysis.go and utils/evaluate/evaluate.go of Argo Rollouts v1.10.2. What a background analysis
 that ends Inconclusive does is as seen on a cluster: nothing; the next timed pause goes on to the next step.
 """
 
