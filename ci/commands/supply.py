@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
+from ci.supply import raising
 from ci.supply.supply import Supply, choose
 
 app = typer.Typer(
@@ -54,6 +55,15 @@ def newer() -> None:
     """Say which modules have a newer release than the pinned one; whether it is wanted is for a person to decide."""
     for name, pinned, newest in run_async(Supply("source").newer):
         typer.echo(f"- {name} {pinned} → {newest}")
+
+
+@app.command("raise")
+def raise_pin(
+    name: Annotated[str, typer.Argument(help="A module in pins.toml.")],
+    version: Annotated[str, typer.Argument(help="The release; the newest by default.")] = "",
+) -> None:
+    """Pin another release of a module, wherever its version stands; docs/supply.md says what to look at besides."""
+    typer.echo(run_async(raising.raise_pin, Supply("source"), name, version))
 
 
 @app.command()

@@ -207,7 +207,7 @@ class Supply:
         Not those whose version another pinned module names. One whose releases the module proxy does not list is named
         in a note, and the others are looked at all the same.
         """
-        toolchain = await self._go()
+        toolchain = await self.toolchain()
         found = []
         for name, pin in self.pins.modules.items():
             if pin.follows:
@@ -376,7 +376,7 @@ class Supply:
 
     async def _download_module(self, pin: pins.Module, kept: Kept) -> None:
         """Link a module of Go's own cache; as Go does not look at what it unpacked once, that is compared here."""
-        toolchain = await self._go()
+        toolchain = await self.toolchain()
         for last in (False, True):
             try:
                 partial.link(kept.path, await toolchain.download(pin))
@@ -391,7 +391,8 @@ class Supply:
                 raise error
             await toolchain.forget(pin)
 
-    async def _go(self) -> go.GoToolchain:
+    async def toolchain(self) -> go.GoToolchain:
+        """Return the Go that builds everything: the one on PATH if it is new enough, or the pinned one."""
         async with self.exclusive("go", "Go"):
             if self._toolchain is None:
                 self._toolchain = await go.found(self.pins.go.minimum) or await self._pinned_go()
@@ -446,7 +447,7 @@ class Supply:
     async def _build(self, module: str, modules: dict[str, Path], out: Path) -> None:
         pin = self.pins.modules[module]
         log = self._log(f"build-{module}")
-        toolchain = await self._go()
+        toolchain = await self.toolchain()
         try:
             if pin.recipe:
                 recipe = importlib.import_module(f"ci.supply.source.{pin.recipe}")

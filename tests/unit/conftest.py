@@ -30,7 +30,7 @@ def find_tool(name):
 def find_go():
     """Return this machine's Go, or the supply's own."""
     with ThreadPoolExecutor(1) as elsewhere:
-        return elsewhere.submit(anyio.run, Supply("source")._go).result().program
+        return elsewhere.submit(anyio.run, Supply("source").toolchain).result().program
 
 
 @pytest.fixture(scope="session")

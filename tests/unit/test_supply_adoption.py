@@ -3,10 +3,7 @@
 import gzip
 import hashlib
 import io
-import json
-import subprocess
 import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,9 +12,9 @@ import zstandard
 from ci.report import files
 from ci.supply import adoption
 from ci.supply.download import architecture
-from ci.supply.pins import Module, Wheels
+from ci.supply.pins import Wheels
 from ci.supply.records import MACHINES
-from tests.unit.conftest import find_go
+from tests.unit import goproxy
 from tests.unit.test_supply_records import FOREIGN, OWN, elf
 
 
@@ -124,27 +121,10 @@ MODULE, VERSION = "example.com/Some/demo", "v1.0.0"
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     """A module in Go's own cache, with the checksum that Go says it has."""
-    go = find_go()
-    proxy = tmp_path / "proxy" / "example.com" / "!some" / "demo" / "@v"
-    proxy.mkdir(parents=True)
-    (proxy / f"{VERSION}.info").write_text(f'{{"Version":"{VERSION}"}}')
-    (proxy / f"{VERSION}.mod").write_text(f"module {MODULE}\n")
-    with zipfile.ZipFile(proxy / f"{VERSION}.zip", "w") as archive:
-        for name in ("go.mod", "Z.go", "a-b/x.go", "a/x.go", "a.go", "ü/x.txt"):
-            archive.writestr(f"{MODULE}@{VERSION}/{name}", f"module {MODULE}\n" if name == "go.mod" else name)
-    environment = {
-        "GOPROXY": f"file://{tmp_path / 'proxy'}",
-        "GOSUMDB": "off",
-        "GOENV": "off",
-        "GOFLAGS": "-modcacherw",
-    }
-    for name, value in {**environment, "GOMODCACHE": str(tmp_path / "modules")}.items():
-        monkeypatch.setenv(name, value)
-    said = subprocess.run(
-        [go, "mod", "download", "-json", f"{MODULE}@{VERSION}"], capture_output=True, text=True, check=True
-    )
-    answer = json.loads(said.stdout)
-    return Module(MODULE, VERSION, answer["Sum"]), Path(answer["Dir"])
+    proxy = goproxy.made(tmp_path, monkeypatch)
+    monkeypatch.setenv("GOFLAGS", "-modcacherw")
+    proxy.publish(MODULE, VERSION, {name: name for name in ("Z.go", "a-b/x.go", "a/x.go", "a.go", "ü/x.txt")})
+    return proxy.pin(MODULE, VERSION)
 
 
 def test_a_modules_checksum_is_the_one_that_go_has(module):

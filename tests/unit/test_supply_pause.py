@@ -22,7 +22,7 @@ def program(tmp_path_factory) -> Path:
     log = folder / "log"
 
     async def build() -> None:
-        toolchain = await Supply("source")._go()
+        toolchain = await Supply("source").toolchain()
         await toolchain.build(kubernetes.FILES / "pause", {"pause": "."}, folder, log)
 
     anyio.run(build)

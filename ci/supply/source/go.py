@@ -41,8 +41,23 @@ class GoToolchain:
         Raises:
             MachineError: The module cannot be had, or its content is not what was pinned.
         """
+        found, checksum = await self.release(module.path, module.version)
+        if checksum != module.sum:
+            raise MachineError(f"{module.path}@{module.version}: checksum {checksum}, pinned {module.sum}")
+        return found
+
+    async def release(self, path: str, version: str) -> tuple[Path, str]:
+        """Return the folder of a module's release in Go's own cache, and its `h1:` checksum.
+
+        Args:
+            path: The module's path.
+            version: The release.
+
+        Raises:
+            MachineError: It cannot be had.
+        """
         result = await command.run(
-            [self.program, "mod", "download", "-json", f"{module.path}@{module.version}"],
+            [self.program, "mod", "download", "-json", f"{path}@{version}"],
             env=FLAGS | {"GOFLAGS": "-mod=mod"},
             check=False,
             timeout=900,
@@ -55,12 +70,33 @@ class GoToolchain:
             ) from error
         if "Error" in answer:
             raise MachineError(
-                f"{module.path}@{module.version}: {answer['Error']}",
-                fix="Check the network and GOPROXY, then run it again.",
+                f"{path}@{version}: {answer['Error']}", fix="Check the network and GOPROXY, then run it again."
             )
-        if answer["Sum"] != module.sum:
-            raise MachineError(f"{module.path}@{module.version}: checksum {answer['Sum']}, pinned {module.sum}")
-        return Path(answer["Dir"])
+        return Path(answer["Dir"]), answer["Sum"]
+
+    async def require(self, folder: Path, path: str, old: str, new: str) -> None:
+        """Let a go.mod of ours require another release of a module, and whatever follows from it.
+
+        Kubernetes' own libraries, which its go.mod has in folders, are of the same release: v0.X.Y for its v1.X.Y.
+
+        Args:
+            folder: The folder of that go.mod.
+            path: The module's path.
+            old: The release that it requires.
+            new: The release that it is to require.
+
+        Raises:
+            CommandError: Go finds no versions of all modules that agree.
+        """
+        edits = [f"-require={path}@{new}"]
+        printed = await command.run([self.program, "mod", "edit", "-json"], cwd=folder, timeout=60)
+        library_old, library_new = (f"v0.{version.removeprefix('v1.')}" for version in (old, new))
+        for replaced in json.loads(printed.stdout).get("Replace") or ():
+            name, version = replaced["New"]["Path"], replaced["New"].get("Version")
+            if old.startswith("v1.") and version == library_old:
+                edits.append(f"-replace={replaced['Old']['Path']}={name}@{library_new}")
+        await command.run([self.program, "mod", "edit", *edits], cwd=folder, env=FLAGS, timeout=60)
+        await command.run([self.program, "mod", "tidy"], cwd=folder, env=FLAGS, timeout=900)
 
     async def forget(self, module: pins.Module) -> None:
         """Delete a module from Go's own cache, which takes what lies there as it is; a sound archive of it may stay.

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +15,9 @@ import pytest
 from ci import paths
 from ci.errors import MachineError
 from ci.supply.download import architecture
-from ci.supply.pins import Module
 from ci.supply.supply import Supply
 from tests.faults.supply.fetch import supply
-from tests.unit.conftest import find_go
+from tests.unit import goproxy
 from tests.unit.test_supply_records import FOREIGN, OWN, elf
 
 SECONDS = 120
@@ -167,27 +165,14 @@ MODULE, VERSION = "example.com/demo", "v1.0.0"
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     """A supply that has fetched its one Go module, from a proxy that is a folder."""
-    go = find_go()
-    proxy = tmp_path / "proxy" / MODULE / "@v"
-    proxy.mkdir(parents=True)
-    (proxy / f"{VERSION}.info").write_text(f'{{"Version":"{VERSION}"}}')
-    (proxy / f"{VERSION}.mod").write_text(f"module {MODULE}\n")
-    with zipfile.ZipFile(proxy / f"{VERSION}.zip", "w") as archive:
-        for name in ("go.mod", "charts/values.yaml", "charts/empty"):
-            archive.writestr(f"{MODULE}@{VERSION}/{name}", {"go.mod": f"module {MODULE}\n"}.get(name, name[:6]))
-    for name, value in {
-        "GOPROXY": f"file://{tmp_path / 'proxy'}",
-        "GOSUMDB": "off",
-        "GOENV": "off",
-        "GOMODCACHE": str(tmp_path / "modules"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    answer = json.loads(subprocess.check_output([go, "mod", "download", "-json", f"{MODULE}@{VERSION}"]))
+    proxy = goproxy.made(tmp_path, monkeypatch)
+    proxy.publish(MODULE, VERSION, {"charts/values.yaml": "charts", "charts/empty": "charts"})
+    pin, _ = proxy.pin(MODULE, VERSION)
     made = Supply("source", tmp_path / "cache")
-    made.pins = replace(made.pins, tools={}, images={}, modules={"demo": Module(MODULE, VERSION, answer["Sum"])})
+    made.pins = replace(made.pins, tools={}, images={}, modules={"demo": pin})
     fetch(made, "demo")
     yield made
-    subprocess.run([go, "clean", "-modcache"], check=True)  # its folders are read-only
+    proxy.clean()
 
 
 def writable(folder):

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
-from pathlib import Path
 
 import anyio
 import pytest
@@ -25,7 +24,7 @@ from ci.supply.source.go import GoToolchain
 from ci.supply.supply import Supply
 from ci.wait import NotYet, until
 from tests.faults.supply.fetch import supply
-from tests.unit.conftest import find_go
+from tests.unit import goproxy
 
 PROGRAM = b"#!/bin/sh\necho it runs\n" + b"# and has a tail\n" * 500
 SECONDS = 60
@@ -233,46 +232,29 @@ MODULE, VERSION = "example.com/demo", "v1.0.0"
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """A Go module in a proxy that is a folder, and the `go` that gets it from there."""
-    program = find_go()
-    folder = tmp_path / "proxy" / MODULE / "@v"
-    folder.mkdir(parents=True)
-    (folder / f"{VERSION}.info").write_text(f'{{"Version":"{VERSION}"}}')
-    (folder / f"{VERSION}.mod").write_text(f"module {MODULE}\n")
-    publish_module(folder, "package demo\n")
-    for name, value in {
-        "GOPROXY": f"file://{tmp_path / 'proxy'}",
-        "GOSUMDB": "off",
-        "GOMODCACHE": str(tmp_path / "modules"),
-        "GOENV": "off",
-    }.items():
-        monkeypatch.setenv(name, value)
-    yield GoToolchain(Path(program), "1"), folder
-    subprocess.run([program, "clean", "-modcache"], check=True)  # its folders are read-only
-
-
-def publish_module(folder, text):
-    with zipfile.ZipFile(folder / f"{VERSION}.zip", "w") as archive:
-        archive.writestr(zipfile.ZipInfo(f"{MODULE}@{VERSION}/go.mod"), f"module {MODULE}\n")
-        archive.writestr(zipfile.ZipInfo(f"{MODULE}@{VERSION}/demo.go"), text)
+    """A Go module in a proxy, and the `go` that gets it from there."""
+    proxy = goproxy.made(tmp_path, monkeypatch)
+    proxy.publish(MODULE, VERSION, {"demo.go": "package demo\n"})
+    yield GoToolchain(proxy.go, "1"), proxy
+    proxy.clean()
 
 
 def test_a_go_module_that_is_not_what_was_pinned(module):
-    toolchain, folder = module
+    toolchain, proxy = module
     with pytest.raises(MachineError, match="checksum h1:") as wrong:
         anyio.run(toolchain.download, Module(MODULE, VERSION, "h1:of-something-else"))
     own = wrong.value.message.split()[2].rstrip(",")
 
     assert anyio.run(toolchain.download, Module(MODULE, VERSION, own)).is_dir()
-    subprocess.run([toolchain.program, "clean", "-modcache"], check=True)
-    publish_module(folder, "package demo // flipped\n")
+    proxy.clean()
+    proxy.publish(MODULE, VERSION, {"demo.go": "package demo // flipped\n"})
     with pytest.raises(MachineError, match=f"pinned {re.escape(own)}"):
         anyio.run(toolchain.download, Module(MODULE, VERSION, own))
 
 
 def test_a_truncated_go_module(module):
-    toolchain, folder = module
-    archive = folder / f"{VERSION}.zip"
+    toolchain, proxy = module
+    archive = proxy.archive(MODULE, VERSION)
     archive.write_bytes(archive.read_bytes()[:-20])
 
     with pytest.raises(MachineError, match=MODULE):

@@ -1,0 +1,64 @@
+"""Raise a pin: what follows from the version alone. docs/supply.md has what a person looks at besides."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from ci.errors import UsageError
+from ci.report import files
+from ci.supply import differences, pins
+from ci.supply.source import kubernetes
+from ci.supply.supply import MAIN_MODULES, Supply
+
+
+async def raise_pin(supply: Supply, name: str, version: str = "", file: Path = pins.FILE) -> str:
+    """Pin another release of a module: in pins.toml, in the go.mod of ours that builds it, in docs/differences.md.
+
+    Args:
+        supply: The source way.
+        name: The module's name in pins.toml.
+        version: The release; the newest when empty.
+        file: The pins file.
+
+    Returns:
+        One line: what it was and what it is.
+
+    Raises:
+        UsageError: There is no such module.
+        MachineError: That release cannot be had.
+        CommandError: The go.mod that builds it cannot require that release.
+    """
+    pin = pins.load(file).modules.get(name)
+    if pin is None:
+        raise UsageError(f"{name}: no such module in pins.toml", fix="python ci/main.py supply newer")
+    toolchain = await supply.toolchain()
+    version = version or await toolchain.newest(pin.path)
+    _, checksum = await toolchain.release(pin.path, version)
+    folder = MAIN_MODULES / pin.main_module if pin.main_module else kubernetes.FILES / name
+    if pin.main_module or (folder / "go.mod").exists():
+        await toolchain.require(folder, pin.path, pin.version, version)
+    files.write(file, _raised(file.read_text(), name, pin.version, version, checksum).encode())
+    files.write(differences.PAGE, differences.page(pins.load(file)).encode())
+    return f"{name} {pin.version} → {version}"
+
+
+def _raised(text: str, name: str, old: str, new: str, checksum: str) -> str:
+    """Return pins.toml with a module's release, also in its flags and in its tools' and images' own versions."""
+    document: Any = tomlkit.parse(text)
+    document["modules"][name]["sum"] = checksum
+    places = [(document["modules"][name], "version"), (document["modules"][name], "ldflags")]
+    places += [(tool, "version") for tool in document["tools"].values() if tool["source"].startswith(f"{name}/")]
+    places += [(image, "tag") for image in document["images"].values() if _is_of(image["source"], name)]
+    for table, key in places:
+        if old.removeprefix("v") in table.get(key, ""):
+            table[key] = table[key].replace(old.removeprefix("v"), new.removeprefix("v"))
+            table.pop("digest", None)  # the old tag's
+    return tomlkit.dumps(document)
+
+
+def _is_of(source: Mapping[str, Any], module: str) -> bool:
+    """Whether an image has files of a module."""
+    origins = source.get("files", {}).values()
+    return any(origin.startswith((f"bin:{module}/", f"module:{module}/")) for origin in origins)
