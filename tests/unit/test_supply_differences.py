@@ -98,6 +98,12 @@ def test_argo_cd_has_the_helm_that_it_names(module):
     assert PINS.images["quay.io/argoproj/argocd"].source.files["/usr/local/bin/helm"] == "bin:argo-cd-helm/helm"
 
 
+def test_kube_rbac_proxy_is_the_one_that_kserve_names(module):
+    patch = (module("kserve") / "config/default/manager_auth_proxy_patch.yaml").read_text()
+    name = "quay.io/brancz/kube-rbac-proxy"
+    assert re.findall(rf"{name}:(\S+)", patch) == [PINS.images[name].tag] == [PINS.modules["kube-rbac-proxy"].version]
+
+
 def test_the_model_servers_packages_are_those_that_kserve_locks(module):
     lock = tomllib.loads((module("kserve") / "python/sklearnserver/uv.lock").read_text())
     locked = {(package["name"], package["version"]) for package in lock["package"]}
