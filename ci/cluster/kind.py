@@ -76,8 +76,8 @@ def config(image: str, here: client.Client) -> dict[str, Any]:
         image: The node image.
         here: Where this process stands to it.
     """
-    # kind's own list, whose place this takes, and the address under which the API server is called from here
-    names = {"apiServer": {"certSANs": ["localhost", client.LOOPBACK, here.host]}}
+    # beside those that kind itself names: the addresses under which the API server is called from here
+    names = {"apiServer": {"certSANs": [client.LOOPBACK, here.host]}}
     return {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
