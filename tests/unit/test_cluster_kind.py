@@ -67,6 +67,7 @@ def test_extra_arguments_are_strings_as_kubeadm_wants_them(config: dict) -> None
 
     arguments = [cluster["etcd"]["local"], cluster["controllerManager"], cluster["scheduler"]]
     assert all(isinstance(value, str) for part in arguments for value in part["extraArgs"].values())
+    assert "apiVersion" not in cluster, "or kind does not turn them into the list that kubeadm's v1beta4 has"
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "A", "a b", "../x", "a" * 31, 'x";echo${IFS}pwned;#'])

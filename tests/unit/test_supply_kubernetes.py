@@ -1,6 +1,7 @@
 """The go.mod files of ours that build pinned modules, and the images of the control plane, agree with the pins."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,10 @@ def test_the_control_planes_images_share_their_layers() -> None:
     parts = {(source.root, tuple(source.files.items()), tuple(source.links.items())) for source in sources}
     assert len(parts) == 1
     assert {source.entrypoint for source in sources} == {(f"/usr/local/bin/{name}",) for name in names}
+
+
+def test_the_pods_namespaces_are_held_by_the_image_that_the_nodes_containerd_names(module) -> None:
+    config = tomllib.loads((module("kind") / "images/base/files/etc/containerd/config.toml").read_text())
+    tag = pins.load().images["registry.k8s.io/pause"].tag
+
+    assert config["plugins"]["io.containerd.grpc.v1.cri"]["sandbox_image"] == f"registry.k8s.io/pause:{tag}"
