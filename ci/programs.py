@@ -92,7 +92,8 @@ KUBECTL = Program(CLUSTER, {"KUBERC": "off"})
 PROGRAMS: Mapping[str, Program] = {
     "apt-get": Program(("network",)),
     "crane": Program(("network", "cloud", "logins")),
-    "dagger": Program(("network", "cloud", "logins", "docker", "dagger")),
+    # or it deletes every engine of another version, a user's own too
+    "dagger": Program(("network", "cloud", "logins", "docker", "dagger"), {"DAGGER_LEAVE_OLD_ENGINE": "1"}),
     "docker": Program(("network", "cloud", "logins", "docker")),
     "dockerd": Program(("network",)),
     "git": Program(("network", "git")),

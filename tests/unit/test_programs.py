@@ -216,6 +216,12 @@ def test_the_dagger_command_that_its_library_starts_gets_its_own_environment(tmp
     cli = tmp_path / "dagger"
     cli.write_text(f"#!/bin/sh\n/usr/bin/env > {tmp_path}/given\nexit 1\n")
     cli.chmod(0o755)
+    # and the user's own, of whatever version
+    own = tmp_path / "bin" / "dagger"
+    own.parent.mkdir()
+    own.write_text(f"#!/bin/sh\n/usr/bin/touch {tmp_path}/own\nexit 1\n")
+    own.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{own.parent}:{os.environ['PATH']}")
     monkeypatch.delenv("DAGGER_SESSION_PORT", raising=False)
     for name in ("GIT_DIR", "PYTHONPATH", settings.SIGNING_KEY, "DOCKER_DEFAULT_PLATFORM"):
         monkeypatch.setenv(name, "of the caller")
@@ -234,6 +240,8 @@ def test_the_dagger_command_that_its_library_starts_gets_its_own_environment(tmp
     found = (tmp_path / "given").read_text()
     assert "of the caller" not in found
     assert "DAGGER_NO_NAG=1" in found.splitlines()
+    assert "DAGGER_LEAVE_OLD_ENGINE=1" in found.splitlines()
+    assert not (tmp_path / "own").exists()
     assert dict(os.environ) == before
 
 

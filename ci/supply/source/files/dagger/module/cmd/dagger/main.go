@@ -62,9 +62,13 @@ func runnerHost() string {
 	return fmt.Sprintf("image://%s:%s", engine.EngineImageRepo, engine.Tag)
 }
 
-// connect opens a session on the engine.
+// connect opens a session on the engine. Left to itself, the client deletes every container whose name begins as an
+// engine's does, be it another version's that somebody else uses.
 func connect(ctx context.Context, params client.Params) (*client.Client, error) {
 	params.RunnerHost = runnerHost()
+	if os.Getenv(runnerHostEnv) == "" {
+		params.RunnerHost += "?cleanup=false"
+	}
 	params.SecretToken = uuid.NewString()
 	return client.Connect(ctx, params)
 }
