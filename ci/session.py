@@ -11,7 +11,7 @@ import dagger
 
 from ci import programs, settings, tasks
 from ci.errors import CheckFailedError, MachineError
-from ci.host import engine
+from ci.host import dagger_session, engine
 from ci.pipeline import schema
 from ci.pipeline.tools import PYTHON, Tools
 from ci.supply import registry
@@ -39,6 +39,7 @@ async def opened(supply: Supply) -> AsyncIterator[tuple[dagger.Client, Tools]]:
         MachineError: Something of it cannot be had here.
         CheckFailedError: A step broke in a way that is no finding.
     """
+    given = await dagger_session.version()
     await supply.fetch([*EXECUTABLES, ENGINE, PYTHON.partition(":")[0], "kubernetes", *schema.CRDS, WHEELS])
     if engine.given() is None:
         # with the network's name, for the engine's resolver forwards no name without a dot
@@ -47,7 +48,9 @@ async def opened(supply: Supply) -> AsyncIterator[tuple[dagger.Client, Tools]]:
         image = await supply.in_docker(ENGINE)
         await engine.ensure(image, registry.NETWORK, mirrors, supply.state / "engine")
     if supply.way == "source":
-        await engine.require_mirrors(supply.pins.ref(ENGINE))
+        pinned = supply.pins.ref(ENGINE)
+        image = f"{ENGINE}:{given}" if given else pinned
+        await engine.require_mirrors(image, pinned=image == pinned)
     async with _connected(supply.tool("dagger")) as client:
         try:
             yield client, tools(supply)
@@ -62,7 +65,7 @@ async def opened(supply: Supply) -> AsyncIterator[tuple[dagger.Client, Tools]]:
 
 @asynccontextmanager
 async def _connected(dagger_cli: Path) -> AsyncIterator[dagger.Client]:
-    """Open a Dagger session: the one of `dagger run` where there is one, else one of our own.
+    """Open a Dagger session: the one that this was started in where there is one, else one of our own.
 
     Args:
         dagger_cli: The `dagger` command that opens it.
@@ -76,7 +79,7 @@ async def _connected(dagger_cli: Path) -> AsyncIterator[dagger.Client]:
     shown = io.StringIO()
     connection = dagger.Connection(dagger.Config(log_output=shown))
     try:
-        if settings.variable("DAGGER_SESSION_PORT"):
+        if settings.variable(dagger_session.PORT):
             client = await connection.__aenter__()
         else:
             await engine.require_reachable()

@@ -12,7 +12,7 @@ import anyio.abc
 
 from ci import command, locks, progress, settings, wait
 from ci.errors import CheckFailedError, CommandError, MachineError, UsageError
-from ci.host import client, docker
+from ci.host import client, dagger_session, docker
 
 VOLUME = "ml-serving-ci-engine"
 """Holds the engine's cache; it outlives the container."""
@@ -28,9 +28,9 @@ DIAL_SECONDS = 5.0
 
 
 def given() -> str | None:
-    """Return where the engine comes from if it is not for us to start: `dagger run`, or the user's own setting."""
-    if settings.variable("DAGGER_SESSION_PORT"):
-        return "session of `dagger run`"
+    """Return where the engine comes from if it is not for us to start: a session's, or the user's own setting."""
+    if settings.variable(dagger_session.PORT):
+        return f"session in {dagger_session.PORT}"
     if host := settings.variable(RUNNER_HOST):
         return f"{RUNNER_HOST}={host}"
     return None
@@ -151,13 +151,14 @@ async def require_unused() -> None:
             raise UsageError(f"a run uses the Dagger engine {name}", fix="Wait for its end, or interrupt it.")
 
 
-async def require_mirrors(image: str) -> None:
+async def require_mirrors(image: str, *, pinned: bool) -> None:
     """Raise if the engine on this machine was started by somebody else, and so knows no mirrors.
 
     `dagger run` starts it that way where it finds the image but no container. An engine elsewhere is not looked at.
 
     Args:
         image: The engine's image with its tag.
+        pinned: Whether that is the version that this tool starts itself.
 
     Raises:
         MachineError: It was.
@@ -165,9 +166,10 @@ async def require_mirrors(image: str) -> None:
     name = container_name(image)
     found = await _inspect(name)
     if found is not None and CONFIG_LABEL not in found["Config"]["Labels"]:
+        again = f"docker rm --force {name} && python ci/main.py lint (starts it with the mirror), then the same again"
         raise MachineError(
             f"the Dagger engine {name} was started without the local registry as its mirror",
-            fix=f"docker rm --force {name} && python ci/main.py lint (starts it with the mirror), then the same again",
+            fix=again if pinned else dagger_session.WITHOUT,
         )
 
 

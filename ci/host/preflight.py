@@ -11,9 +11,9 @@ import requests
 
 from ci import command
 from ci.errors import MachineError
+from ci.host import dagger_session, machine, packages
 from ci.host import docker as docker_host
 from ci.host import engine as dagger_engine
-from ci.host import machine, packages
 from ci.host.daemon import Daemon
 from ci.host.machine import Check
 
@@ -127,6 +127,8 @@ async def engine(image: str, *, daemon: bool = True) -> Check:
     need = "Dagger engine"
     if (origin := dagger_engine.given()) is not None:
         try:
+            if version := await dagger_session.version():
+                return Check(need, "ok", f"{version}, {origin}")
             await dagger_engine.require_reachable()
         except MachineError as error:
             return Check(need, "missing", error.message, error.fix or "")

@@ -63,11 +63,6 @@ def test_a_silent_registry_means_source_builds_and_does_not_hang() -> None:
     assert "127.0.0.1" in check.how
 
 
-def test_the_session_of_dagger_run_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DAGGER_SESSION_PORT", "4711")
-    assert anyio.run(preflight.engine, "registry.dagger.io/engine:v0.21.8").how == "session of `dagger run`"
-
-
 @pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///no/such/engine.sock", "tcp://127.0.0.1:port"])
 def test_a_remote_engine_that_is_silent_is_missing(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGGER_SESSION_PORT", raising=False)
