@@ -7,7 +7,7 @@ that it has them.
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import requests
@@ -57,6 +57,24 @@ async def contents(host: str, ref: str, *, verify: bool) -> Contents | None:
         raise MachineError(
             f"the local registry at {host} does not answer: {error}", fix=f"docker logs {CONTAINER}"
         ) from error
+
+
+async def annotation(host: str, ref: str, name: str) -> str | None:
+    """Return an annotation of an image's manifest, or None where it has none of that name.
+
+    Args:
+        host: The registry's address.
+        ref: The image's upstream reference; the registry has it.
+        name: Of the annotation.
+    """
+    repository, _, tag = ref.rpartition(":")
+
+    def read() -> str | None:
+        with requests.Session() as session:
+            manifest = json.loads(_manifest(session, f"http://{host}/v2/{repository}", tag))
+        return cast(str | None, (manifest.get("annotations") or {}).get(name))
+
+    return await anyio.to_thread.run_sync(read)
 
 
 def _contents(host: str, ref: str, verify: bool) -> Contents | None:

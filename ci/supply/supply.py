@@ -471,11 +471,18 @@ class Supply:
 
     def _image_record(self, name: str) -> str:
         """Return the path of an image's record in the cache."""
+        return f"{self.way}/images/{name.replace('/', '_')}-{self._image_key(name)}.json"
+
+    def _image_inputs(self, name: str) -> str:
+        """Return what an image made here says of itself; of another architecture it is another."""
+        return f"{self._image_key(name)}-{download.architecture()}"
+
+    def _image_key(self, name: str) -> str:
         pin = self.pins.images[name]
         parts: list[object] = [name, pin, self.way]
         if self.way == "source" or pin.own:
             parts += self._inputs(pin.source)
-        return f"{self.way}/images/{name.replace('/', '_')}-{pins.key(*parts)}.json"
+        return pins.key(*parts)
 
     def _inputs(self, source: pins.ImageSource) -> list[object]:
         """Everything an image is made of, so that its key changes with each part."""
@@ -541,15 +548,20 @@ class Supply:
         contents = await blobs.contents(self.registry.host, self.pins.ref(name), verify=self._verify)
         if contents is None:
             return None
-        file = self._image_record(name)
+        file, found = self._image_record(name), ImageRecord.of(contents)
         try:
-            record = self._records.read(file, ImageRecord)
+            if self._records.read(file, ImageRecord) == found:
+                return contents
+            known = False
         except ValueError:  # broken, or from before there was more than a digest in it
-            if self._recorded(file) != contents.digest:
-                return None
-            record = ImageRecord.of(contents)
-            self._records.write(file, record)
-        return contents if record == ImageRecord.of(contents) else None
+            known = self._recorded(file) == contents.digest
+        if not known:
+            # another cache's work, out of the same: mmdebstrap packs a root otherwise in another version of it
+            said = await blobs.annotation(self.registry.host, self.pins.ref(name), images.INPUTS)
+            known = said == self._image_inputs(name)
+        if known:
+            self._records.write(file, found)
+        return contents if known else None
 
     def _recorded(self, file: str) -> str | None:
         """Return the digest that an image had, as far as that was written down."""
@@ -614,7 +626,8 @@ class Supply:
                         layers.from_files, origins, source.links, source.folders, layer, source.compression
                     )
                     parts.append(layer)
-                await images.assemble(self.tool("crane"), self.registry.host_ref(ref), parts, source, log)
+                inputs = self._image_inputs(name)
+                await images.assemble(self.tool("crane"), self.registry.host_ref(ref), parts, source, inputs, log)
 
     async def _origin(self, origin: str) -> Path:
         scheme, _, rest = origin.partition(":")

@@ -7,8 +7,11 @@ from ci import command
 from ci.supply.download import architecture
 from ci.supply.pins import ImageSource
 
+INPUTS = "ml-serving-ci.inputs"
+"""Annotation of a manifest: the key of all that the image was made of."""
 
-async def assemble(crane: Path, ref: str, layers: Sequence[Path], config: ImageSource, log: Path) -> str:
+
+async def assemble(crane: Path, ref: str, layers: Sequence[Path], config: ImageSource, inputs: str, log: Path) -> str:
     """Push one image.
 
     Args:
@@ -16,6 +19,7 @@ async def assemble(crane: Path, ref: str, layers: Sequence[Path], config: ImageS
         ref: Where it goes, with the registry's address.
         layers: Its layers, lowest first.
         config: Entrypoint, command, environment, user and working folder.
+        inputs: The key of all that it is made of.
         log: Gets crane's output.
 
     Returns:
@@ -25,7 +29,7 @@ async def assemble(crane: Path, ref: str, layers: Sequence[Path], config: ImageS
         [crane, "append", "--oci-empty-base", "--new_tag", ref, *(f"--new_layer={layer}" for layer in layers)],
         timeout=600,
     )
-    options = [f"--set-platform=linux/{architecture()}", f"--tag={ref}"]
+    options = [f"--set-platform=linux/{architecture()}", f"--tag={ref}", f"--annotation={INPUTS}={inputs}"]
     if config.entrypoint:
         options.append(f"--entrypoint={','.join(config.entrypoint)}")
     if config.cmd:

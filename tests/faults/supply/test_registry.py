@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from ci.errors import MachineError
 from ci.supply import blobs
 from ci.supply.registry import CONFIG, Registry
+from ci.supply.source import images
 from ci.supply.supply import Supply
 from ci.wait import NotYet, until
 
@@ -171,6 +173,36 @@ def test_a_broken_record_of_an_image(supply, data):
 
     fetch(supply)
     assert anyio.run(supply.items)[-1].cached
+
+
+def test_what_another_cache_made_of_the_same_is_taken_and_nothing_else(supply, tmp_path, capsys):
+    """Host and container have a cache each and one registry; mmdebstrap of another version packs other bytes."""
+    theirs = replace(supply.pins.images[PAUSE].source, workdir="/")
+    layer = tmp_path / "theirs.tar"
+    with tarfile.open(layer, "w") as made:
+        made.addfile(tarfile.TarInfo("theirs"))
+
+    def assemble(inputs):
+        ref = supply.registry.host_ref(supply.image(PAUSE))
+
+        async def run():
+            await images.assemble(supply.tool("crane"), ref, [layer], theirs, inputs, tmp_path / "log")
+
+        anyio.run(run)
+
+    mine = contents(supply)
+    assemble(supply._image_inputs(PAUSE))
+    other = contents(supply)
+    assert other != mine
+    capsys.readouterr()
+
+    fetch(supply)
+    assert contents(supply) == other
+    assert capsys.readouterr().err == "", "nothing is assembled"
+
+    assemble("0123456789abcdef-amd64")
+    fetch(supply)
+    assert contents(supply) == mine
 
 
 def test_a_record_from_before_it_had_more_than_a_digest(supply, capsys):
