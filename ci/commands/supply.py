@@ -19,6 +19,10 @@ app = typer.Typer(
 )
 
 
+CACHED = {True: "yes", False: "no", None: "unknown"}
+"""What the table says of an item."""
+
+
 @app.command()
 def fetch(
     names: Annotated[
@@ -46,8 +50,10 @@ def list_items(
     table = Table("kind", "item", "version", "way", "size", "cached", box=None)
     for item in items:
         size = decimal(item.size) if item.size is not None else "-"
-        table.add_row(item.kind, item.name, item.version, item.way, size, "yes" if item.cached else "no")
+        table.add_row(item.kind, item.name, item.version, item.way, size, CACHED[item.cached])
     Console().print(table)
+    if any(item.cached is None for item in items):
+        typer.echo("unknown: the local registry, which holds the images, does not run; `supply fetch` starts it")
 
 
 @app.command()

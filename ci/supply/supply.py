@@ -64,7 +64,8 @@ class Item:
         name: As in pins.toml.
         version: The pinned version or tag.
         way: How it is got.
-        cached: Whether it is there already, as it was put there.
+        cached: Whether it is there already, as it was put there; None of an image while the local registry does not
+            run: it alone knows what it holds.
         size: Bytes in the cache, or None while it is not there.
     """
 
@@ -72,7 +73,7 @@ class Item:
     name: str
     version: str
     way: Way
-    cached: bool
+    cached: bool | None
     size: int | None
 
 
@@ -193,10 +194,12 @@ class Supply:
             with contextlib.suppress(MachineError, CommandError):  # no Docker here, say
                 self._registry = await registry.find()
         for name, image in self.pins.images.items():
+            if self._registry is None:
+                found.append(Item("image", name, image.tag, self.way, None, None))
+                continue
             contents = None
-            if self._registry is not None:
-                with contextlib.suppress(blobs.LostError):
-                    contents = await self._image_there(name)
+            with contextlib.suppress(blobs.LostError):
+                contents = await self._image_there(name)
             size = contents.size if contents is not None else None
             found.append(Item("image", name, image.tag, self.way, contents is not None, size))
         return found

@@ -205,6 +205,13 @@ def test_what_another_cache_made_of_the_same_is_taken_and_nothing_else(supply, t
     assert contents(supply) == mine
 
 
+def test_of_images_nothing_is_said_while_the_registry_does_not_run(supply, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+    supply._registry = None
+
+    assert anyio.run(supply.items)[-1].cached is None
+
+
 def test_a_record_from_before_it_had_more_than_a_digest(supply, capsys):
     (record,) = supply.cache.glob("source/images/*.json")
     record.write_text(f'{{"ref": "{supply.image(PAUSE)}", "digest": "{contents(supply).digest}", "size": 1}}')
