@@ -83,12 +83,28 @@ def memory(process: int | None = None) -> Limit | None:
         limit = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
         if limit is None or limit >= UNLIMITED:
             continue
-        used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes") or 0
-        stat = dict(line.split() for line in _text(folder / "memory.stat").splitlines() if len(line.split()) == 2)
-        reclaimable = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
         file = folder / ("memory.max" if (folder / "memory.max").exists() else "memory.limit_in_bytes")
-        found.append(Limit(limit - max(0, used - reclaimable), file))
+        found.append(Limit(limit - memory_held(folder), file))
     return min(found, key=lambda limit: limit.left, default=None)
+
+
+def memory_held(group: Path) -> int:
+    """Return the bytes that a control group holds and the kernel would not give back when asked; 0 once it is gone.
+
+    That is all but the files cached, on either list: the kernel reckons both as available (si_mem_available in
+    mm/show_mem.c; "the size of the file LRU lists" in filesystems/proc.rst), and what is needed is held against its
+    `MemAvailable`. `docker stats` and the kubelet leave out the inactive list alone and count whatever was read twice
+    (kubernetes/kubernetes#43916). The programs that run are among the files: a machine without room for them reads them
+    again and again, so what it should have is more than this.
+
+    Args:
+        group: The group's folder, of either version.
+    """
+    used = _number(group / "memory.current") or _number(group / "memory.usage_in_bytes") or 0
+    stat = dict(line.split() for line in _text(group / "memory.stat").splitlines() if len(line.split()) == 2)
+    # of version 1 the plain names count the group without those below it
+    cached = (stat.get(f"total_{name}", stat.get(name, "0")) for name in ("active_file", "inactive_file"))
+    return max(0, used - sum(map(int, cached)))
 
 
 def cpus(process: int | None = None) -> Limit | None:

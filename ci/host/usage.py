@@ -11,18 +11,16 @@ import anyio
 
 from ci import command, tasks
 from ci.errors import CIError
+from ci.host import limits
 
 LOOK_SECONDS = 5.0
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
-FIELDS = {1: ("memory.usage_in_bytes", "total_inactive_file"), 2: ("memory.current", "inactive_file")}
-"""By version of control groups: the file with the bytes in use, and memory.stat's name for the cache among them, which
-the kernel gives back when asked (admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst); `docker stats` reckons so too."""
 
 
 @dataclass
 class Meter:
-    """What was seen so far, in bytes.
+    """What was seen so far, in bytes; of memory what the kernel would not give back (`limits.memory_held`).
 
     Attributes:
         root: Docker's own folder, where it is on this machine.
@@ -79,7 +77,7 @@ class Meter:
                 if group is None:
                     return None
                 self._groups[container] = group
-            total += in_use(self._groups[container])
+            total += limits.memory_held(self._groups[container])
         return total
 
 
@@ -103,16 +101,6 @@ def memory_group(pid: int, container: str) -> Path | None:
             group = CGROUPS.joinpath(controllers, *parts[1 : last + 1])
             return group if group.is_dir() else None
     return None
-
-
-def in_use(group: Path) -> int:
-    """Return the bytes that a control group cannot do without; 0 once it is gone."""
-    usage, inactive = FIELDS[1 if (group / FIELDS[1][0]).exists() else 2]
-    try:
-        counted = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        return int((group / usage).read_text()) - int(counted[inactive])
-    except FileNotFoundError:
-        return 0
 
 
 @asynccontextmanager

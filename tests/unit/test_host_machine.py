@@ -94,7 +94,7 @@ GIB = 1 << 30
 def test_a_control_groups_limit_is_found_up_the_tree(
     path: str, root: str, limit: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stat = f"anon {GIB}\ninactive_file {GIB // 2}\n"
+    stat = f"anon {GIB}\nactive_file {GIB // 4}\ninactive_file {GIB // 4}\n"
     files = {f"{limit}/memory.max": f"{3 * GIB}\n", f"{limit}/memory.current": f"{GIB}\n", f"{limit}/memory.stat": stat}
     mount = unified(tmp_path, monkeypatch, path, files, root)
     check = machine.memory(None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ci.host import usage
+from ci.host import limits, usage
 
 CONTAINER = "c0ffee" * 10 + "abcd"
 
@@ -31,17 +31,20 @@ def kernel(tmp_path, monkeypatch):
         (
             f"12:pids:/docker/{CONTAINER}\n5:memory:/docker/{CONTAINER}\n0::/docker/{CONTAINER}\n",
             f"memory/docker/{CONTAINER}",
-            {"memory.usage_in_bytes": "5000\n", "memory.stat": "cache 9\ntotal_inactive_file 1000\n"},
+            {
+                "memory.usage_in_bytes": "5000\n",
+                "memory.stat": "cache 9\nactive_file 3\ntotal_active_file 200\ntotal_inactive_file 1000\n",
+            },
         ),
         (
             f"0::/system.slice/docker-{CONTAINER}.scope\n",
             f"system.slice/docker-{CONTAINER}.scope",
-            {"memory.current": "5000\n", "memory.stat": "anon 9\ninactive_file 1000\n"},
+            {"memory.current": "5000\n", "memory.stat": "anon 9\nactive_file 200\ninactive_file 1000\n"},
         ),
         (
             f"0::/docker/{CONTAINER}/init.scope\n",
             f"docker/{CONTAINER}",
-            {"memory.current": "5000\n", "memory.stat": "inactive_file 1000\n"},
+            {"memory.current": "5000\n", "memory.stat": "active_file 200\ninactive_file 1000\n"},
         ),
     ],
     ids=["version 1", "version 2 with systemd", "version 2, a node"],
@@ -49,7 +52,7 @@ def kernel(tmp_path, monkeypatch):
 def test_the_cache_that_the_kernel_gives_back_is_not_counted(kernel, of_process, group, files):
     folder = kernel(of_process, group, files)
     assert usage.memory_group(7, CONTAINER) == folder
-    assert usage.in_use(folder) == 4000
+    assert limits.memory_held(folder) == 3800
 
 
 def test_a_container_of_another_machine_is_not_looked_for_here(kernel):
@@ -59,4 +62,4 @@ def test_a_container_of_another_machine_is_not_looked_for_here(kernel):
 
 
 def test_a_container_that_is_gone_uses_nothing(tmp_path):
-    assert usage.in_use(tmp_path / "gone") == 0
+    assert limits.memory_held(tmp_path / "gone") == 0
