@@ -87,8 +87,11 @@ async def _connected(dagger_cli: Path) -> AsyncIterator[dagger.Client]:
             with programs.lent("dagger", {COMMAND: settings.variable(COMMAND) or str(dagger_cli)}):
                 client = await connection.__aenter__()
     except (dagger.ProvisionError, dagger.ClientConnectionError) as error:
+        chosen = settings.variable(COMMAND)
         raise MachineError(
-            "no session on the Dagger engine", fix="python ci/main.py doctor", detail=f"{error}\n{shown.getvalue()}"
+            f"no session on the Dagger engine{f' by {COMMAND}={chosen}' if chosen else ''}",
+            fix=f"unset {COMMAND}" if chosen else "python ci/main.py doctor",
+            detail=f"{error}\n{shown.getvalue()}",
         ) from error
     try:
         yield client

@@ -245,6 +245,24 @@ def test_the_dagger_command_that_its_library_starts_gets_its_own_environment(tmp
     assert dict(os.environ) == before
 
 
+def test_a_dagger_of_the_users_choice_that_cannot_serve_is_named(tmp_path, monkeypatch):
+    pinned, chosen = tmp_path / "pinned", tmp_path / "chosen"
+    chosen.write_text('#!/bin/sh\necho \'Error: unknown command "session" for "dagger"\' >&2\nexit 1\n')
+    chosen.chmod(0o755)
+    monkeypatch.delenv("DAGGER_SESSION_PORT", raising=False)
+    monkeypatch.setenv(session.COMMAND, str(chosen))
+
+    async def connect():
+        async with session._connected(pinned):
+            pass
+
+    with pytest.raises(MachineError, match=f"no session on the Dagger engine by {session.COMMAND}={chosen}") as caught:
+        anyio.run(connect)
+
+    assert caught.value.fix == f"unset {session.COMMAND}"
+    assert 'unknown command "session"' in caught.value.detail
+
+
 def test_while_a_library_starts_a_program_others_get_what_the_caller_has(monkeypatch):
     monkeypatch.setenv("GOPROXY", "https://goproxy.example")
 
