@@ -16,22 +16,18 @@ from typing import Any, Literal
 import anyio
 import requests
 
-from ci import command, locks, paths, tasks
+from ci import command, tasks
 from ci.errors import CommandError, MachineError, UsageError
 from ci.host import docker
 from ci.progress import note, step
-from ci.supply import adoption, archives, blobs, download, partial, pins, records, registry
+from ci.supply import adoption, archives, blobs, download, partial, pins, registry
+from ci.supply.cache import Cache, not_itself
 from ci.supply.records import Kept
 from ci.supply.source import checkout, go, images, layers, python_images, roots
 
 Way = Literal["upstream", "source"]
 PROBE_SECONDS = 4
 BUILDS_AT_ONCE = 2
-KEEPERS = (
-    "go", "go-toolchain", "layers", "models", "modules", "wheels", "upstream/digests",
-    *(f"{way}/{folder}" for way in ("source", "upstream") for folder in ("bin", "images", "tools")),
-)  # fmt: skip
-"""Folders of the cache in which something is made aside."""
 RECIPES = Path(__file__).parent / "source"
 MAIN_MODULES = RECIPES / "files" / "main-modules"
 
@@ -109,7 +105,7 @@ def installed(name: str) -> Path:
     return Path(own)
 
 
-class Supply:
+class Supply(Cache):
     """Every tool and image, by its pin.
 
     Args:
@@ -118,13 +114,9 @@ class Supply:
     """
 
     def __init__(self, way: Way, cache: Path | None = None) -> None:
+        super().__init__(cache)
         self.way = way
-        self.cache = cache or paths.cache()
-        self.state = paths.state(self.cache)
         self.pins = pins.load()
-        self._records = records.Records(self.cache, self.state)
-        self._verify = False
-        self._verified: set[Path] = set()
         self._builds = anyio.CapacityLimiter(BUILDS_AT_ONCE)
         self._registry: registry.Registry | None = None
         self._toolchain: go.GoToolchain | None = None
@@ -156,7 +148,7 @@ class Supply:
         if executable is None or not path.exists():
             raise MachineError(f"{name} is not here yet", fix="python ci/main.py supply fetch")
         if fault := self._records.fault(self._program(name, executable)):
-            raise MachineError(f"{name} {_not_itself(fault)}", fix=f"python ci/main.py supply fetch {name}")
+            raise MachineError(f"{name} {not_itself(fault)}", fix=f"python ci/main.py supply fetch {name}")
         return path
 
     def module(self, name: str) -> Path:
@@ -256,67 +248,6 @@ class Supply:
         if named_images:
             await self._images(named_images)
             await _all(self.in_docker, [name for name in own if name in wanted])  # it is for `docker run`
-
-    def exclusive(self, name: str, what: str) -> contextlib.AbstractAsyncContextManager[None]:
-        """Let one task and one process at a time work on an item: of all that share the cache, if it can be written.
-
-        Args:
-            name: Of the lock.
-            what: What it guards, for the one who waits.
-        """
-        return locks.exclusive(self._workplace / "locks" / f"{name}.lock", what)
-
-    async def lacks(self, kept: Kept, *, verify: bool = False) -> bool:
-        """Return whether an item has to be put into the cache; one that is not itself any more is deleted, and said.
-
-        Args:
-            kept: The item.
-            verify: Hash all of it.
-
-        Raises:
-            MachineError: It has to, and the cache cannot be written.
-        """
-        verify = verify or (self._verify and kept.path not in self._verified)
-        fault = await anyio.to_thread.run_sync(functools.partial(self._records.fault, kept, verify=verify))
-        if fault is None:
-            self._verified.add(kept.path)
-            return False
-        self._require_writable(kept.what, fault)
-        if kept.path.exists() or kept.path.is_symlink():
-            note(f"{kept.what} {_not_itself(fault)}: fetched again")
-        await anyio.to_thread.run_sync(self._records.forget, kept)
-        return True
-
-    async def keep(self, kept: Kept) -> None:
-        """Write down what an item is that was put into the cache: the last that is done to it."""
-        await anyio.to_thread.run_sync(self._records.add, kept)
-        self._verified.add(kept.path)
-
-    # --- what the cache keeps --------------------------------------------------------------------------------------
-
-    def _there(self, kept: Kept) -> Path:
-        if not kept.path.exists():
-            raise MachineError(f"{kept.what}: not here yet", fix="python ci/main.py supply fetch")
-        if fault := self._records.fault(kept):
-            raise MachineError(f"{kept.what} {_not_itself(fault)}", fix="python ci/main.py supply fetch")
-        return kept.path
-
-    def _require_writable(self, what: str, fault: str) -> None:
-        if not self._records.writable:
-            raise MachineError(
-                f"{what}: not in the cache ({fault}), and {self.cache} is read-only",
-                fix="Run `python ci/main.py supply fetch` where it can be written, or set ML_SERVING_CI_CACHE to a "
-                "folder of your own.",
-            )
-
-    async def _sweep(self) -> None:
-        """Delete what processes that are gone had begun to put into the cache."""
-        if not self._records.writable:
-            return
-        folders = [self.cache, *(self.cache / name for name in KEEPERS), *(self.cache / "records").rglob("*/")]
-        swept = [path for folder in folders for path in await anyio.to_thread.run_sync(partial.sweep, folder)]
-        if swept:
-            note(f"swept what ended processes had begun in the cache: {', '.join(path.name for path in swept)}")
 
     # --- tools -----------------------------------------------------------------------------------------------------
 
@@ -571,7 +502,7 @@ class Supply:
         try:
             record = self._records.read(file, Recorded)
         except ValueError:
-            note(f"{self.cache / file} {_not_itself('broken')}")
+            note(f"{self.cache / file} {not_itself('broken')}")
             return None
         return record.digest if record is not None else None
 
@@ -732,20 +663,6 @@ class Supply:
         await command.run(["docker", "pull", "--quiet", source], timeout=600)
         await command.run(["docker", "tag", source, ref], timeout=60)
         return ref
-
-    # --- small things ----------------------------------------------------------------------------------------------
-
-    def _log(self, name: str) -> Path:
-        return self.state / "logs" / f"{name}.log"
-
-    @property
-    def _workplace(self) -> Path:
-        """The folder for what a build needs only while it runs."""
-        return self.cache if self._records.writable else self.state
-
-
-def _not_itself(fault: str) -> str:
-    return f"in the cache is not what was put there ({fault})"
 
 
 def _recipe_files(recipe: str) -> list[Path]:
