@@ -98,6 +98,22 @@ def test_argo_cd_has_the_helm_that_it_names(module):
     assert PINS.images["quay.io/argoproj/argocd"].source.files["/usr/local/bin/helm"] == "bin:argo-cd-helm/helm"
 
 
+def test_argo_cds_images_are_those_that_its_manifests_name(module):
+    manifests = (module("argo-cd") / "manifests/core-install.yaml").read_text()
+
+    named = set(re.findall(r"^ *image: (\S+)$", manifests, re.MULTILINE))
+    assert named == {PINS.ref("quay.io/argoproj/argocd"), PINS.ref("public.ecr.aws/docker/library/redis")}
+
+
+def test_argo_cds_image_has_the_variables_that_its_publisher_sets(module):
+    stages = (module("argo-cd") / "Dockerfile").read_text().split("\nFROM ")
+
+    (base,) = [stage for stage in stages if re.match(r".+ AS argocd-base\n", stage)]
+    said = set(re.findall(r"^ENV (\w+=\S+)$", base, re.MULTILINE))
+    assert said
+    assert said <= set(PINS.images["quay.io/argoproj/argocd"].source.env)
+
+
 def test_kube_rbac_proxy_is_the_one_that_kserve_names(module):
     patch = (module("kserve") / "config/default/manager_auth_proxy_patch.yaml").read_text()
     name = "quay.io/brancz/kube-rbac-proxy"
