@@ -9,12 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
+import tenacity
 
 from ci import notify
 from ci.paths import ROOT
 from tests.unit import reports
 
 PATH = "/services/T0001/B0002/sEcReT"
+LONG = 60.0
+"""Nothing takes as long, however busy the machine, but for what waits for a webhook that hangs."""
 
 
 class Webhook:
@@ -51,6 +54,8 @@ def webhook(tmp_path):
 def environment(monkeypatch):
     for name in ("ML_SERVING_CI_WEBHOOK", "ML_SERVING_CI_WEBHOOK_FILE", "GITHUB_RUN_ID", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(notify, "TIMEOUTS", (LONG, LONG))
+    monkeypatch.setattr(notify, "AT_END_SECONDS", LONG)
     return monkeypatch
 
 
@@ -63,14 +68,13 @@ def absent():
 
 
 def told(environment, url, *texts):
-    """Tell, and return the seconds that the run was held up, at the end and before."""
+    """Tell, and return the seconds that the run was held up."""
     environment.setenv("ML_SERVING_CI_WEBHOOK", url)
     began = time.monotonic()
     with notify.telling() as tell:
         for text in texts:
             tell(text)
-        before = time.monotonic() - began
-    return before, time.monotonic() - began
+    return time.monotonic() - began
 
 
 def test_a_message_is_slacks_json(environment, webhook):
@@ -90,29 +94,28 @@ def test_a_webhook_that_fails_twice_gets_the_message_and_those_after_it_in_order
 
 
 def test_a_webhook_that_hangs_holds_nothing_up(environment, webhook, capsys):
-    hook = webhook("hang")
-    before, whole = told(environment, hook.url, "first", "second")
-    assert before < 0.5
-    assert whole < notify.AT_END_SECONDS + 1
+    environment.setattr(notify, "TIMEOUTS", (LONG, 2 * LONG))
+    environment.setattr(notify, "AT_END_SECONDS", 2.0)
+    assert told(environment, webhook("hang").url, "first", "second") < LONG
     assert "notification not delivered in time" in capsys.readouterr().err
 
 
 def test_a_webhook_that_hangs_does_not_keep_the_process_from_its_end(environment, webhook):
-    code = "from ci import notify\nwith notify.telling() as tell:\n    tell('x')\n"
+    never = f"notify.TIMEOUTS = ({LONG}, {2 * LONG})"
+    code = f"from ci import notify\n{never}\nwith notify.telling() as tell:\n    tell('x')\n"
     variables = {"ML_SERVING_CI_WEBHOOK": webhook("hang").url}
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **variables}, timeout=30, check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **variables}, timeout=LONG, check=True)
 
 
 def test_a_webhook_that_is_not_there_holds_nothing_up(environment, absent, capsys):
-    before, whole = told(environment, absent, "x")
-    assert before < 0.5
-    assert whole < notify.AT_END_SECONDS + 1
+    environment.setattr(notify._send.retry, "wait", tenacity.wait_fixed(2 * LONG))
+    environment.setattr(notify, "AT_END_SECONDS", 2.0)
+    assert told(environment, absent, "x") < LONG
     assert "notification not delivered" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("status", "tries"), [("404", 1), ("302", 1), ("429", notify.TRIES), ("503", notify.TRIES)])
 def test_only_what_may_pass_is_tried_again_and_no_redirect_is_followed(environment, webhook, capsys, status, tries):
-    environment.setattr(notify, "AT_END_SECONDS", 20.0)
     hook = webhook(status)
     told(environment, hook.url, "x")
     assert [request["path"] for request in hook.requests] == [PATH] * tries
@@ -121,7 +124,6 @@ def test_only_what_may_pass_is_tried_again_and_no_redirect_is_followed(environme
 
 @pytest.mark.parametrize("url", ["sEcReT", "ftp://x/sEcReT", "http://[sEcReT", f"https://{'x' * 70}.y/sEcReT"])
 def test_a_url_that_is_none_is_not_shown_either(environment, capsys, url):
-    environment.setattr(notify, "AT_END_SECONDS", 20.0)
     told(environment, url, "x")
     said = capsys.readouterr().err
     assert "notification not delivered" in said
@@ -129,7 +131,6 @@ def test_a_url_that_is_none_is_not_shown_either(environment, capsys, url):
 
 
 def test_the_url_is_in_no_line_of_progress(environment, webhook, absent, capsys):
-    environment.setattr(notify, "AT_END_SECONDS", 20.0)
     for url in (absent, webhook("404").url):
         told(environment, url, "x")
     said = capsys.readouterr().err

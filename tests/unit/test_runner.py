@@ -42,7 +42,7 @@ async def stubborn():
         await anyio.sleep(60)
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.sleep(1.5)
+            await anyio.to_thread.run_sync(sys.stdin.read)
             print("cleaned up", flush=True)
 
 async def gone():
@@ -139,21 +139,23 @@ def test_a_signal_cleans_up_and_exits_130(program: list[str], number: signal.Sig
         assert process.stdout.readline() == "started\n"
         process.send_signal(number)
         assert process.stdout.read() == "cleaned up\n"
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_no_further_signal_ends_the_clean_up(program: list[str], number: signal.Signals):
     argv = [*program, "stubborn"]
-    with subprocess.Popen(argv, stdout=PIPE, stderr=PIPE, text=True, env=ENVIRONMENT) as process:
+    with subprocess.Popen(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True, env=ENVIRONMENT) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == "started\n"
         for count, again in enumerate((signal.SIGINT, number, number)):
             process.send_signal(again)
             assert process.stderr.readline() == f"{again.name}: {'still ' if count else ''}stopping, cleaning up …\n"
+        process.stdin.close()
         assert process.stdout.read() == "cleaned up\n"
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
 
 
 def test_under_nohup_the_end_of_the_terminal_stops_nothing(program: list[str]):
@@ -165,7 +167,7 @@ def test_under_nohup_the_end_of_the_terminal_stops_nothing(program: list[str]):
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
 
 
 def test_a_terminal_that_is_gone_neither_hides_the_signal_nor_breaks_the_clean_up(program: list[str], tmp_path: Path):
@@ -178,7 +180,7 @@ def test_a_terminal_that_is_gone_neither_hides_the_signal_nor_breaks_the_clean_u
         os.close(slave)
         assert b"started" in os.read(master, 1000)
         os.close(master)  # as when ssh is gone: the kernel sends SIGHUP, and every write ends with EIO
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
     assert done.read_text() == "cleaned up"
 
 

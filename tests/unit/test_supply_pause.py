@@ -13,7 +13,7 @@ from ci.supply.source import kubernetes
 from ci.supply.supply import Supply
 from ci.wait import NotYet, until
 
-SECONDS = 10
+SECONDS = 60
 
 
 @pytest.fixture(scope="module")

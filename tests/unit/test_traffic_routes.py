@@ -134,7 +134,7 @@ class Mesh:
 
     async def listening(self):
         async def probe():
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
             try:
                 connection.request("POST", "/", "{}")
                 answer = connection.getresponse().status
@@ -145,7 +145,7 @@ class Mesh:
             if answer != http.HTTPStatus.OK:
                 raise NotYet(f"it answers {answer}")
 
-        await until("Envoy routes", probe, timeout=30, interval=0.1)
+        await until("Envoy routes", probe, timeout=60, interval=0.1)
 
 
 @contextmanager
@@ -202,9 +202,10 @@ async def requests(load, wanted, moment):
 
 
 async def test_a_proxy_that_is_not_told_is_waited_for_until_the_deadline_and_named(mesh, monkeypatch):
-    monkeypatch.setattr(traffic, "ROUTED_SECONDS", 1)
     mesh.push({"stable": 80, "canary": 20})
     async with mesh.load() as load:
+        await load.takes_over(80, 20)
+        monkeypatch.setattr(traffic, "ROUTED_SECONDS", 1)
         with pytest.raises(WaitTimeoutError, match=r"takes over the weights 100 and 0: .*last seen: it has 80 and 20"):
             await load.takes_over(100, 0)
 

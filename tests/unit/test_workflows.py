@@ -29,7 +29,7 @@ LONG = ("python", "dagger", "pytest")
 """Programs that have something to clean up, or a child that has."""
 ALWAYS = "always()"
 CLEAN = "exec python ci/main.py cluster clean"
-SECONDS = 20
+SECONDS = 60
 
 
 def steps():
