@@ -28,6 +28,8 @@ READY_SECONDS = 120
 FIRST_SECONDS = 30
 LAST_SECONDS = 30
 """For the requests under way when the traffic stops; each of them has ten seconds."""
+LAST_WORDS_SECONDS = 10
+"""For a client whose output has ended to end itself, its reason then being known."""
 REPLAY_SECONDS = 600
 ADMIN = "http://127.0.0.1:15000"
 """Admin interface of the pod's sidecar (Istio's mesh configuration, `proxyAdminPort`)."""
@@ -233,7 +235,7 @@ async def replayed(argv: list[str], requests: Sequence[tuple[str, str]], timeout
                     while len(replies) < len(requests):
                         replies.append(Reply(headers={}, **json.loads(await lines.receive_until(b"\n", 1 << 20))))
                 except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
-                    with anyio.move_on_after(1):
+                    with anyio.move_on_after(LAST_WORDS_SECONDS):
                         await process.wait()
                     raise CheckFailedError(
                         f"the client ended after {len(replies)} of {len(requests)} answers",
@@ -333,7 +335,7 @@ async def _read(process: anyio.abc.Process, seen: Traffic, said: bytearray, ende
                 address = line.pop("served_by").rpartition(":")[0].strip("[]")
                 seen.requests.append(Request(**{**line, "started": line["started"] - ahead, "served_by": address}))
     except (anyio.EndOfStream, anyio.IncompleteRead):
-        with anyio.move_on_after(1):
+        with anyio.move_on_after(LAST_WORDS_SECONDS):
             await process.wait()
         raise CheckFailedError(
             f"the traffic's client ended after {len(seen.requests)} requests", detail=said.decode(errors="replace")
