@@ -12,6 +12,8 @@ from ci.progress import note
 T = TypeVar("T")
 QUIET_SECONDS = 10.0
 """How long a wait may last before it says what it sees, and then between two lines at least."""
+LAST_LOOK_SECONDS = 1.0
+"""For a look when the deadline has passed: this process may have been the late one, and what it waits for in time."""
 LONGEST_LINE = 300
 
 
@@ -32,7 +34,7 @@ async def until(
     Args:
         what: The condition, for the error.
         probe: Returns when the condition holds and raises `NotYet` while it does not; other errors end the wait.
-        timeout: Deadline in seconds.
+        timeout: Deadline in seconds; a last look follows it.
         interval: Seconds between two calls.
         successes: How many calls in a row must hold, for conditions that flap.
 
@@ -51,10 +53,8 @@ async def until(
             note(f"waiting for {now - started:.0f} s: {what}; seen: {' '.join(last.split())[:LONGEST_LINE]}")
             quiet_until = now + QUIET_SECONDS
         remaining = timeout - (time.monotonic() - started)
-        if remaining <= 0:
-            raise WaitTimeoutError(what, timeout, last)
         try:
-            with anyio.fail_after(remaining):
+            with anyio.fail_after(max(remaining, LAST_LOOK_SECONDS)):
                 value = await probe()
         except NotYet as state:
             held, last = 0, str(state)
@@ -65,4 +65,6 @@ async def until(
             last = f"held {held} of {successes} times in a row"
             if held >= successes:
                 return value
+        if remaining <= 0:
+            raise WaitTimeoutError(what, timeout, last)
         await anyio.sleep(min(interval, max(0.0, timeout - (time.monotonic() - started))))
