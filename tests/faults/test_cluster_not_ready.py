@@ -33,7 +33,7 @@ def test_a_node_that_never_gets_ready_fails_with_its_logs(
     tools: tuple[str, str, str], image_without_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
-    monkeypatch.setattr(kind, "READY_SECONDS", 10.0)
+    monkeypatch.setattr(kind, "READY_SECONDS", 30.0)
     run = runs.new_id()
 
     async def make() -> None:
@@ -58,7 +58,7 @@ def test_an_api_server_that_dies_fails_with_its_logs(
     # Given: etcd starts, the API server ends at once, kubeadm waits for it
     broken = kind.CONTROL_PLANE | {"apiServer": {"extraArgs": {"no-such-flag": "1"}}}
     monkeypatch.setattr(kind, "CONTROL_PLANE", broken)
-    monkeypatch.setattr(kind, "CREATE_SECONDS", 40.0)
+    monkeypatch.setattr(kind, "CREATE_SECONDS", 90.0)
     run = runs.new_id()
 
     # When
@@ -66,7 +66,7 @@ def test_an_api_server_that_dies_fails_with_its_logs(
         anyio.run(lambda: kind.create(Path(tools[0]), Path(tools[1]), tools[2], tmp_path, run=run, keep=True))
 
     # Then
-    assert "no end after 40 s" in caught.value.message
+    assert "no end after 90 s" in caught.value.message
     logs = [log.read_text() for log in (tmp_path / "kind").rglob("kube-apiserver*.log")]
     assert any("unknown flag: --no-such-flag" in log for log in logs)
     assert run not in {found.run for found in anyio.run(clean.clusters)}

@@ -57,7 +57,7 @@ class Chart:
             input=yaml.safe_dump(values or {}),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 

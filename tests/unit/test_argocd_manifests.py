@@ -84,7 +84,7 @@ def render(chart, tmp_path):
             input=yaml.safe_dump({"text": text, "parameters": parameters}),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         if not check:

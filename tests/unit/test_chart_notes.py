@@ -27,7 +27,7 @@ def test_how_a_clients_wrong_row_counts_is_told_where_it_counts(tool, tmp_path, 
         env={"HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "none")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     notes = " ".join(result.stdout.partition("\nNOTES:\n")[2].split())

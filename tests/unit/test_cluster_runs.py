@@ -260,7 +260,7 @@ def test_programs_started_for_a_run_carry_its_owner() -> None:
 
 def said(*argv: str) -> str:
     """What a program prints that must end well."""
-    result = subprocess.run(argv, cwd=paths.ROOT, capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run(argv, cwd=paths.ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
@@ -277,7 +277,7 @@ def sleeping(seconds: str) -> list[int]:
     return found
 
 
-def wait_for(condition, seconds: float = 30) -> None:
+def wait_for(condition, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "not in time"

@@ -329,7 +329,7 @@ def test_into_githubs_job_summary_goes_what_github_takes_and_what_is_left_out_is
     program = [sys.executable, paths.ROOT / "ci" / "main.py", "diff", f"--repo={change.clone.folder}", "--env=dev"]
     with summary.open("ab") as output:
         environment = {**os.environ, "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
-        subprocess.run(program, stdout=output, env=environment, check=True, timeout=60)
+        subprocess.run(program, stdout=output, env=environment, check=True, timeout=300)
     shown = summary.read_text().lstrip("x")
     assert summary.stat().st_size < 1 << 20
     if len(whole.encode()) < room:

@@ -22,7 +22,7 @@ PASSWORD = "a pass&word=of%20ours"
 
 
 def openssl(*args, **options):
-    return subprocess.run(["openssl", *args], capture_output=True, check=True, timeout=60, **options).stdout
+    return subprocess.run(["openssl", *args], capture_output=True, check=True, timeout=300, **options).stdout
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_23_a_key_that_is_refused_is_refused_before_the_run_and_not_shown(tmp_pa
 
     argv = [sys.executable, "ci/main.py", "--debug", "test", "--supply=source", f"--report={tmp_path / 'report'}"]
     ended = subprocess.run(
-        argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env={**unsigned(), **environment}
+        argv, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, env={**unsigned(), **environment}
     )
 
     shown = ended.stdout + ended.stderr

@@ -26,7 +26,7 @@ def start(model, digest, *command):
     """Run the chart's comparison on a folder that stands for the model's in a pod."""
     script = PINNED.read_text().replace('"/mnt/models"', repr(str(model))).replace('"/dev/termination-log"', '"log"')
     argv = [sys.executable, "-c", script, digest, *command]
-    return subprocess.run(argv, cwd=model.parent, capture_output=True, text=True, timeout=60)
+    return subprocess.run(argv, cwd=model.parent, capture_output=True, text=True, timeout=300)
 
 
 def test_a_models_digest_is_what_the_documented_command_prints(model):

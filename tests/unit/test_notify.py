@@ -201,7 +201,7 @@ def test_a_run_tells_its_start_and_its_end_and_leaves_its_report(environment, we
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
     }
     ended = subprocess.run(
-        argv, cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, timeout=60, check=False
+        argv, cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, timeout=300, check=False
     )
     assert ended.returncode == 3, ended.stderr
     start, end = hook.delivered

@@ -92,7 +92,7 @@ except OSError as error:
 def test_a_limit_of_the_process(tmp_path, limit, value, message, fix):
     assert hasattr(resource, limit)
     argv = [sys.executable, "-c", LIMITED, limit, str(value), str(tmp_path / "x")]
-    said = json.loads(subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout)
+    said = json.loads(subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout)
     assert message in said[0]
     assert said[1].startswith(fix)
 
@@ -210,5 +210,5 @@ def test_a_working_folder_that_is_gone(tmp_path):
         "    print(oserrors.machine(OSError(errno.ENOSPC, 'No space left on device', name)).message)\n"
     )
     argv = [sys.executable, "-c", code, str(tmp_path / "gone")]
-    said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=300).stdout.splitlines()
     assert [line.rpartition(": ")[2] for line in said] == ["No space left on device"] * 2

@@ -25,7 +25,7 @@ def copy(tmp_path, chart):
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         output = result.stdout + result.stderr

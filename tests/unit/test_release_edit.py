@@ -462,7 +462,7 @@ def test_helm_reads_every_edited_file_as_it_read_the_old_one_but_for_the_scalar(
         (tmp_path / "files" / f"{number}.new").write_bytes(set_scalars(content, {path: value}))
 
     rendered = subprocess.run(
-        [chart.helm, "template", "reader", tmp_path], capture_output=True, text=True, timeout=60, check=True
+        [chart.helm, "template", "reader", tmp_path], capture_output=True, text=True, timeout=300, check=True
     )
 
     lines = [json.loads(line) for line in rendered.stdout.split("\n") if line.startswith("{")]

@@ -23,7 +23,7 @@ class Server:
 
     def state(self, **changes):
         method = requests.post if changes else requests.get
-        return method(f"{self.url}/state", json=changes or None, timeout=10).json()
+        return method(f"{self.url}/state", json=changes or None, timeout=60).json()
 
     def bodies(self):
         return [each["body"] for each in self.state()["comments"]]

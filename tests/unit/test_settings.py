@@ -20,7 +20,7 @@ NAMELESS = ("unshare", "--user", "--map-user=4242")
 def ci(*arguments, env, cwd=paths.ROOT, user=()):
     argv = [*user, sys.executable, str(paths.ROOT / "ci/main.py"), *arguments]
     given = {"PATH": os.environ["PATH"], **env}
-    ended = subprocess.run(argv, cwd=cwd, env=given, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(argv, cwd=cwd, env=given, capture_output=True, text=True, timeout=300, check=False)
     ended.stderr = Text.from_ansi(ended.stderr).plain
     return ended
 

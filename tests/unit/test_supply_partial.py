@@ -102,6 +102,6 @@ def test_a_file_is_made_in_a_folder_that_is_being_made(tmp_path):
         "    print((work / 'layer').read_text())"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=300, check=True
     )
     assert ended.stdout == "whole\n"

@@ -46,6 +46,19 @@ async def test_the_deadline_names_the_condition_and_the_last_state():
         await until("the moon", answers("full", "waning"), timeout=0.2, interval=0.01)
 
 
+async def test_what_came_in_time_is_seen_though_this_process_was_late():
+    come = []
+
+    async def probe() -> bool:
+        if not come:
+            come.append(None)
+            time.sleep(0.3)  # noqa: ASYNC251 - not scheduled, beyond the deadline
+            raise NotYet("not here")
+        return True
+
+    assert await until("x", probe, timeout=0.2, interval=0.01)
+
+
 async def test_a_look_that_never_returns_does_not_outlive_the_deadline():
     async def probe() -> None:
         await anyio.sleep_forever()

@@ -35,7 +35,7 @@ PERSON = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
 }
-SECONDS = 120
+SECONDS = 300
 
 
 def run(argv, *, cwd=None, check=True, env=None):

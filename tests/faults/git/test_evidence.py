@@ -169,7 +169,7 @@ def test_the_chart_is_packaged_to_the_same_bytes_every_time(own, tmp_path):
     again = anyio.run(package)
 
     assert again.read_bytes() == (own.report / again.name).read_bytes()
-    shown = subprocess.run([helm(), "show", "chart", again], capture_output=True, text=True, timeout=60, check=True)
+    shown = subprocess.run([helm(), "show", "chart", again], capture_output=True, text=True, timeout=300, check=True)
     assert "name: ml-serving" in shown.stdout
 
 

@@ -20,7 +20,7 @@ from tests.faults.supply.fetch import supply
 from tests.unit import goproxy
 from tests.unit.test_supply_records import FOREIGN, OWN, elf
 
-SECONDS = 120
+SECONDS = 300
 
 
 def program_of(made):

@@ -27,7 +27,7 @@ from tests.faults.supply.fetch import supply
 from tests.unit import goproxy
 
 PROGRAM = b"#!/bin/sh\necho it runs\n" + b"# and has a tail\n" * 500
-SECONDS = 60
+SECONDS = 300
 
 
 def fetched(cache, url):

@@ -47,7 +47,7 @@ class Local:
                 except OSError as error:
                     raise NotYet(str(error)) from error
 
-            await until("the registry answers", answers, timeout=30, interval=0.05)
+            await until("the registry answers", answers, timeout=60, interval=0.05)
 
     def stop(self):
         self.process.kill()
