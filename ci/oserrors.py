@@ -134,11 +134,13 @@ def _fix(code: int, path: Path) -> str:
 
 
 def _place(path: Path) -> Path:
-    """Return the nearest folder of a path that is there."""
-    try:
-        return next(each for each in path.absolute().parents if each.exists())
-    except OSError:  # the working folder is gone, or a part of the path cannot be looked at
-        return Path("/")
+    """Return the nearest folder of a path that is there, as far as this process may look."""
+    with contextlib.suppress(OSError):  # the working folder is gone
+        for each in path.absolute().parents:
+            with contextlib.suppress(OSError):  # a folder above it cannot be entered: that one is looked for
+                if each.exists():
+                    return each
+    return Path("/")
 
 
 def _of_inodes(code: int, path: Path) -> MachineError | None:

@@ -212,3 +212,20 @@ def test_a_working_folder_that_is_gone(tmp_path):
     argv = [sys.executable, "-c", code, str(tmp_path / "gone")]
     said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=300).stdout.splitlines()
     assert [line.rpartition(": ")[2] for line in said] == ["No space left on device"] * 2
+
+
+def test_of_a_path_below_a_folder_that_cannot_be_entered_that_folder_is_shown(tmp_path):
+    shut = tmp_path / "shut"
+    (shut / "cache").mkdir(parents=True)
+    shut.chmod(0)
+    code = (
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom pathlib import Path\nfrom ci import oserrors\n"
+        "try:\n    Path(sys.argv[1]).mkdir()\nexcept OSError as error:\n    print(oserrors.machine(error).fix)\n"
+    )
+    powerless = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []  # root may enter every folder
+    argv = [*powerless, sys.executable, "-c", code, str(shut / "cache" / "images")]
+    try:
+        said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=300).stdout
+    finally:
+        shut.chmod(0o700)
+    assert said.startswith(f"ls -ld {shut}; id")
