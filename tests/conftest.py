@@ -12,8 +12,11 @@ def anyio_backend():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def a_terminal_that_can_hang_up():
-    """Have programs begin as at a terminal: under nohup they would begin with SIGHUP ignored, and leave it so."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def a_terminal():
+    """Have programs begin as at a terminal: under nohup or a script's `&` they would begin with a signal ignored."""
+    ignored = [number for number in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
