@@ -66,7 +66,8 @@ async def build(toolchain: go.GoToolchain, modules: Mapping[str, Path], out: Pat
         package = "github.com/dagger/dagger/engine"
         # the SDK compares its own version with the engine's
         stamp = f"-X {package}.Version={version} -X {package}.Tag={version}"
-        await toolchain.build(folder, PACKAGES, out, log, ldflags=stamp)
+        # with Go 1.27, the golang.org/x/net of its go.mod hands HTTP/2 to net/http and lacks what its grpc asks for
+        await toolchain.build(folder, PACKAGES, out, log, ldflags=stamp, tags="http2legacy")
 
 
 def _prepare(module: Path, folder: Path) -> None:
