@@ -1,7 +1,7 @@
 """A Dagger session with everything the pipeline's functions ask for, from the supply."""
 
-import io
 import shlex
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -76,29 +76,31 @@ async def _connected(dagger_cli: Path) -> AsyncIterator[dagger.Client]:
     Raises:
         MachineError: No session can be had.
     """
-    shown = io.StringIO()
-    connection = dagger.Connection(dagger.Config(log_output=shown))
-    try:
-        if settings.variable(dagger_session.PORT):
-            client = await connection.__aenter__()
-        else:
-            await engine.require_reachable()
-            # the SDK takes the command from nowhere else, and gives it the environment of this process
-            with programs.lent("dagger", {COMMAND: settings.variable(COMMAND) or str(dagger_cli)}):
+    # a file, which the command writes to itself: of a pipe the SDK may not have read its last words yet
+    with tempfile.TemporaryFile("w+", errors="replace") as shown:
+        connection = dagger.Connection(dagger.Config(log_output=shown))
+        try:
+            if settings.variable(dagger_session.PORT):
                 client = await connection.__aenter__()
-    except (dagger.ProvisionError, dagger.ClientConnectionError) as error:
-        chosen = settings.variable(COMMAND)
-        raise MachineError(
-            f"no session on the Dagger engine{f' by {COMMAND}={chosen}' if chosen else ''}",
-            fix=f"unset {COMMAND}" if chosen else "python ci/main.py doctor",
-            detail=f"{error}\n{shown.getvalue()}",
-        ) from error
-    try:
-        yield client
-    finally:
-        # or a cancelled run leaves the session's process
-        with tasks.clean_up("close the session"), anyio.move_on_after(CLOSE_SECONDS, shield=True):
-            await connection.__aexit__(None, None, None)
+            else:
+                await engine.require_reachable()
+                # the SDK takes the command from nowhere else, and gives it the environment of this process
+                with programs.lent("dagger", {COMMAND: settings.variable(COMMAND) or str(dagger_cli)}):
+                    client = await connection.__aenter__()
+        except (dagger.ProvisionError, dagger.ClientConnectionError) as error:
+            chosen = settings.variable(COMMAND)
+            shown.seek(0)
+            raise MachineError(
+                f"no session on the Dagger engine{f' by {COMMAND}={chosen}' if chosen else ''}",
+                fix=f"unset {COMMAND}" if chosen else "python ci/main.py doctor",
+                detail=f"{error}\n{shown.read()}",
+            ) from error
+        try:
+            yield client
+        finally:
+            # or a cancelled run leaves the session's process
+            with tasks.clean_up("close the session"), anyio.move_on_after(CLOSE_SECONDS, shield=True):
+                await connection.__aexit__(None, None, None)
 
 
 def tools(supply: Supply) -> Tools:
