@@ -4,6 +4,7 @@ Source: https://go.dev/ref/mod#goproxy-protocol
 """
 
 import json
+import os
 import re
 import subprocess
 import zipfile
@@ -64,4 +65,5 @@ def made(folder: Path, monkeypatch) -> Proxy:
         "GOENV": "off",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", str(proxy.go.parent), prepend=os.pathsep)  # or a new cache would fetch one of its own
     return proxy

@@ -16,6 +16,7 @@ import yaml
 from ci.paths import CHART, ROOT
 from ci.release import edit
 from ci.supply.supply import installed
+from tests.unit.conftest import find_tool
 
 FILE = "gitops/dev/sklearn-iris.yaml"
 MODEL = "gs://kfserving-examples/models/sklearn/{}/model"
@@ -129,7 +130,8 @@ def made(root):
 
 @cache
 def _first():
-    """The repository that every remote begins as, made once."""
+    """The repository that every remote begins as, made once; commands on it take a helm that is here already."""
+    find_tool("helm")
     root = Path(tempfile.mkdtemp(prefix="ml-serving-ci-tests-"))
     atexit.register(shutil.rmtree, root)
     seed = root / "seed"
