@@ -1,5 +1,7 @@
 """`supply raise`: another release of a module, wherever its version stands."""
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -95,3 +97,11 @@ async def test_what_is_not_pinned_is_refused(proxy, file):
     with pytest.raises(UsageError, match="nothing: no such module"):
         await raising.raise_pin(Supply("source"), "nothing", file=file)
     assert file.read_text() == PINS
+
+
+async def test_a_release_that_another_module_names_is_not_told_to_be_newer(proxy, file):
+    supply = Supply("source")
+    pinned = pins.load(file).modules
+    for follows, newer in (("", [("demo", "v1.2.0", "v1.3.0")]), ("library", [])):
+        supply.pins = replace(supply.pins, modules=pinned | {"demo": replace(pinned["demo"], follows=follows)})
+        assert await supply.newer() == newer
