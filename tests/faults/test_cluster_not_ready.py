@@ -7,12 +7,15 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
+import yaml
 
 from ci.cluster import clean, kind, runs
 from ci.errors import CheckFailedError
+from ci.host import client
 
 
 @pytest.fixture
@@ -56,9 +59,16 @@ def test_an_api_server_that_dies_fails_with_its_logs(
     tools: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given: etcd starts, the API server ends at once, kubeadm waits for it
-    broken = kind.CONTROL_PLANE | {"apiServer": {"extraArgs": {"no-such-flag": "1"}}}
-    monkeypatch.setattr(kind, "CONTROL_PLANE", broken)
-    monkeypatch.setattr(kind, "CREATE_SECONDS", 90.0)
+    config = kind.config
+
+    def broken(image: str, here: client.Client) -> dict[str, Any]:
+        made = config(image, here)
+        patch = {"kind": "ClusterConfiguration", "apiServer": {"extraArgs": {"no-such-flag": "1"}}}
+        made["kubeadmConfigPatches"].append(yaml.safe_dump(patch))
+        return made
+
+    monkeypatch.setattr(kind, "config", broken)
+    monkeypatch.setattr(kind, "CREATE_SECONDS", 40.0)
     run = runs.new_id()
 
     # When
@@ -66,7 +76,7 @@ def test_an_api_server_that_dies_fails_with_its_logs(
         anyio.run(lambda: kind.create(Path(tools[0]), Path(tools[1]), tools[2], tmp_path, run=run, keep=True))
 
     # Then
-    assert "no end after 90 s" in caught.value.message
+    assert "no end after 40 s" in caught.value.message
     logs = [log.read_text() for log in (tmp_path / "kind").rglob("kube-apiserver*.log")]
     assert any("unknown flag: --no-such-flag" in log for log in logs)
     assert run not in {found.run for found in anyio.run(clean.clusters)}
