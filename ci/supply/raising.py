@@ -1,5 +1,7 @@
 """Raise a pin: what follows from the version alone. docs/supply.md has what a person looks at besides."""
 
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,11 @@ async def raise_pin(supply: Supply, name: str, version: str = "", file: Path = p
     _, checksum = await toolchain.release(pin.path, version)
     folder = MAIN_MODULES / pin.main_module if pin.main_module else kubernetes.FILES / name
     if pin.main_module or (folder / "go.mod").exists():
-        await toolchain.require(folder, pin.path, pin.version, version)
+        with tempfile.TemporaryDirectory() as aside:  # a release that does not fit leaves everything as it was
+            copy = shutil.copytree(folder, Path(aside, "module"))
+            await toolchain.require(copy, pin.path, pin.version, version)
+            for written in ("go.mod", "go.sum"):
+                files.write(folder / written, (copy / written).read_bytes())
     files.write(file, _raised(file.read_text(), name, pin.version, version, checksum).encode())
     files.write(differences.PAGE, differences.page(pins.load(file)).encode())
     return f"{name} {pin.version} → {version}"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from ci.errors import UsageError
+from ci.errors import CommandError, UsageError
 from ci.supply import pins, raising
 from ci.supply.supply import Supply
 from tests.unit import goproxy
@@ -91,6 +91,16 @@ async def test_the_newest_release_that_is_no_beta_stands_wherever_the_old_one_st
 async def test_a_release_by_name(proxy, file):
     assert await raising.raise_pin(Supply("source"), "demo", "v1.4.0-rc.1", file) == "demo v1.2.0 → v1.4.0-rc.1"
     assert pins.load(file).tools["demo"].version == "v1.4.0-rc.1"
+
+
+async def test_a_release_that_does_not_fit_leaves_everything_as_it_was(proxy, file):
+    proxy.publish(DEMO, "v1.5.0", {"main.go": 'package main\n\nimport _ "example.com/nowhere"\n\nfunc main() {}\n'})
+    gomod = file.parent / "shared" / "go.mod"
+    before = gomod.read_text()
+
+    with pytest.raises(CommandError):
+        await raising.raise_pin(Supply("source"), "demo", "v1.5.0", file)
+    assert (gomod.read_text(), file.read_text()) == (before, PINS)
 
 
 async def test_what_is_not_pinned_is_refused(proxy, file):
