@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ci import command, locks, paths, progress, settings, tasks, wait
+from ci import command, locks, paths, progress, settings, tasks, versions, wait
 from ci.errors import CheckFailedError, CommandError, MachineError, WaitTimeoutError
 from ci.host import daemon, oci_runtime, packages, products, runtime_shim
 from ci.host.daemon import Daemon
@@ -156,7 +156,7 @@ def require_usable(found: Daemon) -> None:
             f"the Docker daemon runs {found.os_type} containers, not Linux ones",
             fix='"C:\\Program Files\\Docker\\Docker\\DockerCli.exe" -SwitchLinuxEngine',
         )
-    if numbers(found.version) < numbers(MINIMUM):
+    if versions.numbers(found.version) < versions.numbers(MINIMUM):
         raise MachineError(
             f"Docker {found.version}, {MINIMUM} needed: kind asks for control group namespaces, which came with it",
             fix=found.product.update if found.product else packages.docker_by_hand(),
@@ -545,9 +545,3 @@ def _service(action: str) -> str:
     if Path("/etc/init.d/docker").exists():
         return f"{sudo}service docker {action}"
     return f"{sudo}dockerd --storage-driver=overlay2 &"
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """Return the numbers that a version or a release begins with, to compare."""
-    leading = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(part) for part in leading[0].split(".")) if leading else ()

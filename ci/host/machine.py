@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ci import versions
 from ci.host import daemon as daemons
 from ci.host import docker as docker_host
 from ci.host import limits, oci_runtime, packages
@@ -139,9 +140,7 @@ def kernel(daemon: Daemon | None) -> Check:
         releases.add(platform.release())
     needed = str(KERNEL)
     old = [
-        release
-        for release in sorted(releases)
-        if release and docker_host.numbers(release)[:2] < docker_host.numbers(needed)
+        release for release in sorted(releases) if release and versions.numbers(release)[:2] < versions.numbers(needed)
     ]
     if old:
         how = f"{old[0]}, {needed} needed: {KERNEL.source}"

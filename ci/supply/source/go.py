@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from ci import command
+from ci import command, versions
 from ci.errors import CommandError, MachineError
 from ci.supply import archives, download, partial, pins
 
@@ -189,7 +189,7 @@ async def found(minimum: str) -> GoToolchain | None:
     """
     program = shutil.which("go")
     if program and (version := await _version(Path(program))):
-        numbers, least = _numbers(version), _numbers(minimum)
+        numbers, least = versions.numbers(version), versions.numbers(minimum)
         if numbers[:2] == least[:2] and numbers >= least:
             return GoToolchain(Path(program), version)
     return None
@@ -226,7 +226,3 @@ async def unpacked(folder: Path) -> GoToolchain:
 async def _version(program: Path) -> str | None:
     result = await command.run([program, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, check=False, timeout=30)
     return result.stdout.strip().removeprefix("go") if result.returncode == 0 else None
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
