@@ -1,5 +1,6 @@
 """What a Docker daemon says of itself, and where it runs."""
 
+import ipaddress
 import json
 import re
 import socket
@@ -55,11 +56,20 @@ class Place:
     @property
     def near(self) -> bool:
         """Whether the address is on this machine, or leads out of it through something that listens here."""
-        return self.endpoint.startswith("unix://") or urlsplit(self.endpoint).hostname in (
-            "localhost",
-            "127.0.0.1",
-            "::1",
-        )
+        return self.endpoint.startswith("unix://") or is_here(urlsplit(self.endpoint).hostname or "")
+
+
+def is_here(host: str) -> bool:
+    """Whether a host is this machine: on its loopback, or "any address", which a client takes for that.
+
+    Args:
+        host: Its name or address.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified
 
 
 def place() -> Place:
