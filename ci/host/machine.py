@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ci import paths
 from ci.host import daemon as daemons
 from ci.host import docker as docker_host
 from ci.host import limits, oci_runtime, packages
@@ -91,7 +92,7 @@ def checks(cache: Path, daemon: Daemon | None) -> list[Check]:
         cache: The cache folder.
         daemon: The daemon that will run the cluster; None for one that is yet to be started.
     """
-    found = [*system(), disk("cache", cache), open_files()]
+    found = [*system(), *storage(cache), open_files()]
     # where somebody chose a daemon that does not answer, this machine's figures would not be its
     if daemon is not None or here(daemon):
         found += [kernel(daemon), cgroups(daemon), memory(daemon), cpus(daemon), tasks(daemon)]
@@ -344,27 +345,55 @@ def unseen(daemon: Daemon) -> Check:
     return Check("the daemon's machine", "warning", how, f"docker run --rm debian:stable-slim sh -c '{look}'")
 
 
-def disk(whose: str, folder: Path) -> Check:
+def storage(cache: Path) -> list[Check]:
+    """Check the disk of the cache; where that is read-only it has to hold everything, and takes nothing more.
+
+    Args:
+        cache: The cache folder.
+    """
+    if not paths.writable(cache):
+        found = [disk("the cache is read-only; files of runs", paths.state(cache), fetches=False)]
+    else:
+        found = [disk("cache", cache)]
+    # macOS has no name for it
+    if os.statvfs(_nearest(cache)).f_flag & getattr(os, "ST_NOEXEC", 0):
+        how = "on a file system mounted noexec, from which none of the supply's programs runs"
+        fix = f"findmnt --target {_nearest(cache)}   # remount it with exec, or set ML_SERVING_CI_CACHE=DIR elsewhere"
+        found.append(Check(f"cache at {cache}", "missing", how, fix))
+    return found
+
+
+def disk(whose: str, folder: Path, *, fetches: bool = True) -> Check:
     """Check for free disk space, in bytes and in files.
 
     Args:
         whose: What is kept there.
         folder: Where it is needed; it need not exist yet.
+        fetches: Whether a first run fills it.
     """
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    stat = os.statvfs(there)
-    free, inodes = stat.f_bavail * stat.f_frsize / GIB, stat.f_favail
     need = f"disk space at {folder} ({whose})"
+    try:
+        there = _nearest(folder)
+        stat = os.statvfs(there)
+    except PermissionError as error:
+        how = f"this user may not look ({error.strerror}): {DISK} free needed, {COLD_DISK.amount:g} for a first run"
+        return Check(need, "warning", how, f"sudo df -h {folder}")
+    free, inodes = stat.f_bavail * stat.f_frsize / GIB, stat.f_favail
     fix = f"df -h {there}; docker system df   # docker system prune removes what Docker holds and nothing uses"
     if free < DISK.amount:
         return Check(need, "missing", f"{free:.1f} GiB free, {DISK} needed", fix)
     if stat.f_files and inodes < INODES.amount:  # btrfs has no number of them
         how = f"{inodes} inodes free, {INODES.amount:g} needed: few files more, however small"
         return Check(need, "missing", how, f"df -i {there}; sudo du --inodes -xd2 {there} | sort -n | tail")
-    if free < COLD_DISK.amount:
+    if fetches and free < COLD_DISK.amount:
         how = f"{free:.1f} GiB free, a first run takes up to {COLD_DISK}"
         return Check(need, "warning", how, fix)
     return Check(need, "ok", f"{free:.0f} GiB free")
+
+
+def _nearest(folder: Path) -> Path:
+    """Return a folder, or the nearest above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def inotify(kind: Literal["watches", "instances"], demand: Demand) -> Check | None:

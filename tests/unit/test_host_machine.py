@@ -37,6 +37,26 @@ def test_disk_space_of_a_folder_that_is_not_there_yet(
     assert bool(check.fix) == (outcome != "ok")
 
 
+def test_disk_space_where_this_user_may_not_look_is_a_line(tmp_path: Path) -> None:
+    shut = tmp_path / "shut"
+    (shut / "docker").mkdir(parents=True)
+    shut.chmod(0)
+    code = "import pathlib, sys; from ci.host import machine; print(machine.disk('Docker', pathlib.Path(sys.argv[1])))"
+    powerless = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []  # root may enter every folder
+    try:
+        ended = subprocess.run(
+            [*powerless, sys.executable, "-c", code, shut / "docker"],
+            cwd=ROOT,
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+    finally:
+        shut.chmod(0o700)
+    assert "outcome='warning', how='this user may not look (Permission denied): " in ended.stdout
+    assert f"fix='sudo df -h {shut}/docker'" in ended.stdout
+
+
 def proc(folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
     """Stand a few files in for /proc."""
     for name, text in files.items():

@@ -132,3 +132,30 @@ def test_a_log_that_finds_no_room_is_named(disk):
     assert lines(ended)[0] == f"error: {there.path}/x.log: No space left on device"
     assert lines(ended)[1].startswith(f"  fix: df -h {there.path}")
     assert len(lines(ended)) == 2
+
+
+JUDGED = """
+import sys
+from pathlib import Path
+from ci.host import machine
+print(*(f"{check.outcome} {check.need}: {check.how}" for check in machine.storage(Path(sys.argv[1]))), sep="\\n")
+"""
+
+
+def test_doctor_asks_a_read_only_cache_for_no_room(disk, tmp_path):
+    there = disk("size=64k")
+    state = tmp_path / "state"
+    ended = there.run(f'{FILL} mount -o remount,ro "$M"; PY - "$M"', stdin=JUDGED, ML_SERVING_CI_STATE=str(state))
+    (line,) = ended.stdout.splitlines()
+    assert f"disk space at {state} (the cache is read-only; files of runs): " in line
+    assert "a first run" not in line
+
+
+def test_doctor_names_a_cache_from_which_no_program_runs(disk):
+    there = disk("noexec")
+    ended = there.run('PY - "$M/cache"', stdin=JUDGED)
+    assert ended.stdout.splitlines()[-1] == (
+        f"missing cache at {there.path}/cache: on a file system mounted noexec, "
+        "from which none of the supply's programs runs"
+    )
+    assert "noexec" not in disk("exec").run('PY - "$M/cache"', stdin=JUDGED).stdout
