@@ -108,8 +108,7 @@ def _on_network(network: dict[str, Any], nodes: dict[str, list[dict[str, Any]]],
     containers = nodes.get(name, [])
     # elsewhere than in its own cache nobody can tell whether it came up
     keep = labels.get(runs.KEEP_LABEL) == "true" and bool(containers) and (not marked or _came_up(name))
-    # `create` takes no name with a folder: one without a mark was made since, and its run killed before it had one
-    has_folder = marked or mark is None
+    has_folder = marked or (mark is None and runs.is_begun(name))
     owner = labels.get(runs.OWNER_LABEL, "")
     created = datetime.fromisoformat(network["Created"])
     return Found(name, owner, _state(owner), keep, created, network["Id"], containers, has_folder)

@@ -4,9 +4,10 @@ import os
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
+
+from pydantic import AwareDatetime
 
 from ci import paths
 from ci.errors import UsageError
@@ -145,7 +146,7 @@ class Mark:
     network: str
     owner: str
     keep: bool
-    created: datetime
+    created: AwareDatetime
     containers: tuple[str, ...] = ()
 
     def write(self, name: str) -> None:
@@ -159,6 +160,18 @@ class Mark:
             return jsonfile.read(folder(name) / MARK, cls)
         except UsageError:
             return None
+
+
+def is_begun(name: str) -> bool:
+    """Return whether a run was killed before the folder of its cluster had its mark: there is nothing else in it.
+
+    Args:
+        name: The cluster's, as its network has it; others give networks names that lead to other folders.
+    """
+    try:
+        return Path(name).name == name and all(path.name.startswith(f".{MARK}.") for path in folder(name).iterdir())
+    except OSError:
+        return False
 
 
 def marks() -> dict[str, Mark]:

@@ -198,6 +198,40 @@ def test_only_a_folder_with_a_mark_is_a_clusters(cache: Path) -> None:
     assert runs.marks() == {"ml-serving-ci-a": mark}
 
 
+@pytest.mark.parametrize("created", ['"2026-01-01T00:00:00"', "0", '"yesterday"', "null", '"10000-01-01T00:00:00Z"'])
+def test_a_mark_without_a_time_that_can_be_compared_is_none(cache: Path, created: str) -> None:
+    runs.folder("ml-serving-ci-a").mkdir(parents=True)
+    file = runs.folder("ml-serving-ci-a") / runs.MARK
+    file.write_text('{"network": "n", "owner": "", "keep": false, "created": "2026-01-01T00:00:00Z"}')
+    assert list(runs.marks()) == ["ml-serving-ci-a"]
+    file.write_text(file.read_text().replace('"2026-01-01T00:00:00Z"', created))
+    assert runs.marks() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "begun"),
+    [
+        ("ml-serving-ci-a", [], True),
+        ("ml-serving-ci-a", [".cluster.json.x1"], True),
+        ("ml-serving-ci-a", [".cluster.json.x1", "notes.txt"], False),
+        ("ml-serving-ci-a", ["cluster.json"], False),  # broken, or it would be a mark
+        ("../precious", [], False),
+        ("/precious", [], False),
+        ("..", [], False),
+        (".", [], False),
+    ],
+)
+def test_without_a_mark_only_a_folder_that_was_just_begun_is_a_clusters(
+    cache: Path, name: str, files: list[str], begun: bool
+) -> None:
+    name = name.replace("/precious", f"{cache}/precious") if name.startswith("/") else name
+    runs.folder(name).mkdir(parents=True, exist_ok=True)
+    for file in files:
+        (runs.folder(name) / file).touch()
+    assert runs.is_begun(name) == begun
+    assert not runs.is_begun("ml-serving-ci-missing")
+
+
 def test_without_a_cache_there_are_no_marks(cache: Path) -> None:
     assert runs.marks() == {}
 
