@@ -134,6 +134,23 @@ def test_a_log_that_finds_no_room_is_named(disk):
     assert len(lines(ended)) == 2
 
 
+LOCK = """
+import sys
+from pathlib import Path
+import anyio
+from ci import locks
+async def main():
+    async with locks.exclusive(Path(sys.argv[1]), "helm"):
+        print("held")
+anyio.run(main)
+"""
+
+
+def test_a_lock_on_a_full_disk_is_held(disk):
+    ended = disk("size=64k").run(f'mkdir "$M/locks"; {FILL} PY - "$M/locks/helm.lock"; ls "$M/locks"', stdin=LOCK)
+    assert (ended.stdout.split(), ended.stderr) == (["held", "helm.lock"], "")
+
+
 JUDGED = """
 import sys
 from pathlib import Path
