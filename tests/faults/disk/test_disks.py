@@ -125,6 +125,25 @@ def test_a_program_that_finds_no_room_says_so_and_exits_3(disk):
     assert lines(ended)[1].startswith("  fix: df -h; df -i")
 
 
+MOVED = """
+import sys
+from pathlib import Path
+from ci import oserrors
+try:
+    Path(sys.argv[1]).rename(sys.argv[1] + ".old")
+except OSError as error:
+    told = oserrors.machine(error)
+    print(told.message, told.fix, sep="\\n")
+"""
+
+
+def test_a_folder_that_is_mounted_cannot_be_moved_away(disk):
+    there = disk("size=64k")
+    said = there.run('PY - "$M"', stdin=MOVED).stdout.splitlines()
+    assert said[0] == f"{there.path}: Device or resource busy"
+    assert said[1].startswith(f"fuser -vm {there.path}")
+
+
 def test_a_log_that_finds_no_room_is_named(disk):
     there = disk("size=64k")
     ended = there.run(f'{FILL} PY - /bin/true "$M/x.log"', stdin=PROGRAM)
