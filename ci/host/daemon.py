@@ -197,6 +197,23 @@ def _other(info: str) -> MachineError:
     )
 
 
+def listens(endpoint: str) -> bool:
+    """Whether something listens at a socket on this machine, be it that this user may not use it.
+
+    Args:
+        endpoint: Its address.
+    """
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(CONNECT_SECONDS)
+        try:
+            client.connect(endpoint.removeprefix("unix://"))
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return True
+
+
 def locate(where: Place, kernel: str, memory: int) -> tuple[int | None, bool]:
     """Tell whether a daemon runs on this machine.
 

@@ -113,6 +113,14 @@ def require_startable(*, install: bool) -> None:
         MachineError: It may not; `fix` has the commands.
     """
     place = daemon.place()
+    if shutil.which("docker") is None and (place.chosen or daemon.listens(place.endpoint)):
+        if not place.chosen and install and os.geteuid() == 0 and packages.available():
+            return  # the command alone is missing
+        raise MachineError(
+            f"there is no docker command to ask the Docker daemon at {place.set_by or place.endpoint} with",
+            fix=f"{packages.by_hand('docker-cli')}   # docker-ce-cli from Docker's own repository, docker.io before "
+            "Debian 13",
+        )
     if place.chosen:
         start = products.start(place.context, place.endpoint)
         away = f"unset {place.set_by.split('=')[0]}" if "=" in place.set_by else "docker context use default"

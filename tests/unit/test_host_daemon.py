@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -248,11 +249,39 @@ def test_nothing_is_installed_beside_a_daemon_that_was_chosen(
 
 def test_nothing_is_installed_beside_podman(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "podman").touch(0o755)
+    monkeypatch.setattr(daemon, "listens", lambda endpoint: False)
     monkeypatch.setenv("PATH", str(home))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(MachineError, match="podman is here and no Docker") as caught:
         docker.require_startable(install=True)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize(("host", "root"), [("", False), ("", True), ("tcp://docker:2376", True)])
+def test_a_daemon_without_a_docker_command(host: str, root: bool, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given: a container without privileges, with the daemon's socket and no docker command in it
+    monkeypatch.setenv("PATH", str(home))
+    monkeypatch.setenv("DOCKER_HOST", host)
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(oci_runtime, "missing_here", lambda: frozenset({"CAP_SYS_ADMIN"}))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(home / "docker.sock"))
+        monkeypatch.setattr(daemon, "place", lambda: placed(home, host))
+        listening.listen()
+        # Then: where it can be installed it will be, and no daemon with it
+        if root and not host:
+            (home / "apt-get").touch(0o755)
+            docker.require_startable(install=True)
+            (home / "apt-get").unlink()
+        with pytest.raises(MachineError, match="there is no docker command to ask the Docker daemon at ") as caught:
+            docker.require_startable(install=True)
+    assert "docker-cli" in str(caught.value.fix)
+
+
+def placed(folder: Path, host: str) -> Place:
+    return (
+        Place(endpoint=host, set_by=f"DOCKER_HOST={host}") if host else Place(endpoint=f"unix://{folder}/docker.sock")
+    )
 
 
 def test_no_daemon_is_started_in_a_container_without_privileges(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
