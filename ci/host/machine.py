@@ -280,6 +280,8 @@ LIFTED = {
 def _lift(file: Path, controller: str) -> str:
     """Return the command that lifts a control group's limit, by who made the group."""
     unit, option = LIFTED[controller]
+    if file.name == "memory.high":
+        unit = "MemoryHigh=infinity"
     group = file.parent.name
     if found := re.fullmatch(r"(?:docker-)?([0-9a-f]{64})(?:\.scope)?", group):
         return f"docker update {option} {found[1][:12]}   # on the machine that runs this container"
@@ -288,7 +290,7 @@ def _lift(file: Path, controller: str) -> str:
         return f"{'' if user else 'sudo '}systemctl {user}set-property --runtime {group} {unit}"
     if os.geteuid() == 0 and not os.access(file, os.W_OK):  # a container sees its own group, and may not change it
         return f"docker update {option} {socket.gethostname()}   # on the machine that runs this container"
-    return f"echo {'max' if file.suffix == '.max' else -1} | sudo tee {file}"
+    return f"echo {-1 if file.name in ('memory.limit_in_bytes', 'cpu.cfs_quota_us') else 'max'} | sudo tee {file}"
 
 
 def cpus(daemon: Daemon | None) -> Check:
@@ -298,10 +300,12 @@ def cpus(daemon: Daemon | None) -> Check:
         daemon: Runs the cluster; None for one that this process will start.
     """
     need = "CPUs"
-    count = daemon.cpus if daemon and daemon.cpus else os.cpu_count() or 1
+    count = daemon.cpus if daemon and daemon.cpus else limits.cpu_count()
     check = Check(need, "ok", str(count))
     if count < CPUS.amount:
         fix = _enlarge(daemon) if daemon else "use a machine with more"
+        if daemon is None and count < (os.cpu_count() or 1):
+            fix = f"run it without taskset or --cpuset-cpus: this machine has {os.cpu_count()}"
         check = Check(need, "warning", f"{count}, {CPUS.amount:g} needed: steps will exceed their deadlines", fix)
     granted = limits.cpus()
     if granted and granted.left < CPUS.amount and (daemon is None or daemon.where == "here"):

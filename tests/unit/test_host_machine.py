@@ -122,6 +122,35 @@ def test_a_control_groups_limit_is_found_up_the_tree(
     assert check.fix.startswith(fix)
 
 
+@pytest.mark.parametrize(
+    ("group", "fix"),
+    [
+        ("user.slice", "sudo systemctl set-property --runtime user.slice MemoryHigh=infinity"),
+        ("job", "echo max | sudo tee "),
+    ],
+)
+def test_a_group_that_is_slowed_down_above_its_mark_has_no_more_than_that(
+    group: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"{group}/memory.max": "max\n", f"{group}/memory.high": f"{2 * GIB}\n", f"{group}/memory.current": "0\n"}
+    mount = unified(tmp_path, monkeypatch, f"/{group}", files)
+    check = machine.memory(None)
+    assert (check.outcome, check.how) == ("missing", f"2.0 GiB left by {mount}/{group}/memory.high, 5 GiB needed")
+    assert check.fix.startswith(fix)
+
+
+@pytest.mark.skipif(shutil.which("taskset") is None or (os.cpu_count() or 1) < 2, reason="needs taskset and two CPUs")
+def test_cpus_that_this_process_may_not_run_on_do_not_count() -> None:
+    code = "from ci.host import machine; print(machine.cpus(None))"
+    first = min(os.sched_getaffinity(0))
+    ended = subprocess.run(
+        ["taskset", "--cpu-list", str(first), sys.executable, "-c", code],
+        cwd=ROOT, text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    assert "outcome='warning', how='1, 2 needed" in ended.stdout
+    assert f"without taskset or --cpuset-cpus: this machine has {os.cpu_count()}" in ended.stdout
+
+
 def test_without_a_limit_the_machines_figure_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unified(
         tmp_path,
