@@ -47,6 +47,8 @@ def link(path: Path, target: Path) -> None:
     """Make a symbolic link, or turn one to another target; at no time is there none."""
     with scratch(path.parent) as work:
         (work / path.name).symlink_to(target)
+        if path.is_dir() and not path.is_symlink():
+            remove(path)  # a folder in its place would stay
         (work / path.name).replace(path)
 
 
@@ -107,7 +109,7 @@ def _made(parent: Path, name: str, make: Callable[[Path], None]) -> Iterator[Pat
 @contextlib.contextmanager
 def _locked(path: Path, flag: int = 0) -> Iterator[None]:
     """Hold the kernel's lock on a file or folder; it goes with the process, however that ends."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its other end
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | flag)
