@@ -138,6 +138,16 @@ def test_another_pid_namespace_does_not_know(mount: list[str]) -> None:
 
 
 @namespaces
+@pytest.mark.skipif(not Path("/proc/self/timens_offsets").exists(), reason="needs time namespaces")
+@pytest.mark.parametrize(("boottime", "state"), [("1000", "unknown"), ("0", "alive")])
+def test_a_time_namespace_in_which_all_started_at_another_time_does_not_know(boottime: str, state: str) -> None:
+    inside = ["unshare", "--time", "--boottime", boottime, "--fork", sys.executable, "-c"]
+    assert said(*inside, STATE, str(runs.Owner.me())) == state
+    program = STATE.replace("runs.Owner.parse(sys.argv[1]).state()", "runs.Owner.me().state()")
+    assert said(*inside, program) == state
+
+
+@namespaces
 @pytest.mark.parametrize("hidden", ["hidepid=1", "hidepid=2"])
 def test_another_user_from_whom_processes_are_hidden_does_not_know(hidden: str) -> None:
     # Given: a process of root's, its twin that ended, and a user who sees neither
