@@ -95,7 +95,7 @@ def _described(daemon: Daemon) -> str:
 
 
 async def port(number: int, container: str, variable: str, *, daemon: bool = True) -> Check:
-    """Check that a port is free, or taken by our own container.
+    """Check that a port is free, or taken by our own container, whose name nobody else has.
 
     Args:
         number: The port on 127.0.0.1.
@@ -104,6 +104,12 @@ async def port(number: int, container: str, variable: str, *, daemon: bool = Tru
         daemon: Whether a Docker daemon answers, to be asked who has it.
     """
     need = f"port {number}"
+    try:
+        ours = await docker_host.ours("container", container) if daemon else None
+    except MachineError as error:
+        return Check(need, "missing", error.message, error.fix or "")
+    if ours is not None and ours["State"]["Running"]:
+        return Check(need, "ok", f"{container} runs")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -112,8 +118,6 @@ async def port(number: int, container: str, variable: str, *, daemon: bool = Tru
             taken = error.strerror
         else:
             return Check(need, "ok", f"free, for {container}")
-    if daemon and await _running(container):
-        return Check(need, "ok", f"{container} has it")
     return Check(need, "missing", f"{taken} ({container} needs it)", f"export {variable}=PORT with a free one")
 
 

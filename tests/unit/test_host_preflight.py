@@ -47,11 +47,47 @@ def test_a_port_in_use_is_named_with_the_way_out() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         number = taken.getsockname()[1]
-        check = anyio.run(preflight.port, number, CONTAINER, "PORT_VARIABLE")
+        check = port(number, daemon=False)
     assert check.outcome == "missing"
     assert str(number) in check.need
     assert "PORT_VARIABLE" in check.fix
-    assert anyio.run(preflight.port, number, CONTAINER, "PORT_VARIABLE").outcome == "ok"
+    assert port(number, daemon=False).outcome == "ok"
+
+
+@pytest.mark.parametrize(
+    ("labels", "running", "outcome", "how"),
+    [
+        ({"ml-serving-ci.service": "registry"}, True, "ok", f"{CONTAINER} runs"),
+        ({"ml-serving-ci.service": "registry"}, False, "missing", "Address already in use"),
+        ({}, True, "missing", f"there is a container {CONTAINER} that this tool did not make"),
+        (None, False, "missing", f"there is a container {CONTAINER} that this tool did not make"),
+    ],
+)
+def test_a_port_is_our_containers_only_where_that_bears_our_label(
+    labels: dict[str, str] | None,
+    running: bool,
+    outcome: str,
+    how: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = {"Id": "1", "Created": "", "Config": {"Labels": labels}, "State": {"Running": running}}
+    (tmp_path / "shown").write_text(json.dumps([shown]))
+    (tmp_path / "docker").write_text(f'#!/bin/sh\n[ "$2" = ls ] && echo 1 || cat {tmp_path}/shown\n')
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        check = port(taken.getsockname()[1])
+    assert check.outcome == outcome
+    assert how in check.how
+
+
+def port(number: int, *, daemon: bool = True) -> machine.Check:
+    async def look() -> machine.Check:
+        return await preflight.port(number, CONTAINER, "PORT_VARIABLE", daemon=daemon)
+
+    return anyio.run(look)
 
 
 def test_a_silent_registry_means_source_builds_and_does_not_hang() -> None:
