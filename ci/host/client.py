@@ -190,10 +190,10 @@ def daemon_host(endpoint: str) -> str:
 
 
 async def inspect(kind: str, name: str) -> dict[str, Any] | None:
-    """Return what Docker knows of a container, network or image; None where there is none of that name.
+    """Return what Docker knows of a container, network, volume or image; None where there is none of that name.
 
     Args:
-        kind: "container", "network" or "image".
+        kind: "container", "network", "volume" or "image".
         name: Its name or id.
     """
     result = await command.run(["docker", kind, "inspect", name], check=False, timeout=30)

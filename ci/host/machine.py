@@ -92,14 +92,16 @@ def checks(cache: Path, daemon: Daemon | None) -> list[Check]:
         cache: The cache folder.
         daemon: The daemon that will run the cluster; None for one that is yet to be started.
     """
-    found = [*system(), *storage(cache), open_files()]
+    found: list[Check | None] = [*system(), *storage(cache), open_files()]
     # where somebody chose a daemon that does not answer, this machine's figures would not be its
     if daemon is not None or here(daemon):
-        found += [kernel(daemon), cgroups(daemon), memory(daemon), cpus(daemon), tasks(daemon)]
+        found += [kernel(daemon), cpus(daemon)]
+        if daemon is not None or limits.kernel():  # without /proc nothing is known of these; `system` says so
+            found += [cgroups(daemon), memory(daemon), tasks(daemon)]
         if daemon is None or daemon.where != "elsewhere":
             found += [inotify("watches", WATCHES), inotify("instances", INSTANCES)]
         if daemon is None:
-            found += [capabilities(), disk("Docker", docker_host.data_root())]
+            found += [capabilities() if limits.kernel() else None, disk("Docker", docker_host.data_root())]
         elif daemon.where == "here":
             found += [disk("Docker", root) for root in daemon.roots]
         else:
@@ -124,7 +126,7 @@ def system() -> list[Check]:
         fix = "docker run --rm -v /var/run/docker.sock:/var/run/docker.sock ml-serving-ci test   # docs/machines.md"
         return [Check(need, "missing", f"{name}: the tools and images are Linux programs", fix)]
     if not limits.kernel():
-        return [Check(need, "missing", "/proc is not there", "mount -t proc proc /proc")]
+        return [Check(need, "missing", "/proc is not there, or not whole", "mount -t proc proc /proc")]
     return []
 
 

@@ -30,15 +30,21 @@ def test_require_raises_only_for_what_is_missing() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")
-def test_doctor_without_proc_or_terminal() -> None:
-    code = "mount -t tmpfs none /proc && exec " + shlex.join([sys.executable, "ci/main.py", "doctor"])
-    environment = {**os.environ, "COLUMNS": "80", "LANG": "C"}
+@pytest.mark.parametrize("mount", ["-t tmpfs none", "-t proc -o subset=pid proc"], ids=["none", "processes alone"])
+def test_doctor_without_proc_or_terminal(mount: str, tmp_path: Path) -> None:
+    # Given: nor a daemon, for its machine's figures are its own
+    (tmp_path / "docker").write_text("#!/bin/sh\necho Cannot connect to the Docker daemon >&2; exit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    code = f"mount {mount} /proc && exec " + shlex.join([sys.executable, "ci/main.py", "doctor"])
+    environment = {**os.environ, "COLUMNS": "80", "LANG": "C", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     ended = subprocess.run(
         ["unshare", "--mount", "sh", "-c", code], cwd=ROOT, env=environment, text=True, capture_output=True, check=False
     )
     assert ended.returncode == 3
     assert "Traceback" not in ended.stderr
-    assert "operating system: /proc is not there\n" in ended.stdout
+    assert "operating system: /proc is not there, or not whole\n" in ended.stdout
+    for unknown in (" memory:", " control groups:", " capabilities:"):
+        assert unknown not in ended.stdout
     assert max(map(len, ended.stdout.splitlines())) > 80  # nothing is cut or broken
 
 
