@@ -508,6 +508,10 @@ def _user_configuration() -> dict[str, Any]:
         return {}
     try:
         user = json.loads(USER_CONFIG.read_text())
+    except PermissionError as error:
+        raise MachineError(
+            f"{USER_CONFIG}: this user may not read it", fix=f"sudo chmod a+r {USER_CONFIG}   # or run this as root"
+        ) from error
     except ValueError as error:
         raise MachineError(f"{USER_CONFIG}: not JSON: {error}", fix=f"correct or remove {USER_CONFIG}") from error
     if not isinstance(user, dict):

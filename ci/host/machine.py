@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from ci import paths
+from ci.errors import MachineError
 from ci.host import daemon as daemons
 from ci.host import docker as docker_host
 from ci.host import limits, oci_runtime, packages
@@ -101,7 +102,7 @@ def checks(cache: Path, daemon: Daemon | None) -> list[Check]:
         if daemon is None or daemon.where != "elsewhere":
             found += [inotify("watches", WATCHES), inotify("instances", INSTANCES)]
         if daemon is None:
-            found += [capabilities() if limits.kernel() else None, disk("Docker", docker_host.data_root())]
+            found += [capabilities() if limits.kernel() else None, docker_disk()]
         elif daemon.where == "here":
             found += [disk("Docker", root) for root in daemon.roots]
         else:
@@ -367,6 +368,14 @@ def storage(cache: Path) -> list[Check]:
         fix = f"findmnt --target {_nearest(cache)}   # remount it with exec, or set ML_SERVING_CI_CACHE=DIR elsewhere"
         found.append(Check(f"cache at {cache}", "missing", how, fix))
     return found
+
+
+def docker_disk() -> Check:
+    """Check the disk that a daemon started here will have, as its configuration says."""
+    try:
+        return disk("Docker", docker_host.data_root())
+    except MachineError as error:
+        return Check("Docker's configuration", "missing", error.message, error.fix or "")
 
 
 def disk(whose: str, folder: Path, *, fetches: bool = True) -> Check:

@@ -57,6 +57,32 @@ def test_disk_space_where_this_user_may_not_look_is_a_line(tmp_path: Path) -> No
     assert f"fix='sudo df -h {shut}/docker'" in ended.stdout
 
 
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        ("{", "not JSON"),
+        ("", "not JSON"),
+        ("[]", "not a JSON object"),
+        ("\xff", "not JSON"),
+        (None, "this user may not read it"),
+    ],
+)
+def test_a_configuration_of_docker_that_cannot_be_used_is_a_line(text: str | None, how: str, tmp_path: Path) -> None:
+    config = tmp_path / "daemon.json"
+    config.write_text("{}" if text is None else text, encoding="latin-1")
+    config.chmod(0o644 if text is not None else 0)
+    code = (
+        "import pathlib, sys; from ci.host import docker, machine; docker.USER_CONFIG = pathlib.Path(sys.argv[1]); "
+        "print(machine.docker_disk())"
+    )
+    powerless = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []  # root may read every file
+    argv = [*powerless, sys.executable, "-c", code, config]
+    ended = subprocess.run(argv, cwd=ROOT, text=True, capture_output=True, check=True)
+    assert "Check(need=\"Docker's configuration\", outcome='missing', " in ended.stdout
+    assert f"{config}: {how}" in ended.stdout
+    assert str(config) in ended.stdout.partition("fix=")[2]
+
+
 def proc(folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
     """Stand a few files in for /proc."""
     for name, text in files.items():
