@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ci import paths
+from ci import oserrors, paths
 from ci.errors import MachineError
 from ci.host import daemon as daemons
 from ci.host import docker as docker_host
@@ -358,12 +358,16 @@ def storage(cache: Path) -> list[Check]:
     Args:
         cache: The cache folder.
     """
-    if not paths.writable(cache):
-        found = [disk("the cache is read-only; files of runs", paths.state(cache), fetches=False)]
-    else:
-        found = [disk("cache", cache)]
-    # macOS has no name for it
-    if os.statvfs(_nearest(cache)).f_flag & getattr(os, "ST_NOEXEC", 0):
+    try:
+        if not paths.writable(cache):
+            found = [disk("the cache is read-only; files of runs", paths.state(cache), fetches=False)]
+        else:
+            found = [disk("cache", cache)]
+        flags = os.statvfs(_nearest(cache)).f_flag
+    except OSError as error:
+        told = oserrors.machine(error)
+        return [Check(f"cache at {cache}", "missing", told.message, told.fix or "")]
+    if flags & getattr(os, "ST_NOEXEC", 0):  # macOS has no name for it
         how = "on a file system mounted noexec, from which none of the supply's programs runs"
         fix = f"findmnt --target {_nearest(cache)}   # remount it with exec, or set ML_SERVING_CI_CACHE=DIR elsewhere"
         found.append(Check(f"cache at {cache}", "missing", how, fix))

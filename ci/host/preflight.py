@@ -151,16 +151,23 @@ async def registries(addresses: Sequence[str]) -> Check:
     """
     need = "image registries"
     silent: list[str] = []
+    refused: list[str] = []
 
     def ask(address: str) -> None:
         try:
             requests.get(address, timeout=PROBE_SECONDS)
         except requests.RequestException:
             silent.append(address.split("/")[2])
+        except OSError as error:  # before anything was asked: the certificates' file is not there
+            refused.append(str(error))
 
     async with anyio.create_task_group() as group:
         for address in addresses:
             group.start_soon(anyio.to_thread.run_sync, ask, address)
+    if refused:
+        return Check(
+            need, "missing", refused[0], "unset REQUESTS_CA_BUNDLE CURL_CA_BUNDLE   # or name a file that is there"
+        )
     if not silent:
         return Check(need, "ok", "answer: images are pulled")
     return Check(need, "planned", f"no answer from {', '.join(sorted(silent))}: images and tools are built from source")

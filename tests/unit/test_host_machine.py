@@ -57,6 +57,13 @@ def test_disk_space_where_this_user_may_not_look_is_a_line(tmp_path: Path) -> No
     assert f"fix='sudo df -h {shut}/docker'" in ended.stdout
 
 
+def test_a_cache_that_cannot_be_looked_at_is_missing(tmp_path: Path) -> None:
+    cache = tmp_path / ("x" * 300)
+    (check,) = machine.storage(cache)
+    assert (check.outcome, check.how) == ("missing", f"{cache}: File name too long")
+    assert check.fix == "Use a shorter path."
+
+
 @pytest.mark.parametrize(
     ("text", "how"),
     [

@@ -106,6 +106,14 @@ def test_a_silent_registry_means_source_builds_and_does_not_hang() -> None:
     assert "127.0.0.1" in check.how
 
 
+def test_certificates_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+    check = anyio.run(preflight.registries, ["https://127.0.0.1:1/v2/"])
+    assert check.outcome == "missing"
+    assert "/no/such/bundle.pem" in check.how
+    assert "REQUESTS_CA_BUNDLE" in check.fix
+
+
 @pytest.mark.parametrize(
     "host",
     ["tcp://127.0.0.1:1", "unix:///no/such/engine.sock", "tcp://127.0.0.1:port", "tcp://[::1", "tcp://" + "a" * 70],
