@@ -62,6 +62,8 @@ CLIENTS = ("docker", "kind")
 HERE = Path("x")
 """For what names no file: the working folder."""
 DOCTOR = "python ci/main.py doctor"
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.ESTALE)
+"""What a write ends with whose file was opened before."""
 SAID_BY_PROGRAMS = (
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENOEXEC, errno.ESTALE, errno.ENOLCK,
 )  # fmt: skip
@@ -75,6 +77,17 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         error.filename, error.filename2 = str(path), None
+        raise
+
+
+@contextmanager
+def on_disk_of(path: Path) -> Iterator[None]:
+    """Have errors of a disk that name no file name this one: all that is written meanwhile goes there."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in OF_DISKS and error.filename is None:
+            error.filename = str(path)
         raise
 
 

@@ -153,6 +153,28 @@ def test_a_log_that_finds_no_room_is_named(disk):
     assert len(lines(ended)) == 2
 
 
+MADE = """
+import sys
+from pathlib import Path
+from ci import oserrors
+from ci.supply import partial
+try:
+    with getattr(partial, sys.argv[1])(Path(sys.argv[2], "item")) as aside, (aside / sys.argv[3]).open("wb") as file:
+        file.write(bytes(1 << 20))
+except OSError as error:
+    told = oserrors.machine(error)
+    print(told.message, told.fix, sep="\\n")
+"""
+
+
+@pytest.mark.parametrize(("what", "inner"), [("file", ""), ("folder", "half"), ("scratch", "half")])
+def test_what_finds_no_room_in_the_cache_is_named_with_its_disk(disk, what, inner):
+    there = disk("size=64k")
+    ended = there.run(f'PY - {what} "$M" "{inner}"', stdin=MADE)
+    assert ended.stdout.splitlines()[0] == f"{there.path}/item: No space left on device"
+    assert ended.stdout.splitlines()[1].startswith(f"df -h {there.path}")
+
+
 LOCK = """
 import sys
 from pathlib import Path
