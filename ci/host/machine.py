@@ -120,7 +120,7 @@ def here(daemon: Daemon | None) -> bool:
 
 
 def system() -> list[Check]:
-    """Check that this is Linux, with its /proc."""
+    """Check that this is Linux, with its /proc, on an architecture that there are tools and images for."""
     need = "operating system"
     if platform.system() != "Linux":
         name = {"Darwin": "macOS"}.get(platform.system(), platform.system())
@@ -128,6 +128,9 @@ def system() -> list[Check]:
         return [Check(need, "missing", f"{name}: the tools and images are Linux programs", fix)]
     if not limits.kernel():
         return [Check(need, "missing", "/proc is not there, or not whole", "mount -t proc proc /proc")]
+    if platform.machine() not in docker_host.ARCHITECTURES:
+        fix = "uname -m   # x86_64 and aarch64 are: use such a machine, and no setarch"
+        return [Check("architecture", "missing", f"{platform.machine()}: no tool or image is pinned for it", fix)]
     return []
 
 

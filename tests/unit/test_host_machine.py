@@ -322,6 +322,14 @@ def test_what_setarch_says_of_the_kernel() -> None:
     assert "outcome='missing'" in ended.stdout
 
 
+def test_an_architecture_that_nothing_is_pinned_for_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.system() == []
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    (check,) = machine.system()
+    assert (check.outcome, check.how) == ("missing", "riscv64: no tool or image is pinned for it")
+    assert check.fix
+
+
 def test_macos_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setattr(limits, "PROC", tmp_path)
