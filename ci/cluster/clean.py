@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from ci import command
 from ci.cluster import runs
+from ci.errors import CIError
+from ci.progress import note
 from ci.wait import NotYet, until
 
 DELETE_SECONDS = 90.0
@@ -195,11 +197,22 @@ async def clean(*, everything: bool = False) -> list[str]:
 
     Returns:
         What was removed, each in a few words.
+
+    Raises:
+        CIError: A cluster would not go; the others went all the same.
     """
     removed = stop_strays()
+    stuck: list[CIError] = []
     for found in await clusters():
         if everything or found.state == "left over":
-            removed += await delete(found.name)
+            try:
+                removed += await delete(found.name)
+            except CIError as error:
+                stuck.append(error)
+    if stuck:
+        for line in (*(f"removed {each}" for each in removed), *(error.message for error in stuck[1:])):
+            note(line)
+        raise stuck[0]
     return removed
 
 

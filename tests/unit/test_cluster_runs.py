@@ -1,5 +1,6 @@
 """Whose a process, a cluster's folder or a program is, told from the real process table and from recorded ones."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from ci import command, paths
 from ci.cluster import clean, runs
+from ci.errors import WaitTimeoutError
 
 BOOT = "0f3c1f3e-8d0e-4a3c-9f58-7a8b3c1d2e4f"
 STATE = "import sys; from ci.cluster import runs; print(runs.Owner.parse(sys.argv[1]).state())"
@@ -244,6 +246,46 @@ def test_without_a_mark_only_a_folder_that_was_just_begun_is_a_clusters(
 
 def test_without_a_cache_there_are_no_marks(cache: Path) -> None:
     assert runs.marks() == {}
+
+
+DOCKER = """#!/usr/bin/env python3
+import json, pathlib, sys
+there = pathlib.Path(sys.argv[0]).parent / "networks"
+words = sys.argv[1:]
+if words[:2] == ["network", "ls"]:
+    print(*(path.name for path in there.iterdir()), sep="\\n")
+elif words[:2] == ["network", "inspect"]:
+    print(json.dumps([json.loads((there / each).read_text()) for each in words[2:] if (there / each).exists()]))
+elif words[:2] == ["network", "rm"]:
+    if words[2] == "a":
+        sys.exit("error while removing network: network ml-serving-ci-a has active endpoints")
+    (there / words[2]).unlink()
+"""
+
+
+def test_one_that_will_not_go_keeps_no_other(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given: networks of two dead runs, of which Docker gives up one alone
+    me = runs.Owner.me()
+    dead = str(runs.Owner(me.boot, me.namespace, ended(), "700"))
+    labels = {runs.RUN_LABEL: "x", runs.OWNER_LABEL: dead}
+    (cache / "networks").mkdir()
+    for name in ("a", "b"):
+        shown = {"Id": name, "Name": f"ml-serving-ci-{name}", "Labels": labels, "Created": "2026-01-01T00:00:00Z"}
+        (cache / "networks" / name).write_text(json.dumps({**shown, "Containers": {}}))
+    (cache / "docker").write_text(DOCKER)
+    (cache / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{cache}:{os.environ['PATH']}")
+    monkeypatch.setattr(clean, "DELETE_SECONDS", 1.0)
+
+    # When
+    with pytest.raises(WaitTimeoutError, match=r"ml-serving-ci-a is gone: not within .* has active endpoints"):
+        anyio.run(clean.clean)
+
+    # Then
+    assert [path.name for path in (cache / "networks").iterdir()] == ["a"]
+    assert "removed network ml-serving-ci-b" in capsys.readouterr().err
 
 
 def test_programs_of_a_killed_run_are_stopped_and_those_of_a_living_one_are_not() -> None:
