@@ -163,7 +163,7 @@ async def run(
     if timed_out or (check and process.returncode != 0):
         code = None if timed_out else process.returncode
         failed = CommandError(shown, code, stdout, stderr, seconds=seconds, log=log)
-        if (fix := oserrors.met_by_program(stderr)) is not None:
+        if (fix := oserrors.met_by_program(programs.name(words), stderr)) is not None:
             failed.fix, failed.exit_code = fix, MachineError.exit_code
         raise failed
     assert process.returncode is not None

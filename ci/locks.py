@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -44,11 +44,9 @@ async def exclusive(file: Path, what: str, *, timeout: float = LONGEST_SECONDS) 
         lock = filelock.FileLock(file)
         await _acquire(lock, file, what, timeout)
         try:
-            _holder(file).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time(),
-                                                 "command": " ".join(sys.argv)[:200]}))  # fmt: skip
-            yield
+            with _told(file):
+                yield
         finally:
-            _holder(file).unlink(missing_ok=True)
             lock.release()
 
 
@@ -85,6 +83,19 @@ def _of_this_process(file: Path) -> anyio.Lock:
     return locks.setdefault(file, anyio.Lock())
 
 
+@contextlib.contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """Have the holder's name beside a lock as long as the block runs; who waits does without where a disk is full."""
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
+    with contextlib.suppress(OSError):
+        _holder(file).write_text(json.dumps({**holder, "command": " ".join(sys.argv)[:200]}))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            _holder(file).unlink()
+
+
 def _holder(file: Path) -> Path:
     return file.with_suffix(".holder")
 
@@ -96,5 +107,5 @@ def _who(file: Path) -> str:
         since = datetime.fromtimestamp(holder["since"]).astimezone()
         elsewhere = "" if holder["host"] == socket.gethostname() else f" on {holder['host']}"
         return f"process {holder['pid']}{elsewhere} ({holder['command']}, since {since:%H:%M:%S})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return "another process"

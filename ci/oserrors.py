@@ -35,12 +35,38 @@ FIXES = {
     errno.EFBIG: "ulimit -f  # the file system or a limit takes no larger file",
     errno.E2BIG: "Run it with fewer variables in the environment.",
     errno.ENODEV: f"findmnt --target {{place}}  # {ELSEWHERE}",
-    errno.ESTALE: f"findmnt --target {{place}}  # the network file system lost it: mount it again, {ELSEWHERE}",
+    errno.EBUSY: "fuser -vm {path}  # something is mounted there or uses it: end that, or unmount it",
 }
+FILE_SYSTEMS = {
+    "has no locks, or its server gives none": ("ENOLCK", "EOPNOTSUPP", "ENOSYS"),
+    "lost it: mount it again": ("ESTALE", "ENOTCONN", "EHOSTDOWN", "EREMOTEIO", "ETIMEDOUT", "ENXIO"),
+    "is damaged: unmount it and run fsck": ("EBADMSG", "EUCLEAN"),
+    "is encrypted, and its key not there": ("ENOKEY", "EKEYEXPIRED"),
+}
+"""What is wrong with a file system, by the system's names of what it answers then; macOS has not all of them."""
+FIXES |= {
+    getattr(errno, name): f"findmnt --target {{place}}  # this file system {what}, {ELSEWHERE}"
+    for what, names in FILE_SYSTEMS.items()
+    for name in names
+    if hasattr(errno, name)
+}
+DAEMONS = {
+    errno.ENOSPC: "docker system df  # Docker's disk, on its own machine, is full: docker system prune removes what "
+    "nothing uses",
+    errno.EMFILE: "sudo sysctl -w fs.inotify.max_user_instances=512  # on Docker's machine; until its next boot",
+}
+"""What to do where the Docker daemon met it, on whichever machine that runs."""
+DAEMON = "docker info  # the daemon met it, on its own machine, likely in its Docker Root Dir"
+CLIENTS = ("docker", "kind")
+"""Programs that say what the daemon met."""
 HERE = Path("x")
 """For what names no file: the working folder."""
 DOCTOR = "python ci/main.py doctor"
-SAID_BY_PROGRAMS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENOEXEC)
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.ESTALE)
+"""What a write ends with whose file was opened before."""
+SAID_BY_PROGRAMS = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENOEXEC, errno.ESTALE, errno.ENOLCK,
+)  # fmt: skip
 """Looked for in what a failed program printed: it met the same in this machine."""
 
 
@@ -51,6 +77,17 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         error.filename, error.filename2 = str(path), None
+        raise
+
+
+@contextmanager
+def on_disk_of(path: Path) -> Iterator[None]:
+    """Have errors of a disk that name no file name this one: all that is written meanwhile goes there."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in OF_DISKS and error.filename is None:
+            error.filename = str(path)
         raise
 
 
@@ -73,13 +110,22 @@ def machine(error: OSError | MemoryError) -> MachineError:
     return known or MachineError(f"{path}: {said}", fix=_fix(error.errno, path))
 
 
-def met_by_program(printed: str) -> str | None:
-    """Return what to do where a program's own words say that this machine refused it something; else nothing."""
+def met_by_program(program: str, printed: str) -> str | None:
+    """Return what to do where a program's own words say that its machine refused it something; else nothing.
+
+    Args:
+        program: Its name.
+        printed: What it printed.
+    """
     words = printed.lower()
     code = next((code for code in SAID_BY_PROGRAMS if os.strerror(code).lower() in words), None)
-    if code == errno.ENOSPC:
-        return "df -h; df -i  # one of the file systems is full: make room there"
-    return None if code is None else _fix(code, HERE)
+    if code is None:
+        return None
+    if program in CLIENTS:
+        return DAEMONS.get(code, DAEMON)
+    return (
+        "df -h; df -i  # one of the file systems is full: make room there" if code == errno.ENOSPC else _fix(code, HERE)
+    )
 
 
 def _without_path(error: OSError, said: str) -> MachineError:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from ci import command
 from ci.cluster import runs
+from ci.errors import CIError
+from ci.progress import note
 from ci.wait import NotYet, until
 
 DELETE_SECONDS = 90.0
@@ -108,8 +110,7 @@ def _on_network(network: dict[str, Any], nodes: dict[str, list[dict[str, Any]]],
     containers = nodes.get(name, [])
     # elsewhere than in its own cache nobody can tell whether it came up
     keep = labels.get(runs.KEEP_LABEL) == "true" and bool(containers) and (not marked or _came_up(name))
-    # `create` takes no name with a folder: one without a mark was made since, and its run killed before it had one
-    has_folder = marked or mark is None
+    has_folder = marked or (mark is None and runs.is_begun(name))
     owner = labels.get(runs.OWNER_LABEL, "")
     created = datetime.fromisoformat(network["Created"])
     return Found(name, owner, _state(owner), keep, created, network["Id"], containers, has_folder)
@@ -196,11 +197,22 @@ async def clean(*, everything: bool = False) -> list[str]:
 
     Returns:
         What was removed, each in a few words.
+
+    Raises:
+        CIError: A cluster would not go; the others went all the same.
     """
     removed = stop_strays()
+    stuck: list[CIError] = []
     for found in await clusters():
         if everything or found.state == "left over":
-            removed += await delete(found.name)
+            try:
+                removed += await delete(found.name)
+            except CIError as error:
+                stuck.append(error)
+    if stuck:
+        for line in (*(f"removed {each}" for each in removed), *(error.message for error in stuck[1:])):
+            note(line)
+        raise stuck[0]
     return removed
 
 

@@ -4,9 +4,10 @@ import os
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
+
+from pydantic import AwareDatetime
 
 from ci import paths
 from ci.errors import UsageError
@@ -58,12 +59,12 @@ class Owner:
             processes: Where the process table is.
         """
         # by `self`, for the table may be another namespace's, with another process at our number
-        started = _read(processes / "self" / "stat")
+        stat = _read(processes / "self" / "stat")
         return cls(
             _read(processes / "sys" / "kernel" / "random" / "boot_id").strip() or UNSEEN,
             _namespace(processes / "self") or UNSEEN,
             os.getpid(),
-            _fields(started)[START] if started else UNSEEN,
+            _fields(stat)[START] if stat and not _has_a_clock_of_its_own(processes) else UNSEEN,
         )
 
     @classmethod
@@ -84,7 +85,7 @@ class Owner:
         here = Owner.me(processes)
         if (self.boot, self.namespace) != (here.boot, here.namespace) or UNSEEN in (self.boot, self.namespace):
             return "unknown"
-        if self.started == UNSEEN or not _is_of_this_namespace(processes):
+        if UNSEEN in (self.started, here.started) or not _is_of_this_namespace(processes):
             return "unknown"
         stat = _read(processes / str(self.pid) / "stat")
         if stat:
@@ -145,7 +146,7 @@ class Mark:
     network: str
     owner: str
     keep: bool
-    created: datetime
+    created: AwareDatetime
     containers: tuple[str, ...] = ()
 
     def write(self, name: str) -> None:
@@ -159,6 +160,18 @@ class Mark:
             return jsonfile.read(folder(name) / MARK, cls)
         except UsageError:
             return None
+
+
+def is_begun(name: str) -> bool:
+    """Return whether a run was killed before the folder of its cluster had its mark: there is nothing else in it.
+
+    Args:
+        name: The cluster's, as its network has it; others give networks names that lead to other folders.
+    """
+    try:
+        return Path(name).name == name and all(path.name.startswith(f".{MARK}.") for path in folder(name).iterdir())
+    except OSError:
+        return False
 
 
 def marks() -> dict[str, Mark]:
@@ -184,6 +197,12 @@ def _namespace(process: Path) -> str:
         return str((process / "ns" / "pid").readlink()).strip("pid:[]")
     except OSError:
         return ""
+
+
+def _has_a_clock_of_its_own(processes: Path) -> bool:
+    """Tell whether this process is in a time namespace, in which each process started at another time than outside."""
+    offset = re.search(r"^boottime\s+(\S+)\s+(\S+)$", _read(processes / "self" / "timens_offsets"), re.MULTILINE)
+    return offset is not None and offset.groups() != ("0", "0")
 
 
 def _is_of_this_namespace(processes: Path) -> bool:

@@ -17,6 +17,7 @@ import anyio
 
 from ci import command
 from ci.errors import MachineError
+from ci.host import daemon
 
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - of the daemon's host, see `Client.published`
@@ -165,15 +166,21 @@ def daemon_host(endpoint: str) -> str:
     if url.scheme not in ("tcp", "http", "https", "ssh") or not url.hostname:
         return LOOPBACK
     try:
-        address = socket.getaddrinfo(url.hostname, None, socket.AF_INET)[0][4][0]
+        found = [str(answer[4][0]) for answer in socket.getaddrinfo(url.hostname, None)]
     except OSError as error:
         raise MachineError(
             f"{endpoint}: this machine knows no address of {url.hostname}: {error.strerror}",
             fix=f"write it into /etc/hosts, or set DOCKER_HOST={url.scheme}://ADDRESS",
         ) from error
-    parsed = ipaddress.IPv4Address(address)
-    if parsed.is_loopback:
+    if any(map(daemon.is_here, found)):
         return LOOPBACK
+    address = next((one for one in found if ":" not in one), None)
+    if address is None:
+        raise MachineError(
+            f"{endpoint}: {url.hostname} has no IPv4 address, and on those the daemon publishes what is reached there",
+            fix=f"set DOCKER_HOST={url.scheme}://ADDRESS with one of IPv4",
+        )
+    parsed = ipaddress.IPv4Address(address)
     if not parsed.is_private:
         raise MachineError(
             f"{endpoint}: {parsed} is a public address: the registry would be open to everyone there",
@@ -183,10 +190,10 @@ def daemon_host(endpoint: str) -> str:
 
 
 async def inspect(kind: str, name: str) -> dict[str, Any] | None:
-    """Return what Docker knows of a container, network or image; None where there is none of that name.
+    """Return what Docker knows of a container, network, volume or image; None where there is none of that name.
 
     Args:
-        kind: "container", "network" or "image".
+        kind: "container", "network", "volume" or "image".
         name: Its name or id.
     """
     result = await command.run(["docker", kind, "inspect", name], check=False, timeout=30)

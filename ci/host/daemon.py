@@ -1,13 +1,15 @@
 """What a Docker daemon says of itself, and where it runs."""
 
+import ipaddress
 import json
+import os
 import re
 import socket
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ci import settings
 from ci.errors import MachineError
@@ -30,6 +32,11 @@ OFF = re.compile(
     "|error during connect|connection refused|no such host|i/o timeout|network is unreachable|no route to host",
     re.IGNORECASE,
 )
+AWAY = re.compile(
+    "connection refused|could not resolve|no route to host|network is unreachable|timed out", re.IGNORECASE
+)
+"""What ssh says of a machine that it does not get to."""
+SOCKET_DENIED = re.compile("permission denied while trying to connect|connect: permission denied", re.IGNORECASE)
 CONNECT_SECONDS = 2.0
 
 
@@ -55,11 +62,20 @@ class Place:
     @property
     def near(self) -> bool:
         """Whether the address is on this machine, or leads out of it through something that listens here."""
-        return self.endpoint.startswith("unix://") or urlsplit(self.endpoint).hostname in (
-            "localhost",
-            "127.0.0.1",
-            "::1",
-        )
+        return self.endpoint.startswith("unix://") or is_here(urlsplit(self.endpoint).hostname or "")
+
+
+def is_here(host: str) -> bool:
+    """Whether a host is this machine: on its loopback, or "any address", which a client takes for that.
+
+    Args:
+        host: Its name or address.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified
 
 
 def place() -> Place:
@@ -163,12 +179,12 @@ def parse(info: str, errors: str = "", version: str = "", where: Place | None = 
     said = _object(info)
     try:
         problems = "\n".join([*(said.get("ServerErrors") or []), errors]).strip()
-        _refuse_podman(said, _object(version), problems, where or Place())
+        _refuse_others(said, _object(version), problems, where or Place())
         if said.get("ServerVersion"):
             return _daemon(said, where or Place())
     except (AttributeError, TypeError, ValueError) as error:  # JSON, with other things in it than Docker has there
         raise _other(info) from error
-    _refuse(problems)
+    _refuse(info, problems, where or Place())
     if not problems and not said and info.strip() not in ("", "null"):
         raise _other(info)
     return None
@@ -179,6 +195,23 @@ def _other(info: str) -> MachineError:
         f"`docker info` does not answer as Docker does: {info.strip()[:80]!r}",
         fix="type -a docker   # another program of that name?",
     )
+
+
+def listens(endpoint: str) -> bool:
+    """Whether something listens at a socket on this machine, be it that this user may not use it.
+
+    Args:
+        endpoint: Its address.
+    """
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(CONNECT_SECONDS)
+        try:
+            client.connect(endpoint.removeprefix("unix://"))
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return True
 
 
 def locate(where: Place, kernel: str, memory: int) -> tuple[int | None, bool]:
@@ -256,29 +289,53 @@ def _daemon(said: dict[str, Any], where: Place) -> Daemon:
     )
 
 
-def _refuse_podman(info: dict[str, Any], version: dict[str, Any], problems: str, where: Place) -> None:
-    components = ((version.get("Server") or {}).get("Components")) or []
+def _refuse_others(info: dict[str, Any], version: dict[str, Any], problems: str, where: Place) -> None:
+    """Raise where another engine answers to the name, or at the address, of Docker."""
+    components = [str(each.get("Name", "")) for each in ((version.get("Server") or {}).get("Components")) or []]
+    chosen = where.set_by.split("=")[0] if "=" in where.set_by else ""
     if (
         "buildahVersion" in (info.get("host") or {})  # podman's own `info`
-        or "podman" in problems.lower()
-        or any("podman" in str(component.get("Name", "")).lower() for component in components)
+        or ("podman" in problems.lower() and not info.get("ServerVersion"))  # a path may have it in its name
+        or any("podman" in name.lower() for name in components)
         or str(info.get("DockerRootDir") or "").endswith("/containers/storage")
     ):
-        chosen = where.set_by.split("=")[0] if "=" in where.set_by else ""
         by_hand = f"{packages.removal('podman-docker')} && {packages.docker_by_hand()}"
         raise MachineError(
             "podman answers as docker: Docker is the only engine asked for",
             fix=f"unset {chosen}   # podman is there" if chosen else by_hand,
         )
-
-
-def _refuse(problems: str) -> None:
-    """Raise for a daemon that is there but cannot be used."""
-    lowered = problems.lower()
-    if "permission denied" in lowered:
+    if "Storage" in (info.get("Plugins") or {}) or (components and "Engine" not in components):
         raise MachineError(
-            "this user may not use the Docker daemon",
-            fix="sudo usermod -aG docker $USER && newgrp docker",
+            "containerd answers as docker, through nerdctl: Docker is the only engine asked for",
+            fix="type -a docker   # another program of that name; Rancher Desktop: rdctl set "
+            "--container-engine.name=moby",
+        )
+
+
+def _refuse(printed: str, problems: str, where: Place) -> None:
+    """Raise for a daemon that is there but cannot be used."""
+    if match := re.search(r"could not be found in this WSL ([12]) distro", f"{printed}\n{problems}"):
+        convert = "wsl --set-version DISTRIBUTION 2, then " if match[1] == "1" else ""
+        raise MachineError(
+            "Docker Desktop is not integrated with this WSL distribution",
+            fix=f"{convert}Docker Desktop, Settings, Resources, WSL integration: turn this distribution on",
+        )
+    _refuse_by_ssh(problems)
+    _refuse_by_tls(problems, where)
+    lowered = problems.lower()
+    if SOCKET_DENIED.search(problems):
+        fix = "sudo usermod -aG docker $USER && newgrp docker"
+        if os.geteuid() == 0:
+            fix = "docker run --security-opt label=disable ...   # SELinux keeps a container from a mounted socket"
+        raise MachineError("this user may not use the Docker daemon", fix=fix, detail=problems)
+    if re.search("request returned .*for api route and version", lowered):
+        # words of the client's about API versions follow; the daemon's virtual machine is not up
+        product = products.find(where.context, where.endpoint, unquote(problems))
+        raise MachineError(
+            f"the Docker daemon does not get its answer out: {problems.splitlines()[-1]}",
+            fix=f"restart {product.name}: {product.start}"
+            if product
+            else "restart the Docker daemon, then docker info",
             detail=problems,
         )
     if "client version" in lowered or "api version" in lowered:
@@ -294,3 +351,32 @@ def _refuse(problems: str) -> None:
         )
     if problems and not OFF.search(problems):
         raise MachineError(f"docker: {problems.splitlines()[-1]}", fix="docker info", detail=problems)
+
+
+def _refuse_by_ssh(problems: str) -> None:
+    """Raise where ssh gets to the daemon's machine, and no further."""
+    match = re.search(r"command \[(ssh .*?)\] has exited", problems)
+    if match is None or AWAY.search(problems):
+        return
+    said = problems.partition("stderr=")[2].strip().splitlines() or problems.splitlines()
+    raise MachineError(
+        f"ssh gets to no Docker daemon: {said[-1]}",
+        fix=f"{match[1].replace('docker system dial-stdio', 'docker info')}   # until that answers",
+        detail=problems,
+    )
+
+
+def _refuse_by_tls(problems: str, where: Place) -> None:
+    """Raise where the daemon speaks TLS and this client does not, or the other way round, or with other keys."""
+    if re.search("server gave HTTP response to HTTPS client", problems):
+        fix = "unset DOCKER_TLS_VERIFY DOCKER_TLS   # the daemon speaks no TLS there"
+    elif re.search("HTTP request to an HTTPS server|malformed HTTP response|x509: |tls: |remote error: tls", problems):
+        fix = (
+            "export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=FOLDER   # with the daemon's ca.pem, cert.pem, key.pem; "
+            "GitLab's docker:dind has them in /certs/client"
+        )
+    else:
+        return
+    at = f" at {where.endpoint}" if where.endpoint else ""
+    said = problems.splitlines()[-1]
+    raise MachineError(f"the Docker daemon{at} and its client do not agree on TLS: {said}", fix=fix, detail=problems)

@@ -113,6 +113,14 @@ def require_startable(*, install: bool) -> None:
         MachineError: It may not; `fix` has the commands.
     """
     place = daemon.place()
+    if shutil.which("docker") is None and (place.chosen or daemon.listens(place.endpoint)):
+        if not place.chosen and install and os.geteuid() == 0 and packages.available():
+            return  # the command alone is missing
+        raise MachineError(
+            f"there is no docker command to ask the Docker daemon at {place.set_by or place.endpoint} with",
+            fix=f"{packages.by_hand('docker-cli')}   # docker-ce-cli from Docker's own repository, docker.io before "
+            "Debian 13",
+        )
     if place.chosen:
         start = products.start(place.context, place.endpoint)
         away = f"unset {place.set_by.split('=')[0]}" if "=" in place.set_by else "docker context use default"
@@ -500,6 +508,10 @@ def _user_configuration() -> dict[str, Any]:
         return {}
     try:
         user = json.loads(USER_CONFIG.read_text())
+    except PermissionError as error:
+        raise MachineError(
+            f"{USER_CONFIG}: this user may not read it", fix=f"sudo chmod a+r {USER_CONFIG}   # or run this as root"
+        ) from error
     except ValueError as error:
         raise MachineError(f"{USER_CONFIG}: not JSON: {error}", fix=f"correct or remove {USER_CONFIG}") from error
     if not isinstance(user, dict):

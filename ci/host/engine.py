@@ -43,8 +43,8 @@ async def require_reachable() -> None:
         MachineError: Nothing listens there.
     """
     host = settings.variable(RUNNER_HOST) or ""
-    address = urlsplit(host)
     try:
+        address = urlsplit(host)
         with anyio.fail_after(DIAL_SECONDS):
             if address.scheme == "tcp":
                 stream: anyio.abc.ByteStream = await anyio.connect_tcp(address.hostname or "", address.port or 0)

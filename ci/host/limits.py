@@ -12,6 +12,9 @@ PROC = Path("/proc")
 UNLIMITED = 1 << 60
 """Version 1 of control groups writes "no limit" as a very large number."""
 
+MEMORY_LIMITS = ("memory.max", "memory.high", "memory.limit_in_bytes")
+"""Above the second one nothing is killed: it is slowed down until nothing is done in time."""
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -80,11 +83,10 @@ def memory(process: int | None = None) -> Limit | None:
     """Return how much memory a process's control groups leave it, in bytes, or None where they set no limit."""
     found = []
     for folder in groups("memory", process):
-        limit = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
-        if limit is None or limit >= UNLIMITED:
-            continue
-        file = folder / ("memory.max" if (folder / "memory.max").exists() else "memory.limit_in_bytes")
-        found.append(Limit(limit - memory_held(folder), file))
+        for name in MEMORY_LIMITS:
+            limit = _number(folder / name)
+            if limit is not None and limit < UNLIMITED:
+                found.append(Limit(limit - memory_held(folder), folder / name))
     return min(found, key=lambda limit: limit.left, default=None)
 
 
@@ -105,6 +107,12 @@ def memory_held(group: Path) -> int:
     # of version 1 the plain names count the group without those below it
     cached = (stat.get(f"total_{name}", stat.get(name, "0")) for name in ("active_file", "inactive_file"))
     return max(0, used - sum(map(int, cached)))
+
+
+def cpu_count() -> int:
+    """Return how many CPUs this process, and what it starts, may run on."""
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def cpus(process: int | None = None) -> Limit | None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ci import versions
+from ci import oserrors, paths, versions
+from ci.errors import MachineError
 from ci.host import daemon as daemons
 from ci.host import docker as docker_host
 from ci.host import limits, oci_runtime, packages
@@ -92,14 +93,16 @@ def checks(cache: Path, daemon: Daemon | None) -> list[Check]:
         cache: The cache folder.
         daemon: The daemon that will run the cluster; None for one that is yet to be started.
     """
-    found = [*system(), disk("cache", cache), open_files()]
+    found: list[Check | None] = [*system(), *storage(cache), open_files()]
     # where somebody chose a daemon that does not answer, this machine's figures would not be its
     if daemon is not None or here(daemon):
-        found += [kernel(daemon), cgroups(daemon), memory(daemon), cpus(daemon), tasks(daemon)]
+        found += [kernel(daemon), cpus(daemon)]
+        if daemon is not None or limits.kernel():  # without /proc nothing is known of these; `system` says so
+            found += [cgroups(daemon), memory(daemon), tasks(daemon)]
         if daemon is None or daemon.where != "elsewhere":
             found += [inotify("watches", WATCHES), inotify("instances", INSTANCES)]
         if daemon is None:
-            found += [capabilities(), disk("Docker", docker_host.data_root())]
+            found += [capabilities() if limits.kernel() else None, docker_disk()]
         elif daemon.where == "here":
             found += [disk("Docker", root) for root in daemon.roots]
         else:
@@ -117,14 +120,17 @@ def here(daemon: Daemon | None) -> bool:
 
 
 def system() -> list[Check]:
-    """Check that this is Linux, with its /proc."""
+    """Check that this is Linux, with its /proc, on an architecture that there are tools and images for."""
     need = "operating system"
     if platform.system() != "Linux":
         name = {"Darwin": "macOS"}.get(platform.system(), platform.system())
         fix = "docker run --rm -v /var/run/docker.sock:/var/run/docker.sock ml-serving-ci test   # docs/machines.md"
         return [Check(need, "missing", f"{name}: the tools and images are Linux programs", fix)]
     if not limits.kernel():
-        return [Check(need, "missing", "/proc is not there", "mount -t proc proc /proc")]
+        return [Check(need, "missing", "/proc is not there, or not whole", "mount -t proc proc /proc")]
+    if platform.machine() not in docker_host.ARCHITECTURES:
+        fix = "uname -m   # x86_64 and aarch64 are: use such a machine, and no setarch"
+        return [Check("architecture", "missing", f"{platform.machine()}: no tool or image is pinned for it", fix)]
     return []
 
 
@@ -278,6 +284,8 @@ LIFTED = {
 def _lift(file: Path, controller: str) -> str:
     """Return the command that lifts a control group's limit, by who made the group."""
     unit, option = LIFTED[controller]
+    if file.name == "memory.high":
+        unit = "MemoryHigh=infinity"
     group = file.parent.name
     if found := re.fullmatch(r"(?:docker-)?([0-9a-f]{64})(?:\.scope)?", group):
         return f"docker update {option} {found[1][:12]}   # on the machine that runs this container"
@@ -286,7 +294,7 @@ def _lift(file: Path, controller: str) -> str:
         return f"{'' if user else 'sudo '}systemctl {user}set-property --runtime {group} {unit}"
     if os.geteuid() == 0 and not os.access(file, os.W_OK):  # a container sees its own group, and may not change it
         return f"docker update {option} {socket.gethostname()}   # on the machine that runs this container"
-    return f"echo {'max' if file.suffix == '.max' else -1} | sudo tee {file}"
+    return f"echo {-1 if file.name in ('memory.limit_in_bytes', 'cpu.cfs_quota_us') else 'max'} | sudo tee {file}"
 
 
 def cpus(daemon: Daemon | None) -> Check:
@@ -296,10 +304,12 @@ def cpus(daemon: Daemon | None) -> Check:
         daemon: Runs the cluster; None for one that this process will start.
     """
     need = "CPUs"
-    count = daemon.cpus if daemon and daemon.cpus else os.cpu_count() or 1
+    count = daemon.cpus if daemon and daemon.cpus else limits.cpu_count()
     check = Check(need, "ok", str(count))
     if count < CPUS.amount:
         fix = _enlarge(daemon) if daemon else "use a machine with more"
+        if daemon is None and count < (os.cpu_count() or 1):
+            fix = f"run it without taskset or --cpuset-cpus: this machine has {os.cpu_count()}"
         check = Check(need, "warning", f"{count}, {CPUS.amount:g} needed: steps will exceed their deadlines", fix)
     granted = limits.cpus()
     if granted and granted.left < CPUS.amount and (daemon is None or daemon.where == "here"):
@@ -343,27 +353,67 @@ def unseen(daemon: Daemon) -> Check:
     return Check("the daemon's machine", "warning", how, f"docker run --rm debian:stable-slim sh -c '{look}'")
 
 
-def disk(whose: str, folder: Path) -> Check:
+def storage(cache: Path) -> list[Check]:
+    """Check the disk of the cache; where that is read-only it has to hold everything, and takes nothing more.
+
+    Args:
+        cache: The cache folder.
+    """
+    try:
+        if not paths.writable(cache):
+            found = [disk("the cache is read-only; files of runs", paths.state(cache), fetches=False)]
+        else:
+            found = [disk("cache", cache)]
+        flags = os.statvfs(_nearest(cache)).f_flag
+    except OSError as error:
+        told = oserrors.machine(error)
+        return [Check(f"cache at {cache}", "missing", told.message, told.fix or "")]
+    if flags & getattr(os, "ST_NOEXEC", 0):  # macOS has no name for it
+        how = "on a file system mounted noexec, from which none of the supply's programs runs"
+        fix = f"findmnt --target {_nearest(cache)}   # remount it with exec, or set ML_SERVING_CI_CACHE=DIR elsewhere"
+        found.append(Check(f"cache at {cache}", "missing", how, fix))
+    return found
+
+
+def docker_disk() -> Check:
+    """Check the disk that a daemon started here will have, as its configuration says."""
+    try:
+        return disk("Docker", docker_host.data_root())
+    except MachineError as error:
+        return Check("Docker's configuration", "missing", error.message, error.fix or "")
+
+
+def disk(whose: str, folder: Path, *, fetches: bool = True) -> Check:
     """Check for free disk space, in bytes and in files.
 
     Args:
         whose: What is kept there.
         folder: Where it is needed; it need not exist yet.
+        fetches: Whether a first run fills it.
     """
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    stat = os.statvfs(there)
-    free, inodes = stat.f_bavail * stat.f_frsize / GIB, stat.f_favail
     need = f"disk space at {folder} ({whose})"
+    try:
+        there = _nearest(folder)
+        stat = os.statvfs(there)
+    except PermissionError as error:
+        how = f"this user may not look ({error.strerror}): {DISK} free needed, {COLD_DISK.amount:g} for a first run"
+        return Check(need, "warning", how, f"sudo df -h {folder}")
+    free, inodes = stat.f_bavail * stat.f_frsize / GIB, stat.f_favail
     fix = f"df -h {there}; docker system df   # docker system prune removes what Docker holds and nothing uses"
     if free < DISK.amount:
         return Check(need, "missing", f"{free:.1f} GiB free, {DISK} needed", fix)
     if stat.f_files and inodes < INODES.amount:  # btrfs has no number of them
         how = f"{inodes} inodes free, {INODES.amount:g} needed: few files more, however small"
         return Check(need, "missing", how, f"df -i {there}; sudo du --inodes -xd2 {there} | sort -n | tail")
-    if free < COLD_DISK.amount:
+    if fetches and free < COLD_DISK.amount:
         how = f"{free:.1f} GiB free, a first run takes up to {COLD_DISK}"
         return Check(need, "warning", how, fix)
     return Check(need, "ok", f"{free:.0f} GiB free")
+
+
+def _nearest(folder: Path) -> Path:
+    """Return a folder, or the nearest above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def inotify(kind: Literal["watches", "instances"], demand: Demand) -> Check | None:

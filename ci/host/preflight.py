@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import requests
 
-from ci import command, versions
+from ci import command
 from ci.errors import MachineError
 from ci.host import dagger_session, machine, packages
 from ci.host import docker as docker_host
@@ -95,7 +95,7 @@ def _described(daemon: Daemon) -> str:
 
 
 async def port(number: int, container: str, variable: str, *, daemon: bool = True) -> Check:
-    """Check that a port is free, or taken by our own container.
+    """Check that a port is free, or taken by our own container, whose name nobody else has.
 
     Args:
         number: The port on 127.0.0.1.
@@ -104,6 +104,12 @@ async def port(number: int, container: str, variable: str, *, daemon: bool = Tru
         daemon: Whether a Docker daemon answers, to be asked who has it.
     """
     need = f"port {number}"
+    try:
+        ours = await docker_host.ours("container", container) if daemon else None
+    except MachineError as error:
+        return Check(need, "missing", error.message, error.fix or "")
+    if ours is not None and ours["State"]["Running"]:
+        return Check(need, "ok", f"{container} runs")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -112,8 +118,6 @@ async def port(number: int, container: str, variable: str, *, daemon: bool = Tru
             taken = error.strerror
         else:
             return Check(need, "ok", f"free, for {container}")
-    if daemon and await _running(container):
-        return Check(need, "ok", f"{container} has it")
     return Check(need, "missing", f"{taken} ({container} needs it)", f"export {variable}=PORT with a free one")
 
 
@@ -147,37 +151,26 @@ async def registries(addresses: Sequence[str]) -> Check:
     """
     need = "image registries"
     silent: list[str] = []
+    refused: list[str] = []
 
     def ask(address: str) -> None:
         try:
             requests.get(address, timeout=PROBE_SECONDS)
         except requests.RequestException:
             silent.append(address.split("/")[2])
+        except OSError as error:  # before anything was asked: the certificates' file is not there
+            refused.append(str(error))
 
     async with anyio.create_task_group() as group:
         for address in addresses:
             group.start_soon(anyio.to_thread.run_sync, ask, address)
+    if refused:
+        return Check(
+            need, "missing", refused[0], "unset REQUESTS_CA_BUNDLE CURL_CA_BUNDLE   # or name a file that is there"
+        )
     if not silent:
         return Check(need, "ok", "answer: images are pulled")
     return Check(need, "planned", f"no answer from {', '.join(sorted(silent))}: images and tools are built from source")
-
-
-async def go(minimum: str) -> Check:
-    """Check for the Go toolchain that source builds take.
-
-    Args:
-        minimum: The oldest that will do.
-    """
-    found = shutil.which("go")
-    if found is None:
-        return Check("Go", "planned", "none here: taken from its wheel for source builds")
-    said = await command.run([found, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, check=False, timeout=30)
-    version = said.stdout.strip().removeprefix("go")
-    if said.returncode == 0 and versions.numbers(version) >= versions.numbers(minimum):
-        return Check("Go", "ok", version)
-    return Check(
-        "Go", "planned", f"{version or 'broken'} here, {minimum} needed: taken from its wheel for source builds"
-    )
 
 
 async def mmdebstrap(*, install: bool = True) -> Check:

@@ -47,7 +47,7 @@ KNOWN = (
     ),
     Product(
         "Docker Desktop",
-        re.compile(r"^desktop-linux$|^docker-desktop$|^Docker Desktop$|/\.docker/(run|desktop)/"),
+        re.compile(r"^desktop-linux$|^docker-desktop$|^Docker Desktop$|/\.docker/(run|desktop)/|dockerDesktop"),
         "docker desktop start",
         "Docker Desktop, Settings, Resources: {memory} GB of memory, {cpus} CPUs (with WSL 2: "
         "memory={memory}GB and processors={cpus} below [wsl2] in %UserProfile%\\.wslconfig, then wsl --shutdown)",

@@ -11,7 +11,7 @@ import anyio
 
 from ci import command, tasks
 from ci.errors import CIError
-from ci.host import limits
+from ci.host import docker, limits
 
 LOOK_SECONDS = 5.0
 PROC = Path("/proc")
@@ -23,14 +23,14 @@ class Meter:
     """What was seen so far, in bytes; of memory what the kernel would not give back (`limits.memory_held`).
 
     Attributes:
-        root: Docker's own folder, where it is on this machine.
+        roots: Docker's own folders, where they are on this machine.
         idle: Memory of all containers at the first look.
         most: The most memory of all containers at one look.
-        free: Space free on Docker's disk at the first look.
+        free: Space free on Docker's disks at the first look.
         least_free: The least space free at one look.
     """
 
-    root: Path
+    roots: list[Path]
     idle: int | None = None
     most: int = 0
     free: int | None = None
@@ -53,10 +53,10 @@ class Meter:
             await self._look()
 
     async def _look(self) -> None:
-        if self.root.is_dir():
-            free = shutil.disk_usage(self.root).free
-            self.free = self.free if self.free is not None else free
-            self.least_free = min(self.least_free or free, free)
+        if self.roots:
+            disks = {root.stat().st_dev: shutil.disk_usage(root).free for root in self.roots}
+            free = sum(disks.values())
+            self.free, self.least_free = (free, free) if self.free is None else (self.free, min(self.least_free, free))
         used = await self._memory()
         if used is not None:
             self.idle = self.idle if self.idle is not None else used
@@ -110,8 +110,7 @@ async def measured() -> AsyncIterator[Meter]:
     Yields:
         What was seen, growing.
     """
-    shown = await command.run(["docker", "info", "--format={{.DockerRootDir}}"], check=False, timeout=30)
-    meter = Meter(Path(shown.stdout.strip() or "/nonexistent"))
+    meter = Meter(await _roots())
     await meter.look()
 
     async def again() -> None:
@@ -123,3 +122,12 @@ async def measured() -> AsyncIterator[Meter]:
         group.start_soon(again)
         yield meter
         group.cancel_scope.cancel()
+
+
+async def _roots() -> list[Path]:
+    """Return the daemon's own folders; none where it is elsewhere: this machine may have one of the same name."""
+    with contextlib.suppress(CIError):
+        found = await docker.find()
+        if found is not None and found.where == "here":
+            return found.roots
+    return []

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ci import oserrors
+
 LOCKED = re.compile(r".*\.partial-[0-9a-f]{12}")
 """Of one whose maker holds a lock on it; those of earlier versions did not, and wrote their process number there."""
 UNKNOWN_SECONDS = 24 * 3600
@@ -23,7 +25,7 @@ UNKNOWN_SECONDS = 24 * 3600
 @contextlib.contextmanager
 def folder(final: Path) -> Iterator[Path]:
     """Yield a folder beside `final` that becomes it when the block ends well, and vanishes otherwise."""
-    with _made(final.parent, final.name, Path.mkdir) as aside:
+    with oserrors.on_disk_of(final), _made(final.parent, final.name, Path.mkdir) as aside:
         yield aside
         aside.rename(final)
 
@@ -31,7 +33,7 @@ def folder(final: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def file(final: Path) -> Iterator[Path]:
     """Yield an empty file beside `final` that becomes it when the block ends well, and vanishes otherwise."""
-    with _made(final.parent, final.name, Path.touch) as aside:
+    with oserrors.on_disk_of(final), _made(final.parent, final.name, Path.touch) as aside:
         yield aside
         aside.replace(final)
 
@@ -39,7 +41,7 @@ def file(final: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
     """Yield a folder to work in that vanishes when the block ends."""
-    with _made(parent, "", Path.mkdir) as aside:
+    with oserrors.on_disk_of(parent), _made(parent, "", Path.mkdir) as aside:
         yield aside
 
 
@@ -47,6 +49,8 @@ def link(path: Path, target: Path) -> None:
     """Make a symbolic link, or turn one to another target; at no time is there none."""
     with scratch(path.parent) as work:
         (work / path.name).symlink_to(target)
+        if path.is_dir() and not path.is_symlink():
+            remove(path)  # a folder in its place would stay
         (work / path.name).replace(path)
 
 
@@ -107,7 +111,7 @@ def _made(parent: Path, name: str, make: Callable[[Path], None]) -> Iterator[Pat
 @contextlib.contextmanager
 def _locked(path: Path, flag: int = 0) -> Iterator[None]:
     """Hold the kernel's lock on a file or folder; it goes with the process, however that ends."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its other end
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | flag)

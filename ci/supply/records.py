@@ -6,6 +6,7 @@ cache), they are hashed again and compared with the digest.
 """
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -233,6 +234,8 @@ def machine(path: Path) -> str:
 
 
 def _known(status: os.stat_result) -> Known:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "neither a file nor a folder")  # to open a pipe would wait for its other end
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, bool(status.st_mode & 0o111)
 
 
@@ -243,6 +246,8 @@ def _digests(path: Path, found: Listing) -> dict[str, str]:
 def _difference(path: Path, put: Contents, found: Listing, *, verify: bool) -> str | None:
     """Return what of an item is not as it was put there, or None."""
     known = put.listing
+    if ("" in known.files) != ("" in found.files):
+        return "it is a folder" if "" in known.files else "it is a file"
     if gone := {**known.files, **known.links}.keys() - {**found.files, **found.links}.keys():
         return f"{min(gone)} is missing"
     if more := {**found.files, **found.links}.keys() - {**known.files, **known.links}.keys():

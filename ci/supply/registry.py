@@ -148,8 +148,16 @@ async def empty(way: str) -> None:
         way: As given to `start`.
 
     Raises:
-        MachineError: A cluster gets its images from it.
+        MachineError: A cluster gets its images from it, or somebody else's volume has the name of ours.
     """
+    volume = f"{CONTAINER}-{way}"
+    there = await client.inspect("volume", volume)
+    if there is not None and docker.SERVICE_LABEL not in (there["Labels"] or {}):
+        raise MachineError(
+            f"the local registry has to be filled again, and its volume {volume} bears no label of this tool's",
+            fix=f"docker rm --force {CONTAINER}; docker volume rm {volume}, if nobody needs what is in it",
+            detail=f"docker volume inspect {volume}",
+        )
     found = await docker.ours("container", CONTAINER)
     if found is not None:
         if used := sorted(set(found["NetworkSettings"]["Networks"]) - {NETWORK}):
@@ -158,7 +166,7 @@ async def empty(way: str) -> None:
                 fix="Wait until that has ended, or remove it: python ci/main.py cluster status",
             )
         await command.run(["docker", "rm", "--force", found["Id"]], check=False, timeout=60)
-    await command.run(["docker", "volume", "rm", "--force", f"{CONTAINER}-{way}"], timeout=60)
+    await command.run(["docker", "volume", "rm", "--force", volume], timeout=60)
 
 
 def serves(found: dict[str, Any], volume: str, here: client.Client) -> bool:

@@ -1,5 +1,6 @@
 """Whose a process, a cluster's folder or a program is, told from the real process table and from recorded ones."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from ci import command, paths
 from ci.cluster import clean, runs
+from ci.errors import WaitTimeoutError
 
 BOOT = "0f3c1f3e-8d0e-4a3c-9f58-7a8b3c1d2e4f"
 STATE = "import sys; from ci.cluster import runs; print(runs.Owner.parse(sys.argv[1]).state())"
@@ -138,6 +140,16 @@ def test_another_pid_namespace_does_not_know(mount: list[str]) -> None:
 
 
 @namespaces
+@pytest.mark.skipif(not Path("/proc/self/timens_offsets").exists(), reason="needs time namespaces")
+@pytest.mark.parametrize(("boottime", "state"), [("1000", "unknown"), ("0", "alive")])
+def test_a_time_namespace_in_which_all_started_at_another_time_does_not_know(boottime: str, state: str) -> None:
+    inside = ["unshare", "--time", "--boottime", boottime, "--fork", sys.executable, "-c"]
+    assert said(*inside, STATE, str(runs.Owner.me())) == state
+    program = STATE.replace("runs.Owner.parse(sys.argv[1]).state()", "runs.Owner.me().state()")
+    assert said(*inside, program) == state
+
+
+@namespaces
 @pytest.mark.parametrize("hidden", ["hidepid=1", "hidepid=2"])
 def test_another_user_from_whom_processes_are_hidden_does_not_know(hidden: str) -> None:
     # Given: a process of root's, its twin that ended, and a user who sees neither
@@ -198,8 +210,82 @@ def test_only_a_folder_with_a_mark_is_a_clusters(cache: Path) -> None:
     assert runs.marks() == {"ml-serving-ci-a": mark}
 
 
+@pytest.mark.parametrize("created", ['"2026-01-01T00:00:00"', "0", '"yesterday"', "null", '"10000-01-01T00:00:00Z"'])
+def test_a_mark_without_a_time_that_can_be_compared_is_none(cache: Path, created: str) -> None:
+    runs.folder("ml-serving-ci-a").mkdir(parents=True)
+    file = runs.folder("ml-serving-ci-a") / runs.MARK
+    file.write_text('{"network": "n", "owner": "", "keep": false, "created": "2026-01-01T00:00:00Z"}')
+    assert list(runs.marks()) == ["ml-serving-ci-a"]
+    file.write_text(file.read_text().replace('"2026-01-01T00:00:00Z"', created))
+    assert runs.marks() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "begun"),
+    [
+        ("ml-serving-ci-a", [], True),
+        ("ml-serving-ci-a", [".cluster.json.x1"], True),
+        ("ml-serving-ci-a", [".cluster.json.x1", "notes.txt"], False),
+        ("ml-serving-ci-a", ["cluster.json"], False),  # broken, or it would be a mark
+        ("../precious", [], False),
+        ("/precious", [], False),
+        ("..", [], False),
+        (".", [], False),
+    ],
+)
+def test_without_a_mark_only_a_folder_that_was_just_begun_is_a_clusters(
+    cache: Path, name: str, files: list[str], begun: bool
+) -> None:
+    name = name.replace("/precious", f"{cache}/precious") if name.startswith("/") else name
+    runs.folder(name).mkdir(parents=True, exist_ok=True)
+    for file in files:
+        (runs.folder(name) / file).touch()
+    assert runs.is_begun(name) == begun
+    assert not runs.is_begun("ml-serving-ci-missing")
+
+
 def test_without_a_cache_there_are_no_marks(cache: Path) -> None:
     assert runs.marks() == {}
+
+
+DOCKER = """#!/usr/bin/env python3
+import json, pathlib, sys
+there = pathlib.Path(sys.argv[0]).parent / "networks"
+words = sys.argv[1:]
+if words[:2] == ["network", "ls"]:
+    print(*(path.name for path in there.iterdir()), sep="\\n")
+elif words[:2] == ["network", "inspect"]:
+    print(json.dumps([json.loads((there / each).read_text()) for each in words[2:] if (there / each).exists()]))
+elif words[:2] == ["network", "rm"]:
+    if words[2] == "a":
+        sys.exit("error while removing network: network ml-serving-ci-a has active endpoints")
+    (there / words[2]).unlink()
+"""
+
+
+def test_one_that_will_not_go_keeps_no_other(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given: networks of two dead runs, of which Docker gives up one alone
+    me = runs.Owner.me()
+    dead = str(runs.Owner(me.boot, me.namespace, ended(), "700"))
+    labels = {runs.RUN_LABEL: "x", runs.OWNER_LABEL: dead}
+    (cache / "networks").mkdir()
+    for name in ("a", "b"):
+        shown = {"Id": name, "Name": f"ml-serving-ci-{name}", "Labels": labels, "Created": "2026-01-01T00:00:00Z"}
+        (cache / "networks" / name).write_text(json.dumps({**shown, "Containers": {}}))
+    (cache / "docker").write_text(DOCKER)
+    (cache / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{cache}:{os.environ['PATH']}")
+    monkeypatch.setattr(clean, "DELETE_SECONDS", 1.0)
+
+    # When
+    with pytest.raises(WaitTimeoutError, match=r"ml-serving-ci-a is gone: not within .* has active endpoints"):
+        anyio.run(clean.clean)
+
+    # Then
+    assert [path.name for path in (cache / "networks").iterdir()] == ["a"]
+    assert "removed network ml-serving-ci-b" in capsys.readouterr().err
 
 
 def test_programs_of_a_killed_run_are_stopped_and_those_of_a_living_one_are_not() -> None:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from ci.errors import MachineError
-from ci.host import client, docker
+from ci.host import client, daemon, docker
 from ci.host.client import Client
 from ci.supply import registry
 
@@ -50,6 +50,10 @@ def test_a_process_knows_its_own_container_and_takes_no_other_for_it(mounts: str
         ("", "127.0.0.1"),
         ("tcp://127.0.0.1:2375", "127.0.0.1"),
         ("tcp://localhost:2375", "127.0.0.1"),
+        ("tcp://127.0.1.1:2375", "127.0.0.1"),
+        ("tcp://0.0.0.0:2375", "127.0.0.1"),
+        ("tcp://[::1]:2375", "127.0.0.1"),
+        ("tcp://[::]:2375", "127.0.0.1"),
         ("tcp://10.1.2.3:2376", "10.1.2.3"),
         ("https://192.168.7.8:2376", "192.168.7.8"),
         ("ssh://jo@172.20.0.5", "172.20.0.5"),
@@ -60,10 +64,31 @@ def test_the_daemon_s_host_is_where_docker_finds_it(endpoint: str, host: str) ->
     assert client.daemon_host(endpoint) == host
 
 
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("localhost", True),
+        ("127.0.1.1", True),
+        ("[::1]", True),
+        ("0.0.0.0", True),
+        ("10.1.2.3", False),
+        ("dind", False),
+    ],
+)
+def test_a_daemon_on_any_address_of_the_loopback_may_be_this_machines(host: str, here: bool) -> None:
+    assert daemon.Place(endpoint=f"tcp://{host}:2375").near == here
+
+
 def test_a_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("172.19.0.3", 0))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *asked: answer if asked[0] == "docker" else [])
     assert client.daemon_host("tcp://docker:2376") == "172.19.0.3"
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://[fd00::7]:2375", "ssh://jo@[fd00::7]"])
+def test_a_host_without_an_address_that_ports_are_published_on_is_named(endpoint: str) -> None:
+    with pytest.raises(MachineError, match="has no IPv4 address"):
+        client.daemon_host(endpoint)
 
 
 def test_a_host_that_nobody_knows_is_named() -> None:

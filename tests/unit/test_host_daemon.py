@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ RECORDED = Path(__file__).parent / "fixtures" / "docker-info"
 NOWHERE = "unix:///run/recorded/docker.sock"
 """In place of the default address, where the tests' own machine may have a daemon."""
 OLD = "5.13 needed: kube-proxy's nftables mode refuses older ones"
+NERDCTL = "missing Docker: containerd answers as docker, through nerdctl: Docker is the only engine asked for"
 PODMAN = "missing Docker: podman answers as docker: Docker is the only engine asked for"
 
 # What doctor says of each: the Docker line, then every line that is no "ok".
@@ -71,6 +73,8 @@ SAID = {
     "podman-docker": [PODMAN],
     "podman-socket": [PODMAN],
     "podman-version": [PODMAN],
+    "nerdctl": [NERDCTL],
+    "nerdctl-version": [NERDCTL],
     "dind-gitlab": ["ok Docker: 24.0.5, overlay2, runtime runc, at tcp://docker:2376 (on another machine)"],
     "codespaces": [f"ok Docker: 29.8.0-1, overlayfs, runtime runc, at {NOWHERE} (on another machine)"],
     "raspberry-pi-4": [
@@ -245,11 +249,39 @@ def test_nothing_is_installed_beside_a_daemon_that_was_chosen(
 
 def test_nothing_is_installed_beside_podman(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "podman").touch(0o755)
+    monkeypatch.setattr(daemon, "listens", lambda endpoint: False)
     monkeypatch.setenv("PATH", str(home))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(MachineError, match="podman is here and no Docker") as caught:
         docker.require_startable(install=True)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize(("host", "root"), [("", False), ("", True), ("tcp://docker:2376", True)])
+def test_a_daemon_without_a_docker_command(host: str, root: bool, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given: a container without privileges, with the daemon's socket and no docker command in it
+    monkeypatch.setenv("PATH", str(home))
+    monkeypatch.setenv("DOCKER_HOST", host)
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(oci_runtime, "missing_here", lambda: frozenset({"CAP_SYS_ADMIN"}))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(home / "docker.sock"))
+        monkeypatch.setattr(daemon, "place", lambda: placed(home, host))
+        listening.listen()
+        # Then: where it can be installed it will be, and no daemon with it
+        if root and not host:
+            (home / "apt-get").touch(0o755)
+            docker.require_startable(install=True)
+            (home / "apt-get").unlink()
+        with pytest.raises(MachineError, match="there is no docker command to ask the Docker daemon at ") as caught:
+            docker.require_startable(install=True)
+    assert "docker-cli" in str(caught.value.fix)
+
+
+def placed(folder: Path, host: str) -> Place:
+    return (
+        Place(endpoint=host, set_by=f"DOCKER_HOST={host}") if host else Place(endpoint=f"unix://{folder}/docker.sock")
+    )
 
 
 def test_no_daemon_is_started_in_a_container_without_privileges(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +299,11 @@ def test_no_daemon_is_started_in_a_container_without_privileges(home: Path, monk
         ("echo '[1, 2]'", "does not answer as Docker does", "type -a docker"),
         ('echo \'{"ServerVersion": "9", "NCPU": "many"}\'', "does not answer as Docker does", "type -a docker"),
         ('echo \'{"Server": "up", "ServerErrors": 5}\'', "does not answer as Docker does", "type -a docker"),
-        ("echo 'error: x509: certificate has expired' >&2; exit 1", "x509: certificate has expired", "docker info"),
+        (
+            "echo 'error: x509: certificate has expired' >&2; exit 1",
+            "x509: certificate has expired",
+            "DOCKER_CERT_PATH",
+        ),
         ("echo 'context \"work\": context not found' >&2; exit 1", "context not found", "docker context use default"),
         ("echo 'Emulate Docker CLI using podman.' >&2; exit 125", "podman answers as docker", "podman-docker"),
     ],
@@ -280,6 +316,94 @@ def test_a_docker_that_answers_otherwise(
     assert (check.outcome, found) == ("missing", None)
     assert message in check.how
     assert fix in check.fix
+
+
+SSH = (
+    "error during connect: Get http://docker/v1.40/info: command [ssh -l jo -p 2222 -- build docker system dial-stdio] "
+    "has exited with exit status 255, please make sure the URL is valid, and Docker 18.09 or later is installed on the "
+    "remote host: stderr="
+)
+"""https://github.com/sagebind/docker-swarm-deploy-action/issues/2"""
+DESKTOP = (
+    "request returned 500 Internal Server Error for API route and version "
+    "http://%2FUsers%2Fjo%2F.docker%2Frun%2Fdocker.sock/v1.51/version, check if the server supports the requested API "
+    "version"
+)
+"""https://github.com/docker/for-mac/issues/7775"""
+WSL = """
+The command 'docker' could not be found in this WSL {} distro.
+We recommend to activate the WSL integration in Docker Desktop settings.
+
+For details about using Docker Desktop with WSL 2, visit:
+
+https://docs.docker.com/go/wsl2/
+"""
+"""https://github.com/microsoft/WSL/issues/9949"""
+CONFIG = "WARNING: Error loading config file: /home/podman/.docker/config.json: open it: permission denied\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "fix"),
+    [
+        (f"{SSH}jo@build: Permission denied (publickey).", "ssh gets to no Docker daemon: jo@build: Permission denied",
+         "ssh -l jo -p 2222 -- build docker info"),
+        (f"{SSH}Host key verification failed.", "no Docker daemon: Host key verification failed.", "ssh -l jo -p 2222"),
+        (f"{SSH}bash: docker: command not found", "bash: docker: command not found", "ssh -l jo -p 2222 -- build"),
+        # https://github.com/siderolabs/talos/issues/6706
+        ("Error response from daemon: Client sent an HTTP request to an HTTPS server.", "do not agree on TLS: Err",
+         "export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH="),
+        # https://github.com/firecow/gitlab-ci-local/issues/1113
+        ('error during connect: Get "https://docker:2376/v1.24/info": tls: failed to verify certificate: x509: '
+         "certificate signed by unknown authority", "do not agree on TLS", "DOCKER_CERT_PATH="),
+        # https://github.com/moby/moby/pull/52192
+        ("error during connect: http: server gave HTTP response to HTTPS client", "do not agree on TLS",
+         "unset DOCKER_TLS_VERIFY"),
+        (DESKTOP, "does not get its answer out: request returned 500", "restart Docker Desktop: docker desktop start"),
+        (DESKTOP.replace("docker/run", "x/run").replace(".docker", "x"), "does not get its answer out",
+         "restart the Docker daemon"),
+        (DESKTOP.replace("%2FUsers%2Fjo%2F.docker%2Frun%2Fdocker.sock", "%2F%2F.%2Fpipe%2FdockerDesktopLinuxEngine"),
+         "does not get its answer out", "restart Docker Desktop"),
+        (WSL.format(2), "not integrated with this WSL distribution", "Docker Desktop, Settings, Resources, WSL"),
+        (WSL.format(1), "not integrated with this WSL distribution", "wsl --set-version DISTRIBUTION 2, then Docker"),
+        ("dial unix /var/run/docker.sock: connect: permission denied", "may not use", "sudo usermod -aG docker"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["stdout", "stderr"])
+def test_a_daemon_that_is_there_and_not_reached(
+    said: str, message: str, fix: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    if where == "stdout" and "WSL" not in said:
+        said = json.dumps({"ServerErrors": [said]})
+    with pytest.raises(MachineError) as caught:
+        daemon.parse(*((said, "") if where == "stdout" else ("", said)))
+    assert message in caught.value.message
+    assert str(caught.value.fix).startswith(fix) or fix in str(caught.value.fix)
+
+
+def test_root_that_may_not_use_a_mounted_socket_is_told_of_selinux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(MachineError) as caught:
+        daemon.parse("", "permission denied while trying to connect to the docker API at unix:///var/run/docker.sock")
+    assert "label=disable" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"{SSH}ssh: connect to host build port 2222: Connection refused",
+        f"{SSH}ssh: Could not resolve hostname build: Name or service not known",
+        f"{CONFIG.replace('podman', 'jo')}Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
+        "Is the docker daemon running?",
+    ],
+)
+def test_a_daemon_that_is_not_there_is_none(said: str) -> None:
+    assert daemon.parse("", said) is None
+
+
+def test_what_docker_warns_of_beside_its_answer_is_no_refusal() -> None:
+    found = daemon.parse(json.dumps(recorded("ubuntu-20.04")["info"]), CONFIG)
+    assert found is not None
 
 
 def test_a_docker_that_hangs(docker_program: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,8 @@ def test_a_daemon_that_cannot_be_used(problem: str, message: str) -> None:
 
 @pytest.fixture
 def no_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH on which there is no docker."""
+    """A PATH on which there is no docker; whether the tests' own machine has a daemon does not count."""
+    monkeypatch.setattr(daemon, "listens", lambda endpoint: False)
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.setenv("PATH", str(empty))

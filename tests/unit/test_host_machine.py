@@ -37,6 +37,59 @@ def test_disk_space_of_a_folder_that_is_not_there_yet(
     assert bool(check.fix) == (outcome != "ok")
 
 
+def test_disk_space_where_this_user_may_not_look_is_a_line(tmp_path: Path) -> None:
+    shut = tmp_path / "shut"
+    (shut / "docker").mkdir(parents=True)
+    shut.chmod(0)
+    code = "import pathlib, sys; from ci.host import machine; print(machine.disk('Docker', pathlib.Path(sys.argv[1])))"
+    powerless = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []  # root may enter every folder
+    try:
+        ended = subprocess.run(
+            [*powerless, sys.executable, "-c", code, shut / "docker"],
+            cwd=ROOT,
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+    finally:
+        shut.chmod(0o700)
+    assert "outcome='warning', how='this user may not look (Permission denied): " in ended.stdout
+    assert f"fix='sudo df -h {shut}/docker'" in ended.stdout
+
+
+def test_a_cache_that_cannot_be_looked_at_is_missing(tmp_path: Path) -> None:
+    cache = tmp_path / ("x" * 300)
+    (check,) = machine.storage(cache)
+    assert (check.outcome, check.how) == ("missing", f"{cache}: File name too long")
+    assert check.fix == "Use a shorter path."
+
+
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        ("{", "not JSON"),
+        ("", "not JSON"),
+        ("[]", "not a JSON object"),
+        ("\xff", "not JSON"),
+        (None, "this user may not read it"),
+    ],
+)
+def test_a_configuration_of_docker_that_cannot_be_used_is_a_line(text: str | None, how: str, tmp_path: Path) -> None:
+    config = tmp_path / "daemon.json"
+    config.write_text("{}" if text is None else text, encoding="latin-1")
+    config.chmod(0o644 if text is not None else 0)
+    code = (
+        "import pathlib, sys; from ci.host import docker, machine; docker.USER_CONFIG = pathlib.Path(sys.argv[1]); "
+        "print(machine.docker_disk())"
+    )
+    powerless = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []  # root may read every file
+    argv = [*powerless, sys.executable, "-c", code, config]
+    ended = subprocess.run(argv, cwd=ROOT, text=True, capture_output=True, check=True)
+    assert "Check(need=\"Docker's configuration\", outcome='missing', " in ended.stdout
+    assert f"{config}: {how}" in ended.stdout
+    assert str(config) in ended.stdout.partition("fix=")[2]
+
+
 def proc(folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
     """Stand a few files in for /proc."""
     for name, text in files.items():
@@ -100,6 +153,35 @@ def test_a_control_groups_limit_is_found_up_the_tree(
     check = machine.memory(None)
     assert (check.outcome, check.how) == ("missing", f"2.5 GiB left by {mount / limit / 'memory.max'}, 5 GiB needed")
     assert check.fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
+    ("group", "fix"),
+    [
+        ("user.slice", "sudo systemctl set-property --runtime user.slice MemoryHigh=infinity"),
+        ("job", "echo max | sudo tee "),
+    ],
+)
+def test_a_group_that_is_slowed_down_above_its_mark_has_no_more_than_that(
+    group: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"{group}/memory.max": "max\n", f"{group}/memory.high": f"{2 * GIB}\n", f"{group}/memory.current": "0\n"}
+    mount = unified(tmp_path, monkeypatch, f"/{group}", files)
+    check = machine.memory(None)
+    assert (check.outcome, check.how) == ("missing", f"2.0 GiB left by {mount}/{group}/memory.high, 5 GiB needed")
+    assert check.fix.startswith(fix)
+
+
+@pytest.mark.skipif(shutil.which("taskset") is None or (os.cpu_count() or 1) < 2, reason="needs taskset and two CPUs")
+def test_cpus_that_this_process_may_not_run_on_do_not_count() -> None:
+    code = "from ci.host import machine; print(machine.cpus(None))"
+    first = min(os.sched_getaffinity(0))
+    ended = subprocess.run(
+        ["taskset", "--cpu-list", str(first), sys.executable, "-c", code],
+        cwd=ROOT, text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    assert "outcome='warning', how='1, 2 needed" in ended.stdout
+    assert f"without taskset or --cpuset-cpus: this machine has {os.cpu_count()}" in ended.stdout
 
 
 def test_without_a_limit_the_machines_figure_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,6 +320,14 @@ def test_what_setarch_says_of_the_kernel() -> None:
         ["setarch", "--uname-2.6", sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True
     )
     assert "outcome='missing'" in ended.stdout
+
+
+def test_an_architecture_that_nothing_is_pinned_for_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.system() == []
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    (check,) = machine.system()
+    assert (check.outcome, check.how) == ("missing", "riscv64: no tool or image is pinned for it")
+    assert check.fix
 
 
 def test_macos_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,12 @@
 """Memory as the kernel counts it for a container, by both versions of control groups."""
 
+import os
+import types
+
+import anyio
 import pytest
 
-from ci.host import limits, usage
+from ci.host import daemon, limits, usage
 
 CONTAINER = "c0ffee" * 10 + "abcd"
 
@@ -63,3 +67,42 @@ def test_a_container_of_another_machine_is_not_looked_for_here(kernel):
 
 def test_a_container_that_is_gone_uses_nothing(tmp_path):
     assert limits.memory_held(tmp_path / "gone") == 0
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "listener", "seen"),
+    [("tcp://10.0.0.7:2376", None, False), ("unix:///run/x/docker.sock", None, False), ("unix:///x", 4711, True)],
+    ids=["another machine", "another virtual machine", "here"],
+)
+def test_the_disk_of_a_daemon_elsewhere_is_not_taken_for_this_machines(endpoint, listener, seen, tmp_path, monkeypatch):
+    # Given: a daemon whose folder has a namesake here
+    (tmp_path / "docker").write_text(
+        f"""#!/bin/sh
+case $1 in
+info) echo '{{"ServerVersion": "28.0", "DockerRootDir": "{tmp_path}", "KernelVersion": "6.1"}}' ;;
+context) echo 'one {endpoint}' ;;
+esac
+"""
+    )
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(daemon, "_listener", lambda endpoint: listener)
+
+    async def measure():
+        async with usage.measured() as meter:
+            return meter.disk
+
+    assert (anyio.run(measure) is not None) == seen
+
+
+def test_a_disk_that_was_full_for_a_moment_is_remembered(tmp_path, monkeypatch):
+    free = iter([50, 0, 30])
+    monkeypatch.setattr(usage.shutil, "disk_usage", lambda root: types.SimpleNamespace(free=next(free)))
+    meter = usage.Meter([tmp_path])
+
+    async def look():
+        for _ in range(3):
+            await meter.look()
+
+    anyio.run(look)
+    assert meter.disk == 50

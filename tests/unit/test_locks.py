@@ -129,7 +129,12 @@ async def test_tasks_of_one_process_take_turns_in_silence(file, said, monkeypatc
     assert said == []
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"pid": 1, "host": "h", "since": "x", "command": "c"}', "\xff"])
+HOLDER = '{"pid": 1, "host": "h", "command": "c", "since": %s}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "\xff", *(HOLDER % since for since in ('"x"', "1e999", "NaN", "-1e17", "null"))]
+)
 async def test_a_holder_that_wrote_nothing_readable(file, holder, text):
     file.with_suffix(".holder").write_text(text, encoding="latin-1")
     with pytest.raises(MachineError, match="another process works on it"):
@@ -142,3 +147,21 @@ async def test_a_place_for_no_lock_is_named(tmp_path):
     with pytest.raises(OSError, match=r"helm\.lock"):
         async with locks.exclusive(tmp_path / "file" / "helm.lock", "helm"):
             pass
+
+
+@pytest.mark.parametrize("holder", ["a folder", "a link to nowhere"])
+async def test_where_the_holder_cannot_be_written_down_the_lock_is_held_all_the_same(file, holder):
+    file.parent.mkdir()
+    if holder == "a folder":
+        file.with_suffix(".holder").mkdir()
+    else:
+        file.with_suffix(".holder").symlink_to("/nonexistent/holder")
+    async with locks.exclusive(file, "helm"):
+        with pytest.raises(MachineError, match="another process works on it"):
+            await anyio.to_thread.run_sync(anyio.run, held_elsewhere, file)
+
+
+async def held_elsewhere(file):
+    """Ask for a lock as a thread with a loop of its own does: as another process."""
+    async with locks.exclusive(file, "helm", timeout=0.5):
+        pass

@@ -97,6 +97,23 @@ def test_a_limit_of_the_process(tmp_path, limit, value, message, fix):
     assert said[1].startswith(fix)
 
 
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        (("ENOLCK", "EOPNOTSUPP"), "has no locks, or its server gives none"),
+        (("ESTALE", "ENOTCONN", "EHOSTDOWN"), "lost it: mount it again"),
+        (("EBADMSG", "EUCLEAN"), "is damaged"),
+        (("ENOKEY",), "is encrypted"),
+    ],
+)
+def test_what_only_another_kind_of_file_system_answers(tmp_path, names, what):
+    """No such file system can be mounted here: the system's own words for it, with its number."""
+    for code in (getattr(errno, name) for name in names if hasattr(errno, name)):
+        told = oserrors.machine(OSError(code, os.strerror(code), tmp_path / "helm.lock"))
+        assert told.message == f"{tmp_path / 'helm.lock'}: {os.strerror(code)}"
+        assert told.fix.startswith(f"findmnt --target {tmp_path}  # this file system {what}")
+
+
 # --- programs ---
 
 
@@ -185,6 +202,24 @@ def test_a_program_that_was_refused_something_says_so_with_the_way_out(said, fix
         assert said in caught.value.message
         assert caught.value.exit_code == 3
         assert caught.value.fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        ("write /var/lib/docker/tmp/x: no space left on device", "docker system df"),
+        ("failed to create fsnotify watcher: too many open files", "sudo sysctl -w fs.inotify.max_user_instances=512"),
+        ("mkdir /var/lib/docker/x: read-only file system", "docker info"),
+    ],
+)
+def test_what_the_docker_daemon_met_is_told_of_its_own_machine(said, fix, tmp_path):
+    for name in ("docker", "kind"):
+        program = tmp_path / name
+        program.write_text('#!/bin/sh\necho "$1" >&2; exit 1\n')
+        program.chmod(0o755)
+        with pytest.raises(CommandError) as caught:
+            anyio.run(lambda program=program: command.run([program, said]))
+        assert (caught.value.exit_code, caught.value.fix.startswith(fix)) == (3, True)
 
 
 def test_any_other_failure_of_a_program_is_one_of_the_check():

@@ -60,6 +60,16 @@ def test_what_had_no_lock_yet_is_swept_when_it_is_a_day_old(tmp_path, name):
     assert partial.sweep(tmp_path) == [left]
 
 
+@pytest.mark.parametrize(
+    ("make", "swept"),
+    [(os.mkfifo, True), (lambda path: path.symlink_to("nowhere"), False), (lambda path: path.symlink_to(path), False)],
+    ids=["a pipe", "a link to nowhere", "a link to itself"],
+)
+def test_what_nobody_made_there_holds_nobody_up(tmp_path, make, swept):
+    make(odd := tmp_path / ".helm-0123.partial-0123456789ab")
+    assert partial.sweep(tmp_path) == ([odd] if swept else [])
+
+
 def test_nothing_else_is_swept(tmp_path):
     for name in ("helm-0123", ".hidden", "my.partial.file", "x.partial-1"):
         (tmp_path / name).touch()

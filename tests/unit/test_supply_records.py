@@ -104,8 +104,24 @@ def to_nowhere(path):
         (rewritten(OWN, 0o644), "not executable"),
         (Path.unlink, "it is gone"),
         (to_nowhere, "it is gone"),
+        (lambda path: (path.unlink(), path.mkdir()), "it is a folder"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "it cannot be read: neither a file nor a folder"),
     ],
-    ids=["empty", "cut", "longer", "other bytes", "same time", "foreign", "unknown", "script", "mode", "gone", "link"],
+    ids=[
+        "empty",
+        "cut",
+        "longer",
+        "other bytes",
+        "same time",
+        "foreign",
+        "unknown",
+        "script",
+        "mode",
+        "gone",
+        "link",
+        "folder",
+        "pipe",
+    ],
 )
 def test_a_file_that_is_not_itself(tool, change, said):
     change(tool.path)
@@ -126,7 +142,8 @@ def test_a_file_that_is_not_itself(tool, change, said):
         (lambda path: ((path / "a/empty").unlink(), (path / "a/empty").symlink_to("b")), "a/empty is a link to b"),
         (lambda path: ((path / "latest").unlink(), (path / "latest").touch()), "latest: no link"),
         (shutil.rmtree, "it is gone"),
-        (lambda path: (shutil.rmtree(path), path.write_text("a file")), "a/b/values.yaml is missing"),
+        (lambda path: (shutil.rmtree(path), path.write_text("a file")), "it is a file"),
+        (lambda path: os.mkfifo(path / "a/pipe"), "it cannot be read: neither a file nor a folder"),
         (lambda path: (shutil.rmtree(path), path.mkdir()), "a/b/values.yaml is missing"),
     ],
 )

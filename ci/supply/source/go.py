@@ -224,5 +224,8 @@ async def unpacked(folder: Path) -> GoToolchain:
 
 
 async def _version(program: Path) -> str | None:
-    result = await command.run([program, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, check=False, timeout=30)
-    return result.stdout.strip().removeprefix("go") if result.returncode == 0 else None
+    try:
+        result = await command.run([program, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, timeout=30)
+    except (CommandError, MachineError):  # an empty file, another machine's, one that hangs
+        return None
+    return result.stdout.strip().removeprefix("go")

@@ -125,6 +125,25 @@ def test_a_program_that_finds_no_room_says_so_and_exits_3(disk):
     assert lines(ended)[1].startswith("  fix: df -h; df -i")
 
 
+MOVED = """
+import sys
+from pathlib import Path
+from ci import oserrors
+try:
+    Path(sys.argv[1]).rename(sys.argv[1] + ".old")
+except OSError as error:
+    told = oserrors.machine(error)
+    print(told.message, told.fix, sep="\\n")
+"""
+
+
+def test_a_folder_that_is_mounted_cannot_be_moved_away(disk):
+    there = disk("size=64k")
+    said = there.run('PY - "$M"', stdin=MOVED).stdout.splitlines()
+    assert said[0] == f"{there.path}: Device or resource busy"
+    assert said[1].startswith(f"fuser -vm {there.path}")
+
+
 def test_a_log_that_finds_no_room_is_named(disk):
     there = disk("size=64k")
     ended = there.run(f'{FILL} PY - /bin/true "$M/x.log"', stdin=PROGRAM)
@@ -132,3 +151,69 @@ def test_a_log_that_finds_no_room_is_named(disk):
     assert lines(ended)[0] == f"error: {there.path}/x.log: No space left on device"
     assert lines(ended)[1].startswith(f"  fix: df -h {there.path}")
     assert len(lines(ended)) == 2
+
+
+MADE = """
+import sys
+from pathlib import Path
+from ci import oserrors
+from ci.supply import partial
+try:
+    with getattr(partial, sys.argv[1])(Path(sys.argv[2], "item")) as aside, (aside / sys.argv[3]).open("wb") as file:
+        file.write(bytes(1 << 20))
+except OSError as error:
+    told = oserrors.machine(error)
+    print(told.message, told.fix, sep="\\n")
+"""
+
+
+@pytest.mark.parametrize(("what", "inner"), [("file", ""), ("folder", "half"), ("scratch", "half")])
+def test_what_finds_no_room_in_the_cache_is_named_with_its_disk(disk, what, inner):
+    there = disk("size=64k")
+    ended = there.run(f'PY - {what} "$M" "{inner}"', stdin=MADE)
+    assert ended.stdout.splitlines()[0] == f"{there.path}/item: No space left on device"
+    assert ended.stdout.splitlines()[1].startswith(f"df -h {there.path}")
+
+
+LOCK = """
+import sys
+from pathlib import Path
+import anyio
+from ci import locks
+async def main():
+    async with locks.exclusive(Path(sys.argv[1]), "helm"):
+        print("held")
+anyio.run(main)
+"""
+
+
+def test_a_lock_on_a_full_disk_is_held(disk):
+    ended = disk("size=64k").run(f'mkdir "$M/locks"; {FILL} PY - "$M/locks/helm.lock"; ls "$M/locks"', stdin=LOCK)
+    assert (ended.stdout.split(), ended.stderr) == (["held", "helm.lock"], "")
+
+
+JUDGED = """
+import sys
+from pathlib import Path
+from ci.host import machine
+print(*(f"{check.outcome} {check.need}: {check.how}" for check in machine.storage(Path(sys.argv[1]))), sep="\\n")
+"""
+
+
+def test_doctor_asks_a_read_only_cache_for_no_room(disk, tmp_path):
+    there = disk("size=64k")
+    state = tmp_path / "state"
+    ended = there.run(f'{FILL} mount -o remount,ro "$M"; PY - "$M"', stdin=JUDGED, ML_SERVING_CI_STATE=str(state))
+    (line,) = ended.stdout.splitlines()
+    assert f"disk space at {state} (the cache is read-only; files of runs): " in line
+    assert "a first run" not in line
+
+
+def test_doctor_names_a_cache_from_which_no_program_runs(disk):
+    there = disk("noexec")
+    ended = there.run('PY - "$M/cache"', stdin=JUDGED)
+    assert ended.stdout.splitlines()[-1] == (
+        f"missing cache at {there.path}/cache: on a file system mounted noexec, "
+        "from which none of the supply's programs runs"
+    )
+    assert "noexec" not in disk("exec").run('PY - "$M/cache"', stdin=JUDGED).stdout

@@ -81,7 +81,9 @@ HOLES = {
     "a script": (write(b"#!/bin/sh\nexit 0\n"), "17 bytes"),
     "not executable": (lambda path: path.chmod(0o644), "not executable"),
     "a link to nowhere": (lambda path: (path.unlink(), path.symlink_to("nowhere")), "it is gone"),
-    "a folder": (lambda path: (path.unlink(), path.mkdir()), " is missing"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "it is a folder"),
+    "a pipe": (lambda path: (path.unlink(), os.mkfifo(path)), "neither a file nor a folder"),
+    "a link to itself": (lambda path: (path.unlink(), path.symlink_to(path)), "it cannot be read"),
     "an empty record": (record(b""), "its record is broken"),
     "half a record": (record(b'{"version": 1, "arch'), "its record is broken"),
 }
@@ -110,6 +112,27 @@ def test_a_tool_that_is_not_itself_is_fetched_again(tool, publisher, capsys, hol
     assert tool.tool("tool").read_bytes() == OWN
     assert cached(tool) == {"tool": True}
     assert publisher.asked_for("tool") == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda name: name.write_bytes(OWN),
+        lambda name: name.symlink_to("/bin/true"),
+        lambda name: name.symlink_to(name),
+        lambda name: (name.mkdir(), (name / "x").touch()),
+    ],
+    ids=["a file", "a link out", "a link to itself", "a folder"],
+)
+def test_a_name_that_leads_to_something_else_is_turned_back(tool, publisher, change):
+    name = tool.bin / "tool"
+    name.unlink()
+    change(name)
+
+    assert cached(tool) == {"tool": False}
+    fetch(tool, "tool")
+    assert tool.tool("tool").resolve() == program_of(tool)
+    assert publisher.asked_for("tool") == 1
 
 
 def test_a_copied_cache_is_hashed_and_taken(tool, publisher, tmp_path, capsys):
