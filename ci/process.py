@@ -1,4 +1,4 @@
-"""What this process was started with: streams (closed, full, gone, in ASCII, a CI system's log) and signals."""
+"""How this process begins and ends: streams (closed, full, gone, ASCII, a CI system's log), signals, the exit code."""
 
 import codecs
 import errno
@@ -47,8 +47,20 @@ def register() -> None:
     codecs.register_error(ERRORS, _replaced)
 
 
+def end(code: str | int | None) -> NoReturn:
+    """End this process, with the exit code under PYTHONINSPECT too: there Python would show a traceback and a prompt.
+
+    Args:
+        code: As of `sys.exit`.
+    """
+    if sys.flags.inspect and not isinstance(code, str):
+        sys.stderr.flush()
+        os._exit(code or 0)
+    sys.exit(code)
+
+
 def _leave(number: int, frame: object) -> NoReturn:
-    sys.exit(INTERRUPTED)
+    end(INTERRUPTED)
 
 
 class _Descriptor(io.FileIO):
