@@ -8,6 +8,7 @@ import re
 import signal
 import stat
 import sys
+import threading
 from typing import Any, NoReturn, TextIO, cast
 
 from ci import settings
@@ -48,12 +49,16 @@ def register() -> None:
 
 
 def end(code: str | int | None) -> NoReturn:
-    """End this process, with the exit code under PYTHONINSPECT too: there Python would show a traceback and a prompt.
+    """End this process now, with this exit code.
+
+    Python itself would wait for threads that were left to themselves, such as one that waits for a silent server; and
+    under PYTHONINSPECT show a traceback and a prompt.
 
     Args:
         code: As of `sys.exit`.
     """
-    if sys.flags.inspect and not isinstance(code, str):
+    left = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
+    if (left or sys.flags.inspect) and not isinstance(code, str):
         sys.stderr.flush()
         os._exit(code or 0)
     sys.exit(code)
