@@ -9,9 +9,9 @@ from typing import Annotated, Any
 if __package__ in (None, ""):  # `python ci/main.py`: make the package importable from the checkout
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-if __name__ == "__main__":  # before the imports below, which take a moment
-    from ci import process
+from ci import process
 
+if __name__ == "__main__":  # before the imports below, which take a moment
     process.prepare()
 
 import typer
@@ -93,12 +93,13 @@ def run() -> None:
             app()
         finally:
             sys.stdout.flush()
-    except SystemExit:
-        raise
+    except SystemExit as ended:
+        code = ended.code
     except BaseException as error:
         from ci.commands import runner  # most commands end without it
 
-        sys.exit(runner.show(error))
+        code = runner.show(error)
+    process.end(code)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What this process was started with: streams (closed, full, gone, in ASCII, a CI system's log) and signals."""
+"""How this process begins and ends: streams (closed, full, gone, ASCII, a CI system's log), signals, the exit code."""
 
 import codecs
 import errno
@@ -8,6 +8,7 @@ import re
 import signal
 import stat
 import sys
+import threading
 from typing import Any, NoReturn, TextIO, cast
 
 from ci import settings
@@ -47,8 +48,24 @@ def register() -> None:
     codecs.register_error(ERRORS, _replaced)
 
 
+def end(code: str | int | None) -> NoReturn:
+    """End this process now, with this exit code.
+
+    Python itself would wait for threads that were left to themselves, such as one that waits for a silent server; and
+    under PYTHONINSPECT show a traceback and a prompt.
+
+    Args:
+        code: As of `sys.exit`.
+    """
+    left = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
+    if (left or sys.flags.inspect) and not isinstance(code, str):
+        sys.stderr.flush()
+        os._exit(code or 0)
+    sys.exit(code)
+
+
 def _leave(number: int, frame: object) -> NoReturn:
-    sys.exit(INTERRUPTED)
+    end(INTERRUPTED)
 
 
 class _Descriptor(io.FileIO):

@@ -86,7 +86,6 @@ async def prove(
     Raises:
         CIError: A stage failed; the report says which.
     """
-    checkout = await _checkout()
     began = time.monotonic()
     report = Report(
         command=shlex.join(["python", "ci/main.py", *sys.argv[1:]]),
@@ -100,6 +99,7 @@ async def prove(
     with notify.telling() as tell:
         tell(notify.started(report))
         try:
+            checkout = await _checkout() if not report.left_out else None  # a narrowed run has no evidence
             async with AsyncExitStack() as cleanup:
                 run = Run(options, supply, report, cleanup)
                 with step(f"host and supply ({supply.way})"):
@@ -116,7 +116,7 @@ async def prove(
                         else:
                             await _execute(stage, run, began, errors)
             report.seconds, under_way = time.monotonic() - began, "evidence"
-            if checkout is not None and not report.left_out:
+            if checkout is not None:
                 await write_evidence(run, checkout, signer)
             report.outcome = "passed"
         except Exception as error:

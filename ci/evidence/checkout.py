@@ -20,7 +20,8 @@ class Checkout:
     Attributes:
         repository: Where they are.
         commit: The commit that is checked out.
-        tree: Git's name for a tree with those files in TESTED, as they are on disk.
+        tree: Git's name for a tree with those files in TESTED, as they are on disk, but for what .gitignore files of
+            the tree leave out.
     """
 
     repository: Repository
@@ -40,7 +41,13 @@ async def look(folder: Path) -> Checkout:
         index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
         await repository.run("read-tree", commit, env=index)
         there = [name for name in TESTED if (repository.folder / name).is_dir()]
-        await repository.run("add", "--all", "--", *there, env=index)
+        await repository.run("add", "--update", "--", *there, env=index)
+        # what a person's own rules or this clone's have git ignore was tested as well
+        words = ("ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", "--", *there)
+        others = (await repository.run(*words, env=index)).raw
+        if others:
+            listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
+            await repository.run("add", "--force", *listed, stdin=others, env=index)
         written = await repository.run("write-tree", env=index)
     return Checkout(repository, commit, written.stdout.strip())
 

@@ -1,6 +1,7 @@
 """A git repository as a store of commits: read at any of them, added to without a work tree, pushed, never forced."""
 
 import re
+import shlex
 import tempfile
 import urllib.parse
 import uuid
@@ -22,6 +23,11 @@ COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 FILES = ("100644", "100755")
 """Git's modes of regular files."""
+
+SETTINGS = ("-c", "i18n.commitEncoding=UTF-8", "-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false")
+"""In place of what a person has chosen for texts that are read here, not by that person."""
+
+OWNER = re.compile(r"dubious ownership in repository at '(.+)'")
 
 PASSWORD = re.compile(r"://([^/@\s]+)@")
 """What stands before the host in a URL."""
@@ -61,7 +67,7 @@ class Repository:
             CommandError: It failed.
         """
         return await command.run(
-            ["git", "-C", self.folder, *args],
+            ["git", "-C", self.folder, *SETTINGS, *args],
             stdin=stdin,
             check=check,
             env={**self.environment, **(env or {})},
@@ -112,9 +118,10 @@ class Repository:
     async def identity(self) -> dict[str, str]:
         """Return the variables that name who commits, where git knows no name for the user."""
         known = await self.run("config", "user.email", check=False)
-        if known.returncode == 0 or settings.variable("GIT_COMMITTER_EMAIL"):
+        if known.returncode == 0:
             return {}
-        return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in AUTHOR.items()}
+        ours = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in AUTHOR.items()}
+        return {name: value for name, value in ours.items() if not settings.variable(name)}
 
     async def fetch(self, remote: str, branch: str) -> str:
         """Return the tip of a remote's branch, its commits fetched; no ref of this repository changes.
@@ -292,9 +299,7 @@ async def opened(folder: Path, remote: str | None = None, token: Secret | None =
     bare = Repository(folder, folder, (), environment)
     found = await bare.run("rev-parse", "--git-common-dir", "--is-bare-repository", "--show-cdup", check=False)
     if found.returncode != 0:
-        raise UsageError(
-            f"--repo {folder}: not a git repository", fix="--repo DIR, a clone of the tree that Argo CD watches"
-        )
+        raise _not_opened(folder, found.stderr)
     common, is_bare, *up = found.stdout.splitlines()
     top = folder.resolve() if is_bare == "true" else Path(folder, *up).resolve()
     common_folder = (folder / common).resolve()
@@ -343,6 +348,18 @@ def inside(path: str) -> PurePosixPath:
     if pure.is_absolute() or ".." in pure.parts or any(ord(char) < 32 for char in path):
         raise UsageError(f"{path!r}: not a path inside the tree")
     return pure
+
+
+def _not_opened(folder: Path, printed: str) -> UsageError:
+    """Return why git opens no repository in a folder, from what it printed."""
+    if owned := OWNER.search(printed):
+        trust = f"git config --global --add safe.directory {shlex.quote(owned[1])}"
+        return UsageError(f"--repo {folder}: it belongs to another user, so git refuses it until: {trust}", fix=trust)
+    if "not a git repository" in printed:
+        said, fix = "not a git repository", "--repo DIR, a clone of the tree that Argo CD watches"
+    else:
+        said, fix = printed.strip().partition("\n")[0], f"git -C {shlex.quote(str(folder))} rev-parse"
+    return UsageError(f"--repo {folder}: {said}", fix=fix)
 
 
 def _unreachable(repository: Repository, remote: str, error: CommandError) -> MachineError:

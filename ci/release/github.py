@@ -7,12 +7,13 @@ import io
 import itertools
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio.to_thread
 import requests
@@ -25,9 +26,18 @@ from ci.errors import CheckFailedError, MachineError, UsageError
 from ci.release.git import Repository
 from ci.secret import Secret
 
+T = TypeVar("T")
+
 SECONDS = 30
-RETRY = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), allowed_methods=("GET",))
-"""Only what can be asked twice without harm."""
+RETRY = Retry(
+    total=4,
+    backoff_factor=0.5,
+    status_forcelist=(429, 502, 503, 504),
+    allowed_methods=("GET",),
+    raise_on_status=False,
+    respect_retry_after_header=False,
+)
+"""Only what can be asked twice without harm; how long GitHub would have one wait, which may be an hour, is told."""
 
 REMOTE = re.compile(r"(?:.+://)?(?:[^/@]+@)?(?P<host>[^/:]+)(?::\d+)?[/:](?P<slug>[^/]+/[^/]+?)(?:\.git)?/?")
 OWN_TRAILER = "Tool: ml-serving-ci "
@@ -104,7 +114,7 @@ class GitHub:
             MachineError: GitHub does not answer.
             CheckFailedError: It refuses.
         """
-        return await anyio.to_thread.run_sync(self._pull_request, head, base, title, body)
+        return await _in_thread(lambda: self._pull_request(head, base, title, body))
 
     def _pull_request(self, head: str, base: str, title: str, body: str) -> str:
         with self._session() as session:
@@ -132,7 +142,7 @@ class GitHub:
             MachineError: GitHub does not answer.
             CheckFailedError: It refuses.
         """
-        return await anyio.to_thread.run_sync(self._comment, number, topic, bodies)
+        return await _in_thread(lambda: self._comment(number, topic, bodies))
 
     def _comment(self, number: int, topic: str, bodies: Sequence[str]) -> list[str]:
         addresses = []
@@ -175,7 +185,7 @@ class GitHub:
                 found = self._found(session, tag)
                 return None if found is None or found["draft"] else str(found["html_url"])
 
-        return await anyio.to_thread.run_sync(look)
+        return await _in_thread(look)
 
     async def release(self, tag: str, commit: str, notes: str, assets: Sequence[Path]) -> str:
         """Publish a tag's release, which is not published yet, with its files, and return its address.
@@ -193,7 +203,7 @@ class GitHub:
             MachineError: GitHub does not answer.
             CheckFailedError: It refuses.
         """
-        return await anyio.to_thread.run_sync(self._release, tag, commit, notes, assets)
+        return await _in_thread(lambda: self._release(tag, commit, notes, assets))
 
     def _release(self, tag: str, commit: str, notes: str, assets: Sequence[Path]) -> str:
         with self._session() as session:
@@ -235,7 +245,7 @@ class GitHub:
             MachineError: GitHub does not answer.
             CheckFailedError: There is no such run, or it left no such artifact.
         """
-        return await anyio.to_thread.run_sync(self._artifact, commit, workflow, name, files)
+        return await _in_thread(lambda: self._artifact(commit, workflow, name, files))
 
     def _artifact(self, commit: str, workflow: str, name: str, files: Sequence[str]) -> dict[str, bytes]:
         with self._session() as session:
@@ -258,8 +268,14 @@ class GitHub:
                 )
             newest = max(kept, key=lambda each: int(each["id"]))
             answer = self._send(session, "GET", newest["archive_download_url"])
-        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-            return {path: archive.read(path) for path in files if path in archive.namelist()}
+        try:
+            with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+                return {path: archive.read(path) for path in files if path in archive.namelist()}
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last one: of another method
+            raise MachineError(
+                f"the artifact {name} of run {run['id']} did not come as a whole archive: {error}",
+                fix="Run it again; something between here and GitHub may have cut it short, or answered in its place.",
+            ) from error
 
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:
@@ -276,7 +292,14 @@ class GitHub:
 
     def _ask(self, session: requests.Session, method: str, path: str, **arguments: Any) -> Any:
         answer = self._send(session, method, f"{self.api}/{path}", **arguments)
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except requests.JSONDecodeError as error:
+            raise MachineError(
+                f"{self.api}: what answers there is not GitHub's API: {method} {path} gave no JSON",
+                fix="Set GITHUB_API_URL to the API of your GitHub; or a proxy answers in its place.",
+                detail=redacted(answer.text, self.token.forms),
+            ) from error
 
     def _send(self, session: requests.Session, method: str, url: str, **arguments: Any) -> requests.Response:
         try:
@@ -288,9 +311,16 @@ class GitHub:
             fix = None
             if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
                 fix = "The token lacks a permission on this repository; docs/ci.md and docs/release.md name each."
+            if wait := answer.headers.get("Retry-After"):
+                fix = f"GitHub has had too many requests: run it again in {wait} s."
             path = url.removeprefix(f"{self.api}/")
             raise CheckFailedError(f"GitHub refused {method} {path}: {answer.status_code}", fix=fix, detail=said)
         return answer
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Do what waits for GitHub; a command that is interrupted does not wait for it."""
+    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
 
 
 def of_remote(url: str, token: Secret | None, option: str = "--pr") -> GitHub:
@@ -302,10 +332,13 @@ def of_remote(url: str, token: Secret | None, option: str = "--pr") -> GitHub:
         option: What asks for it, for errors.
 
     Raises:
-        UsageError: There is no token, or the URL is no GitHub repository's.
+        UsageError: There is no token, or none that a request can carry, or the URL is no GitHub repository's.
     """
+    wanted = "Set GITHUB_TOKEN, or GITHUB_TOKEN_FILE to a file that holds it."
     if token is None:
-        raise UsageError(f"{option}: no token", fix="Set GITHUB_TOKEN, or GITHUB_TOKEN_FILE to a file that holds it.")
+        raise UsageError(f"{option}: no token", fix=wanted)
+    if not (token.value.isascii() and token.value.isprintable()):
+        raise UsageError(f"{option}: the token is not one line of ASCII", fix=wanted)
     found = REMOTE.fullmatch(url)
     if found is None:
         raise UsageError(

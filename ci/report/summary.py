@@ -10,7 +10,8 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from ci import settings
+from ci import oserrors, settings
+from ci.errors import CheckFailedError
 from ci.report import behaviour, matrix
 from ci.report.model import CanaryTimeline, Report, errors_first
 from ci.report.text import counted, cut, headline, lasting, narrowed, one_line
@@ -36,14 +37,23 @@ def append(report: Report) -> None:
 
     Raises:
         OSError: The file cannot be written.
+        CheckFailedError: It is full.
     """
     name = settings.variable(VARIABLE)
     if not name:
         return
     path = Path(name)
     there = path.stat().st_size if path.exists() else 0
-    with path.open("ab") as file:
-        file.write(render(report, MOST_BYTES - there).encode())
+    text = render(report, MOST_BYTES - there)
+    if not text:
+        raise CheckFailedError(f"{path} has {there} bytes already, and GitHub takes 1 MiB of a step")
+    with oserrors.naming(path), open(path, "ab", opener=_at_once) as file:
+        file.write(text.encode())
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file, or fail: a pipe that nobody reads would be waited for, deaf to signals."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)
 
 
 def room_in_output() -> int | None:

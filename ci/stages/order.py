@@ -84,12 +84,12 @@ def chosen(only: Sequence[str], skip: Sequence[str], *, existing: bool = False) 
         existing: Whether the cluster was there before: without `only`, stages for our own are left out.
 
     Raises:
-        UsageError: A name is unknown, or a stage left out is needed by one that is not.
+        UsageError: A name is unknown, a stage left out is needed by one that is not, or none is left to run.
     """
     by_name = {stage.name: stage for stage in ORDER}
     for name in (*only, *skip):
         if name not in by_name:
-            raise UsageError(f"{name}: no such stage", fix=f"One of {', '.join(by_name)}")
+            raise UsageError(f"{name or 'an empty name'}: no such stage", fix=f"One of {', '.join(by_name)}")
     wanted: set[str] = set()
 
     def want(name: str) -> None:
@@ -102,4 +102,6 @@ def chosen(only: Sequence[str], skip: Sequence[str], *, existing: bool = False) 
     for name in only or [name for name, stage in by_name.items() if not (existing and stage.own_cluster)]:
         if name not in skip:
             want(name)
+    if not wanted:  # it would be green
+        raise UsageError(f"--skip {' --skip '.join(skip)}: no stage is left to run", fix="Skip less.")
     return [stage for stage in ORDER if stage.name in wanted]

@@ -1,7 +1,7 @@
 """GitHub's API for the comments of pull request 7, as a process of its own; prints its port.
 
 `GET /state` returns the comments and the requests so far; `POST /state` replaces the comments, or has the next
-requests answered with the statuses in "fail".
+requests answered with the statuses in "fail", or with the statuses, headers and texts (of bytes) in "say".
 """
 
 import json
@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 TOKEN = "ghp_0123456789"
 SLUG = "example/models"
 LIMIT = 65_536
-STATE = {"comments": [], "requests": [], "fail": []}
+STATE = {"comments": [], "requests": [], "fail": [], "say": []}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -39,6 +39,9 @@ class Handler(BaseHTTPRequestHandler):
         STATE["requests"].append([self.command, self.path])
         if STATE["fail"]:
             return self.answer(STATE["fail"].pop(0), {})
+        if STATE["say"]:
+            status, headers, text = STATE["say"].pop(0)
+            return self.say(status, text.encode("latin-1"), headers)
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
             said = f"Bad credentials: {self.headers['Authorization']}"
             return self.answer(HTTPStatus.UNAUTHORIZED, {"message": said})
@@ -65,9 +68,12 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer(HTTPStatus.NOT_FOUND, {"message": "Not Found"})
 
     def answer(self, status, data):
-        body = b"" if data is None else json.dumps(data).encode()
+        self.say(status, b"" if data is None else json.dumps(data).encode(), {})
+
+    def say(self, status, body, headers):
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

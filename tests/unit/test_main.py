@@ -146,6 +146,16 @@ def test_a_closed_stream_is_not_the_next_file_that_is_opened(tmp_path):
     assert file.read_text().startswith("[")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("supply path --supply source", 0), ("lnt", 2), ("test --report /dev/null/x", 3)]
+)
+def test_under_pythoninspect_a_command_ends_with_its_own_exit_code_and_without_a_prompt(arguments: str, code: int):
+    ended = shell(f"CI {arguments} </dev/null", PYTHONINSPECT="1")
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+    assert ">>>" not in ended.stderr + ended.stdout
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
 def test_an_encoding_that_lacks_the_tools_marks_is_no_error(encoding: str):
     ended = shell("CI supply fetch crâne✓ --supply source; CI doctor --help", PYTHONIOENCODING=encoding)

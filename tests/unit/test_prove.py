@@ -1,6 +1,7 @@
 """How a run ends: the first error is the one that is told, and what fails after it hides nothing."""
 
 import json
+import subprocess
 import xml.etree.ElementTree as ET
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -9,16 +10,17 @@ from types import SimpleNamespace
 import anyio
 import pytest
 
-from ci import prove
+from ci import paths, prove
 from ci.cluster.cluster import Cluster
 from ci.errors import CheckFailedError, MachineError
 from ci.host import docker, preflight
 from ci.stages import suite
-from ci.stages.order import Stage
+from ci.stages.order import ORDER, Stage
 from ci.stages.run import Options
 
 pytestmark = pytest.mark.anyio
 CAUSE = CheckFailedError("the model answers 503", fix="look at its log")
+CHECKOUT = prove._checkout
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,35 @@ async def test_a_folder_that_takes_no_file_is_told_before_anything_is_done(ran, 
     error, lines, _ = await ran(stage("lint", begun))
     assert isinstance(error, OSError)
     assert not [line for line in lines if "lint" in line]
+
+
+@pytest.fixture
+def broken_checkout(ran, monkeypatch, tmp_path):
+    """A checkout that is a git repository of which git cannot read everything."""
+    folder = tmp_path / "checkout"
+    git = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    (folder / "a").write_text("a")
+    for words in (["add", "a"], ["commit", "--quiet", "--message=One"]):
+        subprocess.run([*git, *words], check=True)
+    tree = subprocess.check_output([*git, "rev-parse", "HEAD^{tree}"], text=True).strip()
+    (folder / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    monkeypatch.setattr(paths, "ROOT", folder)
+    monkeypatch.setattr(prove, "_checkout", CHECKOUT)
+
+
+async def test_a_checkout_that_git_cannot_read_ends_the_run_with_every_form_of_the_report(ran, broken_checkout):
+    error, said, _ = await ran(*ORDER)
+    assert "git: exit code 128" in error.message
+    assert said[0].startswith("error: git: exit code 128")
+    assert (report(ran)["outcome"], report(ran)["failure"]["message"]) == ("failed", error.message)
+    assert error.message in (ran.report / "junit.xml").read_text()
+
+
+async def test_a_narrowed_run_asks_nothing_of_git(ran, broken_checkout):
+    error, said, _ = await ran(stage("lint", nothing))
+    assert error is None
+    assert "evidence" not in "".join(said)
 
 
 async def test_a_run_that_is_killed_has_left_a_report_that_says_interrupted(ran):

@@ -1,7 +1,13 @@
 """Comments on a pull request, against a server in a process of its own."""
 
+import io
+import json
+import os
+import signal
+import socket
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import anyio
@@ -9,7 +15,8 @@ import pytest
 import requests
 
 from ci import paths
-from ci.errors import CheckFailedError, MachineError
+from ci.errors import CheckFailedError, MachineError, UsageError
+from ci.release import github
 from ci.release.github import GitHub
 from ci.secret import Secret
 from tests.faults.git import remote as remotes
@@ -101,6 +108,75 @@ def test_a_refusal_is_told_without_the_token(server):
     assert "permission" in failure.value.fix
     with pytest.raises(CheckFailedError, match="404"):
         write(server, "one", number=8)
+
+
+def test_a_pause_that_github_asks_for_is_told_and_not_slept(server):
+    server.state(say=[[429, {"Retry-After": "3600"}, ""]] * 9)
+    with pytest.raises(CheckFailedError, match="429") as failure:
+        write(server, "one")
+    assert "in 3600 s" in failure.value.fix
+
+
+@pytest.mark.parametrize("text", ["<html>Sign in</html>", "{", "\x00\xff"])
+def test_what_is_not_githubs_api_is_told(server, text):
+    server.state(say=[[200, {}, text]])
+    with pytest.raises(MachineError, match=f"{server.url}: what answers there is not GitHub's API") as failure:
+        write(server, "one")
+    assert "GITHUB_API_URL" in failure.value.fix
+
+
+def archive(method):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", method) as written:
+        written.writestr("report.json", "report " * 100)
+    return data.getvalue().decode("latin-1")
+
+
+STORED, DEFLATED = archive(zipfile.ZIP_STORED), archive(zipfile.ZIP_DEFLATED)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "<html>Sign in</html>",
+        STORED[:-30],
+        STORED.replace("port re", "PORT re", 1),
+        f"{DEFLATED[:45]}\xff{DEFLATED[46:]}",
+    ],
+    ids=["nothing", "a page", "cut short", "a byte changed", "a compressed byte changed"],
+)
+def test_an_artifact_that_did_not_come_whole_is_told(server, data):
+    left = {"id": 2, "expired": False, "archive_download_url": f"{server.url}/zip"}
+    told = ({"workflow_runs": [{"id": 1, "event": "push"}]}, {"artifacts": [left]})
+    server.state(say=[*([200, {}, json.dumps(each)] for each in told), [200, {}, data]])
+    with pytest.raises(MachineError, match="the artifact report of run 1 did not come as a whole archive"):
+        anyio.run(GitHub(server.url, SLUG, Secret(TOKEN)).artifact, "0" * 40, "test.yaml", "report", ["report.json"])
+
+
+@pytest.mark.parametrize("token", ["tok€n", "two\nlines", "a\x1b[31mb"])
+def test_a_token_that_no_request_can_carry_is_refused_and_not_shown(token):
+    with pytest.raises(UsageError, match="--pr: the token is not one line of ASCII") as refused:
+        github.of_remote(f"https://github.com/{SLUG}", Secret(token))
+    assert token not in refused.value.message
+
+
+def test_a_command_that_is_interrupted_does_not_wait_for_a_silent_server(tmp_path):
+    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message=One"], check=True)
+    words = ["evidence", "fetch", "--commit=HEAD", f"--out={tmp_path / 'out'}", f"--repo={tmp_path}"]
+    argv = [sys.executable, paths.ROOT / "ci" / "main.py", *words, f"--remote=https://github.com/{SLUG}"]
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        env = {**os.environ, "GITHUB_API_URL": url, "GITHUB_TOKEN": TOKEN}
+        with subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True) as process:
+            connection, _ = listening.accept()
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=github.SECONDS)  # after which it would ask once more
+            connection.close()
+    assert process.returncode == 130
+    assert "stopping" in said
 
 
 def test_no_server_is_told():

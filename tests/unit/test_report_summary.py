@@ -1,11 +1,13 @@
 """The job summary, as Markdown's own rules read it."""
 
+import os
 from dataclasses import replace
 
 import html5lib
 import pytest
 from markdown_it import MarkdownIt
 
+from ci.errors import CheckFailedError
 from ci.report import summary
 from ci.report.model import Finding, Stage
 from tests.unit import reports
@@ -123,6 +125,28 @@ def test_what_is_there_counts_towards_the_limit(tmp_path, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
     summary.append(reports.passed())
     assert (1 << 20) - 1000 < file.stat().st_size <= 1 << 20
+
+
+def test_a_file_that_is_full_already_is_told(tmp_path, monkeypatch):
+    file = tmp_path / "summary.md"
+    file.write_bytes(b"x" * (1 << 20))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
+    with pytest.raises(CheckFailedError, match=f"{file} has 1048576 bytes already"):
+        summary.append(reports.passed())
+    assert file.stat().st_size == 1 << 20
+
+
+def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "pipe"))
+    with pytest.raises(OSError, match="No such device or address"):
+        summary.append(reports.passed())
+
+
+def test_a_file_that_takes_nothing_is_named(monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/dev/full")
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        summary.append(reports.passed())
 
 
 @pytest.mark.parametrize("value", [None, ""])

@@ -30,6 +30,20 @@ def test_skipping_what_another_stage_needs_is_refused():
         chosen([], ["stack"])
 
 
+@pytest.mark.parametrize(
+    ("only", "skip"),
+    [(["lint"], ["lint"]), (["lint", "template"], ["template", "lint"]), ([], [s.name for s in ORDER])],
+)
+def test_a_run_of_no_stage_is_refused_for_it_would_be_green(only: list[str], skip: list[str]):
+    with pytest.raises(UsageError, match="no stage is left to run"):
+        chosen(only, skip)
+
+
+def test_an_empty_name_is_no_stage():
+    with pytest.raises(UsageError, match="an empty name: no such stage"):
+        chosen([""], [])
+
+
 @pytest.mark.parametrize(("only", "skip"), [(["canry"], []), ([], ["canry"])])
 def test_an_unknown_stage_is_named(only: list[str], skip: list[str]):
     with pytest.raises(UsageError, match="canry"):

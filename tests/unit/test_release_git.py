@@ -1,0 +1,107 @@
+"""A repository as a person's own git settings, and the machine's owner of it, leave it."""
+
+import os
+import subprocess
+
+import anyio
+import pytest
+
+from ci.errors import UsageError
+from ci.release import git
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository with one commit, and a home folder of the test's own."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for name in [name for name in os.environ if name.startswith(("GIT_", "XDG_"))]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "repository"
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    commit(folder, "One", environment={})
+    return folder
+
+
+def commit(folder, message, environment):
+    person = ["-c", "user.name=Jané", "-c", "user.email=jane@example.com"]
+    argv = ["git", "-C", folder, *person, "commit", "--quiet", "--allow-empty", f"--message={message}"]
+    subprocess.run(argv, check=True, env={**os.environ, **environment})
+
+
+def output(folder, *words):
+    return subprocess.check_output(["git", "-C", folder, *words], text=True)
+
+
+def opened(folder):
+    return anyio.run(git.opened, folder)
+
+
+def settings(text):
+    with open(os.path.expanduser("~/.gitconfig"), "w") as file:  # noqa: PTH111, PTH123
+        file.write(text)
+
+
+# --- why there is none ---
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_a_repository_of_another_user_is_told_as_such_with_the_command_that_trusts_it(repository):
+    os.chown(repository, 4242, 4242)
+    with pytest.raises(UsageError, match="it belongs to another user") as refused:
+        opened(repository)
+    assert refused.value.fix == f"git config --global --add safe.directory {repository}"
+
+    subprocess.run(["sh", "-c", refused.value.fix], check=True)
+    assert anyio.run(opened(repository).commit_of, "HEAD")
+
+
+def test_a_persons_settings_that_git_cannot_read_are_not_told_as_a_missing_repository(repository):
+    settings("[user\n")
+    with pytest.raises(UsageError, match=r"bad config line 1 in file .*/\.gitconfig"):
+        opened(repository)
+
+
+def test_a_folder_without_a_repository_is_told_as_such(repository, tmp_path):
+    with pytest.raises(UsageError, match="not a git repository"):
+        opened(tmp_path)
+
+
+# --- what a person has chosen ---
+
+
+def test_messages_are_read_and_written_whatever_a_person_has_chosen_for_them(repository):
+    signature = "gpgsig -----BEGIN SSH SIGNATURE-----\n U1NIU0lH\n -----END SSH SIGNATURE-----\n"
+    plain = output(repository, "cat-file", "commit", "HEAD").replace("\n\n", f"\n{signature}\n", 1)
+    signed = subprocess.check_output(
+        ["git", "-C", repository, "hash-object", "-t", "commit", "-w", "--stdin"], input=plain.encode(), text=False
+    )
+    settings(
+        "[log]\nshowSignature = true\n[i18n]\ncommitEncoding = ISO-8859-1\nlogOutputEncoding = ISO-8859-1\n"
+        "[color]\nui = always\n"
+    )
+    ours = opened(repository)
+    tip = signed.decode().strip()
+
+    assert anyio.run(ours.message, tip).strip() == "One"
+    assert anyio.run(ours.who, tip).endswith("by Jané: One")
+
+    made = anyio.run(git.Snapshot(ours, tip, "main").with_files, {"a": b"x"}, "Zwölf\n")
+    assert "encoding" not in output(repository, "cat-file", "commit", made)
+    assert anyio.run(ours.message, made).strip() == "Zwölf"
+
+
+@pytest.mark.parametrize("role", ["AUTHOR", "COMMITTER"])
+def test_whom_the_environment_names_is_kept_and_the_other_is_named_too(repository, monkeypatch, role):
+    for what, value in (("NAME", "Jane"), ("EMAIL", "jane@example.com")):
+        monkeypatch.setenv(f"GIT_{role}_{what}", value)
+    ours = opened(repository)
+
+    made = anyio.run(git.Snapshot(ours, anyio.run(ours.commit_of, "HEAD"), "main").with_files, {"a": b"x"}, "Two\n")
+
+    named = dict(
+        zip(("AUTHOR", "COMMITTER"), output(repository, "show", "-s", "--format=%an%n%cn", made).split(), strict=True)
+    )
+    other = "COMMITTER" if role == "AUTHOR" else "AUTHOR"
+    assert named == {role: "Jane", other: git.AUTHOR["NAME"]}
