@@ -132,6 +132,11 @@ class Loop:
         for file in sorted((paths.ROOT / "k8s" / "argocd").glob("*.yaml")):
             await self.kubectl.apply(file.read_text().replace(ADDRESS, self.url), server_side=False)
 
+    async def end(self) -> None:
+        """Stop Argo CD and delete what it deployed: the stages that follow have the memory and the CPUs for theirs."""
+        await self.kubectl.run("scale", "--namespace", ARGOCD, "deployments,statefulsets", "--all", "--replicas=0")
+        await self.kubectl.run("delete", "namespaces", *NAMESPACES.values(), "--wait=false")
+
     async def git(self, *args: str) -> str:
         return await anyio.to_thread.run_sync(_git, self.repository, *args)
 

@@ -51,6 +51,8 @@ async def loop(request, kubectl, tmp_path_factory, to_report):
                 group.start_soon(loop.synced, environment, "v1")
         yield loop
         to_report("gitops.json", loop.events)
+        if not request.session.testsfailed:  # otherwise somebody wants to look
+            await loop.end()
 
 
 @pytest.fixture(scope="module")
