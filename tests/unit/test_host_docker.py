@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from ci.errors import MachineError
-from ci.host import daemon, docker, engine, oci_runtime, runtime_shim
+from ci.host import daemon, docker, engine, oci_runtime, packages, runtime_shim
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,27 @@ def test_a_user_who_is_not_root_gets_the_commands(no_daemon: Path, monkeypatch: 
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(MachineError, match="only root"):
         ensure(no_daemon, install=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "fix"),
+    [
+        ("E: Unable to locate package docker.io", "apt-get: exit code 100: E: Unable to locate", "apt-get update && "),
+        ("E: Could not get lock /var/lib/dpkg/lock-frontend", "Could not get lock", "apt-get update && "),
+        ("E: write (28: No space left on device)", "No space left on device", "df -h; df -i"),
+    ],
+)
+def test_a_package_that_cannot_be_installed_is_this_machines_fault(
+    said: str, message: str, fix: str, no_daemon: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = no_daemon / "empty" / "apt-get"
+    program.write_text(f"#!/bin/sh\necho '{said}' >&2; exit 100\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(MachineError, match=r"^docker.io: not installed here, and ") as caught:
+        anyio.run(packages.install, "docker.io")
+    assert message in caught.value.message
+    assert str(caught.value.fix).startswith(fix)
 
 
 def test_a_remote_daemon_that_is_silent_is_not_replaced_by_a_local_one(
