@@ -459,9 +459,14 @@ def configuration(user: dict[str, Any], pid_file: Path, runtime: Path | None) ->
 async def _start(folder: Path) -> Daemon:
     """Start a daemon that outlives this process."""
     if Path("/run/systemd/system").is_dir() and not oci_runtime.missing_here():
-        with progress.step("start Docker (systemctl start docker)"):
-            await command.run(["systemctl", "start", "docker"], timeout=START_SECONDS)
-            return await _answering()
+        try:
+            with progress.step("start Docker (systemctl start docker)"):
+                await command.run(["systemctl", "start", "docker"], timeout=START_SECONDS)
+                return await _answering()
+        except (CommandError, CheckFailedError) as error:
+            raise MachineError(
+                f"the Docker daemon did not start: {error.message}", fix="journalctl -xeu docker", detail=error.detail
+            ) from error
     runtime = None
     missing = oci_runtime.missing_here()
     if missing:
