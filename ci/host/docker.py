@@ -164,7 +164,8 @@ def require_usable(found: Daemon) -> None:
             f"the Docker daemon runs {found.os_type} containers, not Linux ones",
             fix='"C:\\Program Files\\Docker\\Docker\\DockerCli.exe" -SwitchLinuxEngine',
         )
-    if versions.numbers(found.version) < versions.numbers(MINIMUM):
+    version = versions.numbers(found.version)
+    if version and version < versions.numbers(MINIMUM):  # one that somebody built himself is called "dev"
         raise MachineError(
             f"Docker {found.version}, {MINIMUM} needed: kind asks for control group namespaces, which came with it",
             fix=found.product.update if found.product else packages.docker_by_hand(),

@@ -203,6 +203,12 @@ def test_a_daemon_that_cannot_run_a_cluster(
     assert caught.value.fix
 
 
+@pytest.mark.parametrize("version", ["dev", "library-import", "20.10", "20.10.0-rc1", "29.8.0-1"])
+def test_a_version_that_is_new_enough_or_no_number(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    docker.require_usable(known("ubuntu-20.04", ServerVersion=version))
+
+
 def test_snap_may_serve_a_cache_that_it_sees(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setenv("ML_SERVING_CI_CACHE", str(home / "ml-serving-ci"))
