@@ -14,7 +14,7 @@ from pathlib import Path
 from ci import settings
 from ci.errors import CIError, MachineError
 
-ELSEWHERE = "or use a folder elsewhere: --report DIR, ML_SERVING_CI_CACHE=DIR, TMPDIR=DIR"
+ELSEWHERE = "or use a folder elsewhere: --report DIR, ML_SERVING_CI_CACHE=DIR, ML_SERVING_CI_STATE=DIR, TMPDIR=DIR"
 FIXES = {
     errno.ENOSPC: f"df -h {{place}}  # make room there, {ELSEWHERE}",
     errno.EDQUOT: f"quota -s  # remove files below {{place}} or have the quota raised, {ELSEWHERE}",

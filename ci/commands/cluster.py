@@ -68,7 +68,8 @@ def status(as_json: JSONOption = False) -> None:
     for cluster in found:
         nodes = ", ".join(f"{node} ({state})" for node, state in cluster.nodes.items())
         state = UNSEEN if cluster.state == "unknown" else cluster.state
-        typer.echo(f"{cluster.run}\t{state}\t{nodes or '-'}\t{_kubeconfig_of(cluster)}")
+        file = _kubeconfig_of(cluster)
+        typer.echo(f"{cluster.run}\t{state}\t{nodes or '-'}\t{file if file.exists() else '-'}")
     if not found:
         typer.echo("no cluster", err=True)
 
@@ -76,7 +77,7 @@ def status(as_json: JSONOption = False) -> None:
 @app.command()
 def kubeconfig(name: NameOption = None) -> None:
     """Print the path of a cluster's kubeconfig: export KUBECONFIG=$(python ci/main.py cluster kubeconfig)."""
-    typer.echo(_kubeconfig_of(run_async(_chosen, name)))
+    typer.echo(run_async(_kubeconfig, name))
 
 
 @app.command()
@@ -164,6 +165,18 @@ def chosen(
         return meant[0]
     said = "there is more than one cluster" if len(found) > 1 else f"a run may still use the cluster {', '.join(found)}"
     raise UsageError(said, fix=f"--name, one of {', '.join(found)}")
+
+
+async def _kubeconfig(name: str | None) -> Path:
+    cluster = await _chosen(name)
+    file = _kubeconfig_of(cluster)
+    if not file.exists():
+        raise UsageError(
+            f"the cluster {cluster.run} has no kubeconfig in {file.parent}: it has not come up, or another user or "
+            "another cache has it",
+            fix=f"kind get kubeconfig --name {cluster.name} > FILE",
+        )
+    return file
 
 
 def _kubeconfig_of(cluster: cleaning.Found) -> Path:

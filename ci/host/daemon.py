@@ -37,6 +37,8 @@ AWAY = re.compile(
 )
 """What ssh says of a machine that it does not get to."""
 SOCKET_DENIED = re.compile("permission denied while trying to connect|connect: permission denied", re.IGNORECASE)
+FORWARDERS = ("ssh", "sshd", "sshd-session")
+"""Programs whose sockets lead to another machine."""
 CONNECT_SECONDS = 2.0
 
 
@@ -230,27 +232,38 @@ def locate(where: Place, kernel: str, memory: int) -> tuple[int | None, bool]:
     process = _listener(where.endpoint)
     if process is not None:
         return process, True
+    if limits.program(_peer(where.endpoint) or 0) in FORWARDERS:
+        return None, False  # be it that it has the same kernel and as much memory, as machines of one type have
     # /proc/sys, not uname: that is what setarch changes
     return None, bool(kernel) and kernel == limits.kernel() and memory == limits.memory_total()
 
 
 def _listener(endpoint: str) -> int | None:
     """Return the process of the `dockerd` at an address here, unless it lives among other files."""
-    if endpoint.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(CONNECT_SECONDS)
-            try:
-                client.connect(endpoint.removeprefix("unix://"))
-                peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            except (OSError, AttributeError):  # AttributeError: not Linux
-                return None
-        process = int(struct.unpack("3i", peer)[0])
-        program = limits.program(process) if process else ""
-        if program == "dockerd":
-            return process if limits.same_files(process) else None
-        if program not in ("systemd", "init"):  # those listen in a daemon's place until it is asked for
+    here = (process for process in limits.processes("dockerd") if limits.same_files(process))
+    if not endpoint.startswith("unix://"):
+        # what listens on the loopback may lead to another machine, beside a daemon of this one
+        return next((process for process in here if limits.listens(process, urlsplit(endpoint).port or 0)), None)
+    process = _peer(endpoint)
+    program = limits.program(process) if process else ""
+    if process is not None and program == "dockerd":
+        return process if limits.same_files(process) else None
+    # systemd and init listen in a daemon's place until it is asked for
+    return next(here, None) if program in ("systemd", "init") else None
+
+
+def _peer(endpoint: str) -> int | None:
+    """Return the process that listens at a socket of this machine, None where that is not told."""
+    if not endpoint.startswith("unix://"):
+        return None
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(CONNECT_SECONDS)
+        try:
+            client.connect(endpoint.removeprefix("unix://"))
+            peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        except (OSError, AttributeError):  # AttributeError: not Linux
             return None
-    return next((process for process in limits.processes("dockerd") if limits.same_files(process)), None)
+    return int(struct.unpack("3i", peer)[0])
 
 
 def _object(text: str) -> dict[str, Any]:

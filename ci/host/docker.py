@@ -164,7 +164,8 @@ def require_usable(found: Daemon) -> None:
             f"the Docker daemon runs {found.os_type} containers, not Linux ones",
             fix='"C:\\Program Files\\Docker\\Docker\\DockerCli.exe" -SwitchLinuxEngine',
         )
-    if versions.numbers(found.version) < versions.numbers(MINIMUM):
+    version = versions.numbers(found.version)
+    if version and version < versions.numbers(MINIMUM):  # one that somebody built himself is called "dev"
         raise MachineError(
             f"Docker {found.version}, {MINIMUM} needed: kind asks for control group namespaces, which came with it",
             fix=found.product.update if found.product else packages.docker_by_hand(),
@@ -459,9 +460,14 @@ def configuration(user: dict[str, Any], pid_file: Path, runtime: Path | None) ->
 async def _start(folder: Path) -> Daemon:
     """Start a daemon that outlives this process."""
     if Path("/run/systemd/system").is_dir() and not oci_runtime.missing_here():
-        with progress.step("start Docker (systemctl start docker)"):
-            await command.run(["systemctl", "start", "docker"], timeout=START_SECONDS)
-            return await _answering()
+        try:
+            with progress.step("start Docker (systemctl start docker)"):
+                await command.run(["systemctl", "start", "docker"], timeout=START_SECONDS)
+                return await _answering()
+        except (CommandError, CheckFailedError) as error:
+            raise MachineError(
+                f"the Docker daemon did not start: {error.message}", fix="journalctl -xeu docker", detail=error.detail
+            ) from error
     runtime = None
     missing = oci_runtime.missing_here()
     if missing:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+LISTENING = "0A"
 UNLIMITED = 1 << 60
 """Version 1 of control groups writes "no limit" as a very large number."""
 
@@ -68,6 +69,28 @@ def processes(program_name: str) -> Iterator[int]:
 def program(process: int) -> str:
     """Return the name of a process's program, empty where it ended."""
     return _text(PROC / str(process) / "comm").strip()
+
+
+def listens(process: int, port: int) -> bool:
+    """Whether a process is known to listen on a TCP port.
+
+    Args:
+        process: Its number; of another user's process only root knows.
+        port: The port.
+    """
+    try:
+        held = {str(descriptor.readlink()) for descriptor in (PROC / str(process) / "fd").iterdir()}
+    except OSError:
+        return False
+    # https://docs.kernel.org/networking/proc_net_tcp.html: the local address, then that of the peer, then the state
+    lines = (
+        line.split() for name in ("tcp", "tcp6") for line in _text(PROC / str(process) / "net" / name).splitlines()
+    )
+    return any(
+        words[3] == LISTENING and int(words[1].rpartition(":")[2], 16) == port and f"socket:[{words[9]}]" in held
+        for words in lines
+        if len(words) > 9 and words[0] != "sl"
+    )
 
 
 def same_files(process: int) -> bool:

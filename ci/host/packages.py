@@ -4,7 +4,7 @@ import os
 import shutil
 
 from ci import command, locks, paths, progress
-from ci.errors import MachineError
+from ci.errors import CommandError, MachineError
 
 
 def available() -> bool:
@@ -19,7 +19,7 @@ async def install(*names: str) -> None:
         names: The packages.
 
     Raises:
-        MachineError: This is not Debian, or not root; `fix` has the commands.
+        MachineError: This is not Debian, or not root, or apt-get cannot; `fix` has the commands.
     """
     if not available():
         raise MachineError(
@@ -30,9 +30,15 @@ async def install(*names: str) -> None:
     progress.note(f"not installed here: {', '.join(names)}; apt-get installs it (--no-install refuses)")
     env = {"DEBIAN_FRONTEND": "noninteractive"}
     apt = ["apt-get", "--quiet", "--option=DPkg::Lock::Timeout=300"]
-    with progress.step(f"install {' '.join(names)}"):
-        await command.run([*apt, "update"], env=env, timeout=300)
-        await command.run([*apt, "install", "--yes", "--no-install-recommends", *names], env=env, timeout=900)
+    try:
+        with progress.step(f"install {' '.join(names)}"):
+            await command.run([*apt, "update"], env=env, timeout=300)
+            await command.run([*apt, "install", "--yes", "--no-install-recommends", *names], env=env, timeout=900)
+    except CommandError as error:
+        fix = error.fix or f"{by_hand(*names)}   # until that works: its sources, the network, a proxy"
+        raise MachineError(
+            f"{', '.join(names)}: not installed here, and {error.message}", fix=fix, detail=error.detail
+        ) from error
 
 
 async def ensure(program: str, package: str) -> None:

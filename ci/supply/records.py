@@ -150,9 +150,9 @@ class Records:
         self.write(self._name(kept), head, Contents(found, _digests(kept.path, found)))
 
     def forget(self, kept: Kept) -> None:
-        """Delete an item and its record."""
-        partial.remove(self.cache / self._name(kept))
+        """Delete an item, then its record: where it cannot be deleted, it stays known for what it is not."""
         partial.remove(kept.path)
+        partial.remove(self.cache / self._name(kept))
 
     def read(self, name: str, kind: type[T]) -> T | None:
         """Return what `write` wrote, by its path in the cache, or None where there is nothing.

@@ -9,7 +9,7 @@ import anyio
 import requests
 
 from ci import command, settings
-from ci.errors import CommandError, MachineError
+from ci.errors import CommandError, MachineError, WaitTimeoutError
 from ci.host import client, docker
 from ci.progress import note
 from ci.supply import pins
@@ -22,6 +22,7 @@ IMAGE = "docker.io/library/registry"
 PORT = 5000
 CONFIG_PATH = "/etc/distribution/config.yml"
 STATE_PATH = "/var/lib/registry"
+START_SECONDS = 30.0
 LABEL = f"{docker.SERVICE_LABEL}=registry"
 CONFIG_LABEL = "ml-serving-ci.config"
 MANIFESTS = ", ".join(
@@ -125,8 +126,12 @@ async def start(image: str, way: str) -> Registry:
                 await command.run(["docker", "rm", "--force", found["Id"]], check=False, timeout=60)
             await _create(image, volume, here, wanted)
     await here.join(NETWORK)
-    registry = await until("the local registry is there", lambda: _find(here), timeout=30, interval=0.1)
-    await until(f"the local registry answers at {registry.host}", lambda: _answers(registry), timeout=30, interval=0.1)
+    try:
+        registry = await until("the local registry is there", lambda: _find(here), timeout=START_SECONDS, interval=0.1)
+        answers = f"the local registry answers at {registry.host}"
+        await until(answers, lambda: _answers(registry), timeout=START_SECONDS, interval=0.1)
+    except WaitTimeoutError as error:
+        raise MachineError(error.message, fix=f"docker logs {CONTAINER}") from error
     return registry
 
 

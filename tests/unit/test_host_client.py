@@ -1,5 +1,6 @@
 """Where this process stands to the daemon's containers."""
 
+import json
 import os
 import socket
 import stat
@@ -142,6 +143,41 @@ def test_a_port_is_found_from_where_the_process_stands(here: Client, published: 
 def test_a_registry_that_ended_or_holds_other_images_serves_nobody() -> None:
     assert not registry.serves(container("127.0.0.1", running=False), "ml-serving-ci-registry-source", HERE)
     assert not registry.serves(container("127.0.0.1"), "ml-serving-ci-registry-upstream", HERE)
+
+
+KNOWN = """\
+#!/bin/sh
+case "$*" in
+"context inspect "*) echo unix:///var/run/docker.sock ;;
+*" ls "*) echo 1 ;;
+"network inspect "*) echo '[{{"Id": "1", "Created": "", "Labels": {{"ml-serving-ci.service": "network"}}}}]' ;;
+"container inspect "*) cat "{folder}/container" ;;
+esac
+"""
+"""A `docker` that knows the registry's network and its container."""
+
+
+def test_a_registry_that_does_not_answer_is_this_machines_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a registry of ours that runs, and at whose port nobody listens
+    labels = {docker.SERVICE_LABEL: "registry", registry.CONFIG_LABEL: "older"}
+    there = {"Id": "1", "Created": "", "Config": {"Labels": labels}, **container("127.0.0.1")}
+    there["State"]["Status"] = "running"
+    there["NetworkSettings"]["Networks"]["ml-serving-ci-x"] = {}  # a run uses it
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        there["NetworkSettings"]["Ports"]["5000/tcp"][0]["HostPort"] = str(port := closed.getsockname()[1])
+    (tmp_path / "container").write_text(json.dumps([there]))
+    (tmp_path / "docker").write_text(KNOWN.format(folder=tmp_path))
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(client, "MOUNTS", tmp_path / "none")
+    monkeypatch.setattr(registry, "START_SECONDS", 0.5)
+
+    with pytest.raises(MachineError, match=f"the local registry answers at 127.0.0.1:{port}: not within") as caught:
+        anyio.run(registry.start, "image", "source")
+    assert caught.value.fix == "docker logs ml-serving-ci-registry"
 
 
 def test_ports_are_published_no_further_than_need_be() -> None:

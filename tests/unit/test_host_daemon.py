@@ -1,11 +1,14 @@
 """Daemons as people met them: recorded answers of `docker`, replayed by a program of that name."""
 
+import contextlib
 import json
 import os
 import platform
 import re
 import socket
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +204,12 @@ def test_a_daemon_that_cannot_run_a_cluster(
     with pytest.raises(MachineError, match=message) as caught:
         docker.require_usable(known("ubuntu-20.04", **changed))
     assert caught.value.fix
+
+
+@pytest.mark.parametrize("version", ["dev", "library-import", "20.10", "20.10.0-rc1", "29.8.0-1"])
+def test_a_version_that_is_new_enough_or_no_number(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    docker.require_usable(known("ubuntu-20.04", ServerVersion=version))
 
 
 def test_snap_may_serve_a_cache_that_it_sees(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -443,3 +452,44 @@ def test_where_a_daemon_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     twin = daemon.parse(said, where=Place(endpoint="tcp://10.0.0.7:2376", set_by="DOCKER_HOST"))
     assert twin is not None
     assert twin.where == "elsewhere"  # the same machine type with the same kernel, rented twice
+
+
+LISTEN = """
+import socket, sys
+family, address = (socket.AF_UNIX, sys.argv[1]) if sys.argv[1:] else (socket.AF_INET, ("127.0.0.1", 0))
+with socket.socket(family) as listening:
+    listening.bind(address)
+    listening.listen()
+    print(address if sys.argv[1:] else listening.getsockname()[1], flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def listening(folder: Path, program: str, *address: str) -> Iterator[tuple[int, str]]:
+    """Have a process by a name that listens, at a socket's path or on a port of the loopback."""
+    (folder / program).symlink_to(sys.executable)
+    with subprocess.Popen(
+        [folder / program, "-c", LISTEN, *address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield process.pid, process.stdout.readline().strip()
+        process.kill()
+
+
+def located(endpoint: str) -> tuple[int | None, bool]:
+    return daemon.locate(Place(endpoint=endpoint), limits.kernel(), limits.memory_total())
+
+
+def test_what_listens_on_the_loopback_is_this_machines_daemon_or_leads_elsewhere(tmp_path: Path) -> None:
+    """As `ssh -L 2375:/var/run/docker.sock` beside a daemon of this machine's own."""
+    with listening(tmp_path, "dockerd") as (own, port), listening(tmp_path, "ssh") as (_, forwarded):
+        assert located(f"tcp://127.0.0.1:{port}") == (own, True)
+        assert located(f"tcp://localhost:{forwarded}")[0] is None
+
+
+def test_a_socket_that_ssh_forwards_is_not_this_machines_be_it_of_the_same_type(tmp_path: Path) -> None:
+    with listening(tmp_path, "ssh", str(tmp_path / "forwarded.sock")) as (_, forwarded):
+        assert located(f"unix://{forwarded}") == (None, False)
+    with listening(tmp_path, "socat", str(tmp_path / "proxied.sock")) as (_, proxied):
+        assert located(f"unix://{proxied}") == (None, True)

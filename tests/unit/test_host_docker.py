@@ -3,14 +3,17 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import anyio
 import pytest
 
+from ci import paths
 from ci.errors import MachineError
-from ci.host import daemon, docker, engine, oci_runtime, runtime_shim
+from ci.host import daemon, docker, engine, oci_runtime, packages, runtime_shim
 
 
 @pytest.mark.parametrize(
@@ -71,12 +74,64 @@ def test_a_user_who_is_not_root_gets_the_commands(no_daemon: Path, monkeypatch: 
         ensure(no_daemon, install=True)
 
 
+@pytest.mark.parametrize(
+    ("said", "message", "fix"),
+    [
+        ("E: Unable to locate package docker.io", "apt-get: exit code 100: E: Unable to locate", "apt-get update && "),
+        ("E: Could not get lock /var/lib/dpkg/lock-frontend", "Could not get lock", "apt-get update && "),
+        ("E: write (28: No space left on device)", "No space left on device", "df -h; df -i"),
+    ],
+)
+def test_a_package_that_cannot_be_installed_is_this_machines_fault(
+    said: str, message: str, fix: str, no_daemon: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = no_daemon / "empty" / "apt-get"
+    program.write_text(f"#!/bin/sh\necho '{said}' >&2; exit 100\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(MachineError, match=r"^docker.io: not installed here, and ") as caught:
+        anyio.run(packages.install, "docker.io")
+    assert message in caught.value.message
+    assert str(caught.value.fix).startswith(fix)
+
+
 def test_a_remote_daemon_that_is_silent_is_not_replaced_by_a_local_one(
     no_daemon: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     with pytest.raises(MachineError, match=r"DOCKER_HOST=tcp://127.0.0.1:1"):
         ensure(no_daemon, install=True)
+
+
+STARTED = """
+import anyio, pathlib
+from ci.errors import MachineError
+from ci.host import docker, oci_runtime
+oci_runtime.missing_here = lambda process=None: frozenset()
+try:
+    anyio.run(docker._start, pathlib.Path("/nonexistent"))
+except MachineError as error:
+    print(error.message, error.fix, sep="\\n")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")
+def test_a_service_that_does_not_start_is_this_machines_fault(tmp_path: Path) -> None:
+    (tmp_path / "systemctl").write_text("#!/bin/sh\necho Job for docker.service failed. >&2; exit 1\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    script = 'mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec "$0" -c "$1"'
+    ended = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, sys.executable, STARTED],
+        cwd=paths.ROOT,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert ended.stdout.splitlines() == [
+        "the Docker daemon did not start: systemctl: exit code 1: Job for docker.service failed.",
+        "journalctl -xeu docker",
+    ]
 
 
 def test_plain_runc_is_refused_where_capabilities_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -218,6 +220,31 @@ def test_an_item_without_a_record_of_ours_is_taken_if_its_pin_knows_it(tool, rec
 def test_an_item_and_its_record_are_forgotten(tool, cache):
     Records(cache, cache).forget(tool)
     assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+FORGET = """
+import sys
+from pathlib import Path
+from ci.supply.records import Kept, Records
+cache = Path(sys.argv[1])
+kept = Kept("helm", cache / "tools" / "helm", lambda *_: None)
+try:
+    Records(cache, cache).forget(kept)
+except OSError:
+    print(Records(cache, cache).fault(kept))
+"""
+
+
+def test_what_cannot_be_deleted_stays_known_for_what_it_is_not(tool, cache):
+    same_size_and_time(tool.path)
+    tool.path.parent.chmod(0o500)
+    powerless = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []  # root may delete everywhere
+    argv = [*powerless, sys.executable, "-c", FORGET, cache]
+    try:
+        said = subprocess.run(argv, cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout
+    finally:
+        tool.path.parent.chmod(0o700)
+    assert said == "other bytes\n"
 
 
 def test_a_link_is_as_good_as_what_it_names(cache, tmp_path):

@@ -188,11 +188,14 @@ async def found(minimum: str) -> GoToolchain | None:
     writes schemas that no API server takes.
     """
     program = shutil.which("go")
-    if program and (version := await _version(Path(program))):
-        numbers, least = versions.numbers(version), versions.numbers(minimum)
-        if numbers[:2] == least[:2] and numbers >= least:
-            return GoToolchain(Path(program), version)
-    return None
+    if program is None:
+        return None
+    try:
+        version = await _version(Path(program))
+    except (CommandError, MachineError):  # an empty file, another machine's, one that hangs
+        return None
+    there, least = versions.numbers(version), versions.numbers(minimum)
+    return GoToolchain(Path(program), version) if there[:2] == least[:2] and there >= least else None
 
 
 async def unpack(pin: pins.Toolchain, folder: Path, log: Path) -> None:
@@ -217,15 +220,16 @@ async def unpacked(folder: Path) -> GoToolchain:
         MachineError: It does not run on this machine.
     """
     program = next(path for path in sorted(folder.rglob("bin/go")) if path.is_file())
-    version = await _version(program)
-    if version is None:
-        raise MachineError(f"{program}: the pinned Go does not run on this machine")
-    return GoToolchain(program, version)
-
-
-async def _version(program: Path) -> str | None:
     try:
-        result = await command.run([program, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, timeout=30)
-    except (CommandError, MachineError):  # an empty file, another machine's, one that hangs
-        return None
+        return GoToolchain(program, await _version(program))
+    except CommandError as error:
+        raise MachineError(
+            f"{program}: the pinned Go does not run on this machine: {error.message}",
+            fix=error.fix,
+            detail=error.detail,
+        ) from error
+
+
+async def _version(program: Path) -> str:
+    result = await command.run([program, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, timeout=30)
     return result.stdout.strip().removeprefix("go")

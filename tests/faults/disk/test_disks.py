@@ -116,6 +116,26 @@ def test_a_program_on_a_noexec_mount_is_named_with_the_mount(disk):
     assert lines(ended)[1].startswith(f"  fix: findmnt --target {there.path}/helm")
 
 
+GO = """
+import sys
+from pathlib import Path
+import anyio
+from ci.errors import MachineError
+from ci.supply.source import go
+try:
+    anyio.run(go.unpacked, Path(sys.argv[1]))
+except MachineError as error:
+    print(error.message, error.fix, sep="\\n")
+"""
+
+
+def test_a_go_that_was_unpacked_on_a_noexec_mount_is_named_with_the_mount(disk):
+    there = disk("noexec")
+    said = there.run('mkdir -p "$M/go/bin"; cp /bin/true "$M/go/bin/go"; PY - "$M"', stdin=GO).stdout.splitlines()
+    assert said[0] == f"{there.path}/go/bin/go: on a file system mounted noexec, from which no program runs"
+    assert said[1].startswith(f"findmnt --target {there.path}")
+
+
 def test_a_program_that_finds_no_room_says_so_and_exits_3(disk):
     there = disk("size=64k")
     script = f'{FILL} printf \'#!/bin/sh\\ncp /etc/passwd "%s/copy"\\n\' "$M" > "$T"; chmod +x "$T"; PY - "$T"'
