@@ -107,7 +107,7 @@ PROGRAMS: Mapping[str, Program] = {
     "docker": Program(("network", "cloud", "logins", "docker")),
     "dockerd": Program(("network",)),
     "git": Program(("network", "git")),
-    "go": Program(("network", "git", "go")),
+    "go": Program(("network", "git", "go"), {"GOENV": "off"}),
     "helm": Program((*CLUSTER, "logins", "helm"), {"HELM_PLUGINS": os.devnull}),
     "kind": Program(("network", "docker")),
     "kubectl": KUBECTL,
