@@ -58,6 +58,16 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Variables by what they are for; * stands for any characters."""
 
+PLACES = frozenset({
+    "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC", "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH", "REGISTRY_AUTH_FILE", "GNUPGHOME", "PASSWORD_STORE_DIR", "SSH_AUTH_SOCK", "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "GH_CONFIG_DIR", "GOPATH", "GOMODCACHE", "GOCACHE", "GOTMPDIR",
+    "PIP_CERT", "PIP_CLIENT_CERT", "PIP_CONFIG_FILE", "PIP_CACHE_DIR", "HELM_REGISTRY_CONFIG",
+    "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "AZURE_CONFIG_DIR",
+})  # fmt: skip
+"""Of these, those that name files and folders: programs are started in other folders than this one was."""
+
 ABOUT: Mapping[str, str] = {
     BASE: "to run at all; a program that is not in the table below gets these alone",
     "network": "proxies, certificate authorities, logins of hosts",
@@ -97,7 +107,7 @@ PROGRAMS: Mapping[str, Program] = {
     "docker": Program(("network", "cloud", "logins", "docker")),
     "dockerd": Program(("network",)),
     "git": Program(("network", "git")),
-    "go": Program(("network", "git", "go")),
+    "go": Program(("network", "git", "go"), {"GOENV": "off"}),
     "helm": Program((*CLUSTER, "logins", "helm"), {"HELM_PLUGINS": os.devnull}),
     "kind": Program(("network", "docker")),
     "kubectl": KUBECTL,
@@ -132,7 +142,8 @@ def environment(argv: Sequence[str | Path]) -> dict[str, str]:
     program = PROGRAMS.get(name(argv), Program())
     patterns = [pattern for group in (BASE, *program.groups) for pattern in GROUPS[group]]
     given = {each: value for each, value in settings.caller().items() if value and _is_one_of(each, patterns)}
-    return {**given, **program.sets}
+    places = {each: _absolute(each, value) for each, value in given.items() if each in PLACES}
+    return {**given, **places, **program.sets}
 
 
 def name(argv: Sequence[str | Path]) -> str:
@@ -158,6 +169,11 @@ def lent(program: str, more: Mapping[str, str]) -> AbstractContextManager[None]:
         more: Variables that it gets beside those.
     """
     return settings.lent({**environment([program]), **more})
+
+
+def _absolute(variable: str, value: str) -> str:
+    """Return a path, or several with colons between them, each absolute."""
+    return os.pathsep.join(str(settings.absolute(variable, part)) if part else "" for part in value.split(os.pathsep))
 
 
 def _is_one_of(variable: str, patterns: Sequence[str]) -> bool:

@@ -53,6 +53,7 @@ TOKENS = (TOKEN, "GITHUB_TOKEN")
 
 FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
 """Where one of them is no absolute path, it is to be ignored (https://specifications.freedesktop.org/basedir-spec)."""
+TEMPORARY = "TMPDIR"
 FIRST_PORT, LAST_PORT = 1, 65535
 DEFAULT_PORT = 5001
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -78,6 +79,8 @@ def begin() -> list[str]:
         os.environ[CACHE] = str(folder)  # programs are started in other folders
     if chosen := state():
         os.environ[STATE] = str(chosen)
+    if (temporary := _path(TEMPORARY)) and not temporary.is_dir():
+        raise UsageError(f"{_shown(TEMPORARY)}: not a folder", fix=f"mkdir it, or unset {TEMPORARY}")
     registry_port()
     debug()
     _taken.update({name: os.environ.pop(name) for name in (*SECRETS, *TOKENS) if name in os.environ})
@@ -203,7 +206,7 @@ def kubeconfig() -> Path:
     names = [name for name in (variable("KUBECONFIG") or "").split(os.pathsep) if name]
     if not names:
         return home() / ".kube" / "config"
-    files = list(dict.fromkeys(_absolute("KUBECONFIG", name) for name in names))
+    files = list(dict.fromkeys(absolute("KUBECONFIG", name) for name in names))
     there = [file for file in files if file.exists()] or files[:1]  # as kubectl: what is not there does not count
     if len(there) > 1:
         raise UsageError(
@@ -221,18 +224,20 @@ def secret(*names: str, user: str = "") -> Secret | None:
         user: Name that goes with it.
 
     Raises:
-        UsageError: NAME_FILE names no file that can be read.
+        UsageError: NAME_FILE names no file that can be read, or the secret is no text.
     """
     for name in names:
         if file := _path(f"{name}_FILE"):
             try:
-                value = file.read_text().strip()
+                value = file.read_text("utf-8").strip()
             except OSError as error:
                 raise UsageError(f"{_shown(f'{name}_FILE')}: {error.strerror}") from error
             except UnicodeDecodeError:
                 raise UsageError(f"{_shown(f'{name}_FILE')}: not text in UTF-8") from None
         else:
             value = (variable(name) or "").strip()
+            if any(0xD800 <= ord(char) <= 0xDFFF for char in value):  # how Python holds other bytes
+                raise UsageError(f"{name}: not text in UTF-8")
         if value:
             return Secret(value, user)
     return None
@@ -267,19 +272,27 @@ def lent(variables: Mapping[str, str]) -> Iterator[None]:
         _kept = None
 
 
-def _path(name: str) -> Path | None:
-    text = variable(name)
-    return None if text is None else _absolute(name, text)
+def absolute(name: str, text: str) -> Path:
+    """Return a path with ~ expanded, from the folder that the command was started in.
 
+    Args:
+        name: The variable that has it.
+        text: Its value, or a part of it.
 
-def _absolute(name: str, text: str) -> Path:
-    """Return a path with ~ expanded, from the folder that the command was started in."""
+    Raises:
+        UsageError: There is no such user.
+    """
     if text == "~" or text.startswith("~/"):
         return Path(f"{home()}{text[1:]}")
     expanded = os.path.expanduser(text)  # noqa: PTH111 - Path's own raises a RuntimeError for a user there is none of
     if expanded.startswith("~"):
         raise UsageError(f"{_shown(name)}: there is no user {text.split('/')[0][1:]}")
     return Path(expanded).absolute()
+
+
+def _path(name: str) -> Path | None:
+    text = variable(name)
+    return None if text is None else absolute(name, text)
 
 
 def _shown(name: str) -> str:

@@ -95,13 +95,22 @@ def _write(file: Path, difference: Difference, parts: Sequence[str]) -> None:
     elif file.suffix == ".html":
         files.write(file, html.render(difference).encode())
     else:
-        for number, part in enumerate(parts, 1):
-            files.write(_part(file, number), part.encode())
+        more = {_part(file, number): part for number, part in enumerate(parts[1:], 2)}
+        for name in more:
+            if name.exists() and not _ours(name):
+                raise UsageError(f"--out {file}: {name} would be its part, and was not written by this tool")
+        for name, part in {file: parts[0], **more}.items():
+            files.write(name, part.encode())
         left = len(parts) + 1
-        while _part(file, left).exists():  # an earlier run's, which had more to say
-            _part(file, left).unlink()
+        while _ours(name := _part(file, left)):  # an earlier run's, which had more to say
+            name.unlink()
             left += 1
 
 
 def _part(file: Path, number: int) -> Path:
-    return file if number == 1 else file.with_suffix(f".{number}{file.suffix}")
+    return file.with_suffix(f".{number}{file.suffix}")
+
+
+def _ours(file: Path) -> bool:
+    """Tell whether a file of a part's name is one: the names are not for this tool alone."""
+    return file.is_file() and file.read_bytes().startswith(markdown.HEADING.encode())

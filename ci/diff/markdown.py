@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from ci.diff.model import OUTCOMES, RISKS, Difference, Effect, Field, ObjectChange
 from ci.report.text import cut, visible
 
+HEADING = "## What this change does to the clusters"
+"""How each part begins."""
 LIMIT = 65_000
 """Bytes of UTF-8, of which there are never fewer than characters: GitHub takes 65,536; the rest is for a marker."""
 LINE_LIMIT = 4_000
@@ -43,8 +45,8 @@ def render(difference: Difference) -> list[str]:
 
 
 def _headed(text: str, number: int, total: int) -> str:
-    heading = "## What this change does to the clusters" + (f" ({number} of {total})" if total > 1 else "")
-    return f"{heading}\n\n{text.strip()}\n"
+    of = f" ({number} of {total})" if total > 1 else ""
+    return f"{HEADING}{of}\n\n{text.strip()}\n"
 
 
 def _blocks(difference: Difference) -> Iterator[str]:

@@ -89,7 +89,7 @@ def _of_pytest(path: Path) -> list[ET.Element]:
         for suite in suites:
             for count in ("tests", "failures", "errors", "skipped"):
                 int(suite.get(count, "0"))
-    except (ET.ParseError, ValueError, OSError) as error:
+    except (ET.ParseError, ValueError, LookupError, OSError) as error:  # LookupError: of an encoding
         suite = _suite(legal(path.stem), 0.0)
         said = f"{path.name} of pytest cannot be read, so it was killed or broke: {error}"
         _fail(_case(suite, "pytest", legal(path.name)), legal(said), "")

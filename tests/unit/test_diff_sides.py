@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from ci import paths
-from ci.diff import sides
+from ci.diff import markdown, sides
 from ci.diff.model import ApplicationChange
 from ci.errors import CheckFailedError, UsageError
 from ci.release import git
@@ -303,7 +303,7 @@ def test_the_command_prints_markdown_writes_files_and_says_the_same_every_time(c
     change.edit(PROD, OLD_MODEL, NEW_MODEL)
     change.commit()
     files = [tmp_path / name for name in ("diff.md", "diff.json", "diff.html")]
-    (tmp_path / "diff.2.md").write_text("left by an earlier run")
+    (tmp_path / "diff.2.md").write_text(f"{markdown.HEADING} (2 of 2)\n\nleft by an earlier run\n")
 
     runs = []
     for _ in range(2):
@@ -311,9 +311,9 @@ def test_the_command_prints_markdown_writes_files_and_says_the_same_every_time(c
         runs.append([result.stdout, *(file.read_text() for file in files)])
 
     assert runs[0] == runs[1]
-    markdown, written, data, page = runs[0]
-    assert written == markdown
-    assert "**starts a canary**" in markdown
+    shown, written, data, page = runs[0]
+    assert written == shown
+    assert "**starts a canary**" in shown
     assert {effect["place"] for effect in json.loads(data)["effects"]} == {"dev/sklearn-iris", "prod/sklearn-iris"}
     assert "<strong>starts a canary</strong>" in page
     assert not (tmp_path / "diff.2.md").exists()

@@ -7,8 +7,10 @@ from html.parser import HTMLParser
 import pytest
 from markdown_it import MarkdownIt
 
+from ci.commands import diff as command
 from ci.diff import html, markdown
 from ci.diff.model import ApplicationChange, Difference, Effect, Field, ObjectChange
+from ci.errors import UsageError
 from ci.report import jsonfile
 from tests.unit.diff import config, of_objects, rollout, service
 from tests.unit.hostile import PIECES
@@ -198,6 +200,28 @@ def test_the_parts_together_have_every_line():
     found = [line for part in parts for line in part.split("\n") if line.startswith("+  line-")]
     assert found == [f"+  line-{number:04}: '{number}'" for number in range(9_000)]
     assert sum("(continued)" in part for part in parts) == len(parts)
+
+
+def test_of_the_files_beside_it_only_parts_of_an_earlier_difference_are_replaced_or_deleted(tmp_path):
+    several = of_objects([], [config(data={f"line-{number:04}": str(number) for number in range(9_000)})])
+    one = of_objects([], [config()])
+    parts = markdown.render(several)
+    file = tmp_path / "notes.md"
+    written = {"notes.md", *(f"notes.{number}.md" for number in range(2, len(parts) + 1))}
+
+    for _ in range(2):
+        command._write(file, several, parts)
+        assert {each.name for each in tmp_path.iterdir()} == written
+    command._write(file, one, markdown.render(one))
+    assert {each.name for each in tmp_path.iterdir()} == {"notes.md"}
+
+    before = file.read_text()
+    (tmp_path / "notes.2.md").write_text("a person's own\n")
+    command._write(file, one, markdown.render(one))
+    with pytest.raises(UsageError, match=r"notes\.2\.md would be its part"):
+        command._write(file, several, parts)
+    assert (tmp_path / "notes.2.md").read_text() == "a person's own\n"
+    assert file.read_text() == before
 
 
 def test_hundreds_of_models_are_split_between_their_lines():

@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import anyio
@@ -112,6 +113,22 @@ def test_variables_of_a_call_are_added_and_win(given, monkeypatch):
     found = given("kubectl", env={"HOME": "/other", "KUBERC": "on", "PYTHONHASHSEED": "0"})
 
     assert (found["HOME"], found["KUBERC"], found["PYTHONHASHSEED"]) == ("/other", "on", "0")
+
+
+@pytest.mark.parametrize("name", ["TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"])
+def test_a_file_or_folder_is_the_same_for_a_program_that_is_started_elsewhere(given, monkeypatch, tmp_path, name):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    for value, meant in (("a/b", f"{tmp_path}/a/b"), ("~/b", "/home/me/b"), ("/b", "/b"), ("a:/b", f"{tmp_path}/a:/b")):
+        monkeypatch.setenv(name, value)
+        assert given("git", cwd=elsewhere)[name] == meant
+
+
+def test_every_place_is_handed_to_some_program():
+    patterns = [pattern for group in programs.GROUPS.values() for pattern in group]
+    assert [name for name in programs.PLACES if not any(fnmatchcase(name, pattern) for pattern in patterns)] == []
 
 
 def test_an_empty_variable_is_not_handed_on(given, monkeypatch):

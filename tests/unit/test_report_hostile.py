@@ -140,7 +140,11 @@ def test_a_message_to_a_chat_is_json(words):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<testsuites><testsuite", b"\xff\xfe\x00", b"<a/>", b'<testsuite tests="x"/>']
+    "content",
+    [
+        *(b"", b"<testsuites><testsuite", b"\xff\xfe\x00", b"<a/>", b'<testsuite tests="x"/>'),
+        b'<?xml version="1.0" encoding="x"?><testsuites/>',
+    ],
 )
 def test_a_broken_file_of_pytests_is_a_failing_case_and_takes_nothing_away(tmp_path, content):
     (tmp_path / "pytest-canary.xml").write_bytes(content)

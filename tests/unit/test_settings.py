@@ -206,6 +206,13 @@ def test_an_absolute_one_is_taken(variables, tmp_path):
     assert paths.cache() == tmp_path / "other/ml-serving-ci"
 
 
+@pytest.mark.parametrize("value", ["nowhere", "/nowhere/x", "/etc/passwd"])
+def test_a_folder_for_temporary_files_that_is_none_is_refused(tmp_path, value):
+    ended = ci("supply", "list", "--supply=source", env={"HOME": str(tmp_path), "TMPDIR": value})
+
+    assert f"TMPDIR={value}: not a folder" in one_line(ended, 2)
+
+
 # --- home -----------------------------------------------------------------------------------------------------------
 
 COMMANDS = (
@@ -296,6 +303,14 @@ def test_an_empty_secret_is_not_set(variables, tmp_path):
     variables.setenv("GITHUB_TOKEN", "other")
 
     assert settings.secret(*settings.TOKENS).value == "other"
+
+
+@pytest.mark.parametrize("name", [*settings.SECRETS, "GITHUB_TOKEN"])
+def test_a_secret_of_other_bytes_is_refused_and_not_shown(variables, name):
+    variables.setenv(name, os.fsdecode(b"hunter2\xff"))
+
+    with pytest.raises(UsageError, match=f"^{name}: not text in UTF-8$"):
+        settings.secret(name)
 
 
 def test_the_file_of_a_secret_may_begin_with_a_tilde(variables, tmp_path):

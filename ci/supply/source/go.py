@@ -4,12 +4,12 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 
-from ci import command, versions
+from ci import command, programs, versions
 from ci.errors import CommandError, MachineError
 from ci.supply import archives, download, partial, pins
 
@@ -30,10 +30,18 @@ class GoToolchain:
     Attributes:
         program: The `go` command.
         version: What it says it is ("1.26.8").
+        chosen: What a person's `go env -w` says of where modules come from and of Go's caches. Programs are given the
+            rest of that file as little as such variables: a GOARCH in there would build for another machine.
     """
 
     program: Path
     version: str
+    chosen: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that Go is started with, beside those of every program."""
+        return {**FLAGS, **self.chosen}
 
     async def download(self, module: pins.Module) -> Path:
         """Return the folder of a module in Go's own cache, its checksum compared with the pin.
@@ -58,7 +66,7 @@ class GoToolchain:
         """
         result = await command.run(
             [self.program, "mod", "download", "-json", f"{path}@{version}"],
-            env=FLAGS | {"GOFLAGS": "-mod=mod"},
+            env=self.environment | {"GOFLAGS": "-mod=mod"},
             check=False,
             timeout=900,
         )
@@ -95,8 +103,8 @@ class GoToolchain:
             name, version = replaced["New"]["Path"], replaced["New"].get("Version")
             if old.startswith("v1.") and version == library_old:
                 edits.append(f"-replace={replaced['Old']['Path']}={name}@{library_new}")
-        await command.run([self.program, "mod", "edit", *edits], cwd=folder, env=FLAGS, timeout=60)
-        await command.run([self.program, "mod", "tidy"], cwd=folder, env=FLAGS, timeout=900)
+        await command.run([self.program, "mod", "edit", *edits], cwd=folder, env=self.environment, timeout=60)
+        await command.run([self.program, "mod", "tidy"], cwd=folder, env=self.environment, timeout=900)
 
     async def forget(self, module: pins.Module) -> None:
         """Delete a module from Go's own cache, which takes what lies there as it is; a sound archive of it may stay.
@@ -104,7 +112,7 @@ class GoToolchain:
         Raises:
             MachineError: That cache cannot be written.
         """
-        answer = await command.run([self.program, "env", "GOMODCACHE"], timeout=30)
+        answer = await command.run([self.program, "env", "GOMODCACHE"], env=self.environment, timeout=30)
         cache = Path(answer.stdout.strip())
         escaped = re.sub("[A-Z]", lambda letter: f"!{letter[0].lower()}", module.path)
         archive = cache / "cache" / "download" / escaped / "@v" / f"{module.version}.zip"
@@ -127,7 +135,7 @@ class GoToolchain:
             path: The module's path.
         """
         words: list[str | Path] = [self.program, "list", "-m", "-f", "{{.Version}}", f"{path}@latest"]
-        return (await command.run(words, env=FLAGS, timeout=120)).stdout.strip()
+        return (await command.run(words, env=self.environment, timeout=120)).stdout.strip()
 
     async def build(
         self, folder: Path, packages: Mapping[str, str], out: Path, log: Path, ldflags: str = "", tags: str = ""
@@ -155,7 +163,7 @@ class GoToolchain:
                     package,
                 ],
                 cwd=folder,
-                env=FLAGS | SPEED,
+                env=self.environment | SPEED,
                 log=log,
                 timeout=3600,
             )
@@ -195,7 +203,9 @@ async def found(minimum: str) -> GoToolchain | None:
     except (CommandError, MachineError):  # an empty file, another machine's, one that hangs
         return None
     there, least = versions.numbers(version), versions.numbers(minimum)
-    return GoToolchain(Path(program), version) if there[:2] == least[:2] and there >= least else None
+    if there[:2] == least[:2] and there >= least:
+        return await _with_settings(Path(program), version)
+    return None
 
 
 async def unpack(pin: pins.Toolchain, folder: Path, log: Path) -> None:
@@ -221,13 +231,20 @@ async def unpacked(folder: Path) -> GoToolchain:
     """
     program = next(path for path in sorted(folder.rglob("bin/go")) if path.is_file())
     try:
-        return GoToolchain(program, await _version(program))
+        return await _with_settings(program, await _version(program))
     except CommandError as error:
         raise MachineError(
             f"{program}: the pinned Go does not run on this machine: {error.message}",
             fix=error.fix,
             detail=error.detail,
         ) from error
+
+
+async def _with_settings(program: Path, version: str) -> GoToolchain:
+    # GOENV is off for every other call; empty, Go looks for its file where `go env -w` writes it
+    words: list[str | Path] = [program, "env", "-json", *programs.GROUPS["go"]]
+    said = await command.run(words, env={"GOENV": "", "GOTOOLCHAIN": "local"}, timeout=30)
+    return GoToolchain(program, version, {name: value for name, value in json.loads(said.stdout).items() if value})
 
 
 async def _version(program: Path) -> str:
