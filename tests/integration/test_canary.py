@@ -13,6 +13,9 @@ pytestmark = pytest.mark.anyio
 
 FIGURES_SECONDS = 90
 ALWAYS_JUDGED = {"requests", "success-rate", "latency-p95", "latency-p99", "known-answer"}
+MAY_FAIL = {"requests", "latency-p95", "latency-p99", "latency-increase"}
+"""At single looks: too few requests at first, a slow moment of the machine; the analysis's own `failureLimit` says how
+often, and its verdict has counted them."""
 BEFORE_SECONDS = 2 * GUARD_SECONDS + 2
 """Of traffic before the upgrade, so that the stable version alone is seen answering; and of traffic after its end."""
 
@@ -114,7 +117,7 @@ async def test_the_analysis_judged_it_by_its_own_revision(release, good):
         for name, result in measured.items():
             assert result["phase"] == "Successful", result
             assert result.get("successful", 0) > 0, f"{name} never had an answer: {result}"
-            if name != "requests":  # there may be too few at first
+            if name not in MAY_FAIL:
                 assert result.get("failed", 0) == 0, result
         kinds.add(run["metadata"]["labels"]["rollout-type"])
     assert kinds == {"Background", "Step"}, "the analysis in the background and the gate at the end"
