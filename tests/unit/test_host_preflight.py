@@ -139,7 +139,8 @@ def test_a_remote_engine_that_listens_is_taken(monkeypatch: pytest.MonkeyPatch) 
     ("program", "outcome", "how"),
     [
         (None, "planned", "none here: taken from its wheel"),
-        ("#!/bin/sh\necho go1.27.3\n", "ok", "1.27.3"),
+        ('#!/bin/sh\n[ "$2" = -json ] && echo "{}" || echo go1.27.3\n', "ok", "1.27.3"),
+        ("#!/bin/sh\necho go1.27.3\n", "planned", "bin/go is not 1.27.1"),
         ("#!/bin/sh\necho go1.26.9\n", "planned", "bin/go is not 1.27.1 or a later patch of it"),
         ("#!/bin/sh\necho go1.28.0\n", "planned", "bin/go is not 1.27.1 or a later patch of it"),
         ("#!/bin/sh\nexit 1\n", "planned", "bin/go is not 1.27.1"),
@@ -147,7 +148,7 @@ def test_a_remote_engine_that_listens_is_taken(monkeypatch: pytest.MonkeyPatch) 
         ("\x7fELF\x02\x01\x01" + "\0" * 57, "planned", "bin/go is not 1.27.1"),
         ("#!/no/such/shell\n", "planned", "bin/go is not 1.27.1"),
     ],
-    ids=["none", "ok", "old", "later", "fails", "empty", "foreign", "no interpreter"],
+    ids=["none", "ok", "no Go", "old", "later", "fails", "empty", "foreign", "no interpreter"],
 )
 def test_a_go_that_will_not_do_is_replaced_not_refused(
     program: str | None, outcome: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

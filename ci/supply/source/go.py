@@ -200,11 +200,11 @@ async def found(minimum: str) -> GoToolchain | None:
         return None
     try:
         version = await _version(Path(program))
-    except (CommandError, MachineError):  # an empty file, another machine's, one that hangs
+        there, least = versions.numbers(version), versions.numbers(minimum)
+        if there[:2] == least[:2] and there >= least:
+            return await _with_settings(Path(program), version)
+    except (CommandError, MachineError, ValueError):  # an empty file, another machine's, one that hangs or is no Go
         return None
-    there, least = versions.numbers(version), versions.numbers(minimum)
-    if there[:2] == least[:2] and there >= least:
-        return await _with_settings(Path(program), version)
     return None
 
 
