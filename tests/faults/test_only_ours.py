@@ -204,6 +204,14 @@ def test_a_folder_without_a_mark_stays_when_another_users_cluster_of_its_name_go
     assert [path.name for path in runs.folder(things.name).iterdir()] == list(content)
 
 
+def test_a_networks_name_shows_no_cluster_that_there_is_none_of(things: Things) -> None:
+    name = f"{things.name}\nkept\tkept\t\x1b[31m-"
+    network = things.network(name, f"{runs.RUN_LABEL}=x", f"{runs.OWNER_LABEL}={runs.Owner.me()}")
+    shown = [line for line in ci("cluster", "status").stdout.splitlines() if line.startswith((things.run, "kept"))]
+    assert shown == [f"{things.run}\\x0akept\\x09kept\\x09\\x1b[31m-\tin use\t-\t-"]
+    assert there("network", network)
+
+
 def test_of_another_users_cluster_no_kubeconfig_is_named(things: Things) -> None:
     things.node(things.ours(dead(), keep=True))
     shown = ci("cluster", "status").stdout
