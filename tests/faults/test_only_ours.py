@@ -168,6 +168,21 @@ def test_a_kept_cluster_is_kept_wherever_it_is_looked_at_from(things: Things, mo
     assert runs.folder(things.name).exists()
 
 
+def test_a_kept_cluster_is_kept_when_a_cleaner_took_its_kubeconfig(things: Things) -> None:
+    network = things.ours(dead(), keep=True)
+    node = things.node(network)
+    runs.Mark(network, dead(), keep=True, created=datetime.now(UTC), containers=(node,)).write(things.name)
+
+    anyio.run(clean.clean)
+    assert there("container", node)
+
+    docker("kill", node)
+    docker("network", "rm", network)
+    anyio.run(clean.clean)
+    assert there("container", node)
+    assert runs.folder(things.name).exists()
+
+
 def test_one_that_was_to_be_kept_and_never_came_up_is_left_over(things: Things) -> None:
     network = things.ours(dead(), keep=True)
     node = things.node(network)
