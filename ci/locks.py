@@ -1,6 +1,7 @@
 """Locks between processes: one at a time, and who waits says for whom."""
 
 import contextlib
+import fcntl
 import json
 import math
 import os
@@ -13,7 +14,6 @@ from pathlib import Path
 
 import anyio
 import anyio.lowlevel
-import filelock
 
 from ci import oserrors, progress
 from ci.errors import MachineError, WaitTimeoutError
@@ -41,37 +41,57 @@ async def exclusive(file: Path, what: str, *, timeout: float = LONGEST_SECONDS) 
         OSError: No lock can be written there.
     """
     async with _of_this_process(file):
-        lock = filelock.FileLock(file)
-        await _acquire(lock, file, what, timeout)
+        lock = await _acquire(file, what, timeout)
         try:
             with _told(file):
                 yield
         finally:
-            lock.release()
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            os.close(lock)
 
 
-async def _acquire(lock: filelock.BaseFileLock, file: Path, what: str, timeout: float) -> None:
+async def _acquire(file: Path, what: str, timeout: float) -> int:
     said_at = time.monotonic() + QUIET_SECONDS
 
-    async def acquire() -> None:
+    async def acquire() -> int:
         nonlocal said_at
         with oserrors.naming(file):
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                lock.acquire(blocking=False)
-            except filelock.Timeout:
-                holder = _who(file)
-                if time.monotonic() >= said_at:
-                    said_at = math.inf
-                    progress.note(f"waiting for {what}: {holder} works on it")
-                raise NotYet(f"{holder} works on it") from None
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock = _take(file)
+        if lock is None:
+            holder = _who(file)
+            if time.monotonic() >= said_at:
+                said_at = math.inf
+                progress.note(f"waiting for {what}: {holder} works on it")
+            raise NotYet(f"{holder} works on it")
+        return lock
 
     try:
-        await until(what, acquire, timeout=timeout, interval=LOOK_SECONDS)
+        return await until(what, acquire, timeout=timeout, interval=LOOK_SECONDS)
     except WaitTimeoutError as error:
         raise MachineError(
             f"{what}: {error.last}, and has for {timeout:.0f} s", fix=f"Wait for it, or end it; its lock is {file}"
         ) from error
+
+
+def _take(file: Path) -> int | None:
+    """Return the descriptor that holds a lock of the kernel's, or None while another process does; it goes with both.
+
+    A lock without the kernel's help would stay when its holder is killed: there is none where the file system has none.
+    """
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | flags, 0o644)
+    except PermissionError:
+        lock = os.open(file, os.O_RDONLY | flags)  # another user's: to hold it one need not write it
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return lock
 
 
 def _of_this_process(file: Path) -> anyio.Lock:
@@ -100,10 +120,22 @@ def _holder(file: Path) -> Path:
     return file.with_suffix(".holder")
 
 
+def _is_seen(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def _who(file: Path) -> str:
     """Say which process holds a lock, as far as it wrote that down."""
     try:
         holder = json.loads(_holder(file).read_text())
+        if holder["host"] == socket.gethostname() and not _is_seen(int(holder["pid"])):
+            return "another process"  # of another PID namespace, or of a user who could not write its name
         since = datetime.fromtimestamp(holder["since"]).astimezone()
         elsewhere = "" if holder["host"] == socket.gethostname() else f" on {holder['host']}"
         return f"process {holder['pid']}{elsewhere} ({holder['command']}, since {since:%H:%M:%S})"

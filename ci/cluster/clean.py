@@ -106,11 +106,11 @@ def _cluster_of(
 def _on_network(network: dict[str, Any], nodes: dict[str, list[dict[str, Any]]], marks: dict[str, runs.Mark]) -> Found:
     name, labels = network["Name"], network["Labels"]
     mark = marks.get(name)
-    marked = mark is not None and mark.network == network["Id"]
+    own = mark if mark is not None and mark.network == network["Id"] else None
     containers = nodes.get(name, [])
     # elsewhere than in its own cache nobody can tell whether it came up
-    keep = labels.get(runs.KEEP_LABEL) == "true" and bool(containers) and (not marked or _came_up(name))
-    has_folder = marked or (mark is None and runs.is_begun(name))
+    keep = labels.get(runs.KEEP_LABEL) == "true" and bool(containers) and (own is None or own.came_up)
+    has_folder = own is not None or (mark is None and runs.is_begun(name))
     owner = labels.get(runs.OWNER_LABEL, "")
     created = datetime.fromisoformat(network["Created"])
     return Found(name, owner, _state(owner), keep, created, network["Id"], containers, has_folder)
@@ -118,12 +118,8 @@ def _on_network(network: dict[str, Any], nodes: dict[str, list[dict[str, Any]]],
 
 def _by_mark(name: str, mark: runs.Mark, containers: list[dict[str, Any]]) -> Found:
     """What has no network here: it was removed, or the cluster is another daemon's."""
-    keep = mark.keep and _came_up(name)
+    keep = mark.keep and mark.came_up
     return Found(name, mark.owner, _state(mark.owner), keep, mark.created, None, containers, has_folder=True)
-
-
-def _came_up(name: str) -> bool:
-    return (runs.folder(name) / "kubeconfig").exists()
 
 
 def _state(owner: str) -> runs.OwnerState:

@@ -149,6 +149,11 @@ class Mark:
     created: AwareDatetime
     containers: tuple[str, ...] = ()
 
+    @property
+    def came_up(self) -> bool:
+        """Whether kind had made the cluster: of its other files a cleaner may have taken one since."""
+        return bool(self.containers)
+
     def write(self, name: str) -> None:
         """Put it into the folder of a cluster."""
         jsonfile.write(folder(name) / MARK, self)

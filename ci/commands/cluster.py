@@ -15,6 +15,7 @@ from ci.commands.runner import run_async
 from ci.errors import UsageError
 from ci.host import docker, engine
 from ci.progress import note
+from ci.report import text
 from ci.supply.supply import Supply, choose
 
 app = typer.Typer(no_args_is_help=True, help="Throw-away clusters in Docker, made by kind.")
@@ -51,7 +52,7 @@ def up(
 def down(name: NameOption = None) -> None:
     """Remove a cluster with everything that belongs to it."""
     for line in run_async(_down, name):
-        typer.echo(f"removed {line}")
+        typer.echo(f"removed {text.visible(line)}")
 
 
 @app.command()
@@ -69,7 +70,9 @@ def status(as_json: JSONOption = False) -> None:
         nodes = ", ".join(f"{node} ({state})" for node, state in cluster.nodes.items())
         state = UNSEEN if cluster.state == "unknown" else cluster.state
         file = _kubeconfig_of(cluster)
-        typer.echo(f"{cluster.run}\t{state}\t{nodes or '-'}\t{file if file.exists() else '-'}")
+        # a network can have any name: one with a line or a tab in it would be read as another cluster
+        shown = (cluster.run, state, nodes or "-", str(file) if file.exists() else "-")
+        typer.echo("\t".join(map(text.visible, shown)))
     if not found:
         typer.echo("no cluster", err=True)
 
@@ -93,7 +96,7 @@ def clean(
     """Remove what killed runs left: containers, networks, volumes, programs, files."""
     removed = run_async(_down, name) if name else run_async(_clean, everything, services)
     for line in removed:
-        typer.echo(f"removed {line}")
+        typer.echo(f"removed {text.visible(line)}")
     if not removed:
         typer.echo("nothing to remove")
 

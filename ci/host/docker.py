@@ -58,9 +58,12 @@ async def find() -> Daemon | None:
         raise MachineError(
             f"the Docker daemon does not answer within {ANSWER_SECONDS:.0f} s", fix="docker info", detail=error.detail
         ) from error
-    return daemon.parse(
-        said["info"].stdout, said["info"].stderr, said["version"].stdout, _place(said["context"].stdout.split())
-    )
+    info = said["info"]
+    if not (info.stdout + info.stderr).strip():  # killed, or it cannot run here: that tells nothing of a daemon
+        raise MachineError(
+            f"`docker info` ended with exit code {info.returncode} and said nothing", fix="type -a docker; docker info"
+        )
+    return daemon.parse(info.stdout, info.stderr, said["version"].stdout, _place(said["context"].stdout.split()))
 
 
 def _place(inspected: list[str]) -> daemon.Place:

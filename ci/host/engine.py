@@ -89,8 +89,8 @@ def configuration(mirrors: Mapping[str, str]) -> dict[str, Any]:
 async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: Path) -> str:
     """Return the name of the engine's running container, starting or replacing it if need be.
 
-    An engine that somebody else started under this name is taken as it is. One started here runs on after this process
-    ends; `docker.stop_services` removes it.
+    An engine that somebody else started under this name is taken as it is, but nothing else that has the name. One
+    started here runs on after this process ends; `docker.stop_services` removes it.
 
     Args:
         image: The engine's image with its tag; Docker has it.
@@ -102,7 +102,7 @@ async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: P
         The container's name.
 
     Raises:
-        MachineError: It does not start; its last lines are the detail.
+        MachineError: It does not start; its last lines are the detail. Or what has its name is no engine.
     """
     name = container_name(image)
     content = json.dumps(configuration(mirrors), indent=2) + "\n"
@@ -128,6 +128,7 @@ async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: P
 async def _may_stay(name: str, found: dict[str, Any], wanted: str) -> bool:
     """Tell whether the container that is there is taken as it is; somebody else's always is."""
     if CONFIG_LABEL not in found["Config"]["Labels"]:
+        _require_engine(name, found)
         if not found["State"]["Running"]:
             await command.run(["docker", "start", name], timeout=60)
         return True
@@ -137,6 +138,31 @@ async def _may_stay(name: str, found: dict[str, Any], wanted: str) -> bool:
         progress.note("the Dagger engine is not the newest, but another run uses it: taken as it is")
         return True
     return bool(found["Config"]["Labels"][CONFIG_LABEL] == wanted)
+
+
+async def runs(name: str) -> bool:
+    """Return whether the engine's container runs.
+
+    Args:
+        name: The container's.
+
+    Raises:
+        MachineError: What has its name is no engine.
+    """
+    found = await _inspect(name)
+    if found is None:
+        return False
+    _require_engine(name, found)
+    return bool(found["State"]["Running"])
+
+
+def _require_engine(name: str, found: dict[str, Any]) -> None:
+    if CONFIG_LABEL not in found["Config"]["Labels"] and "engine" not in found["Config"]["Image"]:
+        raise MachineError(
+            f"the container {name} is no Dagger engine, and each of Dagger's clients looks for one by that name",
+            fix=f"docker rename {name} OTHER-NAME, if nobody needs it there",
+            detail=f"docker container inspect {name}",
+        )
 
 
 async def require_unused() -> None:

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import resource
+import shlex
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -364,13 +365,15 @@ def storage(cache: Path) -> list[Check]:
             found = [disk("the cache is read-only; files of runs", paths.state(cache), fetches=False)]
         else:
             found = [disk("cache", cache)]
-        flags = os.statvfs(_nearest(cache)).f_flag
+        there = _nearest(cache)
+        flags = os.statvfs(there).f_flag
     except OSError as error:
         told = oserrors.machine(error)
         return [Check(f"cache at {cache}", "missing", told.message, told.fix or "")]
     if flags & getattr(os, "ST_NOEXEC", 0):  # macOS has no name for it
         how = "on a file system mounted noexec, from which none of the supply's programs runs"
-        fix = f"findmnt --target {_nearest(cache)}   # remount it with exec, or set ML_SERVING_CI_CACHE=DIR elsewhere"
+        look = f"findmnt --target {shlex.quote(str(there))}"
+        fix = f"{look}   # remount it with exec, or set ML_SERVING_CI_CACHE=DIR elsewhere"
         found.append(Check(f"cache at {cache}", "missing", how, fix))
     return found
 
@@ -397,14 +400,15 @@ def disk(whose: str, folder: Path, *, fetches: bool = True) -> Check:
         stat = os.statvfs(there)
     except PermissionError as error:
         how = f"this user may not look ({error.strerror}): {DISK} free needed, {COLD_DISK.amount:g} for a first run"
-        return Check(need, "warning", how, f"sudo df -h {folder}")
+        return Check(need, "warning", how, f"sudo df -h {shlex.quote(str(folder))}")
     free, inodes = stat.f_bavail * stat.f_frsize / GIB, stat.f_favail
-    fix = f"df -h {there}; docker system df   # docker system prune removes what Docker holds and nothing uses"
+    place = shlex.quote(str(there))
+    fix = f"df -h {place}; docker system df   # docker system prune removes what Docker holds and nothing uses"
     if free < DISK.amount:
         return Check(need, "missing", f"{free:.1f} GiB free, {DISK} needed", fix)
     if stat.f_files and inodes < INODES.amount:  # btrfs has no number of them
         how = f"{inodes} inodes free, {INODES.amount:g} needed: few files more, however small"
-        return Check(need, "missing", how, f"df -i {there}; sudo du --inodes -xd2 {there} | sort -n | tail")
+        return Check(need, "missing", how, f"df -i {place}; sudo du --inodes -xd2 {place} | sort -n | tail")
     if fetches and free < COLD_DISK.amount:
         how = f"{free:.1f} GiB free, a first run takes up to {COLD_DISK}"
         return Check(need, "warning", how, fix)

@@ -9,7 +9,6 @@ from pathlib import Path
 import anyio
 import requests
 
-from ci import command
 from ci.errors import MachineError
 from ci.host import dagger_session, machine, packages
 from ci.host import docker as docker_host
@@ -138,8 +137,11 @@ async def engine(image: str, *, daemon: bool = True) -> Check:
             return Check(need, "missing", error.message, error.fix or "")
         return Check(need, "ok", origin)
     name = dagger_engine.container_name(image)
-    if daemon and await _running(name):
-        return Check(need, "ok", f"container {name} runs")
+    try:
+        if daemon and await dagger_engine.runs(name):
+            return Check(need, "ok", f"container {name} runs")
+    except MachineError as error:
+        return Check(need, "missing", error.message, error.fix or "")
     return Check(need, "planned", f"container {name} will be started")
 
 
@@ -185,10 +187,3 @@ async def mmdebstrap(*, install: bool = True) -> Check:
     if install and os.geteuid() == 0 and packages.available():
         return Check(need, "planned", "will be installed for source builds")
     return Check(need, "warning", "not here: images with Debian parts cannot be built", packages.by_hand(need))
-
-
-async def _running(container: str) -> bool:
-    if shutil.which("docker") is None:
-        return False
-    asked = ["docker", "container", "inspect", "--format", "{{.State.Running}}", container]
-    return (await command.run(asked, check=False, timeout=docker_host.ANSWER_SECONDS)).stdout.strip() == "true"

@@ -52,5 +52,5 @@ def _stream(path: Path) -> IO[bytes] | None:
 
 def sha256(path: Path) -> str:
     """Return a file's SHA-256 as hexadecimal digits."""
-    with path.open("rb") as stream:
+    with oserrors.naming(path), path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

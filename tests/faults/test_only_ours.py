@@ -19,7 +19,7 @@ import pytest
 
 from ci import paths
 from ci.cluster import clean, kind, runs
-from ci.errors import UsageError
+from ci.errors import MachineError, UsageError
 from ci.supply import registry
 
 GONE = "4194299"
@@ -168,6 +168,21 @@ def test_a_kept_cluster_is_kept_wherever_it_is_looked_at_from(things: Things, mo
     assert runs.folder(things.name).exists()
 
 
+def test_a_kept_cluster_is_kept_when_a_cleaner_took_its_kubeconfig(things: Things) -> None:
+    network = things.ours(dead(), keep=True)
+    node = things.node(network)
+    runs.Mark(network, dead(), keep=True, created=datetime.now(UTC), containers=(node,)).write(things.name)
+
+    anyio.run(clean.clean)
+    assert there("container", node)
+
+    docker("kill", node)
+    docker("network", "rm", network)
+    anyio.run(clean.clean)
+    assert there("container", node)
+    assert runs.folder(things.name).exists()
+
+
 def test_one_that_was_to_be_kept_and_never_came_up_is_left_over(things: Things) -> None:
     network = things.ours(dead(), keep=True)
     node = things.node(network)
@@ -187,6 +202,49 @@ def test_a_folder_that_a_killed_run_had_not_marked_yet_goes_with_its_network(thi
     anyio.run(clean.clean)
 
     assert not runs.folder(things.name).exists()
+
+
+@pytest.mark.parametrize("content", [{"notes.txt": "mine"}, {runs.MARK: ""}, {runs.MARK: "{"}])
+def test_a_folder_without_a_mark_stays_when_another_users_cluster_of_its_name_goes(
+    things: Things, content: dict[str, str]
+) -> None:
+    network = things.ours(dead())
+    runs.folder(things.name).mkdir(parents=True)
+    for name, text in content.items():
+        (runs.folder(things.name) / name).write_text(text)
+
+    assert f"network {things.name}" in anyio.run(clean.clean)
+
+    assert not there("network", network)
+    assert [path.name for path in runs.folder(things.name).iterdir()] == list(content)
+
+
+def test_a_networks_name_shows_no_cluster_that_there_is_none_of(things: Things) -> None:
+    name = f"{things.name}\nkept\tkept\t\x1b[31m-"
+    network = things.network(name, f"{runs.RUN_LABEL}=x", f"{runs.OWNER_LABEL}={runs.Owner.me()}")
+    shown = [line for line in ci("cluster", "status").stdout.splitlines() if line.startswith((things.run, "kept"))]
+    assert shown == [f"{things.run}\\x0akept\\x09kept\\x09\\x1b[31m-\tin use\t-\t-"]
+    assert there("network", network)
+
+
+def test_of_another_users_cluster_no_kubeconfig_is_named(things: Things) -> None:
+    things.node(things.ours(dead(), keep=True))
+    shown = ci("cluster", "status").stdout
+    assert [line.split("\t")[-1] for line in shown.splitlines() if line.startswith(things.run)] == ["-"]
+    asked = ci("cluster", "kubeconfig", "--name", things.run)
+    assert (asked.returncode, asked.stdout) == (2, "")
+    assert f"the cluster {things.run} has no kubeconfig in " in asked.stderr
+
+
+def test_a_networks_name_leads_to_no_folder(things: Things, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    (precious / "work").mkdir(parents=True)
+    network = things.network(str(precious), f"{runs.RUN_LABEL}=x", f"{runs.OWNER_LABEL}={dead()}")
+
+    anyio.run(clean.clean)
+
+    assert not there("network", network)
+    assert (precious / "work").is_dir()
 
 
 def test_the_folder_of_a_cluster_on_another_daemon_stays_while_its_run_may_live(things: Things) -> None:
@@ -248,6 +306,17 @@ def test_clean_beside_a_live_run_harms_nothing(things: Things, place: list[str])
     finally:
         program.kill()
         program.wait()
+
+
+def test_a_persons_volume_with_the_registrys_name_is_not_emptied(things: Things) -> None:
+    volume = f"{registry.CONTAINER}-{things.run}"
+    docker("volume", "create", volume)
+    try:
+        with pytest.raises(MachineError, match=f"its volume {volume} bears no label"):
+            anyio.run(registry.empty, things.run)
+        assert there("volume", volume)
+    finally:
+        docker("volume", "rm", volume)
 
 
 def test_a_persons_real_cluster_survives_everything(

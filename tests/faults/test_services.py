@@ -7,13 +7,14 @@ import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 import pytest
 
 from ci import tasks
 from ci.errors import CommandError, MachineError
-from ci.host import docker
+from ci.host import docker, engine, preflight
 from ci.supply import pins, registry
 
 
@@ -113,6 +114,19 @@ def test_somebody_elses_container_of_the_registrys_name_is_refused_and_stays(nam
         anyio.run(registry.start, image, "source")
     assert f"docker rename {name}" in (refused.value.fix or "")
     assert said("inspect", "--format={{.Id}}", name) == theirs
+
+
+def test_somebody_elses_container_of_the_engines_name_is_refused_and_stays(
+    name: str, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "container_name", lambda image: name)
+    theirs = said("create", f"--name={name}", image)
+    with pytest.raises(MachineError, match=f"container {name} is no Dagger engine") as refused:
+        anyio.run(engine.ensure, image, name, {}, tmp_path)
+    assert f"docker rename {name}" in (refused.value.fix or "")
+    check = anyio.run(preflight.engine, image)
+    assert (check.outcome, check.how) == ("missing", refused.value.message)
+    assert said("inspect", "--format={{.Id}} {{.State.Status}}", name) == f"{theirs} created"
 
 
 def test_somebody_elses_network_of_our_name_is_refused_and_stays(name: str, image: str) -> None:

@@ -305,6 +305,8 @@ def test_no_daemon_is_started_in_a_container_without_privileges(home: Path, monk
     ("script", "message", "fix"),
     [
         ("echo '<html>busy</html>'", "does not answer as Docker does: '<html>busy</html>'", "type -a docker"),
+        ("kill -SEGV $$", "ended with exit code -11 and said nothing", "type -a docker; docker info"),
+        ("exit 0", "ended with exit code 0 and said nothing", "type -a docker"),
         ("echo '[1, 2]'", "does not answer as Docker does", "type -a docker"),
         ('echo \'{"ServerVersion": "9", "NCPU": "many"}\'', "does not answer as Docker does", "type -a docker"),
         ('echo \'{"Server": "up", "ServerErrors": 5}\'', "does not answer as Docker does", "type -a docker"),

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,11 +31,14 @@ def test_disk_space_of_a_folder_that_is_not_there_yet(
     for other in ("DISK", "COLD_DISK", "INODES"):
         monkeypatch.setattr(machine, other, machine.Demand("", 0, "", ""))
     monkeypatch.setattr(machine, demand, machine.Demand("", amount, "GiB", ""))
-    check = machine.disk("cache", tmp_path / "a" / "b")
+    (tmp_path / "my disk").mkdir()
+    check = machine.disk("cache", tmp_path / "my disk" / "a" / "b")
     assert check.outcome == outcome
     assert how in check.how
-    assert str(tmp_path / "a" / "b") in check.need
+    assert str(tmp_path / "my disk" / "a" / "b") in check.need
     assert bool(check.fix) == (outcome != "ok")
+    if check.fix:
+        assert shlex.split(check.fix, comments=True)[2].rstrip(";") == str(tmp_path / "my disk")
 
 
 def test_disk_space_where_this_user_may_not_look_is_a_line(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Locks between processes: who waits says for whom, and a killed holder holds nothing."""
 
+import errno
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,3 +168,48 @@ async def held_elsewhere(file):
     """Ask for a lock as a thread with a loop of its own does: as another process."""
     async with locks.exclusive(file, "helm", timeout=0.5):
         pass
+
+
+TAKE = HOLD.replace("await anyio.to_thread.run_sync(sys.stdin.read)", "pass").replace(
+    "anyio.run(hold)", "try: anyio.run(hold)\nexcept OSError as error: print(error)"
+)
+
+
+def taken(file, *around):
+    """What another process says that takes a lock."""
+    argv = [*around, sys.executable, "-c", TAKE, file]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=300).stdout.strip()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, who gives up its power")
+async def test_a_lock_of_another_users_can_be_held(file):
+    file.parent.mkdir()
+    file.touch()
+    os.chown(file, 65534, 65534)
+    powerless = ["setpriv", "--bounding-set=-all"]
+    assert taken(file, *powerless) == "held"
+    async with locks.exclusive(file, "helm"):
+        file.chmod(0)
+        assert "helm.lock" in taken(file, *powerless), "which nobody may open but its owner"
+
+
+@pytest.mark.skipif(
+    not shutil.which("strace") or subprocess.run(["strace", "-qq", "true"], check=False).returncode != 0,
+    reason="needs strace, which makes calls of the system fail",
+)
+@pytest.mark.parametrize("code", ["ENOSYS", "ENOLCK", "EIO"])
+async def test_a_file_system_without_locks_is_named_at_once(file, code):
+    """As Lustre has none where it is mounted without `flock`, NFS none where its server's lock daemon is off."""
+    file.parent.mkdir()
+    file.touch()  # of an earlier run
+    said = taken(file, "strace", "-f", "-qq", "-o", os.devnull, "-e", f"inject=flock:error={code}")
+    assert said.startswith(f"[Errno {getattr(errno, code)}] {os.strerror(getattr(errno, code))}: '{file}'")
+
+
+async def test_a_holder_that_is_no_process_here_is_not_named_by_its_number(file, holder):
+    """It is of another PID namespace, or left over beside a lock that a user holds who could not write there."""
+    note = file.with_suffix(".holder")
+    note.write_text(json.dumps({**json.loads(note.read_text()), "pid": 4194299}))  # hardly ever given
+    with pytest.raises(MachineError, match="another process works on it"):
+        async with locks.exclusive(file, "helm", timeout=0.5):
+            pass
