@@ -184,6 +184,12 @@ def test_a_width_that_is_none_is_no_error(name: str, value: str):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("command", ["supply", "cluster", "evidence"])
+def test_no_command_writes_into_a_persons_shell(command: str, tmp_path):
+    assert shell(f"CI {command} --install-completion", HOME=str(tmp_path)).returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("locale", ["C", "POSIX"])
 def test_a_name_of_other_bytes_is_shown_whole(locale: str):
     ended = shell("CI supply fetch $'caf\\xe9\\e[31m' --supply source", LC_ALL=locale)
