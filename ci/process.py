@@ -1,8 +1,10 @@
 """How this process begins and ends: streams (closed, full, gone, ASCII, a CI system's log), signals, the exit code."""
 
 import codecs
+import contextlib
 import errno
 import io
+import locale
 import os
 import re
 import signal
@@ -14,6 +16,8 @@ from typing import Any, NoReturn, TextIO, cast
 from ci import settings
 
 INTERRUPTED = 130
+WIDTH = "TERMINAL_WIDTH"
+"""Read by typer, as a number."""
 ERRORS = "ml-serving-ci"
 """Name of the way in which characters are written that the stream's encoding does not have."""
 PLAIN = dict(zip("✓✗…→–·│─●○█░▶±≤≥“”’", '+x~>--|-*o#.>~<>""\'', strict=True))
@@ -38,6 +42,11 @@ def prepare() -> None:
             os.fstat(number)
         except OSError:  # closed: the next file that is opened would be taken for it
             os.open(os.devnull, os.O_RDWR)
+    # or files are read in the encoding of the caller's locale, which is the terminal's, not theirs
+    with contextlib.suppress(locale.Error):
+        locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
+    if not os.environ.get(WIDTH, "0").isdecimal():
+        del os.environ[WIDTH]
     register()
     sys.stdout = _stream(sys.stdout, 1, {errno.EPIPE, *({errno.EIO} if _mode(1, stat.S_ISCHR) else {})})
     sys.stderr = _stream(sys.stderr, 2, set(errno.errorcode))

@@ -18,7 +18,7 @@ from ci.progress import note
 from ci.report import text
 from ci.supply.supply import Supply, choose
 
-app = typer.Typer(no_args_is_help=True, help="Throw-away clusters in Docker, made by kind.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Throw-away clusters in Docker, made by kind.")
 
 NameOption = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="Which cluster; may be left out where there is one.")

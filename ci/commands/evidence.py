@@ -23,7 +23,7 @@ WORKFLOW, ARTIFACT = "pull-request.yaml", "report"
 KEPT = (statement.EVIDENCE, statement.SBOM, statement.REPORT, "report.html")
 """What of the report goes into a release."""
 
-app = typer.Typer(no_args_is_help=True, help="What a run of `test` proves, checked offline.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="What a run of `test` proves, checked offline.")
 
 
 @app.callback()

@@ -62,6 +62,7 @@ class _Wanted:
 
 
 async def _publish(wanted: _Wanted, repo: Path, remote: str, dry_run: bool) -> None:
+    registry = publishing.registry(wanted.registry)
     helm = supply.installed("helm")
     repository = await git.opened(repo)
     commit = await repository.commit_of("HEAD")
@@ -89,7 +90,7 @@ async def _publish(wanted: _Wanted, repo: Path, remote: str, dry_run: bool) -> N
                 return
         with step(f"push {packaged.archive.name}"):
             credentials = settings.secret(settings.REGISTRY_PASSWORD, user=settings.registry_user())
-            reference = await publishing.push(helm, packaged, wanted.registry, credentials)
+            reference = await publishing.push(helm, packaged, registry, credentials)
         typer.echo(reference)
         if hub is not None:
             notes = f"`{reference}`\n\nfrom {commit}\n"

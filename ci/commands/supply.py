@@ -15,7 +15,9 @@ from ci.supply import raising
 from ci.supply.supply import Supply, choose
 
 app = typer.Typer(
-    no_args_is_help=True, help="Every tool and image the system needs: pinned once, got in one of two ways."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Every tool and image the system needs: pinned once, got in one of two ways.",
 )
 
 

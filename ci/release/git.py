@@ -1,5 +1,6 @@
 """A git repository as a store of commits: read at any of them, added to without a work tree, pushed, never forced."""
 
+import os
 import re
 import shlex
 import tempfile
@@ -24,8 +25,13 @@ COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 FILES = ("100644", "100755")
 """Git's modes of regular files."""
 
-SETTINGS = ("-c", "i18n.commitEncoding=UTF-8", "-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false")
-"""In place of what a person has chosen for texts that are read here, not by that person."""
+SETTINGS = (
+    "i18n.commitEncoding=UTF-8",
+    "i18n.logOutputEncoding=UTF-8",
+    "log.showSignature=false",
+    f"core.hooksPath={os.devnull}",
+)
+"""In place of what a person has chosen: texts are read here, not by that person, and no work of that person is done."""
 
 OWNER = re.compile(r"dubious ownership in repository at '(.+)'")
 
@@ -67,7 +73,7 @@ class Repository:
             CommandError: It failed.
         """
         return await command.run(
-            ["git", "-C", self.folder, *SETTINGS, *args],
+            ["git", "-C", self.folder, *(word for setting in SETTINGS for word in ("-c", setting)), *args],
             stdin=stdin,
             check=check,
             env={**self.environment, **(env or {})},

@@ -3,13 +3,13 @@
 import json
 import re
 import tempfile
-import urllib.parse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from ci import command
+from ci import command, settings
 from ci.errors import CheckFailedError, CommandError, UsageError
 from ci.evidence import statement
 from ci.evidence.envelope import EvidenceError
@@ -22,7 +22,41 @@ from ci.secret import Secret
 PUSH_SECONDS = 300
 SCHEMES = {"oci": (), "http": ("--plain-http",)}
 """Of a registry's address, each with what Helm takes for it."""
+HOST = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+ADDRESS = re.compile(rf"(?P<scheme>{'|'.join(SCHEMES)})://(?P<host>{HOST})(?P<path>(?:/{PART})*)/?")
+"""Source of the path: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests"""
 DIGEST = re.compile(r"^Digest:\s*(sha256:[0-9a-f]{64})\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The folder of a registry that gets charts.
+
+    Attributes:
+        host: With its port.
+        path: Begins with a slash, or is empty.
+        options: What Helm takes for it.
+    """
+
+    host: str
+    path: str
+    options: Sequence[str]
+
+    def __str__(self) -> str:
+        return f"{self.host}{self.path}"
+
+
+def registry(address: str) -> Registry:
+    """Return the registry of an address: "oci://HOST/PATH", or "http://HOST/PATH" for one without TLS.
+
+    Raises:
+        UsageError: It is none, or has credentials.
+    """
+    found = ADDRESS.fullmatch(address.lower())  # as GitHub spells owners, which a reference does not take
+    if found is None or int(found["port"] or 0) > settings.LAST_PORT:
+        raise UsageError("--registry: no registry's address", fix="--registry oci://HOST/PATH, without credentials")
+    return Registry(found["host"], found["path"], SCHEMES[found["scheme"]])
 
 
 @dataclass(frozen=True)
@@ -83,42 +117,37 @@ def require_tested(packaged: Package, evidence: Statement) -> None:
         )
 
 
-async def push(helm: Path, packaged: Package, registry: str, credentials: Secret | None) -> str:
+async def push(helm: Path, packaged: Package, into: Registry, credentials: Secret | None) -> str:
     """Push a packaged chart, and return its reference by digest.
 
     Args:
         helm: The executable.
         packaged: The chart.
-        registry: The folder that gets it: "oci://HOST/PATH", or "http://HOST/PATH" for a registry without TLS.
+        into: What gets it.
         credentials: Of the registry; by default those that `helm registry login` left.
 
     Raises:
-        UsageError: The address is none.
         CheckFailedError: The registry refuses.
     """
-    url = urllib.parse.urlsplit(registry.lower())  # as GitHub spells owners, which a reference does not take
-    if url.scheme not in SCHEMES or not url.hostname or url.username:
-        raise UsageError("--registry: no registry's address", fix="--registry oci://HOST/PATH, without credentials")
-    where = f"{url.netloc}{url.path.rstrip('/')}"
     with tempfile.TemporaryDirectory() as work:
-        options = list(SCHEMES[url.scheme])
+        options = list(into.options)
         if credentials is not None:
             config = Path(work, "config.json")
             config.touch(mode=0o600)
-            config.write_text(json.dumps({"auths": {url.netloc: {"auth": credentials.basic}}}))
+            config.write_text(json.dumps({"auths": {into.host: {"auth": credentials.basic}}}))
             options.append(f"--registry-config={config}")
         try:
             pushed = await command.run(
-                [helm, "push", packaged.archive, f"oci://{where}", *options],
+                [helm, "push", packaged.archive, f"oci://{into}", *options],
                 timeout=PUSH_SECONDS,
                 secrets=credentials.forms if credentials is not None else (),
             )
         except CommandError as error:
             raise CheckFailedError(
-                f"{where} did not take {packaged.archive.name}: {error.message}",
+                f"{into} did not take {packaged.archive.name}: {error.message}",
                 fix="The credentials need write access to packages: ML_SERVING_CI_REGISTRY_USER and _PASSWORD.",
                 detail=error.detail,
             ) from error
     digest = DIGEST.search(pushed.stdout + pushed.stderr)
     assert digest is not None, "helm push names the digest"
-    return f"oci://{where}/{packaged.name}:{packaged.version}@{digest[1]}"
+    return f"oci://{into}/{packaged.name}:{packaged.version}@{digest[1]}"

@@ -164,6 +164,32 @@ def test_an_encoding_that_lacks_the_tools_marks_is_no_error(encoding: str):
     assert "Show what this machine has" in ended.stdout
 
 
+def test_files_are_utf_8_whatever_the_terminal_is(tmp_path):
+    (tmp_path / "text").write_bytes("Zürich\n".encode())
+    code = (
+        "import sys; from pathlib import Path; from ci import process; process.prepare()\n"
+        "text = Path(sys.argv[1]).read_text(); Path(sys.argv[1]).write_text(text); print(text)"
+    )
+    given = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    argv = [sys.executable, "-c", code, tmp_path / "text"]
+    ended = subprocess.run(argv, cwd=ROOT, env=given, capture_output=True, check=True, timeout=300)
+    assert ended.stdout == b"Z\\xfcrich\n\n"
+    assert (tmp_path / "text").read_bytes() == "Zürich\n".encode()
+
+
+@pytest.mark.parametrize("name", ["TERMINAL_WIDTH", "COLUMNS"])
+@pytest.mark.parametrize("value", ["", "abc", "-1", "0", "٣", "1e3"])
+def test_a_width_that_is_none_is_no_error(name: str, value: str):
+    ended = shell("CI doctor --help", **{name: value})
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["supply", "cluster", "evidence"])
+def test_no_command_writes_into_a_persons_shell(command: str, tmp_path):
+    assert shell(f"CI {command} --install-completion", HOME=str(tmp_path)).returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("locale", ["C", "POSIX"])
 def test_a_name_of_other_bytes_is_shown_whole(locale: str):
     ended = shell("CI supply fetch $'caf\\xe9\\e[31m' --supply source", LC_ALL=locale)

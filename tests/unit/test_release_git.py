@@ -8,6 +8,7 @@ import pytest
 
 from ci.errors import UsageError
 from ci.release import git
+from ci.release.writeback import LocalBranch
 
 
 @pytest.fixture
@@ -90,6 +91,24 @@ def test_messages_are_read_and_written_whatever_a_person_has_chosen_for_them(rep
     made = anyio.run(git.Snapshot(ours, tip, "main").with_files, {"a": b"x"}, "Zwölf\n")
     assert "encoding" not in output(repository, "cat-file", "commit", made)
     assert anyio.run(ours.message, made).strip() == "Zwölf"
+
+
+def test_no_hook_of_a_persons_takes_part(repository, tmp_path):
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    for name in ("post-checkout", "pre-push", "reference-transaction"):
+        (hooks / name).write_text("#!/bin/sh\nexit 1\n")
+        (hooks / name).chmod(0o755)
+    settings(f"[core]\nhooksPath = {hooks}\n")
+    ours = opened(repository)
+    branch = anyio.run(ours.current_branch)
+    tip = anyio.run(ours.commit_of, "HEAD")
+    new = anyio.run(git.Snapshot(ours, tip, branch).with_files, {"a": b"x"}, "Two\n")
+
+    anyio.run(LocalBranch(ours, branch).advance, tip, new, {"a": b"x"})
+
+    assert (repository / "a").read_bytes() == b"x"
+    assert anyio.run(ours.commit_of, "HEAD") == new
 
 
 @pytest.mark.parametrize("role", ["AUTHOR", "COMMITTER"])

@@ -6,6 +6,8 @@ import tarfile
 import pytest
 import requests
 
+from ci.errors import UsageError
+from ci.release import publish as publishing
 from tests.faults.git import remote as remotes
 from tests.faults.git.server import TOKEN, serving
 from tests.unit.conftest import find_tool
@@ -83,15 +85,49 @@ def test_23_a_password_that_is_refused_is_not_shown(clone, registry, monkeypatch
     assert wrong not in result.stdout + result.stderr
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=["", "dry-run"])
 @pytest.mark.parametrize(
     "address", ["ftp://host/charts", "host/charts", "oci://me:password@host/charts", "oci:///charts"]
 )
-def test_an_address_that_is_none_is_refused(clone, address):
-    result = remotes.run(remotes.arguments(clone, "publish", f"--registry={address}"), check=False)
+def test_an_address_that_is_none_is_refused(clone, address, more):
+    result = remotes.run(remotes.arguments(clone, "publish", f"--registry={address}", *more), check=False)
 
     assert result.returncode == 2
     assert "oci://HOST/PATH" in result.stderr
     assert "password" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "oci://", "oci://h/a b", "oci://h/a\nb", "oci://h/\x1b[31m", "oci://h/ä", "oci://h//a", "oci://h/a..b"),
+        *(
+            "oci://h:70000/a",
+            "oci://h:x/a",
+            "oci://h:٣/a",
+            "http://[::1",
+            "oci://h/a?b",
+            "oci://h/a#b",
+            "oci://h/a:b@c",
+        ),
+    ],
+)
+def test_what_no_reference_can_be_made_of_is_no_address(address):
+    with pytest.raises(UsageError, match="--registry: no registry's address"):
+        publishing.registry(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "where"),
+    [
+        ("oci://ghcr.io/Owner/charts/", "ghcr.io/owner/charts"),
+        ("oci://registry.gitlab.com/a/b__c.d/e-f", "registry.gitlab.com/a/b__c.d/e-f"),
+        ("http://127.0.0.1:5001", "127.0.0.1:5001"),
+        ("http://[::1]:5001/a", "[::1]:5001/a"),
+    ],
+)
+def test_an_address_is_a_host_and_a_path(address, where):
+    assert str(publishing.registry(address)) == where
 
 
 def test_another_chart_under_a_released_version_is_refused(clone, registry):
