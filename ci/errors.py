@@ -68,7 +68,7 @@ class CommandError(CIError):
         self.stdout = stdout
         self.stderr = stderr
         ending = f"exit code {returncode}" if returncode is not None else f"no end after {seconds:.0f} s"
-        said = _last_words(stderr or stdout)
+        said = last_words(stderr or stdout)
         super().__init__(
             f"{self.argv[0].rsplit('/', 1)[-1]}: {ending}{f': {said}' if said else ''}"
             f"{f' (whole log: {log})' if log is not None else ''}",
@@ -76,8 +76,12 @@ class CommandError(CIError):
         )
 
 
-def _last_words(printed: str) -> str:
-    """Return the last line that says something, rather than advice such as pip's notice of a newer pip."""
+def last_words(printed: str) -> str:
+    """Return the last line that says something, rather than advice such as pip's notice of a newer pip.
+
+    Args:
+        printed: By a program.
+    """
     lines = [line.strip() for line in printed.splitlines() if any(map(str.isalnum, line))]
     telling = [line for line in lines if not ADVICE.match(line)]
     return (telling or lines or [""])[-1]

@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 
 from ci import command, paths
-from ci.errors import CheckFailedError, CommandError
+from ci.errors import CheckFailedError, CommandError, last_words
 from ci.progress import note
 from ci.report.model import Suite
 from ci.stages import alone
@@ -257,7 +257,9 @@ async def _pytest(selection: Selection, *more: str, env: Mapping[str, str], log:
     """Return the exit code, or None where it was stopped at its deadline."""
     # -u: what is killed leaves its last words in the log
     alone_with = [sys.executable, "-E", "-P", "-u", str(ALONE), str(selection.root)]
-    selected = [*map(str, selection.files), *selection.options, *selection.cluster]
+    # relative, for in the name of a folder above pytest would take [ and :: for what comes after a file's
+    files = [str(file.relative_to(selection.root)) for file in selection.files]
+    selected = [*files, *selection.options, *selection.cluster]
     argv = [*alone_with, *selected, *more]
     try:
         ended = await command.run(argv, cwd=selection.root, env=env, check=False, log=log, timeout=timeout)
@@ -268,4 +270,4 @@ async def _pytest(selection: Selection, *more: str, env: Mapping[str, str], log:
 
 def _ended(code: int | None, log: Path) -> str:
     ended = "not over at its deadline" if code is None else f"exit code {code}"
-    return f"{ended}: {command.tail(log, 1).strip('=!_ ')}"
+    return f"{ended}: {last_words(command.tail(log)).strip('=!_ ')}"

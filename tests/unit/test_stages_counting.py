@@ -136,6 +136,15 @@ def test_what_a_conftest_of_the_suite_selects_by_an_option_is_what_is_expected(t
 # --- what surrounds a run ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["a copy[1]", "a::b", "bär, 'quoted'", "-x"])
+def test_a_checkout_may_have_any_name(small, tmp_path, name):
+    small.root = tmp_path / name
+    small.write("tests/test_a.py", TWO)
+    small.run()
+    assert small.listed == [ONE, OTHER]
+    assert small.suites == [Suite(STAGE, 2, 2, 0, {})]
+
+
 @pytest.mark.parametrize(
     "options",
     ["--collect-only", "-k one", f"--deselect={OTHER}", "-m nothing", "--ignore-glob=*", "-p bad", "--setup-only"],
@@ -350,6 +359,11 @@ def test_a_file_that_gives_no_test_is_named(two, text, line):
 
 
 # --- failures and skips -----------------------------------------------------------------------------------------------
+
+
+def test_what_pytest_said_at_last_is_told(two):
+    said = two.refused("tests/test_none.py").message
+    assert "exit code 4: ERROR: file or directory not found: tests/test_none.py" in said
 
 
 def test_the_first_failure_is_named_and_the_fix_runs_it_again(small):
