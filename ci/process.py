@@ -16,8 +16,6 @@ from typing import Any, NoReturn, TextIO, cast
 from ci import settings
 
 INTERRUPTED = 130
-WIDTH = "TERMINAL_WIDTH"
-"""Read by typer, as a number."""
 ERRORS = "ml-serving-ci"
 """Name of the way in which characters are written that the stream's encoding does not have."""
 PLAIN = dict(zip("✓✗…→–·│─●○█░▶±≤≥“”’", '+x~>--|-*o#.>~<>""\'', strict=True))
@@ -45,8 +43,7 @@ def prepare() -> None:
     # or files are read in the encoding of the caller's locale, which is the terminal's, not theirs
     with contextlib.suppress(locale.Error):
         locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
-    if not os.environ.get(WIDTH, "0").isdecimal():
-        del os.environ[WIDTH]
+    settings.forget_wrong_width()
     register()
     sys.stdout = _stream(sys.stdout, 1, {errno.EPIPE, *({errno.EIO} if _mode(1, stat.S_ISCHR) else {})})
     sys.stderr = _stream(sys.stderr, 2, set(errno.errorcode))

@@ -54,6 +54,7 @@ TOKENS = (TOKEN, "GITHUB_TOKEN")
 FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
 """Where one of them is no absolute path, it is to be ignored (https://specifications.freedesktop.org/basedir-spec)."""
 TEMPORARY = "TMPDIR"
+WIDTH = "TERMINAL_WIDTH"
 FIRST_PORT, LAST_PORT = 1, 65535
 DEFAULT_PORT = 5001
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -86,6 +87,12 @@ def begin() -> list[str]:
     _taken.update({name: os.environ.pop(name) for name in (*SECRETS, *TOKENS) if name in os.environ})
     known = {*OWN, *INTERNAL, *(f"{name}_FILE" for name in SECRETS)}
     return [_unknown(name, known) for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known]
+
+
+def forget_wrong_width() -> None:
+    """Forget a width of the terminal that is no number: the command line's library would break on it."""
+    if not os.environ.get(WIDTH, "0").isdecimal():
+        del os.environ[WIDTH]
 
 
 def cache() -> Path:
