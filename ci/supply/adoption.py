@@ -4,6 +4,7 @@ Each function returns what is wrong with an item, or None, given its place and t
 """
 
 import base64
+import csv
 import gzip
 import hashlib
 import os
@@ -33,9 +34,17 @@ def programs(path: Path, digests: Mapping[str, str]) -> str | None:
 
 
 def toolchain(path: Path, digests: Mapping[str, str]) -> str | None:
-    """Go out of its wheel."""
-    found = [name for name in digests if name.endswith("bin/go")]
-    return programs(path, {name: digests[name] for name in found})
+    """Go out of its wheel: all that the wheel's own list has, as it has it, and the command is for this machine."""
+    lists = [name for name in digests if name.endswith(".dist-info/RECORD")]
+    if len(lists) != 1:
+        return "its wheel's list of files is missing"
+    for name, digest, _ in csv.reader((path / lists[0]).read_text().splitlines()):
+        if name not in digests:
+            return f"{name} is missing"
+        there = base64.urlsafe_b64encode(bytes.fromhex(digests[name])).decode().rstrip("=")
+        if digest and digest != f"sha256={there}":  # it has none of itself
+            return f"{name}: other bytes"
+    return programs(path, {name: digests[name] for name in digests if name.endswith("bin/go")})
 
 
 def module(pin: pins.Module, _: Path, digests: Mapping[str, str]) -> str | None:
