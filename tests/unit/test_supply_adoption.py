@@ -48,11 +48,17 @@ def test_programs_are_for_this_machine(tmp_path, data, said, alone):
     program(folder / "helm", data)
     (folder / "README").write_text("no program, and not executable")
     path = folder / "helm" if alone else folder
-    assert adoption.programs(path, digests(path)) == said
+    assert adoption.programs(() if alone else ("helm",), path, digests(path)) == said
 
 
 def test_a_build_that_left_nothing(tmp_path):
-    assert adoption.programs(tmp_path, {}) == "it is empty"
+    assert adoption.programs((), tmp_path, {}) == "it is empty"
+
+
+def test_a_build_that_lacks_one_of_its_programs(tmp_path):
+    program(tmp_path / "helm", OWN)
+    assert adoption.programs(("helm",), tmp_path, digests(tmp_path)) is None
+    assert adoption.programs(("helm", "helm-docs"), tmp_path, digests(tmp_path)) == "helm-docs is missing"
 
 
 @pytest.fixture
