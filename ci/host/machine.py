@@ -378,7 +378,7 @@ def storage(cache: Path) -> list[Check]:
     except OSError as error:
         told = oserrors.machine(error)
         return [Check(f"cache at {cache}", "missing", told.message, told.fix or "")]
-    if flags & getattr(os, "ST_NOEXEC", 0):  # macOS has no name for it
+    if flags & oserrors.NOEXEC:
         how = "on a file system mounted noexec, from which none of the supply's programs runs"
         look = f"findmnt --target {shlex.quote(str(there))}"
         fix = f"{look}   # remount it with exec, or set ML_SERVING_CI_CACHE=DIR elsewhere"
