@@ -347,6 +347,17 @@ async def settled(look: Callable[[], Awaitable[dict[str, Any] | None]]) -> dict[
         return await look()  # its run was killed in between
 
 
+async def wake(found: dict[str, Any]) -> None:
+    """Have a container go on that somebody paused: it counts as running, and answers nobody.
+
+    Args:
+        found: As `docker inspect` shows it.
+    """
+    if found["State"].get("Paused"):
+        progress.note(f"the container {found['Name'].removeprefix('/')} is paused: it goes on")
+        await command.run(["docker", "unpause", found["Id"]], check=False, timeout=60)
+
+
 def name_taken(error: CommandError) -> bool:
     """Tell whether a container could not be made because somebody else was faster with its name."""
     return "already in use by" in error.stderr.lower() and "name" in error.stderr.lower()
