@@ -145,6 +145,7 @@ def _used() -> list[Path]:
     folders = [HERE, Path(settings.variable("TMPDIR") or "/tmp") / "x"]  # noqa: S108 - as `tempfile` has it
     with contextlib.suppress(CIError):
         folders.append(settings.cache() / "x")
+        folders += [state / "x"] if (state := settings.state()) else []
     return [_place(each) for each in folders]
 
 

@@ -173,6 +173,26 @@ def test_a_log_that_finds_no_room_is_named(disk):
     assert len(lines(ended)) == 2
 
 
+WRITTEN = """
+import sys
+from pathlib import Path
+from ci import oserrors
+try:
+    Path(sys.argv[1], "kind.yaml").write_text("x" * 9000)
+except OSError as error:
+    assert error.filename is None
+    print(oserrors.machine(error).message)
+"""
+
+
+@pytest.mark.parametrize("variable", ["ML_SERVING_CI_CACHE", "ML_SERVING_CI_STATE", "TMPDIR"])
+def test_a_write_that_names_no_file_is_told_with_the_folder_whose_disk_is_full(disk, variable, tmp_path):
+    there = disk("size=64k")
+    elsewhere = {"ML_SERVING_CI_CACHE": str(tmp_path), "ML_SERVING_CI_STATE": "", "TMPDIR": str(tmp_path)}
+    ended = there.run(f'{FILL} PY - "$M"', stdin=WRITTEN, **{**elsewhere, variable: str(there.path)})
+    assert ended.stdout == f"{there.path}: No space left on device\n"
+
+
 MADE = """
 import sys
 from pathlib import Path
