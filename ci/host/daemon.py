@@ -62,6 +62,11 @@ class Place:
         return bool(self.set_by) and self.endpoint not in SOCKETS
 
     @property
+    def away(self) -> str:
+        """The command that leads back to Docker's own default."""
+        return f"unset {self.set_by.split('=')[0]}" if "=" in self.set_by else "docker context use default"
+
+    @property
     def near(self) -> bool:
         """Whether the address is on this machine, or leads out of it through something that listens here."""
         return self.endpoint.startswith("unix://") or is_here(urlsplit(self.endpoint).hostname or "")
@@ -363,7 +368,8 @@ def _refuse(printed: str, problems: str, where: Place) -> None:
             f"docker: {problems.splitlines()[-1]}", fix="docker context use default; unset DOCKER_CONTEXT"
         )
     if problems and not OFF.search(problems):
-        raise MachineError(f"docker: {problems.splitlines()[-1]}", fix="docker info", detail=problems)
+        fix = f"{where.away}   # or correct it: {where.set_by}" if where.set_by else "docker info"
+        raise MachineError(f"docker: {problems.splitlines()[-1]}", fix=fix, detail=problems)
 
 
 def _refuse_by_ssh(problems: str) -> None:

@@ -126,10 +126,9 @@ def require_startable(*, install: bool) -> None:
         )
     if place.chosen:
         start = products.start(place.context, place.endpoint)
-        away = f"unset {place.set_by.split('=')[0]}" if "=" in place.set_by else "docker context use default"
         raise MachineError(
             f"no Docker daemon answers at {place.set_by}",
-            fix=f"{start}   # or: {away}" if start else f"{away}   # or start the daemon there",
+            fix=f"{start}   # or: {place.away}" if start else f"{place.away}   # or start the daemon there",
         )
     if platform.system() != "Linux":
         raise MachineError(

@@ -392,6 +392,24 @@ def test_a_daemon_that_is_there_and_not_reached(
     assert str(caught.value.fix).startswith(fix) or fix in str(caught.value.fix)
 
 
+@pytest.mark.parametrize(
+    ("set_by", "fix"),
+    [
+        ("DOCKER_HOST=tcp://[::1", "unset DOCKER_HOST   # or correct it: DOCKER_HOST=tcp://[::1"),
+        (
+            "context work of /c/config.json",
+            "docker context use default   # or correct it: context work of /c/config.json",
+        ),
+        ("", "docker info"),
+    ],
+)
+def test_an_address_that_docker_cannot_read_is_to_be_corrected_where_it_was_set(set_by: str, fix: str) -> None:
+    said = "Failed to initialize: unable to resolve docker endpoint: parse \"tcp://[::1\": missing ']' in host"
+    with pytest.raises(MachineError) as caught:
+        daemon.parse("", said, where=Place(set_by=set_by))
+    assert caught.value.fix == fix
+
+
 def test_root_that_may_not_use_a_mounted_socket_is_told_of_selinux(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(MachineError) as caught:
