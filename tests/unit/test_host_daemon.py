@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from ci.errors import MachineError
-from ci.host import daemon, docker, limits, machine, oci_runtime, preflight, runtime_shim
+from ci.host import client, daemon, docker, limits, machine, oci_runtime, preflight, runtime_shim
 from ci.host.daemon import Daemon, Place
 
 RECORDED = Path(__file__).parent / "fixtures" / "docker-info"
@@ -384,12 +384,28 @@ def test_a_daemon_that_is_there_and_not_reached(
     said: str, message: str, fix: str, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(client, "MOUNTS", Path("/nonexistent"))
     if where == "stdout" and "WSL" not in said:
         said = json.dumps({"ServerErrors": [said]})
     with pytest.raises(MachineError) as caught:
         daemon.parse(*((said, "") if where == "stdout" else ("", said)))
     assert message in caught.value.message
     assert str(caught.value.fix).startswith(fix) or fix in str(caught.value.fix)
+
+
+def test_a_user_of_a_container_needs_the_sockets_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    folder = f"/var/lib/docker/containers/{'beef' * 16}"
+    (tmp_path / "mountinfo").write_text(f"1 2 0:3 {folder}/hostname /etc/hostname rw - ext4 /dev/vda rw\n")
+    monkeypatch.setattr(client, "MOUNTS", tmp_path / "mountinfo")
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(tmp_path / "docker.sock"))
+        for name, group in (("docker.sock", (tmp_path / "docker.sock").stat().st_gid), ("none", "$(stat --format %g")):
+            with pytest.raises(MachineError) as caught:
+                daemon.parse(
+                    "", "dial unix: connect: permission denied", where=Place(endpoint=f"unix://{tmp_path}/{name}")
+                )
+            assert str(caught.value.fix).startswith(f"docker run --group-add {group} ")
 
 
 @pytest.mark.parametrize(
