@@ -373,11 +373,14 @@ def storage(cache: Path) -> list[Check]:
             found = [disk("the cache is read-only; files of runs", paths.state(cache), fetches=False)]
         else:
             found = [disk("cache", cache)]
-        there = _nearest(cache)
+        there, state = _nearest(cache), paths.state(cache)
         flags = os.statvfs(there).f_flag
     except OSError as error:
         told = oserrors.machine(error)
         return [Check(f"cache at {cache}", "missing", told.message, told.fix or "")]
+    if not paths.writable(state):
+        how = "this user may not write there what belongs to a run: clusters, locks, logs"
+        found.append(Check(f"files of runs at {state}", "missing", how, "export ML_SERVING_CI_STATE=DIR of your own"))
     if flags & oserrors.NOEXEC:
         how = "on a file system mounted noexec, from which none of the supply's programs runs"
         look = f"findmnt --target {shlex.quote(str(there))}"

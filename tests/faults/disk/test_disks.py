@@ -249,6 +249,16 @@ def test_doctor_asks_a_read_only_cache_for_no_room(disk, tmp_path):
     assert "a first run" not in line
 
 
+def test_doctor_names_a_folder_for_runs_that_cannot_be_written(disk, tmp_path):
+    there = disk("ro")
+    for variables in ({"ML_SERVING_CI_STATE": str(there.path / "state")}, {"XDG_STATE_HOME": str(there.path)}):
+        cache = '"$M/cache"' if "XDG_STATE_HOME" in variables else str(tmp_path)
+        said = there.run(f"PY - {cache}", stdin=JUDGED, **{"ML_SERVING_CI_STATE": "", **variables}).stdout
+        assert f"\nmissing files of runs at {there.path}/" in said
+        assert "this user may not write there" in said
+    assert "files of runs at" not in disk("rw").run('PY - "$M"', stdin=JUDGED, ML_SERVING_CI_STATE="").stdout
+
+
 def test_doctor_names_a_cache_from_which_no_program_runs(disk):
     there = disk("noexec")
     ended = there.run('PY - "$M/cache"', stdin=JUDGED)
