@@ -296,7 +296,6 @@ def _daemon(said: dict[str, Any], where: Place) -> Daemon:
 def _refuse_others(info: dict[str, Any], version: dict[str, Any], problems: str, where: Place) -> None:
     """Raise where another engine answers to the name, or at the address, of Docker."""
     components = [str(each.get("Name", "")) for each in ((version.get("Server") or {}).get("Components")) or []]
-    chosen = where.set_by.split("=")[0] if "=" in where.set_by else ""
     if (
         "buildahVersion" in (info.get("host") or {})  # podman's own `info`
         or ("podman" in problems.lower() and not info.get("ServerVersion"))  # a path may have it in its name
@@ -306,7 +305,7 @@ def _refuse_others(info: dict[str, Any], version: dict[str, Any], problems: str,
         by_hand = f"{packages.removal('podman-docker')} && {packages.docker_by_hand()}"
         raise MachineError(
             "podman answers as docker: Docker is the only engine asked for",
-            fix=f"unset {chosen}   # podman is there" if chosen else by_hand,
+            fix=f"{where.away}   # podman is there" if where.set_by else by_hand,
         )
     if "Storage" in (info.get("Plugins") or {}) or (components and "Engine" not in components):
         raise MachineError(

@@ -293,6 +293,20 @@ def placed(folder: Path, host: str) -> Place:
     )
 
 
+@pytest.mark.parametrize(
+    ("set_by", "fix"),
+    [
+        ("DOCKER_HOST=unix:///run/user/1000/podman/podman.sock", "unset DOCKER_HOST   # podman is there"),
+        ("context podman of /c/config.json", "docker context use default   # podman is there"),
+    ],
+)
+def test_where_podman_was_chosen_that_is_to_be_undone(set_by: str, fix: str) -> None:
+    answer = recorded("podman-version")
+    with pytest.raises(MachineError, match="podman answers as docker") as caught:
+        daemon.parse("{}", version=json.dumps(answer["version"]), where=Place(set_by=set_by))
+    assert caught.value.fix == fix
+
+
 def test_no_daemon_is_started_in_a_container_without_privileges(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(oci_runtime, "missing_here", lambda: frozenset({"CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"}))
