@@ -59,6 +59,8 @@ DAEMONS = {
 DAEMON = "docker info  # the daemon met it, on its own machine, likely in its Docker Root Dir"
 CLIENTS = ("docker", "kind")
 """Programs that say what the daemon met."""
+NOEXEC = getattr(os, "ST_NOEXEC", 0)
+"""Of a file system from which no program runs; macOS has no name for it."""
 HERE = Path("x")
 """For what names no file: the working folder."""
 DOCTOR = "python ci/main.py doctor"
@@ -143,6 +145,7 @@ def _used() -> list[Path]:
     folders = [HERE, Path(settings.variable("TMPDIR") or "/tmp") / "x"]  # noqa: S108 - as `tempfile` has it
     with contextlib.suppress(CIError):
         folders.append(settings.cache() / "x")
+        folders += [state / "x"] if (state := settings.state()) else []
     return [_place(each) for each in folders]
 
 
@@ -160,7 +163,7 @@ def _of_program(code: int, path: Path) -> MachineError | None:
     if code == errno.ENOENT:
         return MachineError(f"{program}: its interpreter is missing: {_interpreter(program)}", fix=again)
     executable = program.stat().st_mode & (stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    if code == errno.EACCES and executable and os.statvfs(program).f_flag & os.ST_NOEXEC:
+    if code == errno.EACCES and executable and os.statvfs(program).f_flag & NOEXEC:
         return MachineError(
             f"{program}: on a file system mounted noexec, from which no program runs",
             fix=f"findmnt --target {_quoted(program)}  # remount it with exec, {ELSEWHERE}",

@@ -17,7 +17,6 @@ import anyio
 
 from ci import command
 from ci.errors import MachineError
-from ci.host import daemon
 
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - of the daemon's host, see `Client.published`
@@ -109,7 +108,7 @@ async def find() -> Client:
     Raises:
         MachineError: The daemon's containers cannot be reached from here.
     """
-    for identity in own_container(MOUNTS.read_text() if MOUNTS.exists() else ""):
+    for identity in own_container():
         found = await inspect("container", identity)
         if found is not None:  # else another daemon's
             return await _in_container(found)
@@ -118,13 +117,15 @@ async def find() -> Client:
     return Client(None, await anyio.to_thread.run_sync(daemon_host, endpoint))
 
 
-def own_container(mountinfo: str) -> list[str]:
+def own_container(mountinfo: str | None = None) -> list[str]:
     """Return the id of the Docker container that a process is in, as its mounts tell it; empty outside of any.
 
     Args:
-        mountinfo: Text of /proc/self/mountinfo. On the daemon's own host it names other containers' folders too, but
-            not under these three files.
+        mountinfo: Text of /proc/PID/mountinfo; this process's by default. On the daemon's own host it names other
+            containers' folders too, but not under these three files.
     """
+    if mountinfo is None:
+        mountinfo = MOUNTS.read_text() if MOUNTS.exists() else ""
     found: dict[str, None] = {}
     for line in mountinfo.splitlines():
         root, mounted = line.split()[3:5]
@@ -172,7 +173,7 @@ def daemon_host(endpoint: str) -> str:
             f"{endpoint}: this machine knows no address of {url.hostname}: {error.strerror}",
             fix=f"write it into /etc/hosts, or set DOCKER_HOST={url.scheme}://ADDRESS",
         ) from error
-    if any(map(daemon.is_here, found)):
+    if any(map(is_here, found)):
         return LOOPBACK
     address = next((one for one in found if ":" not in one), None)
     if address is None:
@@ -187,6 +188,19 @@ def daemon_host(endpoint: str) -> str:
             fix="run this on that machine, or in a container of its daemon with /var/run/docker.sock mounted",
         )
     return str(parsed)
+
+
+def is_here(host: str) -> bool:
+    """Whether a host is this machine: on its loopback, or "any address", which a client takes for that.
+
+    Args:
+        host: Its name or address.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified
 
 
 async def inspect(kind: str, name: str) -> dict[str, Any] | None:

@@ -1,6 +1,5 @@
 """What a Docker daemon says of itself, and where it runs."""
 
-import ipaddress
 import json
 import os
 import re
@@ -13,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from ci import settings
 from ci.errors import MachineError
-from ci.host import limits, packages, products
+from ci.host import client, limits, packages, products
 
 SOCKETS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
 """Where a daemon started here listens."""
@@ -62,22 +61,14 @@ class Place:
         return bool(self.set_by) and self.endpoint not in SOCKETS
 
     @property
+    def away(self) -> str:
+        """The command that leads back to Docker's own default."""
+        return f"unset {self.set_by.split('=')[0]}" if "=" in self.set_by else "docker context use default"
+
+    @property
     def near(self) -> bool:
         """Whether the address is on this machine, or leads out of it through something that listens here."""
-        return self.endpoint.startswith("unix://") or is_here(urlsplit(self.endpoint).hostname or "")
-
-
-def is_here(host: str) -> bool:
-    """Whether a host is this machine: on its loopback, or "any address", which a client takes for that.
-
-    Args:
-        host: Its name or address.
-    """
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return address.is_loopback or address.is_unspecified
+        return self.endpoint.startswith("unix://") or client.is_here(urlsplit(self.endpoint).hostname or "")
 
 
 def place() -> Place:
@@ -205,10 +196,10 @@ def listens(endpoint: str) -> bool:
     Args:
         endpoint: Its address.
     """
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(CONNECT_SECONDS)
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(CONNECT_SECONDS)
         try:
-            client.connect(endpoint.removeprefix("unix://"))
+            asking.connect(endpoint.removeprefix("unix://"))
         except PermissionError:
             return True
         except OSError:
@@ -256,11 +247,11 @@ def _peer(endpoint: str) -> int | None:
     """Return the process that listens at a socket of this machine, None where that is not told."""
     if not endpoint.startswith("unix://"):
         return None
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(CONNECT_SECONDS)
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(CONNECT_SECONDS)
         try:
-            client.connect(endpoint.removeprefix("unix://"))
-            peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            asking.connect(endpoint.removeprefix("unix://"))
+            peer = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         except (OSError, AttributeError):  # AttributeError: not Linux
             return None
     return int(struct.unpack("3i", peer)[0])
@@ -305,7 +296,6 @@ def _daemon(said: dict[str, Any], where: Place) -> Daemon:
 def _refuse_others(info: dict[str, Any], version: dict[str, Any], problems: str, where: Place) -> None:
     """Raise where another engine answers to the name, or at the address, of Docker."""
     components = [str(each.get("Name", "")) for each in ((version.get("Server") or {}).get("Components")) or []]
-    chosen = where.set_by.split("=")[0] if "=" in where.set_by else ""
     if (
         "buildahVersion" in (info.get("host") or {})  # podman's own `info`
         or ("podman" in problems.lower() and not info.get("ServerVersion"))  # a path may have it in its name
@@ -315,7 +305,7 @@ def _refuse_others(info: dict[str, Any], version: dict[str, Any], problems: str,
         by_hand = f"{packages.removal('podman-docker')} && {packages.docker_by_hand()}"
         raise MachineError(
             "podman answers as docker: Docker is the only engine asked for",
-            fix=f"unset {chosen}   # podman is there" if chosen else by_hand,
+            fix=f"{where.away}   # podman is there" if where.set_by else by_hand,
         )
     if "Storage" in (info.get("Plugins") or {}) or (components and "Engine" not in components):
         raise MachineError(
@@ -337,10 +327,7 @@ def _refuse(printed: str, problems: str, where: Place) -> None:
     _refuse_by_tls(problems, where)
     lowered = problems.lower()
     if SOCKET_DENIED.search(problems):
-        fix = "sudo usermod -aG docker $USER && newgrp docker"
-        if os.geteuid() == 0:
-            fix = "docker run --security-opt label=disable ...   # SELinux keeps a container from a mounted socket"
-        raise MachineError("this user may not use the Docker daemon", fix=fix, detail=problems)
+        raise MachineError("this user may not use the Docker daemon", fix=_admission(where), detail=problems)
     if re.search("request returned .*for api route and version", lowered):
         # words of the client's about API versions follow; the daemon's virtual machine is not up
         product = products.find(where.context, where.endpoint, unquote(problems))
@@ -363,7 +350,21 @@ def _refuse(printed: str, problems: str, where: Place) -> None:
             f"docker: {problems.splitlines()[-1]}", fix="docker context use default; unset DOCKER_CONTEXT"
         )
     if problems and not OFF.search(problems):
-        raise MachineError(f"docker: {problems.splitlines()[-1]}", fix="docker info", detail=problems)
+        fix = f"{where.away}   # or correct it: {where.set_by}" if where.set_by else "docker info"
+        raise MachineError(f"docker: {problems.splitlines()[-1]}", fix=fix, detail=problems)
+
+
+def _admission(where: Place) -> str:
+    """Return the command that lets this user use a daemon that is near."""
+    if os.geteuid() == 0:
+        return "docker run --security-opt label=disable ...   # SELinux keeps a container from a mounted socket"
+    if client.own_container():  # its groups are of its own
+        try:
+            group = str(Path(where.endpoint.removeprefix("unix://")).stat().st_gid)
+        except OSError:
+            group = "$(stat --format %g /var/run/docker.sock)"
+        return f"docker run --group-add {group} ...   # the group of the mounted socket"
+    return "sudo usermod -aG docker $USER && newgrp docker"
 
 
 def _refuse_by_ssh(problems: str) -> None:

@@ -126,10 +126,9 @@ def require_startable(*, install: bool) -> None:
         )
     if place.chosen:
         start = products.start(place.context, place.endpoint)
-        away = f"unset {place.set_by.split('=')[0]}" if "=" in place.set_by else "docker context use default"
         raise MachineError(
             f"no Docker daemon answers at {place.set_by}",
-            fix=f"{start}   # or: {away}" if start else f"{away}   # or start the daemon there",
+            fix=f"{start}   # or: {place.away}" if start else f"{place.away}   # or start the daemon there",
         )
     if platform.system() != "Linux":
         raise MachineError(
@@ -345,6 +344,17 @@ async def settled(look: Callable[[], Awaitable[dict[str, Any] | None]]) -> dict[
         return await wait.until("the container is started", probe, timeout=SETTLE_SECONDS, interval=0.2)
     except WaitTimeoutError:
         return await look()  # its run was killed in between
+
+
+async def wake(found: dict[str, Any]) -> None:
+    """Have a container go on that somebody paused: it counts as running, and answers nobody.
+
+    Args:
+        found: As `docker inspect` shows it.
+    """
+    if found["State"].get("Paused"):
+        progress.note(f"the container {found['Name'].removeprefix('/')} is paused: it goes on")
+        await command.run(["docker", "unpause", found["Id"]], check=False, timeout=60)
 
 
 def name_taken(error: CommandError) -> bool:

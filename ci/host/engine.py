@@ -110,6 +110,9 @@ async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: P
         image_id = (await command.run(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout=30)).stdout
         wanted = hashlib.sha256(f"{image_id}{network}{content}".encode()).hexdigest()[:16]
         found = await docker.settled(lambda: _inspect(name))
+        if found is not None:
+            _require_engine(name, found)
+            await docker.wake(found)
         if found is not None and await _may_stay(name, found, wanted):
             return name
         with progress.step("start the Dagger engine"):
@@ -128,7 +131,6 @@ async def ensure(image: str, network: str, mirrors: Mapping[str, str], folder: P
 async def _may_stay(name: str, found: dict[str, Any], wanted: str) -> bool:
     """Tell whether the container that is there is taken as it is; somebody else's always is."""
     if CONFIG_LABEL not in found["Config"]["Labels"]:
-        _require_engine(name, found)
         if not found["State"]["Running"]:
             await command.run(["docker", "start", name], timeout=60)
         return True

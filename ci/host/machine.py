@@ -17,7 +17,7 @@ from ci import oserrors, paths, versions
 from ci.errors import MachineError
 from ci.host import daemon as daemons
 from ci.host import docker as docker_host
-from ci.host import limits, oci_runtime, packages
+from ci.host import limits, oci_runtime, packages, products
 from ci.host.daemon import Daemon
 
 GIB = 1 << 30
@@ -151,13 +151,17 @@ def kernel(daemon: Daemon | None) -> Check:
     ]
     if old:
         how = f"{old[0]}, {needed} needed: {KERNEL.source}"
-        return Check("kernel", "missing", how, _newer_kernel(daemon))
+        return Check("kernel", "missing", how, _newer_kernel(daemon, old[0]))
     return Check("kernel", "ok", daemon.kernel if daemon and daemon.kernel else platform.release())
 
 
-def _newer_kernel(daemon: Daemon | None) -> str:
+def _newer_kernel(daemon: Daemon | None, release: str) -> str:
     if daemon and daemon.product:
         return daemon.product.update
+    if release.endswith("-Microsoft"):  # WSL 1 has none of Linux's
+        return "wsl --set-version DISTRIBUTION 2   # in Windows' own shell"
+    if "microsoft" in release:  # it comes with Windows, and none of the distribution's packages changes it
+        return "wsl --update; wsl --shutdown   # in Windows' own shell"
     name = daemon.system if daemon else _os_release()
     if found := re.match(r"Ubuntu (\d\d\.04)", name):
         return f"sudo apt-get update && sudo apt-get install -y linux-generic-hwe-{found[1]} && sudo reboot"
@@ -247,6 +251,8 @@ def memory(daemon: Daemon | None) -> Check:
     check = Check(need, "ok", f"{available / GIB:.1f} GiB available")
     if available < MEMORY.amount * GIB:
         fix = "end something that uses it: ps -eo rss,comm --sort=-rss | head"
+        if limits.memory_total() < MEMORY.amount * GIB:  # there is no more, whatever ends
+            fix = _enlarge(daemon)
         check = Check(need, "missing", f"{check.how}, {more}", fix)
     if daemon is not None and daemon.where == "this kernel":
         return _client_memory(check)
@@ -267,10 +273,12 @@ def _client_memory(check: Check) -> Check:
     return Check(check.need, "warning", how, _lift(own.file, "memory"))
 
 
-def _enlarge(daemon: Daemon) -> str:
-    amounts = {"memory": 8, "cpus": max(4, daemon.cpus)}
-    if daemon.product:
+def _enlarge(daemon: Daemon | None) -> str:
+    amounts = {"memory": 8, "cpus": max(4, daemon.cpus if daemon else 0)}
+    if daemon and daemon.product:
         return daemon.product.enlarge.format(**amounts)
+    if "microsoft" in limits.kernel() and (daemon is None or daemon.where != "elsewhere"):
+        return products.WSL.format(**amounts)
     return "docker context ls   # then: docker context use ONE of a larger machine"
 
 
@@ -308,7 +316,7 @@ def cpus(daemon: Daemon | None) -> Check:
     count = daemon.cpus if daemon and daemon.cpus else limits.cpu_count()
     check = Check(need, "ok", str(count))
     if count < CPUS.amount:
-        fix = _enlarge(daemon) if daemon else "use a machine with more"
+        fix = _enlarge(daemon)
         if daemon is None and count < (os.cpu_count() or 1):
             fix = f"run it without taskset or --cpuset-cpus: this machine has {os.cpu_count()}"
         check = Check(need, "warning", f"{count}, {CPUS.amount:g} needed: steps will exceed their deadlines", fix)
@@ -365,12 +373,15 @@ def storage(cache: Path) -> list[Check]:
             found = [disk("the cache is read-only; files of runs", paths.state(cache), fetches=False)]
         else:
             found = [disk("cache", cache)]
-        there = _nearest(cache)
+        there, state = _nearest(cache), paths.state(cache)
         flags = os.statvfs(there).f_flag
     except OSError as error:
         told = oserrors.machine(error)
         return [Check(f"cache at {cache}", "missing", told.message, told.fix or "")]
-    if flags & getattr(os, "ST_NOEXEC", 0):  # macOS has no name for it
+    if not paths.writable(state):
+        how = "this user may not write there what belongs to a run: clusters, locks, logs"
+        found.append(Check(f"files of runs at {state}", "missing", how, "export ML_SERVING_CI_STATE=DIR of your own"))
+    if flags & oserrors.NOEXEC:
         how = "on a file system mounted noexec, from which none of the supply's programs runs"
         look = f"findmnt --target {shlex.quote(str(there))}"
         fix = f"{look}   # remount it with exec, or set ML_SERVING_CI_CACHE=DIR elsewhere"

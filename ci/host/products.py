@@ -23,6 +23,8 @@ class Product:
     update: str
 
 
+WSL = "memory={memory}GB and processors={cpus} below [wsl2] in %UserProfile%\\.wslconfig, then wsl --shutdown"
+"""What gives WSL 2 more, where no product has Docker in it."""
 KNOWN = (
     Product(
         "colima",

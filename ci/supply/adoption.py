@@ -4,10 +4,11 @@ Each function returns what is wrong with an item, or None, given its place and t
 """
 
 import base64
+import csv
 import gzip
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import zstandard
@@ -21,8 +22,10 @@ TAR_END = 1024
 """Bytes, all zero, that every tar ends with."""
 
 
-def programs(path: Path, digests: Mapping[str, str]) -> str | None:
-    """Executables, built or downloaded: each is for this machine."""
+def programs(wanted: Sequence[str], path: Path, digests: Mapping[str, str]) -> str | None:
+    """Executables, built or downloaded: each that is wanted is there, and each is for this machine."""
+    if gone := [name for name in wanted if name not in digests]:
+        return f"{gone[0]} is missing"
     for name in digests:
         file = path / name
         if not (name and not os.access(file, os.X_OK)) and (made_for := records.machine(file)) != architecture():
@@ -33,9 +36,17 @@ def programs(path: Path, digests: Mapping[str, str]) -> str | None:
 
 
 def toolchain(path: Path, digests: Mapping[str, str]) -> str | None:
-    """Go out of its wheel."""
-    found = [name for name in digests if name.endswith("bin/go")]
-    return programs(path, {name: digests[name] for name in found})
+    """Go out of its wheel: all that the wheel's own list has, as it has it, and the command is for this machine."""
+    lists = [name for name in digests if name.endswith(".dist-info/RECORD")]
+    if len(lists) != 1:
+        return "its wheel's list of files is missing"
+    for name, digest, _ in csv.reader((path / lists[0]).read_text().splitlines()):
+        if name not in digests:
+            return f"{name} is missing"
+        there = base64.urlsafe_b64encode(bytes.fromhex(digests[name])).decode().rstrip("=")
+        if digest and digest != f"sha256={there}":  # it has none of itself
+            return f"{name}: other bytes"
+    return programs((), path, {name: digests[name] for name in digests if name.endswith("bin/go")})
 
 
 def module(pin: pins.Module, _: Path, digests: Mapping[str, str]) -> str | None:

@@ -111,6 +111,8 @@ async def start(image: str, way: str) -> Registry:
     wanted = pins.key(image, volume, here.published, CONFIG)
     await docker.ensure_network(NETWORK)
     found = await docker.settled(lambda: docker.ours("container", CONTAINER))
+    if found is not None:
+        await docker.wake(found)
     if found is None or not serves(found, volume, here) or found["Config"]["Labels"].get(CONFIG_LABEL) != wanted:
         runs = sorted(set(found["NetworkSettings"]["Networks"]) - {NETWORK}) if found is not None else []
         if found is not None and runs and serves(found, volume, here):

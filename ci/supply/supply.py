@@ -290,8 +290,13 @@ class Supply(Cache):
 
     def _program(self, what: str, executable: Path) -> Kept:
         """Return what the cache keeps an executable in: a folder of a build, or a file alone."""
-        alone = executable.parent.parent != self.cache / "go"
-        return Kept(what, executable if alone else executable.parent, adoption.programs)
+        if executable.parent.parent != self.cache / "go":
+            return Kept(what, executable, functools.partial(adoption.programs, ()))
+        return self._kept_build(what, executable.parent)
+
+    def _kept_build(self, what: str, folder: Path) -> Kept:
+        pin = self.pins.modules.get(folder.name.rpartition("-")[0])
+        return Kept(what, folder, functools.partial(adoption.programs, pin.executables if pin else ()))
 
     # --- modules, wheels, binaries ---------------------------------------------------------------------------------
 
@@ -366,7 +371,7 @@ class Supply(Cache):
         if name not in self.pins.owner_of:
             raise UsageError(f"pins.toml: no module builds {name}")
         module, binary = name.split("/")
-        kept = Kept(module, self._built(module), adoption.programs)
+        kept = self._kept_build(module, self._built(module))
         pin = self.pins.modules[module]
         # two at once of one main module would each compile what they share
         async with self.exclusive(f"build-{pin.main_module or module}", f"the build of {pin.main_module or module}"):

@@ -60,6 +60,13 @@ def test_the_registry_is_found_at_the_port_that_it_has(name: str, image: str, mo
     assert first.host.startswith("127.0.0.1:")
 
 
+def test_a_registry_that_somebody_paused_goes_on(name: str, image: str) -> None:
+    first = anyio.run(registry.start, image, "source")
+    said("pause", name)
+    assert anyio.run(registry.start, image, "source") == first
+    assert said("inspect", "--format={{.State.Paused}}", name) == "false"
+
+
 def test_two_runs_that_start_the_registry_at_once_both_get_it(name: str, image: str) -> None:
     found: list[registry.Registry] = []
 

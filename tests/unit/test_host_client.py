@@ -77,6 +77,7 @@ def test_the_daemon_s_host_is_where_docker_finds_it(endpoint: str, host: str) ->
     ],
 )
 def test_a_daemon_on_any_address_of_the_loopback_may_be_this_machines(host: str, here: bool) -> None:
+    assert client.is_here(host.strip("[]")) == here
     assert daemon.Place(endpoint=f"tcp://{host}:2375").near == here
 
 

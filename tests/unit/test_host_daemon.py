@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from ci.errors import MachineError
-from ci.host import daemon, docker, limits, machine, oci_runtime, preflight, runtime_shim
+from ci.host import client, daemon, docker, limits, machine, oci_runtime, preflight, runtime_shim
 from ci.host.daemon import Daemon, Place
 
 RECORDED = Path(__file__).parent / "fixtures" / "docker-info"
@@ -293,6 +293,20 @@ def placed(folder: Path, host: str) -> Place:
     )
 
 
+@pytest.mark.parametrize(
+    ("set_by", "fix"),
+    [
+        ("DOCKER_HOST=unix:///run/user/1000/podman/podman.sock", "unset DOCKER_HOST   # podman is there"),
+        ("context podman of /c/config.json", "docker context use default   # podman is there"),
+    ],
+)
+def test_where_podman_was_chosen_that_is_to_be_undone(set_by: str, fix: str) -> None:
+    answer = recorded("podman-version")
+    with pytest.raises(MachineError, match="podman answers as docker") as caught:
+        daemon.parse("{}", version=json.dumps(answer["version"]), where=Place(set_by=set_by))
+    assert caught.value.fix == fix
+
+
 def test_no_daemon_is_started_in_a_container_without_privileges(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(oci_runtime, "missing_here", lambda: frozenset({"CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"}))
@@ -384,12 +398,46 @@ def test_a_daemon_that_is_there_and_not_reached(
     said: str, message: str, fix: str, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(client, "MOUNTS", Path("/nonexistent"))
     if where == "stdout" and "WSL" not in said:
         said = json.dumps({"ServerErrors": [said]})
     with pytest.raises(MachineError) as caught:
         daemon.parse(*((said, "") if where == "stdout" else ("", said)))
     assert message in caught.value.message
     assert str(caught.value.fix).startswith(fix) or fix in str(caught.value.fix)
+
+
+def test_a_user_of_a_container_needs_the_sockets_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    folder = f"/var/lib/docker/containers/{'beef' * 16}"
+    (tmp_path / "mountinfo").write_text(f"1 2 0:3 {folder}/hostname /etc/hostname rw - ext4 /dev/vda rw\n")
+    monkeypatch.setattr(client, "MOUNTS", tmp_path / "mountinfo")
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(tmp_path / "docker.sock"))
+        for name, group in (("docker.sock", (tmp_path / "docker.sock").stat().st_gid), ("none", "$(stat --format %g")):
+            with pytest.raises(MachineError) as caught:
+                daemon.parse(
+                    "", "dial unix: connect: permission denied", where=Place(endpoint=f"unix://{tmp_path}/{name}")
+                )
+            assert str(caught.value.fix).startswith(f"docker run --group-add {group} ")
+
+
+@pytest.mark.parametrize(
+    ("set_by", "fix"),
+    [
+        ("DOCKER_HOST=tcp://[::1", "unset DOCKER_HOST   # or correct it: DOCKER_HOST=tcp://[::1"),
+        (
+            "context work of /c/config.json",
+            "docker context use default   # or correct it: context work of /c/config.json",
+        ),
+        ("", "docker info"),
+    ],
+)
+def test_an_address_that_docker_cannot_read_is_to_be_corrected_where_it_was_set(set_by: str, fix: str) -> None:
+    said = "Failed to initialize: unable to resolve docker endpoint: parse \"tcp://[::1\": missing ']' in host"
+    with pytest.raises(MachineError) as caught:
+        daemon.parse("", said, where=Place(set_by=set_by))
+    assert caught.value.fix == fix
 
 
 def test_root_that_may_not_use_a_mounted_socket_is_told_of_selinux(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,24 @@ def test_memory_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert check.fix
 
 
+@pytest.mark.parametrize(
+    ("total", "kernel", "name", "fix"),
+    [
+        (16, "6.8.0", "host", "end something that uses it"),
+        (4, "6.8.0", "host", "docker context ls"),
+        (4, "5.15.153.1-microsoft-standard-WSL2", "host", "memory=8GB and processors=4 below [wsl2] in"),
+        (4, "5.15.153.1-microsoft-standard-WSL2", "docker-desktop", "Docker Desktop, Settings, Resources: 8 GB"),
+    ],
+)
+def test_where_there_is_no_more_memory_none_is_to_be_freed(
+    total: int, kernel: str, name: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meminfo = f"MemTotal: {total << 20} kB\nMemAvailable: {3 << 20} kB\n"
+    proc(tmp_path, monkeypatch, {"meminfo": meminfo, "sys/kernel/osrelease": f"{kernel}\n"})
+    daemon = Daemon(version="28.0", kernel=kernel, name=name, same_kernel=True)
+    assert machine.memory(daemon).fix.startswith(fix)
+
+
 def unified(folder: Path, monkeypatch: pytest.MonkeyPatch, path: str, files: dict[str, str], root: str = "/") -> Path:
     """Stand a folder in for the mount of control groups of version 2; return it."""
     mount = folder / "cgroup"
@@ -315,6 +333,25 @@ def test_kernels(release: str, outcome: str, monkeypatch: pytest.MonkeyPatch) ->
     # a client's kernel says nothing of the daemon's
     assert machine.kernel(Daemon(version="28.0", kernel="6.8.0")).outcome == "ok"
     assert machine.kernel(Daemon(version="28.0", kernel="3.10.0-1160.el7.x86_64")).outcome == "missing"
+
+
+@pytest.mark.parametrize(
+    ("release", "system", "fix"),
+    [
+        ("5.10.16.3-microsoft-standard-WSL2", "Ubuntu 20.04.6 LTS", "wsl --update; wsl --shutdown"),
+        ("4.4.0-19041-Microsoft", "Ubuntu 20.04.6 LTS", "wsl --set-version DISTRIBUTION 2"),
+        (
+            "5.4.0-216-generic",
+            "Ubuntu 20.04.6 LTS",
+            "sudo apt-get update && sudo apt-get install -y linux-generic-hwe-20.04",
+        ),
+        ("4.19.0-27-amd64", "Debian GNU/Linux 10 (buster)", "docker context create newer"),
+    ],
+)
+def test_a_newer_kernel_comes_from_where_this_one_did(release: str, system: str, fix: str) -> None:
+    check = machine.kernel(Daemon(version="28.0", kernel=release, system=system))
+    assert check.outcome == "missing"
+    assert check.fix.startswith(fix)
 
 
 @pytest.mark.skipif(shutil.which("setarch") is None, reason="needs setarch")

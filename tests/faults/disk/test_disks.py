@@ -173,6 +173,26 @@ def test_a_log_that_finds_no_room_is_named(disk):
     assert len(lines(ended)) == 2
 
 
+WRITTEN = """
+import sys
+from pathlib import Path
+from ci import oserrors
+try:
+    Path(sys.argv[1], "kind.yaml").write_text("x" * 9000)
+except OSError as error:
+    assert error.filename is None
+    print(oserrors.machine(error).message)
+"""
+
+
+@pytest.mark.parametrize("variable", ["ML_SERVING_CI_CACHE", "ML_SERVING_CI_STATE", "TMPDIR"])
+def test_a_write_that_names_no_file_is_told_with_the_folder_whose_disk_is_full(disk, variable, tmp_path):
+    there = disk("size=64k")
+    elsewhere = {"ML_SERVING_CI_CACHE": str(tmp_path), "ML_SERVING_CI_STATE": "", "TMPDIR": str(tmp_path)}
+    ended = there.run(f'{FILL} PY - "$M"', stdin=WRITTEN, **{**elsewhere, variable: str(there.path)})
+    assert ended.stdout == f"{there.path}: No space left on device\n"
+
+
 MADE = """
 import sys
 from pathlib import Path
@@ -227,6 +247,16 @@ def test_doctor_asks_a_read_only_cache_for_no_room(disk, tmp_path):
     (line,) = ended.stdout.splitlines()
     assert f"disk space at {state} (the cache is read-only; files of runs): " in line
     assert "a first run" not in line
+
+
+def test_doctor_names_a_folder_for_runs_that_cannot_be_written(disk, tmp_path):
+    there = disk("ro")
+    for variables in ({"ML_SERVING_CI_STATE": str(there.path / "state")}, {"XDG_STATE_HOME": str(there.path)}):
+        cache = '"$M/cache"' if "XDG_STATE_HOME" in variables else str(tmp_path)
+        said = there.run(f"PY - {cache}", stdin=JUDGED, **{"ML_SERVING_CI_STATE": "", **variables}).stdout
+        assert f"\nmissing files of runs at {there.path}/" in said
+        assert "this user may not write there" in said
+    assert "files of runs at" not in disk("rw").run('PY - "$M"', stdin=JUDGED, ML_SERVING_CI_STATE="").stdout
 
 
 def test_doctor_names_a_cache_from_which_no_program_runs(disk):
