@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -175,7 +176,12 @@ def parse(info: str, errors: str = "", version: str = "", where: Place | None = 
         _refuse_others(said, _object(version), problems, where or Place())
         if said.get("ServerVersion"):
             return _daemon(said, where or Place())
-    except (AttributeError, TypeError, ValueError) as error:  # JSON, with other things in it than Docker has there
+    except (
+        AttributeError,
+        TypeError,
+        ValueError,
+        OverflowError,
+    ) as error:  # JSON, with other things in it than Docker has there
         raise _other(info) from error
     _refuse(info, problems, where or Place())
     if not problems and not said and info.strip() not in ("", "null"):
@@ -266,31 +272,38 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _daemon(said: dict[str, Any], where: Place) -> Daemon:
-    kernel, memory = str(said.get("KernelVersion") or ""), int(said.get("MemTotal") or 0)
+    kernel, memory = _text(said, "KernelVersion"), int(said.get("MemTotal") or 0)
     process, same_kernel = locate(where, kernel, memory)
     # "name=seccomp,profile=builtin"
     security = (str(option).split(",")[0].removeprefix("name=") for option in said.get("SecurityOptions") or [])
     return Daemon(
         version=str(said["ServerVersion"]),
-        default_runtime=said.get("DefaultRuntime") or "runc",
-        storage_driver=said.get("Driver") or "",
-        root=said.get("DockerRootDir") or ROOT,
+        default_runtime=_text(said, "DefaultRuntime", "runc"),
+        storage_driver=_text(said, "Driver"),
+        root=_text(said, "DockerRootDir", ROOT),
         containerd_store=["driver-type", "io.containerd.snapshotter.v1"] in (said.get("DriverStatus") or []),
         kernel=kernel,
         memory=memory,
         cpus=int(said.get("NCPU") or 0),
-        architecture=said.get("Architecture") or "",
-        system=said.get("OperatingSystem") or "",
-        os_type=said.get("OSType") or "linux",
-        name=said.get("Name") or "",
-        cgroup_version=said.get("CgroupVersion") or "1",
-        cgroup_driver=said.get("CgroupDriver") or "",
+        architecture=_text(said, "Architecture"),
+        system=_text(said, "OperatingSystem"),
+        os_type=_text(said, "OSType", "linux"),
+        name=_text(said, "Name"),
+        cgroup_version=_text(said, "CgroupVersion", "1"),
+        cgroup_driver=_text(said, "CgroupDriver"),
         missing_controllers=tuple(dict.fromkeys(CONTROLLERS[key] for key in CONTROLLERS if said.get(key) is False)),
         security=frozenset(security),
         place=where,
         process=process,
         same_kernel=same_kernel,
     )
+
+
+def _text(said: Mapping[str, Any], key: str, default: str = "") -> str:
+    value = said.get(key) or default
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is no text")
+    return value
 
 
 def _refuse_others(info: dict[str, Any], version: dict[str, Any], problems: str, where: Place) -> None:

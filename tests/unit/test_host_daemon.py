@@ -323,6 +323,13 @@ def test_no_daemon_is_started_in_a_container_without_privileges(home: Path, monk
         ("exit 0", "ended with exit code 0 and said nothing", "type -a docker"),
         ("echo '[1, 2]'", "does not answer as Docker does", "type -a docker"),
         ('echo \'{"ServerVersion": "9", "NCPU": "many"}\'', "does not answer as Docker does", "type -a docker"),
+        (
+            'echo \'{"ServerVersion": "28.0", "DockerRootDir": true}\'',
+            "does not answer as Docker does",
+            "type -a docker",
+        ),
+        ('echo \'{"ServerVersion": "28.0", "MemTotal": 1e999}\'', "does not answer as Docker does", "type -a docker"),
+        ('echo \'{"ServerVersion": "28.0", "Architecture": ["x"]}\'', "does not answer as Docker", "type -a docker"),
         ('echo \'{"Server": "up", "ServerErrors": 5}\'', "does not answer as Docker does", "type -a docker"),
         (
             "echo 'error: x509: certificate has expired' >&2; exit 1",
