@@ -98,6 +98,8 @@ def cache() -> Path:
     for name in FOLDERS:
         if not Path(os.environ.get(name, "/")).is_absolute():
             del os.environ[name]
+        elif folder := os.environ.get(name):
+            os.environ[name] = str(absolute(name, folder))
     chosen = _path(CACHE)
     if chosen is None:
         home()
@@ -273,7 +275,9 @@ def lent(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def absolute(name: str, text: str) -> Path:
-    """Return a path with ~ expanded, from the folder that the command was started in.
+    """Return a path with ~ expanded and without `..`, from the folder that the command was started in.
+
+    One place has to have one name: the cache compares its own paths, and links in it are relative.
 
     Args:
         name: The variable that has it.
@@ -287,7 +291,8 @@ def absolute(name: str, text: str) -> Path:
     expanded = os.path.expanduser(text)  # noqa: PTH111 - Path's own raises a RuntimeError for a user there is none of
     if expanded.startswith("~"):
         raise UsageError(f"{_shown(name)}: there is no user {text.split('/')[0][1:]}")
-    return Path(expanded).absolute()
+    path = Path(expanded).absolute()
+    return path.resolve() if ".." in path.parts else path  # what is above a link is above its target
 
 
 def _path(name: str) -> Path | None:

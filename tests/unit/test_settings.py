@@ -150,7 +150,8 @@ def test_a_cache_is_expanded_and_absolute(variables, tmp_path):
     variables.chdir(tmp_path)
     for value, folder in (
         (".cache", tmp_path / ".cache"),
-        ("a/../b", tmp_path / "a/../b"),
+        ("a/../b", tmp_path / "b"),
+        (f"{tmp_path}/a/../../b", tmp_path.parent / "b"),
         ("~", tmp_path),
         ("~/x", tmp_path / "x"),
         (f"~{pwd.getpwuid(0).pw_name}/x", Path(pwd.getpwuid(0).pw_dir, "x")),
@@ -201,9 +202,18 @@ def test_a_relative_folder_of_xdg_is_ignored(variables, tmp_path):
 
 
 def test_an_absolute_one_is_taken(variables, tmp_path):
-    variables.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    for value in (tmp_path / "other", tmp_path / "a/../other"):
+        variables.setenv("XDG_CACHE_HOME", str(value))
 
-    assert paths.cache() == tmp_path / "other/ml-serving-ci"
+        assert paths.cache() == tmp_path / "other/ml-serving-ci"
+
+
+def test_what_is_above_a_link_is_what_is_above_its_target(variables, tmp_path):
+    tmp_path.joinpath("far/away").mkdir(parents=True)
+    tmp_path.joinpath("link").symlink_to("far/away")
+    variables.setenv(settings.CACHE, str(tmp_path / "link/../cache"))
+
+    assert paths.cache() == tmp_path / "far/cache"
 
 
 @pytest.mark.parametrize("value", ["nowhere", "/nowhere/x", "/etc/passwd"])
