@@ -54,6 +54,10 @@ TOKENS = (TOKEN, "GITHUB_TOKEN")
 FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
 """Where one of them is no absolute path, it is to be ignored (https://specifications.freedesktop.org/basedir-spec)."""
 TEMPORARY = "TMPDIR"
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+NO_PROXY = ("NO_PROXY", "no_proxy")
+"""Python looks at the lower-case one first, Go at the other: both have to say the same."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FIRST_PORT, LAST_PORT = 1, 65535
 DEFAULT_PORT = 5001
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -83,9 +87,26 @@ def begin() -> list[str]:
         raise UsageError(f"{_shown(TEMPORARY)}: not a folder", fix=f"mkdir it, or unset {TEMPORARY}")
     registry_port()
     debug()
+    direct(*LOOPBACK)
     _taken.update({name: os.environ.pop(name) for name in (*SECRETS, *TOKENS) if name in os.environ})
     known = {*OWN, *INTERNAL, *(f"{name}_FILE" for name in SECRETS)}
     return [_unknown(name, known) for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known]
+
+
+def direct(*hosts: str) -> None:
+    """Have no proxy be asked for hosts, by this process and the programs that it starts.
+
+    Go leaves out the loopback by itself, Python does not; and no proxy knows a container's name or address.
+
+    Args:
+        hosts: Names or addresses, without a port.
+    """
+    if not any(variable(name) for name in PROXIES):
+        return
+    said = [host.strip() for name in NO_PROXY for host in os.environ.get(name, "").split(",")]
+    together = ",".join(dict.fromkeys(host for host in (*said, *hosts) if host))
+    if "*" not in said:  # which asks none for anything, and counts only alone
+        os.environ.update(dict.fromkeys(NO_PROXY, together))
 
 
 def cache() -> Path:

@@ -2,14 +2,18 @@
 
 import os
 import pwd
+import socket
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 from rich.text import Text
 
-from ci import paths, settings
+from ci import paths, programs, settings
 from ci.errors import UsageError
 from ci.stages.order import ORDER
 
@@ -221,6 +225,66 @@ def test_a_folder_for_temporary_files_that_is_none_is_refused(tmp_path, value):
     ended = ci("supply", "list", "--supply=source", env={"HOME": str(tmp_path), "TMPDIR": value})
 
     assert f"TMPDIR={value}: not a folder" in one_line(ended, 2)
+
+
+# --- proxies --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxied(variables):
+    """Every host is asked through a proxy that is off, and no variable says otherwise."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        proxy = f"http://127.0.0.1:{free.getsockname()[1]}"
+    for name in settings.PROXIES:
+        variables.setenv(name, proxy)
+    for name in settings.NO_PROXY:
+        variables.setenv(name, "")
+    return variables
+
+
+def test_no_proxy_is_asked_for_what_is_on_this_machine(proxied):
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        addresses = [f"http://{host}:{server.server_port}/" for host in ("127.0.0.1", "localhost")]
+        with pytest.raises(requests.exceptions.ProxyError):
+            requests.head(addresses[0], timeout=10)
+
+        settings.begin()
+
+        assert [requests.head(address, timeout=10).status_code for address in addresses] == [200, 200]
+        with pytest.raises(requests.exceptions.ProxyError):
+            requests.head("http://registry.invalid/", timeout=10)
+        server.shutdown()
+
+
+def test_a_proxy_is_left_out_for_ours_beside_what_the_user_says(proxied):
+    proxied.setenv("NO_PROXY", ".corp.example, 10.0.0.0/8")
+
+    settings.begin()
+    settings.direct("ml-serving-ci-registry")
+    settings.direct("ml-serving-ci-registry")
+
+    expected = ".corp.example,10.0.0.0/8,127.0.0.1,localhost,::1,ml-serving-ci-registry"
+    assert [os.environ[name] for name in settings.NO_PROXY] == [expected, expected]
+    assert programs.environment(["kind"])["NO_PROXY"] == expected
+
+
+def test_a_star_stays_alone(proxied):
+    proxied.setenv("no_proxy", "*")
+
+    settings.begin()
+
+    assert [os.environ[name] for name in settings.NO_PROXY] == ["", "*"]
+
+
+def test_without_a_proxy_nothing_is_said_of_one(proxied):
+    for name in settings.PROXIES:
+        proxied.setenv(name, "")
+
+    settings.begin()
+
+    assert [os.environ[name] for name in settings.NO_PROXY] == ["", ""]
 
 
 # --- home -----------------------------------------------------------------------------------------------------------
