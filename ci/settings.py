@@ -55,6 +55,10 @@ FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME
 """Where one of them is no absolute path, it is to be ignored (https://specifications.freedesktop.org/basedir-spec)."""
 TEMPORARY = "TMPDIR"
 WIDTH = "TERMINAL_WIDTH"
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+NO_PROXY = ("NO_PROXY", "no_proxy")
+"""Python looks at the lower-case one first, Go at the other: both have to say the same."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FIRST_PORT, LAST_PORT = 1, 65535
 DEFAULT_PORT = 5001
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -84,6 +88,7 @@ def begin() -> list[str]:
         raise UsageError(f"{_shown(TEMPORARY)}: not a folder", fix=f"mkdir it, or unset {TEMPORARY}")
     registry_port()
     debug()
+    direct(*LOOPBACK)
     _taken.update({name: os.environ.pop(name) for name in (*SECRETS, *TOKENS) if name in os.environ})
     known = {*OWN, *INTERNAL, *(f"{name}_FILE" for name in SECRETS)}
     return [_unknown(name, known) for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known]
@@ -93,6 +98,22 @@ def forget_wrong_width() -> None:
     """Forget a width of the terminal that is no number: the command line's library would break on it."""
     if not os.environ.get(WIDTH, "0").isdecimal():
         del os.environ[WIDTH]
+
+
+def direct(*hosts: str) -> None:
+    """Have no proxy be asked for hosts, by this process and the programs that it starts.
+
+    Go leaves out the loopback by itself, Python does not; and no proxy knows a container's name or address.
+
+    Args:
+        hosts: Names or addresses, without a port.
+    """
+    if not any(variable(name) for name in PROXIES):
+        return
+    said = [host.strip() for name in NO_PROXY for host in os.environ.get(name, "").split(",")]
+    together = ",".join(dict.fromkeys(host for host in (*said, *hosts) if host))
+    if "*" not in said:  # which asks none for anything, and counts only alone
+        os.environ.update(dict.fromkeys(NO_PROXY, together))
 
 
 def cache() -> Path:
@@ -105,6 +126,8 @@ def cache() -> Path:
     for name in FOLDERS:
         if not Path(os.environ.get(name, "/")).is_absolute():
             del os.environ[name]
+        elif folder := os.environ.get(name):
+            os.environ[name] = str(absolute(name, folder))
     chosen = _path(CACHE)
     if chosen is None:
         home()
@@ -280,7 +303,9 @@ def lent(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def absolute(name: str, text: str) -> Path:
-    """Return a path with ~ expanded, from the folder that the command was started in.
+    """Return a path with ~ expanded and without `..`, from the folder that the command was started in.
+
+    One place has to have one name: the cache compares its own paths, and links in it are relative.
 
     Args:
         name: The variable that has it.
@@ -294,7 +319,8 @@ def absolute(name: str, text: str) -> Path:
     expanded = os.path.expanduser(text)  # noqa: PTH111 - Path's own raises a RuntimeError for a user there is none of
     if expanded.startswith("~"):
         raise UsageError(f"{_shown(name)}: there is no user {text.split('/')[0][1:]}")
-    return Path(expanded).absolute()
+    path = Path(expanded).absolute()
+    return path.resolve() if ".." in path.parts else path  # what is above a link is above its target
 
 
 def _path(name: str) -> Path | None:

@@ -24,7 +24,7 @@ async def existing_cluster(kubectl: Path, kubeconfig: Path, context: str | None 
         MachineError: The cluster does not answer, or refuses.
     """
     if not kubeconfig.is_file():
-        raise UsageError(f"--kubeconfig {kubeconfig}: no such file")
+        raise UsageError(f"--kubeconfig {kubeconfig}: no such file", fix="export KUBECONFIG=FILE, or --kubeconfig FILE")
     try:
         view = await command.run(
             [kubectl, f"--kubeconfig={kubeconfig}", "config", "view", "--output=json"], timeout=ANSWER_SECONDS

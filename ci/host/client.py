@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from ci import command
+from ci import command, settings
 from ci.errors import MachineError
 
 LOOPBACK = "127.0.0.1"
@@ -59,12 +59,16 @@ class Client:
             port: The port in it, published at `published`.
             network: The network of the container on which this process's own container is, if it runs in one (`join`).
         """
-        settings = container["NetworkSettings"]
+        networks = container["NetworkSettings"]
         if self.container is not None:
-            address = settings["Networks"].get(network, {}).get("IPAddress")
-            return f"{address}:{port}" if address else None
-        for binding in settings["Ports"].get(f"{port}/tcp") or ():
+            address = networks["Networks"].get(network, {}).get("IPAddress")
+            if not address:
+                return None
+            settings.direct(address)
+            return f"{address}:{port}"
+        for binding in networks["Ports"].get(f"{port}/tcp") or ():
             if binding["HostIp"] in (EVERYWHERE, self.host):
+                settings.direct(self.host)
                 return f"{self.host}:{binding['HostPort']}"
         return None
 

@@ -334,7 +334,7 @@ def of_remote(url: str, token: Secret | None, option: str = "--pr") -> GitHub:
     Raises:
         UsageError: There is no token, or none that a request can carry, or the URL is no GitHub repository's.
     """
-    wanted = "Set GITHUB_TOKEN, or GITHUB_TOKEN_FILE to a file that holds it."
+    wanted = f"Set {' or '.join(settings.TOKENS)}, or {settings.TOKEN}_FILE to a file that holds it."
     if token is None:
         raise UsageError(f"{option}: no token", fix=wanted)
     if not (token.value.isascii() and token.value.isprintable()):

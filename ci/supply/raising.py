@@ -8,6 +8,7 @@ from typing import Any
 
 import tomlkit
 
+from ci import versions
 from ci.errors import UsageError
 from ci.report import files
 from ci.supply import differences, pins
@@ -28,7 +29,7 @@ async def raise_pin(supply: Supply, name: str, version: str = "", file: Path = p
         One line: what it was and what it is.
 
     Raises:
-        UsageError: There is no such module.
+        UsageError: There is no such module, or no version is named and the pinned one is the newest.
         MachineError: That release cannot be had.
         CommandError: The go.mod that builds it cannot require that release.
     """
@@ -36,7 +37,13 @@ async def raise_pin(supply: Supply, name: str, version: str = "", file: Path = p
     if pin is None:
         raise UsageError(f"{name}: no such module in pins.toml", fix="python ci/main.py supply newer")
     toolchain = await supply.toolchain()
-    version = version or await toolchain.newest(pin.path)
+    if not version:
+        version = await toolchain.newest(pin.path)
+        if versions.older(version, pin.version):
+            raise UsageError(
+                f"{name} {pin.version}: the newest release that the module proxy names is {version}, which is older",
+                fix=f"python ci/main.py supply raise {name} VERSION",
+            )
     _, checksum = await toolchain.release(pin.path, version)
     folder = MAIN_MODULES / pin.main_module if pin.main_module else kubernetes.FILES / name
     if pin.main_module or (folder / "go.mod").exists():

@@ -107,6 +107,7 @@ async def start(image: str, way: str) -> Registry:
             it, or it does not answer.
     """
     here = await client.find()
+    settings.direct(CONTAINER)  # kind's nodes are given what kind has
     volume = f"{CONTAINER}-{way}"
     wanted = pins.key(image, volume, here.published, CONFIG)
     await docker.ensure_network(NETWORK)

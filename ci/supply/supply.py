@@ -16,7 +16,7 @@ from typing import Any, Literal
 import anyio
 import requests
 
-from ci import command, tasks
+from ci import command, tasks, versions
 from ci.errors import CommandError, MachineError, UsageError
 from ci.host import docker
 from ci.progress import note, step
@@ -212,8 +212,9 @@ class Supply(Cache):
             except CommandError as error:
                 note(f"{name} {pin.version}: {error.message}")
                 continue
-            if newest != pin.version and not go.PSEUDO_VERSION.search(newest):
-                found.append((name, pin.version, newest))
+            if newest == pin.version or go.PSEUDO_VERSION.search(newest) or versions.older(newest, pin.version):
+                continue
+            found.append((name, pin.version, newest))
         return found
 
     async def fetch(self, names: Iterable[str] | None = None, *, verify: bool = False) -> None:

@@ -19,9 +19,6 @@ from ci.report.model import Event
 from ci.supply import pins
 from ci.wait import NotYet, until
 
-ADDRESS = "https://github.com/example/ml-serving-ci.git"
-"""What k8s/argocd/ names: the one thing that is changed in it."""
-
 ARGOCD = "argocd"
 APPLICATION = "sklearn-iris"
 NAMESPACES = {"dev": "ml-serving-dev", "staging": "ml-serving-staging"}
@@ -73,6 +70,18 @@ def copy(folder: Path) -> Path:
     _git(folder / "ml-serving-ci.git", "update-ref", "refs/heads/main", "HEAD")
     _git(folder / "ml-serving-ci.git", "symbolic-ref", "HEAD", "refs/heads/main")
     return folder / "ml-serving-ci.git"
+
+
+def manifests(folder: Path, url: str) -> list[str]:
+    """Return what k8s/argocd/ gives an Argo CD, with another repository's address: the one thing that is changed in it.
+
+    Args:
+        folder: That folder, whichever repository it names.
+        url: The address.
+    """
+    watching = yaml.safe_load((folder / "argocd-applications.yaml").read_text())
+    address = watching["spec"]["template"]["spec"]["source"]["repoURL"]
+    return [file.read_text().replace(address, url) for file in sorted(folder.glob("*.yaml"))]
 
 
 def _git(folder: Path, *args: str | Path) -> str:
@@ -129,8 +138,8 @@ class Loop:
 
         A file at a time: the ApplicationSet controller that does not know the project yet tries again in three minutes.
         """
-        for file in sorted((paths.ROOT / "k8s" / "argocd").glob("*.yaml")):
-            await self.kubectl.apply(file.read_text().replace(ADDRESS, self.url), server_side=False)
+        for manifest in manifests(paths.ROOT / "k8s" / "argocd", self.url):
+            await self.kubectl.apply(manifest, server_side=False)
 
     async def end(self) -> None:
         """Stop Argo CD and delete what it deployed: the stages that follow have the memory and the CPUs for theirs."""

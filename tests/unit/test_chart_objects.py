@@ -83,6 +83,7 @@ def test_every_environment_renders_for_every_combination_of_flags(chart, env):
 
 def test_two_releases_with_two_models_share_a_namespace(chart):
     everything = {"networkPolicy": {"enabled": True}, "exampleModel": {"storageSecret": "models"}}
+    everything["monitoring"] = {"runbookBase": "https://example.com"}  # a repository may have iris in its address
     first = chart.render(everything)
     other = copy.deepcopy(everything)
     other["exampleModel"]["name"] = "wine"

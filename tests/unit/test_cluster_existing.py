@@ -93,6 +93,7 @@ def test_no_such_file(kubectl: Path, tmp_path: Path) -> None:
 
     assert isinstance(error, UsageError)
     assert "nowhere: no such file" in error.message
+    assert error.fix == "export KUBECONFIG=FILE, or --kubeconfig FILE"
 
 
 def test_not_a_kubeconfig(kubectl: Path, tmp_path: Path) -> None:

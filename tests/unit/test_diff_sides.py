@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -9,7 +10,7 @@ import textwrap
 import anyio
 import pytest
 
-from ci import paths
+from ci import paths, settings
 from ci.diff import markdown, sides
 from ci.diff.model import ApplicationChange
 from ci.errors import CheckFailedError, UsageError
@@ -351,11 +352,18 @@ def test_changes_that_are_not_committed_are_left_out_and_that_is_said(change):
     assert "not committed" in result.stderr
 
 
-@pytest.mark.parametrize("wrong", ["--env=moon", "--out=diff.pdf", "--base=nowhere", "--comment=7"])
+@pytest.mark.parametrize("wrong", ["--env=moon", "--out=diff.pdf", "--base=nowhere"])
 def test_wrong_use_is_named(change, wrong):
-    result = run(change, wrong, check=False, env={"GITHUB_TOKEN": "", "ML_SERVING_CI_TOKEN": ""})
+    result = run(change, wrong, check=False)
     assert result.returncode == 2
-    assert wrong.rpartition("=")[2] in result.stderr or "--comment: no token" in result.stderr
+    assert wrong.rpartition("=")[2] in result.stderr
+
+
+def test_a_comment_without_a_token_names_every_variable_that_may_hold_it(change):
+    result = run(change, "--comment=7", check=False, env={"GITHUB_TOKEN": "", "ML_SERVING_CI_TOKEN": ""})
+    assert result.returncode == 2
+    assert "--comment: no token" in result.stderr
+    assert {*settings.TOKENS, f"{settings.TOKEN}_FILE"} <= {*re.findall(r"\w+", result.stderr)}
 
 
 def test_the_branch_that_is_merged_into_is_the_one_that_the_base_names(change):

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 
 import pytest
 import typer
@@ -22,7 +23,7 @@ KEYWORDS = {
     *("script", "tags", "timeout", "variables"),
 }
 """Those of https://docs.gitlab.com/ci/yaml/ that are used: GitLab refuses a file with a word that it does not know."""
-TOOL = re.compile(r"(?:exec )?python ci/main\.py (.+)")
+TOOL = re.compile(r"(?:exec |\.venv/bin/)?python ci/main\.py (.+)")
 CALLS = [
     (name, match[1])
     for name, job in JOBS.items()
@@ -62,8 +63,21 @@ def test_every_command_is_one_of_the_tools(name, call):
 def test_a_cancel_reaches_the_tool_and_what_is_left_is_removed(name, job):
     assert TOOL.fullmatch(job["script"][-1])
     assert [line.startswith("exec ") for line in job["script"]] == [*[False] * (len(job["script"]) - 1), True]
-    assert job["after_script"] == ["python ci/main.py cluster clean"]
+    assert job["after_script"] == [".venv/bin/python ci/main.py cluster clean"]
     assert job["artifacts"]["when"] == "always"
+
+
+def test_a_cluster_is_removed_by_what_was_installed(tmp_path):
+    """GitLab runs `before_script` and `script` in one shell, `after_script` in another."""
+    *make, install = TEMPLATE["before_script"]
+    (clean,) = TEMPLATE["after_script"]
+    assert install.startswith("pip install ")
+
+    script = "\n".join([*make, "command -v pip python"])
+    found = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    assert found.split() == [f"{tmp_path}/.venv/bin/{program}" for program in ("pip", "python")]
+    assert (tmp_path / clean.split()[0]).samefile(found.split()[1])
 
 
 def test_a_newer_push_replaces_a_merge_requests_run_and_no_other():

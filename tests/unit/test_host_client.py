@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from ci import settings
 from ci.errors import MachineError
 from ci.host import client, daemon, docker
 from ci.host.client import Client
@@ -139,6 +140,20 @@ def test_a_port_is_found_from_where_the_process_stands(here: Client, published: 
     assert here.reaches(found, 5000, "ml-serving-ci") == address
     assert registry.serves(found, "ml-serving-ci-registry-source", here) == (address is not None)
     assert here.reaches(found, 6443, "another") is None
+
+
+@pytest.mark.parametrize(
+    ("here", "published", "host"),
+    [(INSIDE, "0.0.0.0", "172.18.0.2"), (ELSEWHERE, "0.0.0.0", "10.1.2.3"), (ELSEWHERE, "127.0.0.1", None)],
+)
+def test_no_proxy_is_asked_for_what_is_found(here, published, host, monkeypatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.corp.example:3128")
+    for name in settings.NO_PROXY:
+        monkeypatch.setenv(name, "corp.example")
+
+    here.reaches(container(published), 5000, "ml-serving-ci")
+
+    assert os.environ["NO_PROXY"] == ",".join(filter(None, ["corp.example", host]))
 
 
 def test_a_registry_that_ended_or_holds_other_images_serves_nobody() -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from ci.main import app
 from ci.paths import ROOT
+from ci.supply import pins
 
 
 def ci(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -124,6 +125,13 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     assert (ended.returncode, ended.stderr) == (0, "")
     assert len(ended.stdout.splitlines()) == 1
     assert shell("CI supply path --supply nope 2>&1 | true").returncode == 2
+
+
+@pytest.mark.parametrize("columns", ["80", "20", ""])
+def test_a_name_can_be_copied_from_a_table_however_narrow_the_terminal(columns: str):
+    ended = shell("CI supply list --supply source", COLUMNS=columns)
+    rows = [line.split() for line in ended.stdout.splitlines()]
+    assert {*pins.load().tools, *pins.load().images} <= {row[1] for row in rows}
 
 
 def test_an_output_that_is_full_is_one_line_and_exits_3():

@@ -2,14 +2,18 @@
 
 import os
 import pwd
+import socket
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 from rich.text import Text
 
-from ci import paths, settings
+from ci import paths, programs, settings
 from ci.errors import UsageError
 from ci.stages.order import ORDER
 
@@ -150,7 +154,8 @@ def test_a_cache_is_expanded_and_absolute(variables, tmp_path):
     variables.chdir(tmp_path)
     for value, folder in (
         (".cache", tmp_path / ".cache"),
-        ("a/../b", tmp_path / "a/../b"),
+        ("a/../b", tmp_path / "b"),
+        (f"{tmp_path}/a/../../b", tmp_path.parent / "b"),
         ("~", tmp_path),
         ("~/x", tmp_path / "x"),
         (f"~{pwd.getpwuid(0).pw_name}/x", Path(pwd.getpwuid(0).pw_dir, "x")),
@@ -201,9 +206,18 @@ def test_a_relative_folder_of_xdg_is_ignored(variables, tmp_path):
 
 
 def test_an_absolute_one_is_taken(variables, tmp_path):
-    variables.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    for value in (tmp_path / "other", tmp_path / "a/../other"):
+        variables.setenv("XDG_CACHE_HOME", str(value))
 
-    assert paths.cache() == tmp_path / "other/ml-serving-ci"
+        assert paths.cache() == tmp_path / "other/ml-serving-ci"
+
+
+def test_what_is_above_a_link_is_what_is_above_its_target(variables, tmp_path):
+    tmp_path.joinpath("far/away").mkdir(parents=True)
+    tmp_path.joinpath("link").symlink_to("far/away")
+    variables.setenv(settings.CACHE, str(tmp_path / "link/../cache"))
+
+    assert paths.cache() == tmp_path / "far/cache"
 
 
 @pytest.mark.parametrize("value", ["nowhere", "/nowhere/x", "/etc/passwd"])
@@ -211,6 +225,66 @@ def test_a_folder_for_temporary_files_that_is_none_is_refused(tmp_path, value):
     ended = ci("supply", "list", "--supply=source", env={"HOME": str(tmp_path), "TMPDIR": value})
 
     assert f"TMPDIR={value}: not a folder" in one_line(ended, 2)
+
+
+# --- proxies --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxied(variables):
+    """Every host is asked through a proxy that is off, and no variable says otherwise."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        proxy = f"http://127.0.0.1:{free.getsockname()[1]}"
+    for name in settings.PROXIES:
+        variables.setenv(name, proxy)
+    for name in settings.NO_PROXY:
+        variables.setenv(name, "")
+    return variables
+
+
+def test_no_proxy_is_asked_for_what_is_on_this_machine(proxied):
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        addresses = [f"http://{host}:{server.server_port}/" for host in ("127.0.0.1", "localhost")]
+        with pytest.raises(requests.exceptions.ProxyError):
+            requests.head(addresses[0], timeout=10)
+
+        settings.begin()
+
+        assert [requests.head(address, timeout=10).status_code for address in addresses] == [200, 200]
+        with pytest.raises(requests.exceptions.ProxyError):
+            requests.head("http://registry.invalid/", timeout=10)
+        server.shutdown()
+
+
+def test_a_proxy_is_left_out_for_ours_beside_what_the_user_says(proxied):
+    proxied.setenv("NO_PROXY", ".corp.example, 10.0.0.0/8")
+
+    settings.begin()
+    settings.direct("ml-serving-ci-registry")
+    settings.direct("ml-serving-ci-registry")
+
+    expected = ".corp.example,10.0.0.0/8,127.0.0.1,localhost,::1,ml-serving-ci-registry"
+    assert [os.environ[name] for name in settings.NO_PROXY] == [expected, expected]
+    assert programs.environment(["kind"])["NO_PROXY"] == expected
+
+
+def test_a_star_stays_alone(proxied):
+    proxied.setenv("no_proxy", "*")
+
+    settings.begin()
+
+    assert [os.environ[name] for name in settings.NO_PROXY] == ["", "*"]
+
+
+def test_without_a_proxy_nothing_is_said_of_one(proxied):
+    for name in settings.PROXIES:
+        proxied.setenv(name, "")
+
+    settings.begin()
+
+    assert [os.environ[name] for name in settings.NO_PROXY] == ["", ""]
 
 
 # --- home -----------------------------------------------------------------------------------------------------------

@@ -103,6 +103,18 @@ async def test_a_release_that_does_not_fit_leaves_everything_as_it_was(proxy, fi
     assert (gomod.read_text(), file.read_text()) == (before, PINS)
 
 
+async def test_a_pin_is_not_lowered_to_what_the_proxy_calls_the_newest(proxy, file):
+    """The proxy may not name a release that is pinned: one of no betas here, elsewhere one that it cannot serve."""
+    file.write_text(pinned := PINS.replace("1.2.0", "1.4.0-rc.1"))
+    supply = Supply("source")
+    supply.pins = replace(supply.pins, modules={"demo": pins.load(file).modules["demo"]})
+
+    assert await supply.newer() == []
+    with pytest.raises(UsageError, match=r"demo v1.4.0-rc.1: .* is v1.3.0, which is older"):
+        await raising.raise_pin(supply, "demo", file=file)
+    assert file.read_text() == pinned
+
+
 async def test_what_is_not_pinned_is_refused(proxy, file):
     with pytest.raises(UsageError, match="nothing: no such module"):
         await raising.raise_pin(Supply("source"), "nothing", file=file)
