@@ -202,7 +202,8 @@ def mounts() -> dict[str, tuple[str, Path]]:
         if not kind or kind[0] not in ("cgroup", "cgroup2"):
             continue
         shown = (words[3], Path(words[4]))
-        for option in [""] if kind[0] == "cgroup2" else kind[2].split(","):
+        # the last, for what is mounted may have no name
+        for option in [""] if kind[0] == "cgroup2" else kind[-1].split(","):
             found.setdefault(option, shown)
     for option in [option for option in found if option in ("rw", "ro") or "=" in option or option == "xattr"]:
         del found[option]

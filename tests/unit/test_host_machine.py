@@ -278,7 +278,10 @@ def test_control_groups_of_version_1(
     mounted: tuple[str, ...], outcome: str, how: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # and a hierarchy of version 2 beside them that has none of these controllers
-    lines = [f"32 31 0:29 / /sys/fs/cgroup/{name} rw - cgroup cgroup rw,{name}\n" for name in mounted]
+    lines = [
+        f"32 31 0:29 / /sys/fs/cgroup/{name} rw - cgroup {'' if name == 'pids' else 'cgroup'} rw,{name}\n"
+        for name in mounted
+    ]
     if mounted:
         lines.append(f"41 31 0:38 / {tmp_path} rw - cgroup2 cgroup2 rw\n")
     proc(tmp_path, monkeypatch, {"self/mountinfo": "".join(lines), "../cgroup.controllers": "hugetlb\n"})
