@@ -40,6 +40,8 @@ class Cache:
             name: Of the lock.
             what: What it guards, for the one who waits.
         """
+        for folder in {self._workplace, self.state}:
+            _hide(folder)
         return locks.exclusive(self._workplace / "locks" / f"{name}.lock", what)
 
     async def lacks(self, kept: Kept, *, verify: bool = False) -> bool:
@@ -99,6 +101,17 @@ class Cache:
     def _workplace(self) -> Path:
         """The folder for what a build needs only while it runs."""
         return self.cache if self._records.writable else self.state
+
+
+def _hide(folder: Path) -> None:
+    """Have git leave a folder of ours out, which may lie in a checkout: linters would read all that is in it.
+
+    At the top of ours are folders alone. Where there is a file, the folder is somebody's for other things as well.
+    """
+    with contextlib.suppress(OSError):  # told by whoever writes what is needed
+        folder.mkdir(parents=True, exist_ok=True)
+        if all(entry.is_dir() for entry in folder.iterdir()):
+            (folder / ".gitignore").write_text("*\n")
 
 
 def not_itself(fault: str) -> str:

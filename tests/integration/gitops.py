@@ -79,9 +79,13 @@ def manifests(folder: Path, url: str) -> list[str]:
         folder: That folder, whichever repository it names.
         url: The address.
     """
+    return [file.read_text().replace(address(folder), url) for file in sorted(folder.glob("*.yaml"))]
+
+
+def address(folder: Path) -> str:
+    """Return the address of the repository that k8s/argocd/ has Argo CD watch."""
     watching = yaml.safe_load((folder / "argocd-applications.yaml").read_text())
-    address = watching["spec"]["template"]["spec"]["source"]["repoURL"]
-    return [file.read_text().replace(address, url) for file in sorted(folder.glob("*.yaml"))]
+    return watching["spec"]["template"]["spec"]["source"]["repoURL"]
 
 
 def _git(folder: Path, *args: str | Path) -> str:

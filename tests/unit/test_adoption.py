@@ -20,6 +20,10 @@ COPIED = (".github", "gitops", "helm", "k8s", "tests/rules")
 def adopted(tmp_path: Path) -> Path:
     for name in COPIED:
         shutil.copytree(ROOT / name, tmp_path / name)
+    present = gitops.address(ROOT / "k8s" / "argocd").removesuffix(".git")  # of a fork that has done so, its own
+    for file in tmp_path.rglob("*"):
+        if file.is_file() and present in (text := file.read_text()):
+            file.write_text(text.replace(present, OURS))
     said = STEP.replace("OWNER/NAME", "acme/models")
     subprocess.run(["bash", "-euc", said], cwd=tmp_path, check=True, timeout=60)
     return tmp_path
