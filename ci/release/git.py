@@ -93,7 +93,10 @@ class Repository:
         """
         found = await self.object_of(f"{revision}^{{commit}}")
         if found is None:
-            raise UsageError(f"{revision}: no such revision in {self.folder}")
+            raise UsageError(
+                f"{revision}: no such revision in {self.folder}",
+                fix="git fetch; in a shallow clone, git fetch --unshallow",
+            )
         return found
 
     async def who(self, commit: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ci.errors import CheckFailedError
+from ci.errors import CheckFailedError, UsageError
 from ci.release import quarantine, tree
 from ci.release.git import Snapshot
 from ci.release.message import message
@@ -40,6 +40,7 @@ class Rollback:
 
         Raises:
             CheckFailedError: There is no set before the present one that may run.
+            UsageError: The clone is shallow, and does not have it.
         """
         application = await tree.load(snapshot, self.environment, self.application)
         bad = application.release
@@ -86,6 +87,11 @@ async def _previous(snapshot: Snapshot, application: Application) -> tuple[Relea
         release = replace(application, content=content).release
         if release != application.release and not any(entry.matches(release) for entry in barred):
             return release, commit
+    if await snapshot.repository.output("rev-parse", "--is-shallow-repository") == "true":
+        raise UsageError(
+            f"{application.file}: this clone is shallow, and has no earlier set to go back to",
+            fix="git fetch --unshallow",
+        )
     raise CheckFailedError(
         f"{application.file} has no earlier set to go back to",
         fix=f"git log -p -- {application.file}; bump it to a version known to be good",

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from tests.faults.git.remote import FILE, MODEL, arguments, bump, run
+from tests.faults.git.remote import FILE, MODEL, Clone, arguments, bump, run
 
 QUARANTINE = "gitops/quarantine/sklearn-iris"
 
@@ -92,6 +92,23 @@ def test_without_an_earlier_set_it_says_so(clone):
     assert result.returncode == 1
     assert f"{FILE} has no earlier set to go back to" in result.stderr
     assert clone.git("log", "--format=%s") == "First"
+
+
+def test_what_a_shallow_clone_does_not_have_is_fetched(clone, tmp_path):
+    """As CI systems check out: the set before is in the history all the same."""
+    bump(clone, "2.0")
+    folder = tmp_path / "shallow"
+    clone.git("clone", "--quiet", "--depth=1", f"file://{clone.folder}", str(folder))
+    shallow = Clone(folder)
+
+    refused = rollback(shallow, check=False)
+
+    assert refused.returncode == 2
+    assert "this clone is shallow" in refused.stderr
+    assert "fix: git fetch --unshallow" in refused.stderr
+    shallow.git("fetch", "--quiet", "--unshallow")
+    rollback(shallow)
+    assert yaml.safe_load(shallow.read())["model"]["version"] == "1.0"
 
 
 def test_a_rollback_is_pushed_like_everything_else(remote, clone):
