@@ -55,7 +55,7 @@ FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME
 """Where one of them is no absolute path, it is to be ignored (https://specifications.freedesktop.org/basedir-spec)."""
 TEMPORARY = "TMPDIR"
 WIDTH = "TERMINAL_WIDTH"
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 NO_PROXY = ("NO_PROXY", "no_proxy")
 """Python looks at the lower-case one first, Go at the other: both have to say the same."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

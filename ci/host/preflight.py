@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import requests
 
+from ci import settings
 from ci.errors import MachineError
 from ci.host import dagger_session, machine, packages
 from ci.host import docker as docker_host
@@ -172,7 +173,11 @@ async def registries(addresses: Sequence[str]) -> Check:
         )
     if not silent:
         return Check(need, "ok", "answer: images are pulled")
-    return Check(need, "planned", f"no answer from {', '.join(sorted(silent))}: images and tools are built from source")
+    set_here = [name for name in settings.PROXIES if settings.variable(name)]
+    asked = [name for name in set_here if name.lower() != "http_proxy"]  # which is not for https
+    through = f" through {asked[0]}" if asked else ""
+    said = f"no answer from {', '.join(sorted(silent))}{through}: images and tools are built from source"
+    return Check(need, "planned", said)
 
 
 async def mmdebstrap(*, install: bool = True) -> Check:

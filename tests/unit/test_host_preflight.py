@@ -13,6 +13,7 @@ import anyio
 import pytest
 from typer.testing import CliRunner
 
+from ci import settings
 from ci.commands import doctor
 from ci.errors import MachineError
 from ci.host import machine, preflight
@@ -104,6 +105,22 @@ def test_a_silent_registry_means_source_builds_and_does_not_hang() -> None:
         check = anyio.run(preflight.registries, [address])
     assert check.outcome == "planned"
     assert "127.0.0.1" in check.how
+
+
+@pytest.mark.parametrize("said", ["HTTPS_PROXY", "all_proxy", ""])
+def test_a_proxy_that_registries_are_asked_through_is_named_without_its_password(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in settings.PROXIES:
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # not for https
+    if said:
+        monkeypatch.setenv(said, "http://me:hunter2@127.0.0.1:1")
+
+    check = anyio.run(preflight.registries, ["https://registry.invalid/v2/"])
+
+    through = f" through {said}" if said else ""
+    assert check.how == f"no answer from registry.invalid{through}: images and tools are built from source"
 
 
 def test_certificates_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
