@@ -159,7 +159,7 @@ def chosen(
     if name in found:
         return found[name]
     if name is not None:
-        has = f"--name, one of {', '.join(found)}" if found else "python ci/main.py cluster up"
+        has = f"--name, one of {', '.join(found)}" if found else "python ci/main.py cluster status"
         raise UsageError(f"--name {name}: this tool made no such cluster", fix=has)
     if not found:
         raise UsageError("there is no cluster", fix="python ci/main.py cluster up")

@@ -32,7 +32,9 @@ def test(
     report: Annotated[
         Path, typer.Option(help="Folder for report.html, report.json, junit.xml, evidence and logs.")
     ] = Path("report"),
-    kubeconfig: Annotated[Path | None, typer.Option(help="Use this existing cluster instead of kind.")] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Use this existing cluster instead of kind.")
+    ] = None,
     context: Annotated[str | None, typer.Option(help="Its context; the file's current one by default.")] = None,
     install_stack: Annotated[
         bool, typer.Option("--install-stack", help="Install what an existing cluster lacks of the stack.")

@@ -129,7 +129,11 @@ def opened(data: bytes, key: SSlibKey, name: str = "evidence") -> bytes:
         form = _Envelope.model_validate_json(data)
         envelope = Envelope.from_dict(json.loads(data))
     except pydantic.ValidationError as error:
-        raise EvidenceError(f"{name}: {jsonfile.first_error(error)}", detail=str(error)) from error
+        raise EvidenceError(
+            f"{name}: no signed statement: {jsonfile.first_error(error)}",
+            fix="It is evidence.dsse.json in the report of a run, or what `evidence fetch` got.",
+            detail=str(error),
+        ) from error
     except ValueError as error:
         raise EvidenceError(f"{name}: payload, signatures: {error}") from error
     if not form.signatures:

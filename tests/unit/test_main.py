@@ -35,6 +35,7 @@ def test_help_names_every_command():
         (["test", "--bogus"], "--bogus"),
         (["test", "--only", "canry"], "canry: no such stage"),
         (["test", "--skip", "stack"], "--skip stack"),
+        (["test", "--only", "lint", "--kubeconfig", "/no/such/file"], "/no/such/file"),
         (["test", "--env", "qa"], "--env qa: not one of dev, staging, prod"),
         (["template", "--env", "qa"], "qa: not one of dev, staging, prod"),
         (["gates", "--env", "qa"], "--env qa: not one of defaults, dev, staging, prod"),
