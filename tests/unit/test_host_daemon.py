@@ -50,14 +50,14 @@ SAID = {
     "selinux-centos-7": [
         "missing Docker: Docker 18.06.2-ce, 20.10 needed: kind asks for control group namespaces, which came with it",
         f"missing kernel: 3.10.0-1127.el7.x86_64, {OLD}",
-        "missing memory: 3.6 GiB at the daemon's machine, 5 GiB needed",
+        "missing memory: 3.6 GiB at the daemon's machine, 4 GiB needed",
     ],
     "docker-desktop-mac": [
         "ok Docker: 29.3.1, overlayfs, runtime runc, at unix:///Users/user/.docker/run/docker.sock (Docker Desktop)"
     ],
     "docker-desktop-windows": [
         "ok Docker: 29.3.1, overlayfs, runtime runc, at npipe:////./pipe/dockerDesktopLinuxEngine (Docker Desktop)",
-        "missing memory: 3.8 GiB at the daemon's machine, 5 GiB needed",
+        "missing memory: 3.8 GiB at the daemon's machine, 4 GiB needed",
     ],
     "docker-desktop-wsl2-old": [
         f"ok Docker: 20.10.2, overlay2, runtime runc, at {NOWHERE} (Docker Desktop)",
@@ -65,7 +65,7 @@ SAID = {
     ],
     "colima": [
         "ok Docker: 29.5.2, overlayfs, runtime runc, at unix:///Users/user/.colima/default/docker.sock (colima)",
-        "missing memory: 1.9 GiB at the daemon's machine, 5 GiB needed",
+        "missing memory: 1.9 GiB at the daemon's machine, 4 GiB needed",
     ],
     "orbstack": [
         "ok Docker: 28.5.2, overlay2, runtime runc, at unix:///Users/user/.orbstack/run/docker.sock (OrbStack)"

@@ -104,11 +104,11 @@ def proc(folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -
 
 def test_memory_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "MemTotal:       16384000 kB\nMemAvailable:    {} kB\nHugePages_Total:       0\n"
-    proc(tmp_path, monkeypatch, {"meminfo": text.format(5 << 20)})
-    assert machine.memory(None) == machine.Check("memory", "ok", "5.0 GiB available")
     proc(tmp_path, monkeypatch, {"meminfo": text.format(4 << 20)})
+    assert machine.memory(None) == machine.Check("memory", "ok", "4.0 GiB available")
+    proc(tmp_path, monkeypatch, {"meminfo": text.format(3 << 20)})
     check = machine.memory(None)
-    assert (check.outcome, check.how) == ("missing", "4.0 GiB available, 5 GiB needed")
+    assert (check.outcome, check.how) == ("missing", "3.0 GiB available, 4 GiB needed")
     assert check.fix
 
 
@@ -116,9 +116,9 @@ def test_memory_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ("total", "kernel", "name", "fix"),
     [
         (16, "6.8.0", "host", "end something that uses it"),
-        (4, "6.8.0", "host", "docker context ls"),
-        (4, "5.15.153.1-microsoft-standard-WSL2", "host", "memory=8GB and processors=4 below [wsl2] in"),
-        (4, "5.15.153.1-microsoft-standard-WSL2", "docker-desktop", "Docker Desktop, Settings, Resources: 8 GB"),
+        (3, "6.8.0", "host", "docker context ls"),
+        (3, "5.15.153.1-microsoft-standard-WSL2", "host", "memory=8GB and processors=4 below [wsl2] in"),
+        (3, "5.15.153.1-microsoft-standard-WSL2", "docker-desktop", "Docker Desktop, Settings, Resources: 8 GB"),
     ],
 )
 def test_where_there_is_no_more_memory_none_is_to_be_freed(
@@ -173,7 +173,7 @@ def test_a_control_groups_limit_is_found_up_the_tree(
     files = {f"{limit}/memory.max": f"{3 * GIB}\n", f"{limit}/memory.current": f"{GIB}\n", f"{limit}/memory.stat": stat}
     mount = unified(tmp_path, monkeypatch, path, files, root)
     check = machine.memory(None)
-    assert (check.outcome, check.how) == ("missing", f"2.5 GiB left by {mount / limit / 'memory.max'}, 5 GiB needed")
+    assert (check.outcome, check.how) == ("missing", f"2.5 GiB left by {mount / limit / 'memory.max'}, 4 GiB needed")
     assert check.fix.startswith(fix)
 
 
@@ -190,7 +190,7 @@ def test_a_group_that_is_slowed_down_above_its_mark_has_no_more_than_that(
     files = {f"{group}/memory.max": "max\n", f"{group}/memory.high": f"{2 * GIB}\n", f"{group}/memory.current": "0\n"}
     mount = unified(tmp_path, monkeypatch, f"/{group}", files)
     check = machine.memory(None)
-    assert (check.outcome, check.how) == ("missing", f"2.0 GiB left by {mount}/{group}/memory.high, 5 GiB needed")
+    assert (check.outcome, check.how) == ("missing", f"2.0 GiB left by {mount}/{group}/memory.high, 4 GiB needed")
     assert check.fix.startswith(fix)
 
 
