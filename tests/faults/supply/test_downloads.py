@@ -44,9 +44,9 @@ def refused(cache, url, said):
 
 
 def files(cache):
-    """What a cache holds; the links that name it are none, and neither are locks and records."""
+    """What a cache holds; the links that name it are none, and neither are locks, records and what git reads."""
     found = (path for path in cache.rglob("*") if path.is_file() and not path.is_symlink() and path.suffix != ".lock")
-    return [path for path in found if cache / "records" not in path.parents]
+    return [path for path in found if cache / "records" not in path.parents and path != cache / ".gitignore"]
 
 
 def fetching(cache, url):
