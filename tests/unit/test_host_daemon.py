@@ -249,6 +249,8 @@ def test_nothing_is_installed_beside_a_daemon_that_was_chosen(
     assert daemon.place().chosen == chosen
     assert machine.here(None) == (not chosen)
     if chosen:
+        (home / "docker").touch(0o755)
+        monkeypatch.setenv("PATH", str(home))
         with pytest.raises(MachineError, match="no Docker daemon answers at") as caught:
             docker.require_startable(install=True)
         assert str(caught.value.fix).startswith(fix)
@@ -310,6 +312,7 @@ def test_where_podman_was_chosen_that_is_to_be_undone(set_by: str, fix: str) -> 
 def test_no_daemon_is_started_in_a_container_without_privileges(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(oci_runtime, "missing_here", lambda: frozenset({"CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"}))
+    monkeypatch.setattr(daemon, "listens", lambda endpoint: False)
     with pytest.raises(MachineError, match=r"may not start one: it lacks CAP_SYS_ADMIN$") as caught:
         docker.require_startable(install=True)
     assert "docker.sock" in str(caught.value.fix)
