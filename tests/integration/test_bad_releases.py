@@ -30,6 +30,9 @@ NAMESPACE = "ml-serving-bad"
 MODEL = "sklearn-iris"
 SECRET = "model-store"
 RUNNING_SECONDS = 120
+SCALED_DOWN_SECONDS = 120
+"""Argo Rollouts keeps a version's pods for 30 s (scaleDownDelaySeconds), and each has 30 s to end
+(terminationGracePeriodSeconds)."""
 REQUESTS_PER_SECOND = 40
 VALUES = {
     "exampleModel": {"storageUri": model_store.uri(MODEL, "v1"), "storageSecret": SECRET},
@@ -107,6 +110,20 @@ async def scraped(release):
     await until("the release's Prometheus runs", running, timeout=RUNNING_SECONDS, interval=1)
     async with port_forward(release.kubectl, f"svc/{monitoring.SERVICE}", monitoring.PORT, NAMESPACE) as url:
         await Prometheus(url).scrapes(release)
+
+
+async def scaled_down(release, revision):
+    """Wait until a stopped version's pods are gone: if it came again before, its canary would go on while Helm applies.
+
+    Its weight would change between Helm's look at it and Helm's own apply, which is a conflict.
+    """
+
+    async def gone():
+        pods = await release.kubectl.get_list("pods", NAMESPACE, f"rollouts-pod-template-hash={revision}")
+        if pods:
+            raise NotYet(f"{len(pods)} of them")
+
+    await until(f"the pods of {revision} are gone", gone, timeout=SCALED_DOWN_SECONDS, interval=1)
 
 
 @dataclass
@@ -248,6 +265,7 @@ async def test_without_prometheus_no_version_is_promoted(victim, taken):
 
     await scale(1)
     await scraped(victim)
+    await scaled_down(victim, ended.timeline.canary_revision)
 
 
 async def test_the_next_good_version_goes_through(taken):
