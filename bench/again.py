@@ -19,9 +19,8 @@ from pathlib import Path
 if __package__ in (None, ""):  # `python bench/again.py`: make the package importable from the checkout
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from ci import paths
-from ci.report import jsonfile
-from ci.report.model import Report
+from ci.base import jsonfile, paths
+from ci.results import Report
 
 BUSY = "while True: pass"
 

@@ -20,11 +20,11 @@ import anyio
 from rich.console import Console
 from rich.table import Table
 
-from ci import paths
-from ci.release import git, writeback
+from ci.base import paths
 from ci.release.bump import Bump
-from ci.release.writeback import LocalBranch
 from ci.supply import supply
+from ci.tree import git, writeback
+from ci.tree.writeback import LocalBranch
 
 APPLICATIONS = 500
 

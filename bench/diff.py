@@ -20,7 +20,7 @@ if __package__ in (None, ""):  # `python bench/diff.py`: make the package import
 from rich.console import Console
 from rich.table import Table
 
-from ci import paths
+from ci.base import paths
 
 GOAL_SECONDS = 5
 

@@ -13,7 +13,7 @@ if __package__ in (None, ""):  # `python bench/edit.py`: make the package import
 from rich.console import Console
 from rich.table import Table
 
-from ci.release.edit import KeyPath, set_scalars
+from ci.tree.scalars import KeyPath, set_scalars
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 

@@ -18,11 +18,13 @@ import anyio
 from rich.console import Console
 from rich.table import Table
 
-from ci import paths
-from ci.gates import check, declared, judge, plan
-from ci.gates.plan import Plan
-from ci.pipeline.chart import NAMESPACE, RELEASE, Chart, Rendering, objects
-from ci.pipeline.manifests import Manifest
+from ci.base import paths
+from ci.canary import declared, judge, plan
+from ci.canary.plan import Plan
+from ci.checks import gates as check
+from ci.checks.chart import RELEASE, objects
+from ci.manifests.chart import NAMESPACE, Chart, Rendering
+from ci.manifests.manifests import Manifest
 from ci.supply.supply import Supply, choose
 
 REPEAT = 34

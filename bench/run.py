@@ -19,9 +19,8 @@ if __package__ in (None, ""):  # `python bench/run.py`: make the package importa
 from rich.console import Console
 from rich.table import Table
 
-from ci import paths
-from ci.report import jsonfile
-from ci.report.model import Report
+from ci.base import jsonfile, paths
+from ci.results import Report
 
 TO_FIRST_ANSWER = ("cluster", "stack", "install")
 """Stages from nothing to the first good answers through the mesh, with which `install` ends."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 if __package__ in (None, ""):  # `python ci/main.py`: make the package importable from the checkout
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from ci import process
+from ci.base import process
 
 if __name__ == "__main__":  # before the imports below, which take a moment
     process.prepare()
@@ -18,7 +18,7 @@ import typer
 import typer.core
 import typer.main
 
-from ci import settings
+from ci.base import settings
 
 COMMANDS = {
     "doctor": "doctor",

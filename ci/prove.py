@@ -14,17 +14,17 @@ import anyio
 from rich.console import Console
 from securesystemslib.signer import CryptoSigner
 
-from ci import failures, notify, paths, progress, tasks
+from ci.base import failures, jsonfile, paths, progress, tasks
+from ci.base.errors import CIError, MachineError, UsageError
+from ci.base.progress import note, step
 from ci.cluster import diagnostics
-from ci.errors import CIError, MachineError, UsageError
 from ci.evidence import checkout as checkouts
 from ci.evidence import envelope, gather, statement
 from ci.evidence.checkout import Checkout
 from ci.host import docker, preflight, usage
-from ci.progress import note, step
-from ci.report import folder, html, jsonfile, junit, summary, terminal
-from ci.report.model import Failure, Report, Usage
-from ci.report.model import Stage as StageResult
+from ci.report import folder, html, junit, notify, summary, terminal
+from ci.results import Failure, Report, Usage
+from ci.results import Stage as StageResult
 from ci.stages.order import Stage, left_out
 from ci.stages.run import Options, Run
 from ci.supply.supply import Supply

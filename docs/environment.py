@@ -1,4 +1,4 @@
-"""`python docs/environment.py` writes the tables of docs/environment.md from ci/settings.py and ci/programs.py."""
+"""`python docs/environment.py` writes the tables of docs/environment.md from ci/base/{settings,programs}.py."""
 
 import re
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ci import programs, settings
+from ci.base import programs, settings
 
 PAGE = Path(__file__).with_suffix(".md")
 

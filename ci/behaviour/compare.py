@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ci.base.errors import CheckFailedError
 from ci.behaviour import golden as golden_inputs
 from ci.behaviour import statistics
 from ci.behaviour.golden import Golden
-from ci.errors import CheckFailedError
-from ci.report.model import Behaviour, ChangedAnswer, LatencyDifference, Proportion, Slice
+from ci.results import Behaviour, ChangedAnswer, LatencyDifference, Proportion, Slice
 
 
 @dataclass(frozen=True)

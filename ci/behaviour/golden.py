@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
-from ci.errors import UsageError
+from ci.base.errors import UsageError
 
 ALL = "all"
 """The slice that every input is in; it is not declared."""

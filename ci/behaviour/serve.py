@@ -4,14 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ci import paths, tasks
+from ci.base import paths, tasks
+from ci.base.wait import NotYet, until
 from ci.behaviour.compare import Answer
 from ci.behaviour.golden import Golden
-from ci.cluster import readiness, traffic
+from ci.canary.observe import traffic
+from ci.canary.observe.traffic import Reply
+from ci.cluster import readiness
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
-from ci.cluster.traffic import Reply
-from ci.wait import NotYet, until
 
 ROUNDS = 10
 """How often each version is asked each input, for the latency: answers should not depend on it."""

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from ci import command
+from ci.base import command
+from ci.base.errors import CIError
+from ci.base.progress import note
+from ci.base.wait import NotYet, until
 from ci.cluster import runs
-from ci.errors import CIError
-from ci.progress import note
-from ci.wait import NotYet, until
 
 DELETE_SECONDS = 90.0
 ABANDONED = timedelta(days=1)

@@ -7,9 +7,9 @@ from typing import Any
 
 import anyio
 
-from ci import tasks
+from ci.base import tasks
+from ci.base.command import Result
 from ci.cluster.kubectl import Kubectl
-from ci.command import Result
 
 Object = dict[str, Any]
 

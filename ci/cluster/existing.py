@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from ci import command
+from ci.base import command
+from ci.base.errors import CommandError, MachineError, UsageError
 from ci.cluster.cluster import Cluster
 from ci.cluster.kubectl import Kubectl
-from ci.errors import CommandError, MachineError, UsageError
 
 ANSWER_SECONDS = 15
 

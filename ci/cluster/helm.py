@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ci import command
+from ci.base import command
+from ci.base.errors import CommandError
 from ci.cluster import runs
 from ci.cluster.cluster import Cluster
-from ci.errors import CommandError
 
 SECONDS = 300.0
 

@@ -12,15 +12,15 @@ from typing import Any
 import anyio
 import yaml
 
-from ci import command, tasks
+from ci.base import command, tasks
+from ci.base.errors import CheckFailedError, CommandError, UsageError, WaitTimeoutError
+from ci.base.progress import step
+from ci.base.wait import NotYet, until
 from ci.cluster import clean, node, runs
 from ci.cluster.cluster import Cluster
 from ci.cluster.kubectl import Kubectl
-from ci.errors import CheckFailedError, CommandError, UsageError, WaitTimeoutError
 from ci.host import client, docker
-from ci.progress import step
 from ci.supply import registry
-from ci.wait import NotYet, until
 
 CREATE_SECONDS = 300.0
 READY_SECONDS = 120.0

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ci import command
+from ci.base import command
 from ci.cluster import runs
 from ci.cluster.cluster import Cluster
 

@@ -10,11 +10,11 @@ import anyio
 import requests
 from requests_aws4auth import AWS4Auth
 
+from ci.base.errors import CheckFailedError, CommandError, WaitTimeoutError
+from ci.base.progress import step
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.port_forward import port_forward
-from ci.errors import CheckFailedError, CommandError, WaitTimeoutError
 from ci.models.digests import pinned
-from ci.progress import step
 from ci.supply.supply import Supply
 
 NAMESPACE = "model-store"

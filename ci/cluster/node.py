@@ -1,6 +1,6 @@
 """The node image with the local registry's address in it."""
 
-from ci import command
+from ci.base import command
 from ci.host import client, docker
 from ci.supply import pins, registry
 

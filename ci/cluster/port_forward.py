@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 from anyio.streams.text import TextReceiveStream
 
-from ci import command, tasks
+from ci.base import command, tasks
+from ci.base.errors import CheckFailedError
+from ci.base.wait import NotYet, until
 from ci.cluster import runs
 from ci.cluster.kubectl import Kubectl
-from ci.errors import CheckFailedError
-from ci.wait import NotYet, until
 
 READY_SECONDS = 20
 LISTENING = re.compile(r"^Forwarding from 127\.0\.0\.1:(\d+) ->", re.MULTILINE)

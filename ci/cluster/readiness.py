@@ -5,9 +5,9 @@ An InferenceService at 0 replicas is Ready whatever the Rollout's pods do, so on
 
 from typing import Any
 
+from ci.base.errors import CheckFailedError
+from ci.base.wait import NotYet, until
 from ci.cluster.kubectl import Kubectl
-from ci.errors import CheckFailedError
-from ci.wait import NotYet, until
 
 READY_SECONDS = 180.0
 

@@ -9,9 +9,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from ci import paths
-from ci.errors import UsageError
-from ci.report import jsonfile
+from ci.base import jsonfile, paths
+from ci.base.errors import UsageError
 
 PREFIX = "ml-serving-ci-"
 """Begins the name of every cluster and network made here."""

@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
-from ci import paths
+from ci.base import paths, text
+from ci.base.errors import UsageError
+from ci.base.progress import note
 from ci.cluster import clean as cleaning
 from ci.cluster import kind, runs
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
-from ci.errors import UsageError
 from ci.host import docker, engine
-from ci.progress import note
-from ci.report import text
 from ci.supply.supply import Supply, choose
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Throw-away clusters in Docker, made by kind.")

@@ -6,17 +6,18 @@ from typing import Annotated
 
 import typer
 
-from ci import paths
+from ci.base import files, jsonfile, paths
+from ci.base.errors import UsageError
+from ci.base.progress import note, step
 from ci.commands import writing
 from ci.commands.runner import run_async
 from ci.diff import compare, html, markdown, sides
 from ci.diff.model import Difference
-from ci.errors import UsageError
-from ci.progress import note, step
-from ci.release import git, github
-from ci.release.git import Repository
-from ci.release.github import GitHub
-from ci.report import files, jsonfile, summary
+from ci.report import summary
+from ci.tree import git
+from ci.tree.forge import github
+from ci.tree.forge.github import GitHub
+from ci.tree.git import Repository
 
 SUFFIXES = (".md", ".json", ".html")
 

@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ci import paths
+from ci.base import paths
+from ci.base.errors import MachineError
 from ci.commands.runner import run_async
-from ci.errors import MachineError
 from ci.host import machine, preflight
 from ci.host.machine import Check
 from ci.supply import pins, registry

@@ -5,18 +5,18 @@ from typing import Annotated
 
 import typer
 
-from ci import paths
+from ci.base import files, paths
+from ci.base.errors import CheckFailedError, UsageError
+from ci.base.progress import note
 from ci.commands import writing
 from ci.commands.runner import run_async
-from ci.errors import CheckFailedError, UsageError
 from ci.evidence import statement
 from ci.evidence import verify as verifying
 from ci.evidence.verify import Promotion
-from ci.progress import note
-from ci.release import git, github, tree
-from ci.release.git import Snapshot
-from ci.report import files
 from ci.supply import supply
+from ci.tree import git, tree
+from ci.tree.forge import github
+from ci.tree.git import Snapshot
 
 WORKFLOW, ARTIFACT = "pull-request.yaml", "report"
 """Where the green run of a commit leaves its report."""

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from ci import paths
+from ci.base import paths
+from ci.base.errors import UsageError
+from ci.canary import recording
+from ci.canary.recording import TARGET, Given
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
-from ci.errors import UsageError
-from ci.gates import recording
-from ci.gates.recording import TARGET, Given
 from ci.supply.supply import Supply, choose
 
 RECORDING = "--start, --label, --stable and --canary say how to read a recording, and --repeat draws other requests"
@@ -79,9 +79,9 @@ async def _simulated(environment: str | None, repeat: int, given: Given, json_fi
     if given != Given():
         raise UsageError(f"there is no --series: {RECORDING}")
     environments, supply = _renderings(environment), Supply(choose(way))
-    from ci.gates import command  # takes seconds to load, and wrong use is told at once
+    from ci.commands import replays  # takes seconds to load, and wrong use is told at once
 
-    await command.simulated(supply, environments, repeat, json_file)
+    await replays.simulated(supply, environments, repeat, json_file)
 
 
 async def _recorded(
@@ -91,9 +91,9 @@ async def _recorded(
         raise UsageError(f"--series has requests of its own: {RECORDING}")
     record = recording.read(series)
     environments, supply = _renderings(environment), Supply(choose(way))
-    from ci.gates import command
+    from ci.commands import replays
 
-    await command.recorded(supply, environments, series.name, record, given, json_file)
+    await replays.recorded(supply, environments, series.name, record, given, json_file)
 
 
 def _renderings(environment: str | None) -> Sequence[str]:

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ci.base import jsonfile
+from ci.base.progress import step
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
-from ci.progress import step
-from ci.report import jsonfile, terminal
+from ci.report import terminal
 from ci.supply.supply import Supply, choose
 
 
@@ -25,8 +26,10 @@ def lint(
 
 async def _lint(json_file: Path | None, way: str) -> None:
     supply = Supply(choose(way))
-    from ci import session  # takes seconds to load, and wrong use is told at once
-    from ci.pipeline import checks
+    from ci.checks import (
+        checks,
+        session,  # takes seconds to load, and wrong use is told at once
+    )
 
     async with session.opened(supply) as (client, tools):
         with step("lint"):

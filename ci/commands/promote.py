@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
+from ci.base.errors import UsageError
+from ci.base.progress import note
 from ci.commands import writing
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
-from ci.errors import UsageError
 from ci.evidence import verify
-from ci.progress import note
 from ci.release import health
 from ci.release.health import Health
 from ci.release.promote import Promote
-from ci.release.tree import Application
 from ci.supply import supply
+from ci.tree.tree import Application
 
 
 def promote(

@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ci import settings
+from ci.base import settings
+from ci.base.errors import UsageError
+from ci.base.progress import note, step
 from ci.commands import writing
 from ci.commands.runner import run_async
-from ci.errors import UsageError
 from ci.evidence import verify
-from ci.progress import note, step
-from ci.release import git, github
 from ci.release import publish as publishing
 from ci.supply import supply
+from ci.tree import git
+from ci.tree.forge import github
 
 
 def publish(

@@ -10,9 +10,9 @@ import typer
 from anyio.abc import TaskStatus
 from rich.text import Text
 
-from ci import failures, progress, settings, tasks
-from ci.errors import CIError
-from ci.report.text import legal
+from ci.base import failures, progress, settings, tasks
+from ci.base.errors import CIError
+from ci.base.text import legal
 
 INTERRUPTED = 130
 PASSED_ON = (typer.Exit, typer.Abort, typer.BadParameter, SystemExit)

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from ci import paths
+from ci.base import files, paths
+from ci.base.errors import UsageError
+from ci.base.progress import console, step
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
-from ci.errors import UsageError
-from ci.progress import console, step
-from ci.report import files, terminal
+from ci.report import terminal
 from ci.supply.supply import Supply, choose
 
 
@@ -34,8 +34,10 @@ async def _template(environment: str | None, out: Path | None, way: str) -> None
         raise UsageError(f"--out {out}: not a folder")
     environments = paths.ENVIRONMENTS if environment is None else (environment,)
     supply = Supply(choose(way))
-    from ci import session  # takes seconds to load, and wrong use is told at once
-    from ci.pipeline import checks
+    from ci.checks import (
+        checks,
+        session,  # takes seconds to load, and wrong use is told at once
+    )
 
     async with session.opened(supply) as (client, tools):
         with step(f"render {', '.join(environments)}"):

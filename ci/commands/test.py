@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ci import paths, settings
+from ci.base import paths, settings
+from ci.base.errors import UsageError
 from ci.commands.options import EnvironmentOption, SupplyOption
 from ci.commands.runner import run_async
-from ci.errors import UsageError
 from ci.evidence import envelope
 from ci.report import folder
 from ci.stages.order import ORDER, chosen

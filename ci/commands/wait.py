@@ -5,14 +5,15 @@ from typing import Annotated
 
 import typer
 
-from ci import duration
+from ci.base import duration
 from ci.commands import writing
 from ci.commands.options import EnvironmentOption
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
-from ci.release import health, promote, tree
+from ci.release import health, promote
 from ci.release.health import Health
-from ci.release.tree import Application
+from ci.tree import tree
+from ci.tree.tree import Application
 
 
 def wait(

@@ -7,7 +7,7 @@ from ci.commands.options import EnvironmentOption
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
 from ci.release import watch as watching
-from ci.release.writeback import Change
+from ci.tree.writeback import Change
 
 
 def watch(

@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
-from ci import settings
+from ci.base import settings
+from ci.base.errors import UsageError
+from ci.base.progress import note
+from ci.base.secret import Secret
 from ci.cluster.existing import existing_cluster
 from ci.cluster.kubectl import Kubectl
-from ci.errors import UsageError
-from ci.progress import note
-from ci.release import git, github, writeback
-from ci.release.git import Repository, Snapshot
-from ci.release.writeback import Change, Edit, LocalBranch, RemoteBranch, Target
-from ci.secret import Secret
 from ci.supply import supply
+from ci.tree import git, writeback
+from ci.tree.forge import github
+from ci.tree.git import Repository, Snapshot
+from ci.tree.writeback import Change, Edit, LocalBranch, RemoteBranch, Target
 
 RepoOption = Annotated[Path, typer.Option("--repo", metavar="DIR", help="A clone of the tree that Argo CD watches.")]
 RemoteOption = Annotated[str, typer.Option("--remote", metavar="NAME", help="Remote, by name or URL.")]

@@ -9,11 +9,11 @@ in Argo Rollouts v1.10.2: utils/hash/hash.go.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ci.cluster.stack.documents import Document
+from ci.base.text import visible
 from ci.diff import fields, text
 from ci.diff.fields import Change, Path
 from ci.diff.model import Effect, Field, Outcome
-from ci.report.text import visible
+from ci.manifests.documents import Document
 
 PREDICTOR = ("spec", "predictor")
 METADATA = ("labels", "annotations")

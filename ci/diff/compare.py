@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ci.cluster.stack.documents import Document
+from ci.base.text import visible
 from ci.diff import canary, fields, mask, text
 from ci.diff.fields import Path
 from ci.diff.model import RISKS, ApplicationChange, Difference, Effect, ObjectChange, Risk
 from ci.diff.normalise import normalise, stem
 from ci.diff.sides import Side
-from ci.report.text import visible
+from ci.manifests.documents import Document
 
 SELECTORS = (("spec", "selector"), ("spec", "podSelector"), ("spec", "namespaceSelector"))
 RBAC_GROUP = "rbac.authorization.k8s.io"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import jinja2
 
+from ci.base.text import legal
 from ci.diff.model import OUTCOMES, RISKS, Difference
-from ci.report.text import legal
 
 TEMPLATE = "page.html.j2"
 

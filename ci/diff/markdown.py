@@ -9,8 +9,8 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
+from ci.base.text import cut, visible
 from ci.diff.model import OUTCOMES, RISKS, Difference, Effect, Field, ObjectChange
-from ci.report.text import cut, visible
 
 HEADING = "## What this change does to the clusters"
 """How each part begins."""

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ci.cluster.stack.documents import Document
 from ci.diff.fields import named, same
-from ci.release.git import PASSWORD
+from ci.manifests.documents import Document
+from ci.tree.git import PASSWORD
 
 HIDDEN = "***"
 CHANGED = "*** (changed)"

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ci.cluster.stack.documents import Document
 from ci.diff.mask import LAST_APPLIED
+from ci.manifests.documents import Document
 
 BOOKKEEPING = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"})
 """Of an object's metadata, written by the API server."""

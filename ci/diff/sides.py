@@ -8,15 +8,15 @@ from typing import Any
 import anyio
 import yaml
 
-from ci import tasks
-from ci.cluster.stack import documents
-from ci.cluster.stack.documents import Document
-from ci.errors import CheckFailedError, UsageError
-from ci.release import tree
-from ci.release.git import Repository, Snapshot
-from ci.release.render import render
-from ci.release.tree import Application
+from ci.base import tasks
+from ci.base.errors import CheckFailedError, UsageError
+from ci.manifests import documents
+from ci.manifests.documents import Document
 from ci.supply import supply
+from ci.tree import tree
+from ci.tree.git import Repository, Snapshot
+from ci.tree.render import render
+from ci.tree.tree import Application
 
 MANIFESTS = "k8s/argocd"
 """The folder of plain manifests that Argo CD itself is given."""

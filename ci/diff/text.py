@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from ci.cluster.stack.documents import Document
-from ci.report.text import visible
+from ci.base.text import visible
+from ci.manifests.documents import Document
 
 CONTEXT_LINES = 3
 WIDTH = 1_000_000

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Folder, GitTree
-from ci.release import git
-from ci.release.git import Repository
+from ci.tree import git
+from ci.tree.git import Repository
 
 TESTED = ("ci", "gitops", "helm", "k8s", "tests")
 """What a run reads of the checkout."""

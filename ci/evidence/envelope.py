@@ -21,9 +21,8 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
-from ci import settings
-from ci.errors import CheckFailedError, UsageError
-from ci.report import jsonfile
+from ci.base import jsonfile, settings
+from ci.base.errors import CheckFailedError, UsageError
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 KEY, PASSWORD = settings.SIGNING_KEY, settings.SIGNING_PASSWORD

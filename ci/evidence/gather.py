@@ -11,20 +11,19 @@ from typing import Literal
 import requests
 from securesystemslib.signer import CryptoSigner
 
-from ci import paths
-from ci.errors import CheckFailedError
+from ci.base import files, paths
+from ci.base.errors import CheckFailedError
+from ci.base.progress import note
 from ci.evidence import checkout as checkouts
 from ci.evidence import envelope, sbom, statement
 from ci.evidence.checkout import Checkout
 from ci.evidence.statement import Artefact, Deployed, GitCommit, GitTree, Predicate, Source, Statement
-from ci.progress import note
-from ci.release import chart_package, git, tree
-from ci.release.git import Repository, Snapshot
-from ci.release.render import render
-from ci.release.tree import Application
-from ci.report import files
-from ci.report.model import Report, Suite
+from ci.results import Report, Suite
 from ci.supply.supply import Supply
+from ci.tree import chart_package, git, tree
+from ci.tree.git import Repository, Snapshot
+from ci.tree.render import render
+from ci.tree.tree import Application
 
 
 @dataclass(frozen=True)

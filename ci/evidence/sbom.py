@@ -9,7 +9,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from packaging.requirements import Requirement
 
-from ci.report import files
+from ci.base import files
 from ci.supply import download
 from ci.supply.pins import Image, Module, Pins, Tool, Wheels
 from ci.supply.supply import Supply

@@ -11,10 +11,10 @@ import pydantic
 import yaml
 from pydantic import AwareDatetime, Field
 
+from ci.base import jsonfile
 from ci.evidence.envelope import EvidenceError, Strict
-from ci.release import tree
-from ci.release.tree import Release
-from ci.report import jsonfile
+from ci.tree import tree
+from ci.tree.tree import Release
 
 StatementType = Literal["https://in-toto.io/Statement/v1"]
 PredicateType = Literal["https://github.com/example/ml-serving-ci/attestation/test-run/v2"]

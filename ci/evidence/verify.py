@@ -12,17 +12,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ci import paths
-from ci.errors import UsageError
+from ci.base import files, paths
+from ci.base.errors import UsageError
 from ci.evidence import checkout, envelope, statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Deployed, Statement
-from ci.release import tree
-from ci.release.git import Snapshot
-from ci.release.render import render
-from ci.release.tree import Application
-from ci.report import files
 from ci.stages.order import ORDER
+from ci.tree import tree
+from ci.tree.git import Snapshot
+from ci.tree.render import render
+from ci.tree.tree import Application
 
 MAX_AGE = timedelta(days=7)
 """How long a run proves anything: the cluster's parts and what the registries hold move on."""

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from ci import command, settings
-from ci.errors import MachineError
+from ci.base import command, settings
+from ci.base.errors import MachineError
 
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - of the daemon's host, see `Client.published`

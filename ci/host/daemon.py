@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from ci import settings
-from ci.errors import MachineError
+from ci.base import settings
+from ci.base.errors import MachineError
 from ci.host import client, limits, packages, products
 
 SOCKETS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")

@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 import requests
 
-from ci import settings
-from ci.errors import MachineError
+from ci.base import settings
+from ci.base.errors import MachineError
 
 PORT = "DAGGER_SESSION_PORT"
 TOKEN = "DAGGER_SESSION_TOKEN"  # noqa: S105 - the variable's name

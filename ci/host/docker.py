@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ci import command, locks, paths, progress, settings, tasks, versions, wait
-from ci.errors import CheckFailedError, CommandError, MachineError, WaitTimeoutError
+from ci.base import command, locks, paths, progress, settings, tasks, versions, wait
+from ci.base.errors import CheckFailedError, CommandError, MachineError, WaitTimeoutError
 from ci.host import daemon, oci_runtime, packages, products, runtime_shim
 from ci.host.daemon import Daemon
 

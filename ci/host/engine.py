@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import anyio
 import anyio.abc
 
-from ci import command, locks, progress, settings, wait
-from ci.errors import CheckFailedError, CommandError, MachineError, UsageError
+from ci.base import command, locks, progress, settings, wait
+from ci.base.errors import CheckFailedError, CommandError, MachineError, UsageError
 from ci.host import client, dagger_session, docker
 
 VOLUME = "ml-serving-ci-engine"

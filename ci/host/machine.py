@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ci import oserrors, paths, versions
-from ci.errors import MachineError
+from ci.base import oserrors, paths, versions
+from ci.base.errors import MachineError
 from ci.host import daemon as daemons
 from ci.host import docker as docker_host
 from ci.host import limits, oci_runtime, packages, products

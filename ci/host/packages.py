@@ -3,8 +3,8 @@
 import os
 import shutil
 
-from ci import command, locks, paths, progress
-from ci.errors import CommandError, MachineError
+from ci.base import command, locks, paths, progress
+from ci.base.errors import CommandError, MachineError
 
 
 def available() -> bool:

@@ -9,8 +9,8 @@ from pathlib import Path
 import anyio
 import requests
 
-from ci import settings
-from ci.errors import MachineError
+from ci.base import settings
+from ci.base.errors import MachineError
 from ci.host import dagger_session, machine, packages
 from ci.host import docker as docker_host
 from ci.host import engine as dagger_engine

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from ci import command
-from ci.errors import MachineError
+from ci.base import command
+from ci.base.errors import MachineError
 from ci.host import oci_runtime
 
 NAME = "ml-serving-ci-runc"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import anyio
 
-from ci import command, tasks
-from ci.errors import CIError
+from ci.base import command, tasks
+from ci.base.errors import CIError
 from ci.host import docker, limits
 
 LOOK_SECONDS = 5.0

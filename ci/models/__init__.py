@@ -1,1 +1,1 @@
-"""The two versions of the iris model that a run serves."""
+"""Models by the digest of their files."""

@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from ci.report import files
+from ci.base import files
 
 
 def of_files(folder: Path) -> dict[str, str]:

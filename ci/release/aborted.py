@@ -6,7 +6,7 @@ from typing import Any
 
 from ci.cluster.kubectl import Kubectl
 from ci.release import health
-from ci.release.tree import Application
+from ci.tree.tree import Application
 
 MEASUREMENTS = 3
 """Of each metric that failed, the last ones are told."""

@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ci.errors import CheckFailedError, UsageError
-from ci.release import quarantine, tree
-from ci.release.edit import KeyPath
-from ci.release.git import Snapshot
-from ci.release.message import message
-from ci.release.render import render
-from ci.release.tree import Application
-from ci.release.writeback import Edit
+from ci.base.errors import CheckFailedError, UsageError
+from ci.release import quarantine
+from ci.tree import tree
+from ci.tree.git import Snapshot
+from ci.tree.message import message
+from ci.tree.render import render
+from ci.tree.scalars import KeyPath
+from ci.tree.tree import Application
+from ci.tree.writeback import Edit
 
 IMAGE = re.compile(
     r"(?:(?P<repository>[a-z0-9][a-z0-9._:/-]*):)?(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})@(?P<digest>sha256:[0-9a-f]{64})"

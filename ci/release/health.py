@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
+from ci.base.errors import CheckFailedError
 from ci.cluster.kubectl import Kubectl
-from ci.errors import CheckFailedError
-from ci.release import tree
-from ci.release.tree import Application, Release
+from ci.tree import tree
+from ci.tree.tree import Application, Release
 
 NAMESPACE = "argocd"
 SOURCE_URI = "internal.serving.kserve.io/storage-initializer-sourceuri"

@@ -4,18 +4,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci import paths
-from ci.errors import CheckFailedError, CommandError, UsageError
+from ci.base import paths
+from ci.base.errors import CheckFailedError, CommandError, UsageError
+from ci.base.wait import NotYet, until
 from ci.evidence import verify
 from ci.evidence.verify import Evidence, Promotion
-from ci.release import git, quarantine, tree
-from ci.release.git import Snapshot
+from ci.release import quarantine
 from ci.release.health import Health, wanted
-from ci.release.message import message
-from ci.release.render import render
-from ci.release.tree import Application
-from ci.release.writeback import Edit
-from ci.wait import NotYet, until
+from ci.tree import git, tree
+from ci.tree.git import Snapshot
+from ci.tree.message import message
+from ci.tree.render import render
+from ci.tree.tree import Application
+from ci.tree.writeback import Edit
 
 LOOK_SECONDS = 5.0
 Look = Callable[[Application], Awaitable[Health]]

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import yaml
 
-from ci import command, settings
-from ci.errors import CheckFailedError, CommandError, UsageError
+from ci.base import command, files, settings
+from ci.base.errors import CheckFailedError, CommandError, UsageError
+from ci.base.secret import Secret
 from ci.evidence import statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Statement
-from ci.release import chart_package, tree
-from ci.release.git import Repository, Snapshot
-from ci.report import files
-from ci.secret import Secret
+from ci.tree import chart_package, tree
+from ci.tree.git import Repository, Snapshot
 
 PUSH_SECONDS = 300
 SCHEMES = {"oci": (), "http": ("--plain-http",)}

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import yaml
 
-from ci.errors import CheckFailedError
-from ci.release.git import Snapshot
-from ci.release.tree import FOLDER, KEYS, Application, Release, dotted
+from ci.base.errors import CheckFailedError
+from ci.tree.git import Snapshot
+from ci.tree.tree import FOLDER, KEYS, Application, Release, dotted
 
 QUARANTINE = f"{FOLDER}/quarantine"
 

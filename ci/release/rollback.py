@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ci.errors import CheckFailedError, UsageError
-from ci.release import quarantine, tree
-from ci.release.git import Snapshot
-from ci.release.message import message
+from ci.base.errors import CheckFailedError, UsageError
+from ci.release import quarantine
 from ci.release.quarantine import Entry
-from ci.release.tree import KEYS, Application, Release
-from ci.release.writeback import Edit
+from ci.tree import tree
+from ci.tree.git import Snapshot
+from ci.tree.message import message
+from ci.tree.tree import KEYS, Application, Release
+from ci.tree.writeback import Edit
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,16 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ci import tasks
+from ci.base import tasks
+from ci.base.errors import CIError
+from ci.base.progress import note
 from ci.cluster.kubectl import Kubectl
-from ci.errors import CIError
-from ci.progress import note
-from ci.release import aborted, quarantine, tree
-from ci.release.git import Snapshot
+from ci.release import aborted, quarantine
 from ci.release.rollback import Rollback
-from ci.release.tree import Application
-from ci.release.writeback import Change
+from ci.tree import tree
+from ci.tree.git import Snapshot
+from ci.tree.tree import Application
+from ci.tree.writeback import Change
 
 Tip = Callable[[], Awaitable[Snapshot]]
 Write = Callable[[Change, str], Awaitable[None]]

@@ -3,8 +3,8 @@
 import math
 import xml.etree.ElementTree as ET
 
-from ci.report.model import Behaviour, ChangedAnswer, LatencyDifference, Proportion, Slice
-from ci.report.text import cut, one_line
+from ci.base.text import cut, one_line
+from ci.results import Behaviour, ChangedAnswer, LatencyDifference, Proportion, Slice
 
 SHOWN = 10
 """Answers that went from right to wrong that are listed; report.json has them all."""

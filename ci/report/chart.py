@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ci.report.model import Bucket, CanaryTimeline
+from ci.results import Bucket, CanaryTimeline
 
 NEITHER = "neither"
 """Who answered where it was no pod of the two revisions."""

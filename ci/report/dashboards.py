@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from ci.report.chart import Chart, Column, Line, Panel, Tick, above, clock, joined, time_steps
-from ci.report.model import Dashboard, DashboardPanel, Plotted
+from ci.results import Dashboard, DashboardPanel, Plotted
 
 SHOWN = 8
 """Series of a panel that are drawn; there are as many colours."""

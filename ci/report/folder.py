@@ -9,12 +9,11 @@ from pathlib import Path
 import filelock
 from rich.text import Text
 
-from ci import command, oserrors, paths, settings
-from ci.errors import MachineError, UsageError
-from ci.progress import note
-from ci.report import jsonfile
-from ci.report.model import File, Stage
-from ci.report.text import legal
+from ci.base import command, jsonfile, oserrors, paths, settings
+from ci.base.errors import MachineError, UsageError
+from ci.base.progress import note
+from ci.base.text import legal
+from ci.results import File, Stage
 
 FOLDERS = ("diagnostics", "kind", "rendered")
 PATTERNS = (

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from ci.report import behaviour, chart, dashboards, files, matrix, text
-from ci.report.model import Gate, Report, errors_first
+from ci.base import files, text
+from ci.report import behaviour, chart, dashboards, matrix, words
+from ci.results import Gate, Report, errors_first
 
 SECTIONS = {
     "outcome": "Outcome",
@@ -80,9 +81,9 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {"lasting": text.lasting, "counted": text.counted, "size": _size, "link": _link}
     environment.globals |= {
-        "headline": text.headline,
-        "narrowed": text.narrowed,
-        "used": text.used,
+        "headline": words.headline,
+        "narrowed": words.narrowed,
+        "used": words.used,
         "behaviour": behaviour,
         "chart_of": chart.canary,
         "drawn_of": dashboards.chart,

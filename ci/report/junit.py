@@ -4,9 +4,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
-from ci.report import files
-from ci.report.model import Finding, Report
-from ci.report.text import cut, headline, inert, legal, one_line
+from ci.base import files
+from ci.base.text import cut, inert, legal, one_line
+from ci.report.words import headline
+from ci.results import Finding, Report
 
 LONGEST = 1000
 """Characters of a case's name or a failure's message; its text has them all."""

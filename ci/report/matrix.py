@@ -8,10 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ci.gates import power
-from ci.gates.check import Assessment
+from ci.canary.assessment import Assessment, is_weak
 from ci.report import terminal
-from ci.report.model import Gate
+from ci.results import Gate
 
 ENDS = {"Healthy": "goes through", "Degraded": "aborted", "Paused": "held for a person"}
 
@@ -61,7 +60,7 @@ def _chances(environment: str, assessment: Assessment) -> Table:
     for chance in assessment.chances:
         if chance.environment != environment:
             continue
-        weak, accepted = power.is_weak(chance, declared), bool(declared.accepts(chance.name, environment))
+        weak, accepted = is_weak(chance, declared), bool(declared.accepts(chance.name, environment))
         mark = _mark(weak, accepted)
         catch = "" if chance.catch is None else f"≥ {_chance(chance.catch)}"
         row = (str(chance.step), f"{chance.weight} %", chance.metric, str(chance.requests), catch)

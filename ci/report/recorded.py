@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ci.gates.recorded import Recorded, Share
-from ci.gates.replay import Outcome
+from ci.canary.assessment import Recorded, Share
+from ci.canary.replay import Outcome
 from ci.report import terminal
 
 ENDINGS = {"Healthy": "goes through", "Degraded": "is aborted", "Paused": "is held for a person"}

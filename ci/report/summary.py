@@ -10,11 +10,12 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from ci import oserrors, settings
-from ci.errors import CheckFailedError
+from ci.base import oserrors, settings
+from ci.base.errors import CheckFailedError
+from ci.base.text import counted, cut, lasting, one_line
 from ci.report import behaviour, matrix
-from ci.report.model import CanaryTimeline, Report, errors_first
-from ci.report.text import counted, cut, headline, lasting, narrowed, one_line
+from ci.report.words import headline, narrowed
+from ci.results import CanaryTimeline, Report, errors_first
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 MOST_BYTES = (1 << 20) - 1

@@ -6,8 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ci.base.text import counted, inert
 from ci.report import behaviour as plots
-from ci.report.model import (
+from ci.report.words import narrowed, used
+from ci.results import (
     Behaviour,
     CanaryTimeline,
     Event,
@@ -19,7 +21,6 @@ from ci.report.model import (
     WeightChange,
     errors_first,
 )
-from ci.report.text import counted, inert, narrowed, used
 
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", "dim"), "interrupted": ("✗", "red")}
 BAR_CELLS = 20

@@ -1,13 +1,13 @@
 """Stage `behaviour`: golden inputs through the version that runs and the one that the canary brings."""
 
-from ci import paths
+from ci.base import paths
+from ci.base.progress import step
 from ci.behaviour import compare, golden, serve
 from ci.cluster import model_store
-from ci.progress import step
 from ci.stages import install, namespaces
 from ci.stages.run import STORAGE_SECRET, Run
 
-GOLDEN = paths.ROOT / "tests" / "golden" / f"{install.MODEL}.yaml"
+GOLDEN = paths.ROOT / "sample" / "golden" / f"{install.MODEL}.yaml"
 CHAMPION, CANDIDATE = "champion", "candidate"
 """Without the model's name: KServe makes one word of a host name of this, the namespace and more, at most 63 long."""
 

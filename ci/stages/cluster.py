@@ -1,16 +1,16 @@
 """Stage `cluster`: a cluster of this run's own, or the one that was given."""
 
+from ci import sample
+from ci.base.progress import note
 from ci.cluster.existing import existing_cluster
 from ci.cluster.kind import kind_cluster
-from ci.models import models
-from ci.progress import note
 from ci.stages.run import NAMESPACE, Run
 
 
 async def execute(run: Run) -> None:
     """Make a kind cluster that goes when the run ends, or look at the given one and choose a namespace of our own."""
     kubectl = run.supply.tool("kubectl")
-    await models.trained(run.supply)  # builds first: one beside a control plane starves it
+    await sample.trained(run.supply)  # builds first: one beside a control plane starves it
     if run.options.kubeconfig is not None:
         run.made_cluster = await existing_cluster(kubectl, run.options.kubeconfig, run.options.context)
         run.namespace = f"{NAMESPACE}-{run.id}"

@@ -12,10 +12,10 @@ from typing import Literal
 
 import pytest
 
-from ci import command, paths
-from ci.errors import CheckFailedError, CommandError, last_words
-from ci.progress import note
-from ci.report.model import Suite
+from ci.base import command, paths
+from ci.base.errors import CheckFailedError, CommandError, last_words
+from ci.base.progress import note
+from ci.results import Suite
 from ci.stages import alone
 
 ALONE = Path(alone.__file__)

@@ -1,9 +1,9 @@
 """Stage `gitops`: Argo CD on the cluster, and versions that move by commits alone."""
 
-from ci.cluster.stack import install
-from ci.cluster.stack.component import StackContext
-from ci.errors import UsageError
+from ci.base.errors import UsageError
 from ci.host import client
+from ci.stack import install
+from ci.stack.component import StackContext
 from ci.stages import suite
 from ci.stages.run import Run
 

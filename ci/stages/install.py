@@ -2,13 +2,14 @@
 
 import json
 
-from ci import paths, tasks
-from ci.cluster import model_store, readiness, traffic
-from ci.cluster.stack.documents import MANAGED_BY, OWNER
-from ci.progress import step
+from ci.base import paths, tasks
+from ci.base.progress import step
+from ci.base.wait import NotYet, until
+from ci.canary.observe import traffic
+from ci.cluster import model_store, readiness
+from ci.manifests.documents import MANAGED_BY, OWNER
 from ci.stages import namespaces
 from ci.stages.run import RELEASE, STORAGE_SECRET, Run
-from ci.wait import NotYet, until
 
 MODEL = "sklearn-iris"
 VERSION, NEXT_VERSION = "v1", "v2"

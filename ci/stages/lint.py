@@ -1,7 +1,6 @@
 """Stage `lint`: every check that needs no cluster."""
 
-from ci import session
-from ci.pipeline import checks
+from ci.checks import checks, session
 from ci.stages.run import Run
 
 

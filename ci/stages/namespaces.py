@@ -7,12 +7,12 @@ import json
 import time
 from typing import Any
 
+from ci.base.errors import CommandError, MachineError
+from ci.base.progress import step
+from ci.base.wait import NotYet, until
 from ci.cluster.runs import RUN_LABEL
-from ci.cluster.stack.documents import MANAGED_BY, OWNER, is_owned
-from ci.errors import CommandError, MachineError
-from ci.progress import step
+from ci.manifests.documents import MANAGED_BY, OWNER, is_owned
 from ci.stages.run import Run
-from ci.wait import NotYet, until
 
 USERS = "ml-serving-ci.users"
 """On a shared namespace, a label a run: `ml-serving-ci.users/RUN`, since when in seconds, or that it was kept."""

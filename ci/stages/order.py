@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ci.errors import CheckFailedError, UsageError
+from ci.base.errors import CheckFailedError, UsageError
 from ci.stages.run import Run
 
 

@@ -5,12 +5,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ci.base.errors import CheckFailedError
 from ci.cluster.cluster import Cluster
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.runs import new_id
-from ci.errors import CheckFailedError
-from ci.report.model import Finding, Report
+from ci.results import Finding, Report
 from ci.supply.supply import Supply
 
 NAMESPACE = "ml-serving"

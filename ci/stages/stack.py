@@ -1,10 +1,11 @@
 """Stage `stack`: what the chart needs is on the cluster and answers."""
 
-from ci import tasks
+from ci import sample
+from ci.base import tasks
 from ci.cluster import model_store
-from ci.cluster.stack import install
-from ci.cluster.stack.component import StackContext
-from ci.models import digests, models
+from ci.models import digests
+from ci.stack import install
+from ci.stack.component import StackContext
 from ci.stages import namespaces
 from ci.stages.run import Run
 
@@ -24,6 +25,6 @@ async def execute(run: Run) -> None:
 async def _model_store(run: Run) -> None:
     if run.options.kubeconfig is not None:
         await namespaces.share(run, model_store.NAMESPACE)
-    folder = await models.trained(run.supply)
+    folder = await sample.trained(run.supply)
     run.models = digests.of_files(folder)
     await model_store.install(run.kubectl, run.supply, folder)

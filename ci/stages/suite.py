@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ci import paths, tasks
+from ci.base import jsonfile, paths, tasks
 from ci.cluster import runs
-from ci.report import jsonfile
-from ci.report.model import CanaryTimeline, Dashboard, Event, Example
+from ci.results import CanaryTimeline, Dashboard, Event, Example
 from ci.stages import counting, order
 from ci.stages.counting import Selection
 from ci.stages.run import RELEASE, Run

@@ -1,8 +1,7 @@
 """Stage `template`: the chart as every environment would get it, kept with the report."""
 
-from ci import paths, session
-from ci.pipeline import checks
-from ci.report import files
+from ci.base import files, paths
+from ci.checks import checks, session
 from ci.stages.run import Run
 
 

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from ci.errors import MachineError
+from ci.base.errors import MachineError
 
 LARGEST = 1 << 30
 """Bytes; no file of any archive that is opened here has half as many."""

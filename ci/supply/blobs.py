@@ -12,7 +12,7 @@ from typing import Any, cast
 import anyio
 import requests
 
-from ci.errors import MachineError
+from ci.base.errors import MachineError
 from ci.supply.registry import CONTAINER, MANIFESTS
 
 SECONDS = 60

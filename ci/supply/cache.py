@@ -6,9 +6,9 @@ from pathlib import Path
 
 import anyio
 
-from ci import locks, paths
-from ci.errors import MachineError
-from ci.progress import note
+from ci.base import locks, paths
+from ci.base.errors import MachineError
+from ci.base.progress import note
 from ci.supply import partial, records
 from ci.supply.records import Kept
 

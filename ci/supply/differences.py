@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from ci.paths import ROOT
+from ci.base.paths import ROOT
 from ci.supply import pins
 from ci.supply.pins import Difference, Image, Module, Pins
 

@@ -12,8 +12,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from ci import command
-from ci.errors import MachineError
+from ci.base import command
+from ci.base.errors import MachineError
 from ci.supply import archives, partial
 from ci.supply.pins import Download
 

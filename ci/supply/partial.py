@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ci import oserrors
+from ci.base import oserrors
 
 LOCKED = re.compile(r".*\.partial-[0-9a-f]{12}")
 """Of one whose maker holds a lock on it; those of earlier versions did not, and wrote their process number there."""

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from ci.errors import UsageError
-from ci.paths import ROOT
+from ci.base.errors import UsageError
+from ci.base.paths import ROOT
 
 FILE = Path(__file__).with_name("pins.toml")
 T = TypeVar("T")

@@ -8,9 +8,8 @@ from typing import Any
 
 import tomlkit
 
-from ci import versions
-from ci.errors import UsageError
-from ci.report import files
+from ci.base import files, versions
+from ci.base.errors import UsageError
 from ci.supply import differences, pins
 from ci.supply.source import kubernetes
 from ci.supply.supply import MAIN_MODULES, Supply

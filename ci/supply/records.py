@@ -19,8 +19,7 @@ from typing import Any, TypeVar, cast
 
 import pydantic
 
-from ci import paths
-from ci.report import files
+from ci.base import files, paths
 from ci.supply import partial, pins
 from ci.supply.download import architecture
 

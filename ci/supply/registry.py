@@ -8,13 +8,13 @@ from typing import Any
 import anyio
 import requests
 
-from ci import command, settings
-from ci.errors import CommandError, MachineError, WaitTimeoutError
+from ci.base import command, settings
+from ci.base.errors import CommandError, MachineError, WaitTimeoutError
+from ci.base.progress import note
+from ci.base.wait import NotYet, until
 from ci.host import client, docker
-from ci.progress import note
 from ci.supply import pins
 from ci.supply.source import layers
-from ci.wait import NotYet, until
 
 CONTAINER = "ml-serving-ci-registry"
 NETWORK = "ml-serving-ci"

@@ -16,10 +16,10 @@ from typing import Any, Literal
 import anyio
 import requests
 
-from ci import command, tasks, versions
-from ci.errors import CommandError, MachineError, UsageError
+from ci.base import command, tasks, versions
+from ci.base.errors import CommandError, MachineError, UsageError
+from ci.base.progress import note, step
 from ci.host import docker
-from ci.progress import note, step
 from ci.supply import adoption, archives, blobs, download, partial, pins, registry
 from ci.supply.cache import Cache, not_itself
 from ci.supply.records import Kept

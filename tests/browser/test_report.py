@@ -14,7 +14,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from ci.report import html
-from tests.unit import reports
+from tests.harness import reports
 
 WIDTHS = {"phone": 390, "desk": 1280}
 HEIGHT = 844

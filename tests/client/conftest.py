@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import paths
+from ci.base import paths
 from ci.supply.supply import Supply, choose
 from tests.client.daemon import Daemon, second_daemon
 

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from ci import paths
+from ci.base import paths
 from ci.commands.cluster import NODE_IMAGES
 from ci.host import docker
 from ci.supply.supply import Supply, choose

@@ -13,8 +13,8 @@ import anyio
 import pytest
 import yaml
 
+from ci.base.errors import CheckFailedError
 from ci.cluster import clean, kind, runs
-from ci.errors import CheckFailedError
 from ci.host import client
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import paths
+from ci.base import paths
 from ci.cluster import clean, runs
 
 SCRIPT = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.paths import ROOT
+from ci.base.paths import ROOT
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("unshare") is None,

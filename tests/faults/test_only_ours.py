@@ -17,9 +17,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import paths
+from ci.base import paths
+from ci.base.errors import MachineError, UsageError
 from ci.cluster import clean, kind, runs
-from ci.errors import MachineError, UsageError
 from ci.supply import registry
 
 GONE = "4194299"

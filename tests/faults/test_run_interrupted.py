@@ -13,9 +13,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import paths
+from ci.base import paths
+from ci.base.wait import NotYet, until
 from ci.stages.order import ORDER
-from ci.wait import NotYet, until
 
 PROGRAMS = ("kubectl", "helm", "kind", "pytest", "crane", "dagger", "containerd-shim", "ci/main.py")
 STAGE_SECONDS = 400

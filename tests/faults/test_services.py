@@ -12,8 +12,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import tasks
-from ci.errors import CommandError, MachineError
+from ci.base import tasks
+from ci.base.errors import CommandError, MachineError
 from ci.host import docker, engine, preflight
 from ci.supply import pins, registry
 

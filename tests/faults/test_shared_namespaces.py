@@ -11,10 +11,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from ci.base.errors import MachineError
 from ci.cluster import clean, kind, runs
 from ci.cluster.cluster import Cluster
-from ci.errors import MachineError
-from ci.report.model import Report
+from ci.results import Report
 from ci.stages import namespaces
 from ci.stages.run import Options, Run
 from ci.supply.supply import Supply, choose

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 import anyio.to_thread
 import requests
 
-from ci.cluster import traffic
+from ci.canary.observe import traffic
+from ci.canary.observe.traffic import Reply
 from ci.cluster.kubectl import Kubectl
-from ci.cluster.traffic import Reply
-from ci.report.model import Example
+from ci.results import Example
 
 ANSWER_SECONDS = 10
 LONGEST_EXAMPLE = 2000

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from ci import paths
-from ci.cluster import canary, existing, traffic
+from ci.base import jsonfile, paths
+from ci.base.errors import CheckFailedError, CIError
+from ci.canary.observe import rollout as canary
+from ci.canary.observe import traffic
+from ci.cluster import existing
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.port_forward import port_forward
-from ci.errors import CheckFailedError, CIError
-from ci.report import jsonfile
-from ci.report.model import CanaryTimeline
+from ci.results import CanaryTimeline
 from ci.supply.supply import Supply, choose
 from tests.integration import asking
 from tests.integration.namespace import objects

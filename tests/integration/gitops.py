@@ -11,13 +11,13 @@ from pathlib import Path
 import anyio
 import yaml
 
-from ci import command, paths
+from ci.base import command, paths
+from ci.base.command import Result
+from ci.base.wait import NotYet, until
 from ci.cluster import model_store
 from ci.cluster.kubectl import Kubectl
-from ci.command import Result
-from ci.report.model import Event
+from ci.results import Event
 from ci.supply import pins
-from ci.wait import NotYet, until
 
 ARGOCD = "argocd"
 APPLICATION = "sklearn-iris"

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from ci.base.wait import NotYet, until
 from ci.cluster.kubectl import Kubectl
-from ci.wait import NotYet, until
 
 PASSING = {"events", "events.events.k8s.io", "pods.metrics.k8s.io"}
 """Kinds that only tell of others, and go by themselves."""

@@ -6,7 +6,7 @@ from typing import Any
 import anyio.to_thread
 import requests
 
-from ci.wait import NotYet, until
+from ci.base.wait import NotYet, until
 from tests.integration.release import Release
 
 ANSWER_SECONDS = 10

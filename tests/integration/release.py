@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ci import command, paths
-from ci.cluster import canary, model_store, readiness
+from ci.base import command, paths
+from ci.base.command import Result
+from ci.canary.observe import rollout as canary
+from ci.cluster import model_store, readiness
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
-from ci.cluster.stack import documents
-from ci.command import Result
+from ci.manifests import documents
 
 COMMAND_SECONDS = 60
 

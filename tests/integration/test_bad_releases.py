@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ci import duration, paths
+from ci.base import duration, paths
+from ci.base.wait import NotYet, until
+from ci.canary import declared, judge, plan
+from ci.canary.catalogue import Shape, steady
+from ci.canary.judge import Case
+from ci.canary.observe.timeline import GUARD_SECONDS
 from ci.cluster import model_store
 from ci.cluster.helm import Helm
 from ci.cluster.port_forward import port_forward
-from ci.cluster.stack import monitoring
-from ci.cluster.timeline import GUARD_SECONDS
-from ci.gates import declared, judge, plan
-from ci.gates.catalogue import Shape, steady
-from ci.gates.judge import Case
-from ci.pipeline import manifests
-from ci.pipeline.chart import Chart
+from ci.manifests import manifests
+from ci.manifests.chart import Chart
+from ci.stack import monitoring
 from ci.stages.install import namespace
-from ci.wait import NotYet, until
 from tests.integration.prometheus import Prometheus
 from tests.integration.release import Release
 

@@ -4,11 +4,11 @@ import secrets
 
 import pytest
 
-from ci import paths
+from ci.base import paths
+from ci.base.errors import CheckFailedError
 from ci.behaviour import compare, golden, serve
 from ci.cluster import model_store
 from ci.cluster.helm import Helm
-from ci.errors import CheckFailedError
 from ci.stages.behaviour import GOLDEN
 from ci.stages.install import MODEL, VERSION, namespace
 

@@ -5,9 +5,9 @@ from itertools import pairwise
 import anyio
 import pytest
 
-from ci import duration
-from ci.cluster.timeline import GUARD_SECONDS
-from ci.wait import NotYet, until
+from ci.base import duration
+from ci.base.wait import NotYet, until
+from ci.canary.observe.timeline import GUARD_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +70,7 @@ async def test_every_weight_is_held_for_its_pause(good):
 
 
 async def test_the_answers_follow_the_weight_at_every_step(good):
-    """Exact binomial bounds, a chance of one in a million to be out of one by accident (ci/cluster/timeline.py)."""
+    """Exact binomial bounds, a chance of one in a million to be out of one by accident (observe/timeline.py)."""
     steps = good.seen.rollout["spec"]["strategy"]["canary"]["steps"]
     declared = [step["setWeight"] for step in steps if "setWeight" in step]
     shares = {share.canary_weight: share for share in good.timeline.shares}

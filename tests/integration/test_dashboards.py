@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from ci.pipeline import dashboards
-from ci.report.model import Dashboard, DashboardPanel, Plotted
-from ci.wait import NotYet, until
+from ci.base.wait import NotYet, until
+from ci.manifests import dashboards
+from ci.results import Dashboard, DashboardPanel, Plotted
 from tests.integration.release import KNOWN_BODY
 
 pytestmark = pytest.mark.anyio

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import anyio
 import pytest
 
+from ci.base.command import Result
+from ci.base.wait import NotYet, until
 from ci.cluster import model_store
 from ci.cluster.git_server import served
 from ci.cluster.helm import Helm
-from ci.command import Result
 from ci.release import health
 from ci.stages.install import namespace
 from ci.supply import pins
-from ci.wait import NotYet, until
 from tests.integration import gitops
 from tests.integration.gitops import APPLICATION, NAMESPACES, SECRET, Loop
 from tests.integration.release import Release
@@ -23,7 +23,7 @@ from tests.integration.release import Release
 pytestmark = pytest.mark.anyio
 
 MISLABELLED = "mislabelled"
-"""The version of ci/models/train.py that names every flower wrong."""
+"""The version of sample/train.py that names every flower wrong."""
 REVERT_SECONDS = 120
 PROVEN_SECONDS = 120
 """Argo Rollouts keeps the old pods for 30 s (`scaleDownDelaySeconds`), and they have 30 s more to end in

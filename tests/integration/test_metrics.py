@@ -2,7 +2,7 @@
 
 import pytest
 
-from ci.wait import NotYet, until
+from ci.base.wait import NotYet, until
 from tests.integration.release import KNOWN_BODY
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ci.wait import NotYet, until
+from ci.base.wait import NotYet, until
 
 pytestmark = pytest.mark.anyio
 

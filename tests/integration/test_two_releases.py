@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ci.cluster import traffic
-from ci.wait import NotYet, until
+from ci.base.wait import NotYet, until
+from ci.canary.observe import traffic
 from tests.integration import asking
 from tests.integration.namespace import gone
 from tests.integration.release import KNOWN_BODY

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ci.cluster import traffic
+from ci.canary.observe import traffic
 from tests.integration.namespace import gone
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ import anyio
 import pytest
 import yaml
 
-from ci.cluster.stack import documents
-from ci.paths import CHART
+from ci.base.paths import CHART
+from ci.manifests import documents
 from ci.supply.supply import Supply, choose
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.paths import ROOT
+from ci.base.paths import ROOT
 from tests.integration import gitops
 
 OURS = "https://github.com/example/ml-serving-ci"

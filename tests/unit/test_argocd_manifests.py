@@ -7,9 +7,9 @@ import pytest
 import yaml
 from lupa import lua51
 
-from ci.paths import ENVIRONMENTS, ROOT
-from ci.release import render as checked
-from ci.release.tree import Application
+from ci.base.paths import ENVIRONMENTS, ROOT
+from ci.tree import render as checked
+from ci.tree.tree import Application
 
 ARGOCD = ROOT / "k8s" / "argocd"
 PROJECT = yaml.safe_load((ARGOCD / "appproject.yaml").read_text())["spec"]

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ci.base import jsonfile
+from ci.base.errors import CheckFailedError
 from ci.behaviour import compare
 from ci.behaviour import golden as golden_inputs
 from ci.behaviour.compare import Answer
-from ci.errors import CheckFailedError
-from ci.report import jsonfile
-from ci.report.model import Report
+from ci.results import Report
 from ci.stages.behaviour import GOLDEN
-from tests.unit.behaviour import answers, golden
+from tests.harness.behaviour import answers, golden
 
 URIS = ("s3://models/flowers/v1", "s3://models/flowers/v2")
 EXAMPLES = settings(deadline=None, max_examples=50)
@@ -169,7 +169,7 @@ def test_a_candidate_below_a_limit_is_stopped_with_slice_and_numbers(candidate, 
     assert said in raised.value.detail
 
 
-# What the models of ci/models/train.py answered with the model server's scikit-learn: the flowers they name wrong.
+# What the models of sample/train.py answered with the model server's scikit-learn: the flowers they name wrong.
 V1_WRONG = {"versicolor-21": 2, "versicolor-28": 2, "versicolor-34": 2, "virginica-7": 1, "virginica-20": 1}
 V2_WRONG = {"versicolor-21": 2, "versicolor-28": 2}
 

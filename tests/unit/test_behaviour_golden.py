@@ -5,8 +5,8 @@ import copy
 import pytest
 import yaml
 
+from ci.base.errors import UsageError
 from ci.behaviour import golden
-from ci.errors import UsageError
 from ci.stages.behaviour import GOLDEN
 
 GOOD = {

@@ -7,7 +7,7 @@ import pytest
 
 from ci.behaviour import serve
 from ci.behaviour.compare import Answer
-from ci.cluster.traffic import Reply
+from ci.canary.observe.traffic import Reply
 
 NAME = "sklearn-iris-candidate"
 URI = "s3://models/sklearn-iris/v2"

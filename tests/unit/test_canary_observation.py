@@ -1,9 +1,9 @@
 import anyio
 import pytest
 
-from ci.cluster import canary
-from ci.cluster.timeline import Answer
-from ci.errors import CheckFailedError, WaitTimeoutError
+from ci.base.errors import CheckFailedError, WaitTimeoutError
+from ci.canary.observe import rollout as canary
+from ci.canary.observe.timeline import Answer
 
 STEPS = [
     {"setWeight": 20},

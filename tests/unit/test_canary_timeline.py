@@ -4,10 +4,10 @@ from math import comb
 
 import pytest
 
-from ci.cluster import timeline
-from ci.cluster.timeline import Answer, Routed
-from ci.errors import CheckFailedError
-from ci.report.model import Bucket, RevisionTraffic, Share
+from ci.base.errors import CheckFailedError
+from ci.canary.observe import timeline
+from ci.canary.observe.timeline import Answer, Routed
+from ci.results import Bucket, RevisionTraffic, Share
 
 PODS = {"10.244.0.7": "stable5d", "10.244.0.9": "canary7f"}
 

@@ -8,8 +8,9 @@ import subprocess
 import pytest
 import yaml
 
-from ci.paths import CHART
-from ci.pipeline import dashboards, manifests, rules, series
+from ci.base.paths import CHART
+from ci.checks import rules
+from ci.manifests import dashboards, manifests, series
 
 FILES = sorted((CHART / dashboards.FOLDER).glob("*.json"))
 NAMES = [file.stem for file in FILES]

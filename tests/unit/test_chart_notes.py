@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from ci.paths import CHART
+from ci.base.paths import CHART
 
 COUNTS = "answers 500 to a row that the model cannot use, and every 5xx spends the error budget"
 

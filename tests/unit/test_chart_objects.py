@@ -7,7 +7,7 @@ import shutil
 import pytest
 import yaml
 
-from ci.paths import CHART, ENVIRONMENTS
+from ci.base.paths import CHART, ENVIRONMENTS
 
 FLAGS = ("kserve", "canaryDeployment", "sloMonitoring", "autoscaling")
 COMBINATIONS = [dict(zip(FLAGS, switches, strict=True)) for switches in itertools.product((True, False), repeat=4)]

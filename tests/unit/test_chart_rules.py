@@ -7,8 +7,9 @@ import subprocess
 import pytest
 import yaml
 
-from ci.paths import CHART, ROOT
-from ci.pipeline import manifests, rules
+from ci.base.paths import CHART, ROOT
+from ci.checks import rules
+from ci.manifests import manifests
 
 TESTS = sorted((ROOT / rules.TESTS).glob("*_test.yaml"))
 TEMPLATE = "templates/prometheusrule.yaml"

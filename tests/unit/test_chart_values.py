@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from ci.paths import CHART, ENVIRONMENTS
+from ci.base.paths import CHART, ENVIRONMENTS
 
 VALUES_TEXT = (CHART / "values.yaml").read_text()
 VALUES = yaml.safe_load(VALUES_TEXT)

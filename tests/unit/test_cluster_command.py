@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ci.base.errors import UsageError
 from ci.cluster.clean import Found
 from ci.commands.cluster import chosen
-from ci.errors import UsageError
 
 DONE = ("kept", "left over")
 

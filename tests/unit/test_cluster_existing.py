@@ -8,10 +8,10 @@ import anyio
 import pytest
 import yaml
 
+from ci.base.errors import CIError, CommandError, MachineError, UsageError
 from ci.cluster.cluster import Cluster
 from ci.cluster.existing import existing_cluster
 from ci.cluster.kubectl import Kubectl
-from ci.errors import CIError, CommandError, MachineError, UsageError
 
 CLOSED = "http://127.0.0.1:9"
 

@@ -3,8 +3,8 @@ import tomllib
 import pytest
 import yaml
 
+from ci.base.errors import UsageError
 from ci.cluster import kind, node, runs
-from ci.errors import UsageError
 from ci.host import client
 from ci.host.client import Client
 

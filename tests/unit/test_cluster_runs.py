@@ -12,9 +12,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import command, paths
+from ci.base import command, paths
+from ci.base.errors import WaitTimeoutError
 from ci.cluster import clean, runs
-from ci.errors import WaitTimeoutError
 
 BOOT = "0f3c1f3e-8d0e-4a3c-9f58-7a8b3c1d2e4f"
 STATE = "import sys; from ci.cluster import runs; print(runs.Owner.parse(sys.argv[1]).state())"

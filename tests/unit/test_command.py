@@ -10,9 +10,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import command
-from ci.errors import CommandError, MachineError
-from ci.wait import NotYet, until
+from ci.base import command
+from ci.base.errors import CommandError, MachineError
+from ci.base.wait import NotYet, until
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from ci.diff import canary
-from tests.unit.diff import of_objects, rollout, service
+from tests.harness.diff import of_objects, rollout, service
 
 
 def effect(before, after):

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.unit.diff import config, of_objects, rollout, service
+from tests.harness.diff import config, of_objects, rollout, service
 
 
 def metadata(**fields):

@@ -4,9 +4,9 @@ import base64
 
 import pytest
 
+from ci.base import jsonfile
 from ci.diff import html, markdown, mask
-from ci.report import jsonfile
-from tests.unit.diff import config, of_objects, service
+from tests.harness.diff import config, of_objects, service
 
 OLD, NEW = "hunter2-old", "hunter2-new"
 

@@ -10,14 +10,14 @@ import textwrap
 import anyio
 import pytest
 
-from ci import paths, settings
+from ci.base import paths, settings
+from ci.base.errors import CheckFailedError, UsageError
 from ci.diff import markdown, sides
 from ci.diff.model import ApplicationChange
-from ci.errors import CheckFailedError, UsageError
-from ci.release import git
-from tests.faults.git import remote as remotes
-from tests.unit import diff
-from tests.unit.diff import CHART, TEMPLATES
+from ci.tree import git
+from tests.harness import diff
+from tests.harness import remote as remotes
+from tests.harness.diff import CHART, TEMPLATES
 
 DEV = "gitops/dev/sklearn-iris.yaml"
 PROD = "gitops/prod/sklearn-iris.yaml"
@@ -273,7 +273,7 @@ def test_only_what_may_differ_is_rendered_and_each_of_it_once(change, tmp_path, 
     counting.write_text(f'#!/bin/sh\necho "$2" >> {calls}\nexec {remotes.helm()} "$@"\n')
     counting.chmod(0o755)
     monkeypatch.setattr(sides.supply, "installed", lambda name: counting)
-    monkeypatch.setattr("ci.release.render._last", {})  # another test may have rendered the very same
+    monkeypatch.setattr("ci.tree.render._last", {})  # another test may have rendered the very same
     change.write("gitops/dev/wine.yaml", (change.clone.folder / DEV).read_text())
     change.edit(DEV, OLD_MODEL, NEW_MODEL)
 

@@ -7,13 +7,13 @@ from html.parser import HTMLParser
 import pytest
 from markdown_it import MarkdownIt
 
+from ci.base import jsonfile
+from ci.base.errors import UsageError
 from ci.commands import diff as command
 from ci.diff import html, markdown
 from ci.diff.model import ApplicationChange, Difference, Effect, Field, ObjectChange
-from ci.errors import UsageError
-from ci.report import jsonfile
-from tests.unit.diff import config, of_objects, rollout, service
-from tests.unit.hostile import PIECES
+from tests.harness.diff import config, of_objects, rollout, service
+from tests.harness.hostile import PIECES
 
 GITHUB_LIMIT = 65_536
 PARSER = MarkdownIt("commonmark", {"html": True}).enable("table")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ci.duration import seconds
-from ci.errors import UsageError
+from ci.base.duration import seconds
+from ci.base.errors import UsageError
 
 
 @pytest.mark.parametrize(

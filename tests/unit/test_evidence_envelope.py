@@ -10,12 +10,12 @@ import sys
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ci.errors import UsageError
+from ci.base.errors import UsageError
+from ci.base.paths import ROOT
+from ci.base.secret import Secret
 from ci.evidence import envelope
 from ci.evidence.envelope import EvidenceError
-from ci.paths import ROOT
-from ci.secret import Secret
-from tests.unit.evidence import Keys
+from tests.harness.evidence import Keys
 
 PAYLOAD = b'{"what": "\xc3\xa4 statement"}'
 PASSWORD = "a pass&word=of%20ours"

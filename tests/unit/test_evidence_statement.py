@@ -12,7 +12,7 @@ from in_toto_attestation.v1.statement import Statement as OfficialStatement
 from ci.evidence import statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Deployed, Folder, GitCommit, GitTree, Predicate, Source, Suite
-from tests.unit.evidence import fields, leaves, parent
+from tests.harness.evidence import fields, leaves, parent
 
 TREE = GitTree(gitTree="0123456789abcdef" * 2 + "01234567")
 MADE = statement.made(

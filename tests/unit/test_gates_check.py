@@ -4,13 +4,14 @@ import anyio
 import pytest
 import yaml
 
-from ci.errors import CheckFailedError, UsageError
-from ci.gates import check, engine, judge
-from ci.gates import declared as declarations
-from ci.gates.series import Sample
-from ci.paths import DEFAULTS, ROOT
-from ci.pipeline.chart import Chart
-from tests.unit.gates import SOURCE, executables, rendered, rendered_plan
+from ci.base.errors import CheckFailedError, UsageError
+from ci.base.paths import DEFAULTS, ROOT
+from ci.canary import declared as declarations
+from ci.canary import engine, judge
+from ci.canary.series import Sample
+from ci.checks import gates as check
+from ci.manifests.chart import Chart
+from tests.harness.gates import SOURCE, executables, rendered, rendered_plan
 
 
 def assess(chart, values=None, environment=DEFAULTS, source=SOURCE):

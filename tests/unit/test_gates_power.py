@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ci.gates import declared as declarations
-from ci.gates import power
-from tests.unit.gates import SOURCE, metric, plan
+from ci.canary import declared as declarations
+from ci.canary import power
+from tests.harness.gates import SOURCE, metric, plan
 
 DRAWS = 20_000
 DECLARED = declarations.load(SOURCE)

@@ -11,13 +11,13 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci import paths
-from ci.errors import UsageError
-from ci.gates import declared as declarations
-from ci.gates import engine, judge, overlay, recorded, recording
-from ci.gates.engine import BASE
-from ci.gates.recording import Given
-from tests.unit.gates import SOURCE, executables, rendered_plan
+from ci.base import paths
+from ci.base.errors import UsageError
+from ci.canary import declared as declarations
+from ci.canary import engine, judge, overlay, recorded, recording
+from ci.canary.engine import BASE
+from ci.canary.recording import Given
+from tests.harness.gates import SOURCE, executables, rendered_plan
 
 SHAPES = ("5xx 5 %", "5xx later", "p95 x2", "crash loop", "counter reset", "scrape gap", "noise", "restart")
 BUCKETS = "inference_request_duration_milliseconds_bucket"

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from ci.errors import CheckFailedError
-from ci.gates import replay
-from ci.gates.plan import Step
-from ci.gates.replay import NoAnswerError, UnknownError
-from tests.unit.gates import metric, plan
+from ci.base.errors import CheckFailedError
+from ci.canary import replay
+from ci.canary.plan import Step
+from ci.canary.replay import NoAnswerError, UnknownError
+from tests.harness.gates import metric, plan
 
 
 def ask_for(*values):

@@ -9,7 +9,7 @@ import typer
 import yaml
 
 from ci import main
-from ci.paths import ROOT
+from ci.base.paths import ROOT
 
 (TEXT,) = re.findall(
     r"^## GitLab\n.*?^```yaml\n(.*?)^```$", (ROOT / "docs/ci.md").read_text(), re.DOTALL | re.MULTILINE

@@ -10,8 +10,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import settings
-from ci.errors import MachineError
+from ci.base import settings
+from ci.base.errors import MachineError
 from ci.host import client, daemon, docker
 from ci.host.client import Client
 from ci.supply import registry

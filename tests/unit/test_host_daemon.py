@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
-from ci.errors import MachineError
+from ci.base.errors import MachineError
 from ci.host import client, daemon, docker, limits, machine, oci_runtime, preflight, runtime_shim
 from ci.host.daemon import Daemon, Place
 

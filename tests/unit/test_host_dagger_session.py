@@ -12,9 +12,9 @@ import dagger
 import pytest
 import requests
 
-from ci.errors import MachineError
+from ci.base.errors import MachineError
+from ci.base.paths import ROOT
 from ci.host import dagger_session, preflight
-from ci.paths import ROOT
 
 RECORDED = Path(__file__).parent / "fixtures" / "dagger-api"
 IMAGE = "registry.dagger.io/engine:v0.21.8"

@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import paths
-from ci.errors import MachineError
+from ci.base import paths
+from ci.base.errors import MachineError
 from ci.host import daemon, docker, engine, oci_runtime, packages, runtime_shim
 
 

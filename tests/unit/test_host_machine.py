@@ -11,9 +11,9 @@ from typing import Literal
 
 import pytest
 
+from ci.base.paths import ROOT
 from ci.host import limits, machine
 from ci.host.daemon import Daemon
-from ci.paths import ROOT
 
 
 @pytest.mark.parametrize(

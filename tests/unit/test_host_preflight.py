@@ -13,12 +13,12 @@ import anyio
 import pytest
 from typer.testing import CliRunner
 
-from ci import settings
+from ci.base import settings
+from ci.base.errors import MachineError
+from ci.base.paths import ROOT
 from ci.commands import doctor
-from ci.errors import MachineError
 from ci.host import machine, preflight
 from ci.main import app
-from ci.paths import ROOT
 
 CONTAINER = "ml-serving-ci-test-no-such-container"
 

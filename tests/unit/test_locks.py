@@ -11,9 +11,9 @@ import sys
 import anyio
 import pytest
 
-from ci import locks, progress, wait
-from ci.errors import MachineError
-from ci.wait import NotYet, until
+from ci.base import locks, progress, wait
+from ci.base.errors import MachineError
+from ci.base.wait import NotYet, until
 
 pytestmark = pytest.mark.anyio
 SECONDS = 60

@@ -10,8 +10,8 @@ import pytest
 from rich.text import Text
 from typer.testing import CliRunner
 
+from ci.base.paths import ROOT
 from ci.main import app
-from ci.paths import ROOT
 from ci.supply import pins
 
 

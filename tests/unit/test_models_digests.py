@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from ci.base.paths import CHART
 from ci.models import digests
-from ci.paths import CHART
 
 PINNED = CHART / "files" / "pinned_model.py"
 LISTED = "find -L . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"

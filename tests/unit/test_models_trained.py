@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ci import session
-from ci.models import models
+from ci import sample
+from ci.checks import session
 from ci.supply.supply import Supply
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ def trainer(monkeypatch):
         yield None, None
 
     monkeypatch.setattr(session, "opened", opened)
-    monkeypatch.setattr(models, "train", lambda *_: made)
+    monkeypatch.setattr(sample, "train", lambda *_: made)
     return made
 
 
@@ -50,7 +50,7 @@ def supply(tmp_path, monkeypatch):
             return "sha256:0123"
 
     async def fetch(names):
-        assert names == [models.IMAGE]
+        assert names == [sample.IMAGE]
         made._registry = Registry()
 
     monkeypatch.setattr(made, "fetch", fetch)
@@ -58,8 +58,8 @@ def supply(tmp_path, monkeypatch):
 
 
 async def test_models_are_trained_once(supply, trainer):
-    folder = await models.trained(supply)
-    assert await models.trained(supply) == folder
+    folder = await sample.trained(supply)
+    assert await sample.trained(supply) == folder
     assert trainer.trained == 1
     assert (folder / FILE).read_bytes() == b"v1" * 1000
 
@@ -75,11 +75,11 @@ async def test_models_are_trained_once(supply, trainer):
     ids=["a byte", "empty", "gone", "added"],
 )
 async def test_models_that_were_changed_are_not_served(supply, trainer, capsys, change, said):
-    folder = await models.trained(supply)
+    folder = await sample.trained(supply)
     change(folder)
     capsys.readouterr()
 
-    assert await models.trained(supply) == folder
+    assert await sample.trained(supply) == folder
     assert (folder / FILE).read_bytes() == b"v1" * 1000
     assert not (folder / "more").exists()
     assert trainer.trained == 2

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import tenacity
 
-from ci import notify
-from ci.paths import ROOT
-from tests.unit import reports
+from ci.base.paths import ROOT
+from ci.report import notify
+from tests.harness import reports
 
 PATH = "/services/T0001/B0002/sEcReT"
 LONG = 60.0

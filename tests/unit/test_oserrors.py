@@ -12,10 +12,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import command, oserrors
-from ci.errors import CommandError, MachineError
-from ci.paths import ROOT
-from ci.report import files
+from ci.base import command, files, oserrors
+from ci.base.errors import CommandError, MachineError
+from ci.base.paths import ROOT
 
 
 def refused(call):

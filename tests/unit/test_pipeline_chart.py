@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from ci.paths import CHART, ROOT
-from ci.pipeline import chart as pipeline
+from ci.base.paths import CHART, ROOT
+from ci.checks import chart as pipeline
 
 PATH = str(CHART.relative_to(ROOT))
 

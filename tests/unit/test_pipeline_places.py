@@ -4,8 +4,8 @@ import textwrap
 
 import pytest
 
-from ci.paths import CHART, ROOT
-from ci.pipeline import manifests, places
+from ci.base.paths import CHART, ROOT
+from ci.manifests import manifests, places
 
 TEMPLATE = textwrap.dedent("""\
     {{- if .Values.on }}

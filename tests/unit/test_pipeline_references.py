@@ -5,9 +5,9 @@ import itertools
 
 import pytest
 
-from ci.errors import CheckFailedError
-from ci.paths import CHART, ROOT
-from ci.pipeline import manifests, references
+from ci.base.errors import CheckFailedError
+from ci.base.paths import CHART, ROOT
+from ci.manifests import manifests, references
 
 
 @pytest.fixture(scope="module")

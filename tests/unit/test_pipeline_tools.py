@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ci.errors import CheckFailedError
-from ci.pipeline import checks, manifests, rules, schema, style
-from ci.pipeline.tools import Output
-from ci.report.model import Finding
+from ci.base.errors import CheckFailedError
+from ci.checks import checks, rules, schema, style
+from ci.checks.tools import Output
+from ci.manifests import manifests
+from ci.results import Finding
 
 SCRIPTS = Path(sys.executable).parent  # of the test extra's own packages
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import command, programs, session, settings
-from ci.errors import MachineError
-from ci.paths import ROOT
+from ci.base import command, programs, settings
+from ci.base.errors import MachineError
+from ci.base.paths import ROOT
+from ci.checks import session
 
 UNKNOWN = "kubeadm"
 """A program that is not in the table."""
@@ -69,7 +70,7 @@ HANDED_ON = {
 OWN_PROCESSES = {
     "ci/host/oci_runtime.py",  # Docker's daemon starts it
     "ci/stages/alone.py",  # the suite's process
-    "ci/cluster/files/traffic_client.py",  # runs in a pod
+    "ci/canary/observe/files/traffic_client.py",  # runs in a pod
 }
 """Programs of their own, which read what they are given."""
 
@@ -324,7 +325,7 @@ def test_the_environment_is_read_in_one_place():
 
     found = {name for name, tree in sources() if readers & set(used(tree))}
 
-    assert found == {"ci/settings.py"}
+    assert found == {"ci/base/settings.py"}
 
 
 def test_programs_are_started_in_one_place():
@@ -335,7 +336,7 @@ def test_programs_are_started_in_one_place():
 
     found = {name for name, tree in sources() if starters & set(used(tree))}
 
-    assert found == {"ci/command.py"}
+    assert found == {"ci/base/command.py"}
 
 
 def test_every_variable_of_ours_in_the_docs_is_one_that_is_read():

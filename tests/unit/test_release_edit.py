@@ -9,8 +9,8 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ci.errors import UsageError
-from ci.release.edit import NOT_STRINGS, UNWRITABLE, read, set_scalars
+from ci.base.errors import UsageError
+from ci.tree.scalars import NOT_STRINGS, UNWRITABLE, read, set_scalars
 
 VALUES = """\
 # Values of production, owned by the ranking team

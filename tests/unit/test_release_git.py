@@ -6,9 +6,9 @@ import subprocess
 import anyio
 import pytest
 
-from ci.errors import UsageError
-from ci.release import git
-from ci.release.writeback import LocalBranch
+from ci.base.errors import UsageError
+from ci.tree import git
+from ci.tree.writeback import LocalBranch
 
 
 @pytest.fixture

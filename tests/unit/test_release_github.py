@@ -14,14 +14,14 @@ import anyio
 import pytest
 import requests
 
-from ci import paths
-from ci.errors import CheckFailedError, MachineError, UsageError
-from ci.release import github
-from ci.release.github import GitHub
-from ci.secret import Secret
-from tests.faults.git import remote as remotes
-from tests.unit import diff, github_server
-from tests.unit.github_server import SLUG, TOKEN, comment
+from ci.base import paths
+from ci.base.errors import CheckFailedError, MachineError, UsageError
+from ci.base.secret import Secret
+from ci.tree.forge import github
+from ci.tree.forge.github import GitHub
+from tests.harness import diff, github_server
+from tests.harness import remote as remotes
+from tests.harness.github_server import SLUG, TOKEN, comment
 
 
 class Server:

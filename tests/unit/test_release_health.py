@@ -8,13 +8,14 @@ import anyio
 import pytest
 import yaml
 
-from ci.errors import WaitTimeoutError
-from ci.paths import ROOT
-from ci.release import aborted, health, promote, tree
+from ci.base.errors import WaitTimeoutError
+from ci.base.paths import ROOT
+from ci.release import aborted, health, promote
 from ci.release.health import Health
 from ci.release.promote import NotProvenError, require_proven, settled
-from ci.release.render import values
-from ci.release.tree import Application
+from ci.tree import tree
+from ci.tree.render import values
+from ci.tree.tree import Application
 
 DIGEST = "sha256:" + "a" * 64
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)

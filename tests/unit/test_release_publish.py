@@ -6,10 +6,10 @@ import tarfile
 import pytest
 import requests
 
-from ci.errors import UsageError
+from ci.base.errors import UsageError
 from ci.release import publish as publishing
-from tests.faults.git import remote as remotes
-from tests.faults.git.server import TOKEN, serving
+from tests.harness import remote as remotes
+from tests.harness.git_server import TOKEN, serving
 from tests.unit.conftest import find_tool
 from tests.workflows import registry as registries
 from tests.workflows.github import GitHub

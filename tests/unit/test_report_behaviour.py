@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 from rich.console import Console
 
 from ci.report import behaviour, terminal
-from ci.report.model import ChangedAnswer, LatencyDifference, Report, Slice
-from tests.unit.behaviour import RESULT, share
+from ci.results import ChangedAnswer, LatencyDifference, Report, Slice
+from tests.harness.behaviour import RESULT, share
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "x|y`<script>alert(1)</script> @everyone *b* [l](http://e.vil) \n# h"

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from ci.report import chart
-from ci.report.model import Bucket, CanaryTimeline, WeightChange
-from tests.unit import reports
+from ci.results import Bucket, CanaryTimeline, WeightChange
+from tests.harness import reports
 
 SEEN = CanaryTimeline(
     name="x",

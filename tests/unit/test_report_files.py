@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from ci.paths import ROOT
-from ci.report import files
+from ci.base import files
+from ci.base.paths import ROOT
 
 
 def test_a_file_is_replaced_and_its_folder_made(tmp_path):

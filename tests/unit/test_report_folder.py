@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ci import paths
-from ci.errors import MachineError, UsageError
+from ci.base import paths
+from ci.base.errors import MachineError, UsageError
 from ci.report import folder
-from ci.report.model import Stage
+from ci.results import Stage
 
 FAILED = [Stage("install", "passed", 1.0), Stage("canary", "failed", 2.0), Stage("uninstall", "skipped", 0.0)]
 

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, example, given, settings
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from ci import notify, process
-from ci.report import html, jsonfile, junit, summary, terminal, text
-from ci.report.model import Report, Stage
-from tests.unit import reports
-from tests.unit.hostile import PIECES, TEXTS
+from ci.base import jsonfile, process, text
+from ci.report import html, junit, notify, summary, terminal
+from ci.results import Report, Stage
+from tests.harness import reports
+from tests.harness.hostile import PIECES, TEXTS
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 EVERYTHING = "".join(PIECES)

@@ -9,7 +9,7 @@ import html5lib
 import pytest
 
 from ci.report import html
-from tests.unit import reports
+from tests.harness import reports
 
 
 def page(report):

@@ -3,8 +3,9 @@ import json
 
 import pytest
 
-from ci.errors import UsageError
-from ci.report import jsonfile, model
+from ci import results as model
+from ci.base import jsonfile
+from ci.base.errors import UsageError
 
 REPORT = model.Report(
     command="test --env dev",

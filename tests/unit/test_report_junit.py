@@ -3,7 +3,8 @@ import subprocess
 import sys
 import xml.dom.minidom
 
-from ci.report import junit, model
+from ci import results as model
+from ci.report import junit
 
 REPORT = model.Report(
     command="test",

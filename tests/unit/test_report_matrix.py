@@ -4,15 +4,13 @@ import io
 
 from rich.console import Console
 
-from ci.gates import declared as declarations
-from ci.gates.check import Assessment
-from ci.gates.declared import Accepted
-from ci.gates.judge import Verdict
-from ci.gates.power import Chance
-from ci.gates.replay import Outcome
+from ci.canary import declared as declarations
+from ci.canary.assessment import Assessment, Chance, Verdict
+from ci.canary.declared import Accepted
+from ci.canary.replay import Outcome
 from ci.report import matrix
-from ci.report.model import Finding
-from tests.unit.gates import SOURCE
+from ci.results import Finding
+from tests.harness.gates import SOURCE
 
 STOPPED = Outcome("Degraded", 15, 1, "success-rate", "failed (2) > failureLimit (1)")
 THROUGH = Outcome("Healthy", 120, 2)

@@ -8,11 +8,10 @@ import html5lib
 import pytest
 from rich.console import Console
 
-from ci import notify
-from ci.report import html, summary, terminal
-from ci.report.text import narrowed
+from ci.report import html, notify, summary, terminal
+from ci.report.words import narrowed
 from ci.stages.order import ORDER, chosen, left_out
-from tests.unit import reports
+from tests.harness import reports
 
 LINE = "narrowed: this run proves nothing for promote; left out: gitops, bad-releases"
 

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from ci.gates.recorded import Recorded, Share
-from ci.gates.replay import Outcome
+from ci.canary.assessment import Recorded, Share
+from ci.canary.replay import Outcome
 from ci.report import recorded
 
 NOTES = ["second 0 is 2026-11-26T05:40:12.000Z: given", "namespace shop stands for ml-serving"]

@@ -7,10 +7,10 @@ import html5lib
 import pytest
 from markdown_it import MarkdownIt
 
-from ci.errors import CheckFailedError
+from ci.base.errors import CheckFailedError
 from ci.report import summary
-from ci.report.model import Finding, Stage
-from tests.unit import reports
+from ci.results import Finding, Stage
+from tests.harness import reports
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 

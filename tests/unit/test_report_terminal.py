@@ -2,7 +2,8 @@ import io
 
 from rich.console import Console
 
-from ci.report import model, terminal
+from ci import results as model
+from ci.report import terminal
 
 TIMELINE = model.CanaryTimeline(
     name="good: sklearn-iris v2",

@@ -10,7 +10,7 @@ from subprocess import PIPE
 
 import pytest
 
-from ci.paths import ROOT
+from ci.base.paths import ROOT
 
 PROGRAM = """
 import dataclasses, sys

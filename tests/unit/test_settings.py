@@ -13,8 +13,8 @@ import pytest
 import requests
 from rich.text import Text
 
-from ci import paths, programs, settings
-from ci.errors import UsageError
+from ci.base import paths, programs, settings
+from ci.base.errors import UsageError
 from ci.stages.order import ORDER
 
 NAMELESS = ("unshare", "--user", "--map-user=4242")

@@ -5,7 +5,8 @@ from base64 import b64decode
 
 import yaml
 
-from ci.cluster.stack import argocd, documents
+from ci.manifests import documents
+from ci.stack import argocd
 
 CORE = """
 kind: ClusterRole

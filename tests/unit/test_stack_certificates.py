@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from ci.cluster.stack import certificates
+from ci.stack import certificates
 
 SERVICE, NAMESPACE = "webhook-server", "kserve"
 

@@ -5,8 +5,9 @@ import copy
 import pytest
 import yaml
 
-from ci.cluster.stack import certificates, documents, kserve, monitoring, prometheus_adapter
-from ci.errors import CheckFailedError
+from ci.base.errors import CheckFailedError
+from ci.manifests import documents
+from ci.stack import certificates, kserve, monitoring, prometheus_adapter
 
 WEBHOOKS = """
 apiVersion: admissionregistration.k8s.io/v1

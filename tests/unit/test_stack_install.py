@@ -6,10 +6,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from ci.cluster.stack import install
-from ci.cluster.stack.component import Component, StackContext
-from ci.command import Result
-from ci.errors import CheckFailedError, MachineError
+from ci.base.command import Result
+from ci.base.errors import CheckFailedError, MachineError
+from ci.stack import install
+from ci.stack.component import Component, StackContext
 
 
 class Cluster:

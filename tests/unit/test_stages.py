@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from ci.errors import UsageError
+from ci.base.errors import UsageError
 from ci.stages.order import ORDER, chosen
 
 

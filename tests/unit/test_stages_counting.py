@@ -10,8 +10,8 @@ import textwrap
 import anyio
 import pytest
 
-from ci.errors import CheckFailedError
-from ci.report.model import Suite
+from ci.base.errors import CheckFailedError
+from ci.results import Suite
 from ci.stages import counting
 from ci.stages.counting import Selection
 

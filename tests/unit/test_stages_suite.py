@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 import anyio
 import pytest
 
+from ci.base.errors import CheckFailedError
 from ci.cluster.cluster import Cluster
-from ci.errors import CheckFailedError
-from ci.report.model import Report
+from ci.results import Report
 from ci.stages import suite
 from ci.stages.order import ORDER, named
 from ci.stages.run import Options, Run

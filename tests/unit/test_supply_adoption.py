@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from ci.report import files
+from ci.base import files
 from ci.supply import adoption
 from ci.supply.download import architecture
 from ci.supply.pins import Wheels
 from ci.supply.records import MACHINES
-from tests.unit import goproxy
+from tests.harness import goproxy
 from tests.unit.test_supply_records import FOREIGN, OWN, elf
 
 

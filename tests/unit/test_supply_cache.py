@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import settings
+from ci.base import settings
 from ci.supply.cache import Cache
 
 

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from ci.errors import UsageError
-from ci.paths import ROOT
+from ci.base.errors import UsageError
+from ci.base.paths import ROOT
 from ci.supply import differences, pins
 from ci.supply.pins import Difference
 

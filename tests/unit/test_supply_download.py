@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.errors import MachineError
+from ci.base.errors import MachineError
 from ci.supply import download
 from ci.supply.pins import Download
 

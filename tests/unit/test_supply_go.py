@@ -8,11 +8,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import versions
+from ci.base import versions
 from ci.supply import pins
 from ci.supply.source import go
 from ci.supply.supply import Supply
-from tests.unit import goproxy
+from tests.harness import goproxy
 
 MINIMUM = pins.load().go.minimum
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.errors import MachineError
+from ci.base.errors import MachineError
 from ci.supply import pins
 from ci.supply.source import go, kubernetes
 from ci.supply.supply import MAIN_MODULES

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from ci import paths
+from ci.base import paths
 from ci.supply import pins
 from ci.supply.source import checkout
 

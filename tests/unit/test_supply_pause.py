@@ -9,9 +9,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from ci.base.wait import NotYet, until
 from ci.supply.source import kubernetes
 from ci.supply.supply import Supply
-from ci.wait import NotYet, until
 
 SECONDS = 60
 

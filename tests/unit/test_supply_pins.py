@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.errors import UsageError
+from ci.base.errors import UsageError
 from ci.supply import pins
 from ci.supply.source.go import FLAGS
 

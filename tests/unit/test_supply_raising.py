@@ -5,10 +5,10 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from ci.errors import CommandError, UsageError
+from ci.base.errors import CommandError, UsageError
 from ci.supply import pins, raising
 from ci.supply.supply import Supply
-from tests.unit import goproxy
+from tests.harness import goproxy
 
 pytestmark = pytest.mark.anyio
 DEMO, LIBRARY = "example.com/demo", "example.com/library"

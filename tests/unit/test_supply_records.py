@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import paths
+from ci.base import paths
 from ci.supply import records
 from ci.supply.download import architecture
 from ci.supply.records import Kept, Records

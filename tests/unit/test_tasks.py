@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
-from ci import tasks
-from ci.errors import CheckFailedError, MachineError
+from ci.base import tasks
+from ci.base.errors import CheckFailedError, MachineError
 
 CAUSE = CheckFailedError("the cause")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import anyio
 import pytest
-
-from ci.cluster import traffic
 from ci.cluster.files import traffic_client
-from ci.errors import CheckFailedError, WaitTimeoutError
-from ci.wait import NotYet, until
+
+from ci.base.errors import CheckFailedError, WaitTimeoutError
+from ci.base.wait import NotYet, until
+from ci.canary.observe import traffic
 
 pytestmark = pytest.mark.anyio
 SPECIES = {5.1: 0, 5.9: 1, 6.7: 2}

@@ -17,9 +17,9 @@ import envoy
 import pytest
 import yaml
 
-from ci.cluster import timeline, traffic
-from ci.errors import WaitTimeoutError
-from ci.wait import NotYet, until
+from ci.base.errors import WaitTimeoutError
+from ci.base.wait import NotYet, until
+from ci.canary.observe import timeline, traffic
 
 pytestmark = pytest.mark.anyio
 

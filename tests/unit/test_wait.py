@@ -5,9 +5,9 @@ import time
 import anyio
 import pytest
 
-from ci import wait
-from ci.errors import CheckFailedError, WaitTimeoutError
-from ci.wait import NotYet, until
+from ci.base import wait
+from ci.base.errors import CheckFailedError, WaitTimeoutError
+from ci.base.wait import NotYet, until
 
 pytestmark = pytest.mark.anyio
 

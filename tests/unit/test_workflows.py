@@ -14,11 +14,11 @@ import anyio
 import pytest
 import yaml
 
-from ci.paths import ROOT
-from ci.pipeline import style
-from ci.pipeline.tools import Output
-from ci.wait import NotYet, until
-from tests.faults.git import remote as remotes
+from ci.base.paths import ROOT
+from ci.base.wait import NotYet, until
+from ci.checks import style
+from ci.checks.tools import Output
+from tests.harness import remote as remotes
 
 FILES = sorted([*(ROOT / ".github/workflows").glob("*.yaml"), *(ROOT / ".github/actions").glob("*/action.yaml")])
 WORKFLOWS = {file.stem: yaml.load(file.read_text(), yaml.BaseLoader) for file in FILES if file.name != "action.yaml"}

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from ci import paths
-from ci.paths import ROOT
-from tests.faults.git.server import TOKEN
+from ci.base import paths
+from ci.base.paths import ROOT
+from tests.harness.git_server import TOKEN
 
 ACTIONS = Path(__file__).parent / "actions"
 USES = re.compile(r"uses: ((actions)/([\w-]+)@[0-9a-f]{40})")

@@ -8,10 +8,10 @@ import re
 
 import yaml
 
-from ci.paths import ENVIRONMENTS
+from ci.base.paths import ENVIRONMENTS
 from ci.release import health
-from ci.release.render import values
-from ci.release.tree import Application
+from ci.tree.render import values
+from ci.tree.tree import Application
 
 NAME = "sklearn-iris"
 SINCE = "2026-01-01T00:00:00Z"

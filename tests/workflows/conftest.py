@@ -7,16 +7,16 @@ import anyio
 import pytest
 from cyclonedx.output.json import JsonV1Dot6
 
+from ci.base import files, jsonfile
+from ci.base.paths import ROOT
 from ci.evidence import checkout, envelope, gather, sbom, statement, verify
-from ci.paths import ROOT
-from ci.release import chart_package
-from ci.report import files, jsonfile
-from ci.report.model import Report
+from ci.results import Report
 from ci.supply import pins
-from tests.faults.git import remote as remotes
-from tests.faults.git.server import serving
+from ci.tree import chart_package
+from tests.harness import remote as remotes
+from tests.harness.evidence import SUITES, Keys
+from tests.harness.git_server import serving
 from tests.unit.conftest import find_tool
-from tests.unit.evidence import SUITES, Keys
 from tests.workflows import cluster as clusters
 from tests.workflows import registry as registries
 from tests.workflows.act import Act

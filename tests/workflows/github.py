@@ -1,11 +1,11 @@
-"""GitHub as far as the workflows use it: what `tests/faults/git/server.py` has, and releases, runs and artifacts."""
+"""GitHub as far as the workflows use it: what `tests/harness/git_server.py` has, and releases, runs and artifacts."""
 
 import io
 import json
 import zipfile
 
-from tests.faults.git import server
-from tests.unit.github_server import comment
+from tests.harness import git_server as server
+from tests.harness.github_server import comment
 
 LAST_ATTEMPT = 100
 """Id of the artifact that the last attempt of a run left."""

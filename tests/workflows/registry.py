@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import requests
 
-from tests.faults.git.server import body_of, serving
+from tests.harness.git_server import body_of, serving
 
 USER, PASSWORD = "me", "a registry's/password"
 HEADER = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

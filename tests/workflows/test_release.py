@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ci.evidence import statement
-from tests.faults.git.server import TOKEN
+from tests.harness.git_server import TOKEN
 from tests.workflows import cluster as clusters
 from tests.workflows import registry as registries
 from tests.workflows.conftest import PROD, STAGING

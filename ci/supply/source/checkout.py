@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ci import paths
+from ci.base import paths
 
 PARTS = (
     ".github",

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import anyio
 
-from ci import command
+from ci.base import command
 from ci.supply.source import go
 
 OVERLAY = Path(__file__).parent / "files" / "dagger" / "module"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import anyio
 
-from ci import command, programs, versions
-from ci.errors import CommandError, MachineError
+from ci.base import command, programs, versions
+from ci.base.errors import CommandError, MachineError
 from ci.supply import archives, download, partial, pins
 
 FLAGS = {"GOFLAGS": "-mod=mod -trimpath -buildvcs=false", "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local"}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ci import command
+from ci.base import command
 from ci.supply.download import architecture
 from ci.supply.pins import ImageSource
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import anyio
 
-from ci import command
+from ci.base import command
 from ci.supply.pins import Root
 from ci.supply.source import roots
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import anyio
 import zstandard
 
-from ci import command
-from ci.errors import MachineError
+from ci.base import command
+from ci.base.errors import MachineError
 from ci.supply import archives, download
 from ci.supply.pins import Wheels
 from ci.supply.source import layers

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ci import command
+from ci.base import command
 from ci.host import packages
 from ci.supply.pins import Root
 

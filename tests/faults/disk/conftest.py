@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.paths import ROOT
+from ci.base.paths import ROOT
 
 
 class Disk:

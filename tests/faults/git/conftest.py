@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.git import remote as remotes
+from tests.harness import remote as remotes
 
 
 @pytest.fixture

@@ -19,23 +19,23 @@ import pytest
 import yaml
 
 from ci import prove as proving
-from ci.errors import UsageError
+from ci.base import files, jsonfile
+from ci.base.errors import UsageError
+from ci.base.paths import ROOT
 from ci.evidence import checkout, envelope, gather, statement, verify
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.gather import Facts
-from ci.paths import ROOT
-from ci.release import chart_package, git, tree, writeback
 from ci.release.health import Health, wanted
 from ci.release.promote import Promote
-from ci.release.writeback import LocalBranch
-from ci.report import files, jsonfile
-from ci.report.model import Report, Stage
+from ci.results import Report, Stage
 from ci.stages.run import Options, Run
 from ci.supply import registry
 from ci.supply.supply import Supply
-from tests.faults.git import remote as remotes
-from tests.faults.git.remote import MODEL, arguments, helm, run
-from tests.unit.evidence import SUITES, Keys, leaves, parent
+from ci.tree import chart_package, git, tree, writeback
+from ci.tree.writeback import LocalBranch
+from tests.harness import remote as remotes
+from tests.harness.evidence import SUITES, Keys, leaves, parent
+from tests.harness.remote import MODEL, arguments, helm, run
 
 APP = "sklearn-iris"
 STAGING, PROD = f"gitops/staging/{APP}.yaml", f"gitops/prod/{APP}.yaml"

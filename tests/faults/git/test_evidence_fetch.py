@@ -3,8 +3,8 @@
 import pytest
 
 from ci.evidence import statement
-from tests.faults.git import remote as remotes
-from tests.faults.git.server import TOKEN, serving
+from tests.harness import remote as remotes
+from tests.harness.git_server import TOKEN, serving
 from tests.workflows.github import LAST_ATTEMPT, GitHub
 
 REPORT = {statement.EVIDENCE: b"evidence", "report.json": b"report", "pytest-canary.log": b"a log"}

@@ -10,12 +10,12 @@ import anyio
 import pytest
 import yaml
 
-from ci.release import git, writeback
 from ci.release.health import Health, Pod, wanted
 from ci.release.promote import NotProvenError, Promote
 from ci.release.quarantine import QuarantinedError
-from ci.release.writeback import LocalBranch
-from tests.faults.git.remote import MODEL, arguments, bump, helm, run
+from ci.tree import git, writeback
+from ci.tree.writeback import LocalBranch
+from tests.harness.remote import MODEL, arguments, bump, helm, run
 
 STAGING = "gitops/staging/sklearn-iris.yaml"
 DIGEST = "sha256:" + "0123456789abcdef" * 4

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 import yaml
 
-from tests.faults.git.remote import FILE, MODEL, arguments, bump
+from tests.harness.remote import FILE, MODEL, arguments, bump
 
 REJECTIONS = (
     "fetch first",

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from tests.faults.git.remote import FILE, MODEL, Clone, arguments, bump, run
+from tests.harness.remote import FILE, MODEL, Clone, arguments, bump, run
 
 QUARANTINE = "gitops/quarantine/sklearn-iris"
 

@@ -5,10 +5,10 @@ import urllib.parse
 
 import pytest
 
-from ci.command import redacted
-from ci.secret import Secret
-from tests.faults.git.remote import FILE, bump
-from tests.faults.git.server import TOKEN, GitHub, serving
+from ci.base.command import redacted
+from ci.base.secret import Secret
+from tests.harness.git_server import TOKEN, GitHub, serving
+from tests.harness.remote import FILE, bump
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.faults.git.remote import FILE, MODEL, arguments, bump, helm, run
+from tests.harness.remote import FILE, MODEL, arguments, bump, helm, run
 
 PECULIAR = """\
 # what dev runs

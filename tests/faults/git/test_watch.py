@@ -7,8 +7,9 @@ import yaml
 
 from ci.commands import writing
 from ci.commands.writing import Destination
-from ci.release import health, tree, watch
-from tests.faults.git.remote import MODEL, bump
+from ci.release import health, watch
+from ci.tree import tree
+from tests.harness.remote import MODEL, bump
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ci.errors import MachineError
+from ci.base.errors import MachineError
 from ci.supply import archives, partial
 from ci.supply.source import python_images
 from tests.faults.supply.fetch import supply

@@ -12,12 +12,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci import paths
-from ci.errors import MachineError
+from ci.base import paths
+from ci.base.errors import MachineError
 from ci.supply.download import architecture
 from ci.supply.supply import Supply
 from tests.faults.supply.fetch import supply
-from tests.unit import goproxy
+from tests.harness import goproxy
 from tests.unit.test_supply_records import FOREIGN, OWN, elf
 
 SECONDS = 300

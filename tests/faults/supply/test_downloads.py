@@ -17,14 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ci import paths
-from ci.errors import CommandError, MachineError
+from ci.base import paths
+from ci.base.errors import CommandError, MachineError
+from ci.base.wait import NotYet, until
 from ci.supply.pins import Module, Wheels
 from ci.supply.source.go import GoToolchain
 from ci.supply.supply import Supply
-from ci.wait import NotYet, until
 from tests.faults.supply.fetch import supply
-from tests.unit import goproxy
+from tests.harness import goproxy
 
 PROGRAM = b"#!/bin/sh\necho it runs\n" + b"# and has a tail\n" * 500
 SECONDS = 300

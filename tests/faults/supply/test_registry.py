@@ -10,12 +10,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ci.errors import MachineError
+from ci.base.errors import MachineError
+from ci.base.wait import NotYet, until
 from ci.supply import blobs
 from ci.supply.registry import CONFIG, Registry
 from ci.supply.source import images
 from ci.supply.supply import Supply
-from ci.wait import NotYet, until
 
 PAUSE = "registry.k8s.io/pause"
 REMEMBERS = {"remembers": "  cache: {blobdescriptor: inmemory}\n", "looks": ""}

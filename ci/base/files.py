@@ -1,0 +1,56 @@
+"""A report file is there whole or not at all, even when the run is killed while it writes."""
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from ci.base import oserrors
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write `data` beside `path` and rename it into place; a link stays one, and so does what is no file (/dev/stdout).
+
+    Args:
+        path: The file; its folder is made where it is missing.
+        data: Its whole content.
+    """
+    if (stream := _stream(path)) is not None:
+        with oserrors.naming(path), stream:
+            stream.write(data)
+        return
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        oserrors.naming(path),
+        tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside,
+    ):
+        try:
+            aside.write(data)
+            aside.flush()
+            Path(aside.name).chmod(0o644)
+            Path(aside.name).replace(path)
+        except BaseException:
+            Path(aside.name).unlink(missing_ok=True)
+            raise
+
+
+def _stream(path: Path) -> IO[bytes] | None:
+    """Open what is no file to be replaced: a device, a pipe, or wherever this process's own output goes."""
+    try:
+        there = path.stat()
+    except OSError:
+        return None
+    if os.path.samestat(there, os.fstat(1)):
+        sys.stdout.flush()
+        return os.fdopen(os.dup(1), "wb")
+    return None if stat.S_ISREG(there.st_mode) or stat.S_ISDIR(there.st_mode) else path.open("ab")
+
+
+def sha256(path: Path) -> str:
+    """Return a file's SHA-256 as hexadecimal digits."""
+    with oserrors.naming(path), path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,130 @@
+"""A throw-away Prometheus over samples of the past: its own engine answers every query."""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import requests
+
+from ci.base import command
+from ci.base.errors import CheckFailedError
+from ci.base.wait import NotYet, until
+from ci.canary.series import Sample
+
+BASE = 1_700_006_400 + 1200
+"""Second 0, in Unix time: within one of Prometheus' blocks of two hours."""
+START_SECONDS = 30
+IMPORT_SECONDS = 120
+QUERY_SECONDS = 30
+QUERIES = 4
+"""At once."""
+LISTENING = re.compile(r'Listening on.* address="?127\.0\.0\.1:(\d+)')
+
+Answers = Mapping[int, Sequence[float]]
+"""The values of a query at each second; none where the result is empty."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Prometheus that runs.
+
+    Attributes:
+        url: Where.
+        limiter: How many queries there are at once.
+    """
+
+    url: str
+    limiter: anyio.CapacityLimiter
+
+    async def answers(self, query: str, seconds: int, step: int = 1) -> Answers:
+        """Return what a query would have given at each second, or at every so many.
+
+        Args:
+            query: PromQL.
+            seconds: The last one.
+            step: Seconds between two.
+
+        Raises:
+            CheckFailedError: Prometheus does not take the query.
+        """
+        return await anyio.to_thread.run_sync(self._answers, query, seconds, step, limiter=self.limiter)
+
+    def _answers(self, query: str, seconds: int, step: int) -> Answers:
+        data = {"query": query, "start": BASE, "end": BASE + seconds, "step": step}
+        response = requests.post(f"{self.url}/api/v1/query_range", data=data, timeout=QUERY_SECONDS)
+        body = response.json()
+        if body["status"] != "success":
+            raise CheckFailedError(f"Prometheus does not take a query: {body['error']}", detail=query)
+        found: dict[int, list[float]] = {}
+        for series in body["data"]["result"]:
+            for second, value in series["values"]:
+                found.setdefault(int(second) - BASE, []).append(float(value))
+        return found
+
+
+@asynccontextmanager
+async def running(prometheus: Path, promtool: Path, samples: Iterable[Sample]) -> AsyncIterator[Engine]:
+    """Have a Prometheus with these samples and no others.
+
+    Args:
+        prometheus: The executable.
+        promtool: The executable that makes its blocks.
+        samples: What it knows.
+    """
+    with tempfile.TemporaryDirectory(prefix="ml-serving-ci-gates-") as name:
+        folder = Path(name)
+        (folder / "samples").write_text(_open_metrics(samples))
+        (folder / "prometheus.yml").write_text("{}")
+        words = ("tsdb", "create-blocks-from", "openmetrics", "--quiet")
+        await command.run([promtool, *words, folder / "samples", folder / "data"], timeout=IMPORT_SECONDS)
+        argv = [
+            str(prometheus),
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            "--storage.tsdb.retention.time=100y",
+            "--web.listen-address=127.0.0.1:0",
+        ]
+        log = folder / "log"
+        with log.open("wb") as sink:
+            process = await command.start(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+        try:
+
+            async def listening() -> int:
+                text = log.read_text()
+                if process.returncode is not None:
+                    raise CheckFailedError("Prometheus does not start", detail=text)
+                found = LISTENING.search(text)
+                if found is None:
+                    raise NotYet((text.splitlines() or ["no log yet"])[-1])
+                return int(found[1])
+
+            port = await until("Prometheus listens", listening, timeout=START_SECONDS, interval=0.05)
+            url = f"http://127.0.0.1:{port}"
+
+            async def ready() -> None:
+                response = await anyio.to_thread.run_sync(lambda: requests.get(f"{url}/-/ready", timeout=5))
+                if response.status_code != 200:
+                    raise NotYet(response.text.strip())
+
+            await until("Prometheus is ready", ready, timeout=START_SECONDS, interval=0.05)
+            yield Engine(url, anyio.CapacityLimiter(QUERIES))
+        finally:
+            await command.stop(process)
+
+
+def _open_metrics(samples: Iterable[Sample]) -> str:
+    """Return samples as an OpenMetrics text (https://prometheus.io/docs/specs/om/open_metrics_spec/)."""
+    lines = []
+    by_name = sorted(samples, key=attrgetter("name"))
+    for name, group in groupby(by_name, key=attrgetter("name")):
+        lines.append(f"# TYPE {name} unknown")
+        lines += [f"{name}{{{each.labels}}} {each.value} {BASE + each.second:.3f}" for each in group]
+    return "\n".join([*lines, "# EOF\n"])

@@ -1,0 +1,238 @@
+"""What will judge a canary: the steps of a rendered Rollout and the metrics of its AnalysisTemplates."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from string import Template
+from typing import Any
+
+from ci.base import duration
+from ci.base.errors import CheckFailedError
+from ci.manifests.manifests import Manifest, dig, entries, named
+from ci.manifests.series import ARGUMENT
+
+HELD_SECONDS = 300.0
+"""How long a step without a time is taken to wait for the person who promotes."""
+RETRY_SECONDS = 10.0
+"""After an error the next measurement comes so much later (Argo Rollouts' DefaultErrorRetryInterval)."""
+ERROR_LIMIT = 4
+"""Argo Rollouts' own consecutiveErrorLimit."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of an AnalysisTemplate; the limits mean what they mean to Argo Rollouts.
+
+    Attributes:
+        name: As in the template.
+        query: PromQL, its arguments filled in but for the revisions; empty for a question to the model itself.
+        success: When a measurement is good; may be empty.
+        failure: When it is bad; may be empty.
+        interval: Seconds between two measurements; None where one is enough.
+        initial_delay: Seconds before the first.
+        count: After so many it is over; None: it goes on.
+        failure_limit: Bad ones tolerated.
+        inconclusive_limit: Ones that are neither tolerated.
+        error_limit: Errors in a row tolerated.
+        success_limit: Good ones in a row that end it; 0: none do.
+    """
+
+    name: str
+    query: str
+    success: str
+    failure: str
+    interval: float | None
+    initial_delay: float
+    count: int | None
+    failure_limit: int
+    inconclusive_limit: int
+    error_limit: int
+    success_limit: int
+
+    def about(self, revisions: Mapping[str, str]) -> str:
+        """Return its query about these pod-template hashes of the "Stable" and of the "Latest" revision."""
+        return Template(self.query).substitute(revisions)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a canary: exactly one of the three.
+
+    Attributes:
+        weight: Percent of the requests that the canary gets from here on.
+        pause: Seconds to wait.
+        metrics: What must be over, and good.
+    """
+
+    weight: int | None = None
+    pause: float | None = None
+    metrics: tuple[Metric, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A canary as its Rollout has it.
+
+    Attributes:
+        environment: Whose values it was rendered with.
+        namespace: Where the series come from.
+        model: Their model.
+        service: Their service.
+        scrape_seconds: Time between two scrapes of a pod.
+        steps: In order.
+        background: Measured while the steps run.
+        starting_step: Index of the step from which on.
+    """
+
+    environment: str
+    namespace: str
+    model: str
+    service: str
+    scrape_seconds: float
+    steps: Sequence[Step]
+    background: Sequence[Metric]
+    starting_step: int
+
+    @property
+    def metrics(self) -> Sequence[Metric]:
+        """All that is measured, in the background and by steps."""
+        return [*self.background, *(metric for step in self.steps for metric in step.metrics)]
+
+    def by_figures(self) -> "Plan":
+        """Return this canary judged by Prometheus alone, without questions to the model itself."""
+
+        def queried(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
+            return tuple(metric for metric in metrics if metric.query)
+
+        steps = [replace(step, metrics=queried(step.metrics)) for step in self.steps]
+        return replace(self, steps=steps, background=queried(self.background))
+
+    def weights(self) -> list[tuple[float, int]]:
+        """Return each weight with the second from which on it is in force, if nothing stops the canary."""
+        found, second = [], 0.0
+        for step in self.steps:
+            if step.weight is not None:
+                found.append((second, step.weight))
+            second += step.pause or 0.0
+        return found
+
+    @property
+    def length(self) -> float:
+        """Seconds of all pauses."""
+        return sum(step.pause or 0.0 for step in self.steps)
+
+    @property
+    def seconds(self) -> float:
+        """When the last step is over at the latest."""
+        return self.length + sum(max(map(longest, step.metrics), default=0.0) for step in self.steps)
+
+    @property
+    def grid(self) -> int:
+        """Seconds of which every measurement's time is a multiple."""
+        durations = [RETRY_SECONDS, *(step.pause for step in self.steps)]
+        durations += [duration for metric in self.metrics for duration in (metric.interval, metric.initial_delay)]
+        return math.gcd(*(int(each) for each in durations if each))
+
+    def position(self, weight: int) -> int:
+        """Return the index in `steps` of a weight, counted from 1."""
+        return [index for index, step in enumerate(self.steps) if step.weight is not None][weight - 1]
+
+    def index(self, number: int) -> int:
+        """Return which weight, counted from 1, a step of the Rollout belongs to."""
+        return sum(step.weight is not None for step in self.steps[: number + 1])
+
+
+def longest(metric: Metric) -> float:
+    """Return the seconds that a metric of a step can take: errors are asked again."""
+    interval = metric.interval or 0.0
+    return (
+        metric.initial_delay + (metric.count or 1) * max(interval, RETRY_SECONDS) + metric.error_limit * RETRY_SECONDS
+    )
+
+
+def read(environment: str, objects: Sequence[Manifest]) -> Plan | None:
+    """Return what judges the canary, or None where the values have no canary, or nothing that judges it.
+
+    Args:
+        environment: Whose values made the objects.
+        objects: What the chart rendered.
+
+    Raises:
+        CheckFailedError: The Rollout names what is not there.
+    """
+    rollout = next((item for item in objects if item.kind == "Rollout"), None)
+    monitor = next((item for item in objects if item.kind == "ServiceMonitor"), None)
+    if rollout is None or monitor is None:
+        return None
+    canary = rollout.dig("spec", "strategy", "canary")
+    endpoint = monitor.dig("spec", "endpoints", 0)
+    labels = {item.get("targetLabel"): str(item.get("replacement")) for _, item in entries(endpoint.get("relabelings"))}
+    background = dig(canary, "analysis")
+    return Plan(
+        environment,
+        rollout.dig("metadata", "namespace"),
+        labels["model"],
+        labels["service"],
+        duration.seconds(endpoint["interval"]),
+        [_step(step, objects) for _, step in entries(dig(canary, "steps"))],
+        _metrics(background, objects) if background else (),
+        dig(background, "startingStep") or 0,
+    )
+
+
+def _step(step: Mapping[str, Any], objects: Sequence[Manifest]) -> Step:
+    if "setWeight" in step:
+        return Step(weight=step["setWeight"])
+    if "pause" in step:
+        given = dig(step, "pause", "duration")
+        return Step(pause=HELD_SECONDS if given is None else duration.seconds(given))
+    if "analysis" in step:
+        return Step(metrics=_metrics(step["analysis"], objects))
+    raise CheckFailedError(f"a canary's step that the gates cannot replay: {', '.join(step)}")
+
+
+def _metrics(analysis: Mapping[str, Any], objects: Sequence[Manifest]) -> tuple[Metric, ...]:
+    found: list[Metric] = []
+    given = {item["name"]: item for _, item in entries(analysis.get("args"))}
+    for _, reference in entries(analysis.get("templates")):
+        template = named(objects, "AnalysisTemplate", reference["templateName"])
+        if template is None:
+            raise CheckFailedError(
+                f"the Rollout names AnalysisTemplate {reference['templateName']}, which is not there"
+            )
+        found += _of_template(template, given)
+    return tuple(found)
+
+
+def _of_template(template: Manifest, given: Mapping[str, Any]) -> Iterator[Metric]:
+    arguments = {
+        item["name"]: {**item, **given.get(item["name"], {})} for _, item in entries(template.dig("spec", "args"))
+    }
+
+    def filled(text: str) -> str:
+        return ARGUMENT.sub(lambda match: _argument(arguments[match[1]]), text)
+
+    for _, metric in entries(template.dig("spec", "metrics")):
+        interval, delay = metric.get("interval"), metric.get("initialDelay")
+        count = metric.get("count")
+        if count is None and interval is None:
+            count = 1
+        yield Metric(
+            metric["name"],
+            filled(dig(metric, "provider", "prometheus", "query") or ""),
+            filled(metric.get("successCondition", "")),
+            filled(metric.get("failureCondition", "")),
+            duration.seconds(interval) if interval else None,
+            duration.seconds(delay) if delay else 0.0,
+            count,
+            metric.get("failureLimit", 0),
+            metric.get("inconclusiveLimit", 0),
+            metric.get("consecutiveErrorLimit", ERROR_LIMIT),
+            metric.get("consecutiveSuccessLimit", 0),
+        )
+
+
+def _argument(argument: Mapping[str, Any]) -> str:
+    """Return an argument's value; a revision's is a name of its own, for each replay has its own revisions."""
+    revision = dig(argument, "valueFrom", "podTemplateHashValue")
+    return f"${{{revision}}}" if revision else str(argument["value"])

@@ -1,0 +1,251 @@
+"""The Prometheus rules, taken out of the rendered chart, checked and tested with promtool."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagger
+import yaml
+
+from ci.base.errors import CheckFailedError
+from ci.checks import tools
+from ci.manifests import manifests, places, series
+from ci.results import Finding
+
+TESTS = "tests/rules"
+RULES_FILE = "rules.yaml"
+"""What the test files name in `rule_files`, beside themselves."""
+
+RULE = re.compile(r'group "(?P<group>[^"]+)", rule (?P<number>\d+), "[^"]*": (?P<what>.+)')
+NAMED = re.compile(r"\s*- (?:alert|record): (?P<name>.+)")
+TEMPLATED = re.compile(r"\{\{.*?\}\}")
+DUPLICATE = re.compile(r"^Metric: (?P<name>\S+)$", re.MULTILINE)
+JUNIT = "/tmp/results.xml"  # noqa: S108 - in the container
+
+
+async def check(
+    client: dagger.Client, promtool: Path, root: Path, objects: Sequence[manifests.Manifest]
+) -> list[Finding]:
+    """Check and test the rules of one rendering.
+
+    Args:
+        client: The Dagger session.
+        promtool: The executable on the host.
+        root: The top of the checkout, with the tests in `TESTS`.
+        objects: The rendered objects.
+
+    Returns:
+        What promtool refuses, what the tests see go wrong, and which rules they leave out.
+    """
+    sources = [manifest for manifest in objects if manifest.kind == "PrometheusRule"]
+    if not sources:
+        return []
+    tests = client.host().directory(str(root / TESTS), include=["*_test.yaml"])
+    container = tools.static(client, promtool).with_mounted_directory(
+        "/src", tests.with_new_file(RULES_FILE, text(sources))
+    )
+    output = await tools.execute(container, ["check", "rules", "--lint=all", "--lint-fatal", RULES_FILE])
+    if output.code:
+        return list(refused(sources, output.stderr))
+    files = sorted((root / TESTS).glob("*_test.yaml"))
+    left_out = untested(sources, [path.read_text() for path in files])
+    if not files:
+        return left_out
+    ended = container.with_exec(
+        ["test", f"--junit={JUNIT}", "rules", *(path.name for path in files)],
+        use_entrypoint=True,
+        expect=dagger.ReturnType.ANY,
+    )
+    if await ended.exit_code() == 0:
+        return left_out
+    found = results(await ended.file(JUNIT).contents(), root)
+    if not found:
+        raise CheckFailedError("promtool test rules failed", detail=await ended.stderr())
+    return [*found, *left_out]
+
+
+def text(sources: Sequence[manifests.Manifest]) -> str:
+    """Return the rules file that Prometheus would load.
+
+    Args:
+        sources: The PrometheusRules.
+    """
+    groups = [group for manifest in sources for _, group in manifests.entries(manifest.dig("spec", "groups"))]
+    return yaml.safe_dump({"groups": groups}, sort_keys=False)
+
+
+def refused(sources: Sequence[manifests.Manifest], said: str) -> Iterator[Finding]:
+    """Read why `promtool check rules` refuses the rules.
+
+    Args:
+        sources: The PrometheusRules.
+        said: What it printed to standard error.
+    """
+    lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "FAILED:"]
+    duplicates = DUPLICATE.findall(said)
+    for name in duplicates:
+        yield _finding(
+            sources, (), f"rule {name} is there twice with the same labels", "remove one, or label them apart"
+        )
+    if duplicates:
+        return
+    for line in lines:
+        match = RULE.search(line)
+        if match is None:
+            yield _finding(sources, (), line.removeprefix(f"{RULES_FILE}: "), "mend the rule")
+            continue
+        path = (match["group"], int(match["number"]) - 1)
+        yield _finding(sources, path, match["what"], "mend the rule")
+
+
+def _finding(
+    sources: Sequence[manifests.Manifest], rule: tuple[str, int] | tuple[()], what: str, remedy: str
+) -> Finding:
+    """Make a finding at a rule, given by its group's name and its place in it, or at all of the rules."""
+    if not rule:
+        return Finding("rules", sources[0].file, 0, what, remedy)
+    for manifest in sources:
+        for index, group in manifests.entries(manifest.dig("spec", "groups")):
+            if group.get("name") == rule[0]:
+                path = ("spec", "groups", index, "rules", rule[1])
+                name = _name(manifest.dig(*path))
+                return Finding("rules", manifest.file, _line(manifest, path), f"rule {name}: {what}", remedy)
+    return Finding("rules", sources[0].file, 0, what, remedy)
+
+
+def _line(manifest: manifests.Manifest, path: places.Path) -> int:
+    """Return the line of a rule in the template, even in a loop, where its name alone tells which one it is."""
+    name = _name(manifest.dig(*path))
+    found = []
+    for number, line in enumerate(manifest.template.splitlines(), start=1):
+        match = NAMED.match(line)
+        if match and re.fullmatch(".+".join(map(re.escape, TEMPLATED.split(match["name"]))), name):
+            found.append(number)
+    return found[0] if len(found) == 1 else manifest.line(path)
+
+
+def untested(sources: Sequence[manifests.Manifest], tests: Sequence[str]) -> list[Finding]:
+    """Find the rules that no test covers.
+
+    A recording rule needs a test with a sample expected of it; an alert one in which it fires with the labels that its
+    rule sets, and one in which no alert of its name does.
+
+    Args:
+        sources: The PrometheusRules.
+        tests: The text of each test file.
+
+    Returns:
+        One finding for each test that is missing.
+    """
+    covered = _covered(tests)
+    found = [
+        Finding("rules", manifest.file, _line(manifest, path), f"rule {_name(rule)} has no test {what}", remedy)
+        for manifest, path, rule in _rules(sources)
+        for what, remedy in _missing(rule, covered)
+    ]
+    # alerts of one name that stand in one loop lack the same quiet test
+    return list(dict.fromkeys(found))
+
+
+@dataclass
+class _Covered:
+    recorded: set[str] = field(default_factory=set)
+    fired: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)  # name and labels
+    quiet: set[str] = field(default_factory=set)
+
+
+def _covered(tests: Sequence[str]) -> _Covered:
+    covered = _Covered()
+    for text in tests:
+        for _, test in manifests.entries(manifests.dig(_parsed(text), "tests")):
+            for _, case in manifests.entries(test.get("promql_expr_test")):
+                if case.get("exp_samples"):
+                    covered.recorded |= _series(str(case.get("expr")))
+            for _, case in manifests.entries(test.get("alert_rule_test")):
+                name = str(case.get("alertname"))
+                if not case.get("exp_alerts"):
+                    covered.quiet.add(name)
+                for _, alert in manifests.entries(case.get("exp_alerts")):
+                    covered.fired.append((name, manifests.mapping(alert.get("exp_labels"))))
+    return covered
+
+
+def _missing(rule: Mapping[str, Any], covered: _Covered) -> Iterator[tuple[str, str]]:
+    """Yield what each test that a rule lacks would be about, and how to add it."""
+    name = _name(rule)
+    if "record" in rule:
+        if name not in covered.recorded:
+            yield "of its value", f"add a promql_expr_test with exp_samples of {name} to {TESTS}"
+        return
+    set_here = manifests.mapping(rule.get("labels")).items()
+    own = [(key, value) for key, value in set_here if not TEMPLATED.search(str(value))]
+    if not any(fired == name and all(item in labels.items() for item in own) for fired, labels in covered.fired):
+        text = ", ".join(f"{key}: {value}" for key, value in own)
+        yield (
+            f"in which it fires with labels {{{text}}}",
+            f"add an alert_rule_test of {name} with these among its exp_labels to {TESTS}",
+        )
+    if name not in covered.quiet:
+        yield "in which it stays quiet", f"add an alert_rule_test of {name} with exp_alerts: [] to {TESTS}"
+
+
+def _name(rule: Any) -> str:
+    return str(manifests.dig(rule, "record") or manifests.dig(rule, "alert"))
+
+
+def _rules(
+    sources: Sequence[manifests.Manifest],
+) -> Iterator[tuple[manifests.Manifest, places.Path, Mapping[str, Any]]]:
+    for manifest in sources:
+        for group, content in manifests.entries(manifest.dig("spec", "groups")):
+            for index, rule in manifests.entries(content.get("rules")):
+                yield manifest, ("spec", "groups", group, "rules", index), rule
+
+
+def _series(expression: str) -> set[str]:
+    try:
+        return series.read(expression)
+    except ValueError:
+        return set()  # promtool's own finding
+
+
+def results(junit: str, root: Path) -> list[Finding]:
+    """Read the JUnit file of `promtool test rules`.
+
+    Args:
+        junit: Its text.
+        root: The top of the checkout, with the tests.
+
+    Returns:
+        One finding for each assertion that does not hold.
+    """
+    found = []
+    for suite in ElementTree.fromstring(junit).iter("testsuite"):  # noqa: S314 - promtool's own output
+        file = f"{TESTS}/{suite.get('name')}"
+        text = (root / file).read_text()
+        for case in suite.iter("testcase"):
+            name = case.get("name", "")
+            for failure in (*case.iter("failure"), *case.iter("error")):
+                said = " ".join((failure.text or "").replace(f"name: {name},", "").split())
+                remedy = "mend the rule in the chart, or the expectation if the rule was meant to change"
+                found.append(Finding("rules", file, _test_line(text, name), f"{name}: {said}", remedy))
+    return found
+
+
+def _test_line(text: str, name: str) -> int:
+    """Return the line of a test's name; 0 for one without."""
+    for index, test in manifests.entries(manifests.dig(_parsed(text), "tests")):
+        if test.get("name") == name:
+            return places.values_line(text, ("tests", index, "name"))
+    return 0
+
+
+def _parsed(text: str) -> Any:
+    """Return the content of a test file; None for one that is no YAML, which is the YAML check's finding."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None

@@ -1,0 +1,116 @@
+"""Every rendered object against the schema that the cluster would hold it to.
+
+kubectl-validate runs the API server's own code over the CRDs as they are published (unknown fields, types, patterns,
+CEL rules) and over the OpenAPI of the pinned Kubernetes, so nothing has to be converted and nothing is let through.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import dagger
+
+from ci.base.errors import CheckFailedError
+from ci.checks import tools
+from ci.manifests import manifests
+from ci.results import Finding
+
+CRDS = {
+    "kserve": "config/crd/full/*.yaml",
+    "argo-rollouts": "manifests/crds/*-crd.yaml",
+    "istio": "manifests/charts/base/files/crd-all.gen.yaml",
+    "prometheus-operator": "example/prometheus-operator-crd/*.yaml",
+}
+"""Where each project keeps its CRDs, in its Go module."""
+
+OPENAPI = "api/openapi-spec/v3"
+PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+UNKNOWN_FIELD = "value provided for unknown field"
+# said beside the error that is the reason for it
+ECHO = "some validation rules were not checked"
+
+
+async def validate(
+    client: dagger.Client, tool: tools.Tools, rendered: Mapping[str, Sequence[manifests.Manifest]]
+) -> dict[str, list[Finding]]:
+    """Validate the objects of every environment.
+
+    Args:
+        client: The Dagger session.
+        tool: The executables and module folders.
+        rendered: The objects by environment.
+
+    Returns:
+        What the schemas refuse, by environment.
+    """
+    container = tools.static(client, tool.kubectl_validate)
+    arguments = [*(f"{environment}.yaml" for environment in rendered), "--output=json", "--local-schemas=/schemas"]
+    documents = client.directory()
+    for environment, objects in rendered.items():
+        text = "---\n".join(manifest.text.rstrip("\n") + "\n" for manifest in objects)
+        documents = documents.with_new_file(f"{environment}.yaml", text)
+    for name, pattern in CRDS.items():
+        files = tool.crds[name].resolve() / pattern
+        crds = client.host().directory(str(files.parent), include=[files.name], exclude=["kustomization.yaml"])
+        container = container.with_mounted_directory(f"/crds/{name}", crds)
+        arguments.append(f"--local-crds=/crds/{name}")
+    versions = {str(manifest.data.get("apiVersion")) for objects in rendered.values() for manifest in objects}
+    container = container.with_mounted_directory("/schemas", _openapi(client, tool.kubernetes, versions))
+    output = await tools.execute(container.with_mounted_directory("/src", documents), arguments)
+    return findings(output, rendered)
+
+
+def _openapi(client: dagger.Client, kubernetes: Path, versions: set[str]) -> dagger.Directory:
+    """Lay out the OpenAPI of the API versions in use as the API server serves it (/api/v1, /apis/GROUP/VERSION)."""
+    directory = client.directory()
+    for version in sorted(versions):
+        path = f"apis/{version}" if "/" in version else f"api/{version}"
+        file = kubernetes.resolve() / OPENAPI / f"{path.replace('/', '__')}_openapi.json"
+        if file.is_file():
+            directory = directory.with_file(f"{path}.json", client.host().file(str(file)))
+    return directory
+
+
+def findings(output: tools.Output, rendered: Mapping[str, Sequence[manifests.Manifest]]) -> dict[str, list[Finding]]:
+    """Read kubectl-validate's JSON.
+
+    Args:
+        output: What it printed.
+        rendered: The objects it was given, by environment, in the same order.
+
+    Returns:
+        One finding for each thing it refuses, by environment.
+
+    Raises:
+        CheckFailedError: It could not do its work at all.
+    """
+    try:
+        results = json.loads(output.stdout)
+    except json.JSONDecodeError as error:
+        raise CheckFailedError("kubectl-validate did not run", detail=output.stdout + output.stderr) from error
+    found: dict[str, list[Finding]] = {}
+    for environment, objects in rendered.items():
+        found[environment] = []
+        for manifest, status in zip(objects, results[f"{environment}.yaml"], strict=True):
+            if status["status"] == "Success":
+                continue
+            causes = manifest.dig(status, "details", "causes") or [{"message": status.get("message", "")}]
+            found[environment] += [_finding(manifest, cause) for cause in causes if ECHO not in cause["message"]]
+    return found
+
+
+def _finding(manifest: manifests.Manifest, cause: Mapping[str, str]) -> Finding:
+    field = cause.get("field", "")
+    if field == "<nil>":
+        field = ""
+    path = tuple(int(index) if index else key for key, index in PART.findall(field))
+    message = cause["message"]
+    if UNKNOWN_FIELD in message:
+        what, remedy = "unknown field", f"remove it or correct its name: {manifest.data.get('apiVersion')} has none"
+    elif "failed to locate OpenAPI spec" in message:
+        what, remedy = f"no such API: {manifest.data.get('apiVersion')}", "use an API that the pinned versions serve"
+    else:
+        what, remedy = message.removeprefix("Invalid value: "), "give the field what its schema asks for"
+    where = f"{manifest}: {field}: " if field else f"{manifest}: "
+    return Finding("schema", manifest.file, manifest.line(path), where + what, remedy)

@@ -1,1 +1,0 @@
-"""The canary's gates, replayed against faults without a cluster, and how much they can see."""

@@ -1,0 +1,130 @@
+"""The objects of one rendered chart, each with the template it came from."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from ci.base.errors import CheckFailedError
+from ci.manifests import places
+
+SOURCE = re.compile(r"^# Source: (\S+)$", re.MULTILINE)
+SEPARATOR = re.compile(r"^---\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One rendered object.
+
+    Attributes:
+        data: The object.
+        text: Its YAML.
+        file: Its template, as a path from the top of the checkout.
+        template: The template's text; empty where there is none to look into.
+        index: Which of the objects of its kind from that template it is.
+        siblings: How many they are.
+    """
+
+    data: Mapping[str, Any]
+    text: str
+    file: str
+    template: str = ""
+    index: int = 0
+    siblings: int = 1
+
+    @property
+    def kind(self) -> str:
+        """Its kind."""
+        return str(self.data.get("kind", ""))
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(dig(self.data, "metadata", "name") or "")
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels."""
+        return mapping(dig(self.data, "metadata", "labels"))
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    def dig(self, *path: str | int) -> Any:
+        """Return the value at `path`, or None."""
+        return dig(self.data, *path)
+
+    def line(self, path: places.Path = ()) -> int:
+        """Return the line in the template of the value at `path`; 0 where that cannot be known."""
+        return places.template_line(self.template, self.kind, path, index=self.index, siblings=self.siblings)
+
+
+def dig(value: Any, *path: str | int) -> Any:
+    """Return the value at `path` of nested mappings and lists, or None where there is none."""
+    for part in path:
+        if isinstance(value, Mapping) and isinstance(part, str):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return `value` if it is a mapping, else an empty one: a wrong type is the schema check's finding."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def entries(value: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield index and value of the mappings in a list."""
+    for index, item in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(item, Mapping):
+            yield index, item
+
+
+def parse(rendered: str, templates: Mapping[str, str], chart: str) -> list[Manifest]:
+    """Take apart what `helm template` printed.
+
+    Args:
+        rendered: The output.
+        templates: Text of each template by its path in the chart ("templates/rollout.yaml").
+        chart: Path of the chart from the top of the checkout.
+
+    Returns:
+        The objects in the order of the output.
+
+    Raises:
+        CheckFailedError: An object is YAML to helm but not to PyYAML.
+    """
+    found: list[tuple[str, str, Mapping[str, Any]]] = []
+    for text in SEPARATOR.split(rendered):
+        comment = SOURCE.search(text)
+        # helm names it <chart's name>/templates/…
+        source = comment[1].partition("/")[2] if comment else ""
+        try:
+            data = yaml.load(text, Loader=yaml.CSafeLoader)
+        except yaml.YAMLError as error:
+            said = " ".join(str(error).split())
+            raise CheckFailedError(f"{chart}/{source}: {said}", fix="Quote the value.", detail=text) from error
+        if not isinstance(data, Mapping):
+            continue
+        found.append((source, text, data))
+    total = Counter((source, str(data.get("kind"))) for source, _, data in found)
+    seen: Counter[tuple[str, str]] = Counter()
+    manifests = []
+    for source, text, data in found:
+        key = (source, str(data.get("kind")))
+        manifests.append(
+            Manifest(data, text, f"{chart}/{source}", templates.get(source, ""), index=seen[key], siblings=total[key])
+        )
+        seen[key] += 1
+    return manifests
+
+
+def named(manifests: Sequence[Manifest], kind: str, name: str) -> Manifest | None:
+    """Return the object of this kind and name, or None."""
+    return next((manifest for manifest in manifests if manifest.kind == kind and manifest.name == name), None)

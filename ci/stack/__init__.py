@@ -1,0 +1,1 @@
+"""What the chart needs on a cluster, a component a file."""

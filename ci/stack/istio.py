@@ -1,0 +1,95 @@
+"""Istio: CRDs and istiod, injecting by the namespace label `istio-injection: enabled`; no gateway."""
+
+from typing import Any
+
+from ci.base import wait
+from ci.base.errors import UsageError
+from ci.manifests import documents
+from ci.stack import manifests, probes
+from ci.stack.component import READY_SECONDS, StackContext
+
+NAMESPACE = "istio-system"
+PILOT = "docker.io/istio/pilot"
+PROXY = "docker.io/istio/proxyv2"
+CHARTS = "manifests/charts"
+UPSTREAM_ENVOY: dict[str, Any] = {
+    "pilot": {"env": {"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_ALPN_FILTER": "false"}},
+    "telemetry": {"enabled": False},
+}
+"""For the source way, whose proxy is Envoy as its own project builds it: it refuses a configuration that names the
+filters which only Istio's build has."""
+
+
+async def find(context: StackContext) -> dict[str, Any] | None:
+    """Return the sidecar injector's webhook, under any revision."""
+    found = await context.kubectl.get_list("mutatingwebhookconfigurations", selector="app=sidecar-injector")
+    return found[0] if found else None
+
+
+async def install(context: StackContext) -> None:
+    """Apply the base chart, then istiod's."""
+    charts = context.supply.module("istio") / CHARTS
+    values = chart_values(context)
+    base = await manifests.from_chart(context, "istio-base", charts / "base", NAMESPACE, values)
+    await manifests.apply(context, [documents.namespace(NAMESPACE), *base])
+    istiod = await manifests.from_chart(
+        context, "istiod", charts / "istio-control" / "istio-discovery", NAMESPACE, values
+    )
+    await manifests.apply(context, istiod)
+
+
+def chart_values(context: StackContext) -> dict[str, Any]:
+    """Return the values of both charts.
+
+    Raises:
+        UsageError: The pins of istiod and the proxy disagree; Istio takes one hub and one tag for both.
+    """
+    hub, _, tag = context.supply.image(PILOT).removesuffix("@").partition("/pilot:")
+    if context.supply.image(PROXY) != f"{hub}/proxyv2:{tag}":
+        raise UsageError(f"pins.toml: {PILOT} and {PROXY} must have one tag")
+    values: dict[str, Any] = {
+        "global": {
+            "hub": hub,
+            "tag": tag,
+            # What a sidecar asks the scheduler for: a canary's extra pods must fit a two-core node.
+            "proxy": {"resources": {"requests": {"cpu": "10m", "memory": "40Mi"}}},
+        },
+        "pilot": {"resources": {"requests": {"cpu": "10m", "memory": "100Mi"}}, "autoscaleEnabled": False},
+        # Istio's own advice for charts that are rendered and applied: istiod then has no field of ours to change.
+        "base": {"validationFailurePolicy": "Fail"},
+    }
+    if context.supply.way == "source":
+        values["pilot"] |= UPSTREAM_ENVOY["pilot"]
+        values["telemetry"] = UPSTREAM_ENVOY["telemetry"]
+    return values
+
+
+async def ready(context: StackContext) -> None:
+    """Wait until a pod that asks for a sidecar gets one."""
+    found = await context.kubectl.get_list("deployments", all_namespaces=True, selector="app=istiod")
+    for istiod in found:
+        await probes.available(context, f"deployment/{istiod['metadata']['name']}", istiod["metadata"]["namespace"])
+    await wait.until(
+        "Istio injects a sidecar", lambda: _injects(context), timeout=READY_SECONDS, interval=1, successes=2
+    )
+
+
+async def _injects(context: StackContext) -> None:
+    pod = await probes.admitted(
+        context,
+        "/api/v1/namespaces/default/pods",
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "generateName": "sidecar-",
+                "namespace": "default",
+                "labels": {"sidecar.istio.io/inject": "true"},
+            },
+            "spec": {"containers": [{"name": "app", "image": "app"}]},
+        },
+    )
+    spec = pod["spec"]
+    names = [c["name"] for c in (*spec["containers"], *spec.get("initContainers", ()))]
+    if "istio-proxy" not in names:
+        raise wait.NotYet(f"a pod with sidecar.istio.io/inject=true has only {', '.join(names)}")

@@ -1,0 +1,151 @@
+"""KServe in Standard mode, with a webhook certificate of our own where cert-manager would otherwise be needed."""
+
+from base64 import b64decode, b64encode
+from typing import Any
+
+from ci.base import wait
+from ci.base.errors import CommandError
+from ci.manifests import documents
+from ci.manifests.documents import Document
+from ci.stack import certificates, manifests, probes
+from ci.stack.certificates import ServingCertificate
+from ci.stack.component import READY_SECONDS, StackContext
+
+NAMESPACE = "kserve"
+MANAGER = "kserve-controller-manager"
+WEBHOOK_SERVICE = "kserve-webhook-server-service"
+WEBHOOK_SECRET = "kserve-webhook-server-cert"  # noqa: S105 - a Secret's name
+VALIDATOR = "inferenceservice.kserve-webhook-server.validator"
+INJECT_CA_ANNOTATION = "cert-manager.io/inject-ca-from"
+INFERENCE_SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices"
+RUNTIMES = ("kserve-sklearnserver",)
+RESOURCES: dict[str, Any] = {
+    "kserve": {
+        "controller": {
+            "deploymentMode": "Standard",
+            # KServe routes nothing here: the chart's own VirtualService does.
+            "gateway": {"disableIstioVirtualHost": True},
+            # Upstream's limit of a tenth of a core makes the manager take most of a minute to start.
+            "resources": {"requests": {"cpu": "10m", "memory": "100Mi"}, "limits": {"cpu": "1", "memory": "300Mi"}},
+            "rbacProxy": {
+                "resources": {
+                    "requests": {"cpu": "10m", "memory": "20Mi"},
+                    "limits": {"cpu": "500m", "memory": "300Mi"},
+                }
+            },
+        },
+    }
+}
+
+
+async def find(context: StackContext) -> dict[str, Any] | None:
+    """Return the webhook that validates InferenceServices."""
+    return await context.kubectl.get("validatingwebhookconfiguration", "inferenceservice.serving.kserve.io")
+
+
+async def install(context: StackContext) -> None:
+    """Apply CRDs, manager and webhooks; then, once the webhooks answer, the serving runtimes."""
+    charts = context.supply.module("kserve") / "charts"
+    crds = await manifests.from_chart(context, "kserve-crd", charts / "kserve-crd", NAMESPACE)
+    resources = await manifests.from_chart(
+        context, "kserve-resources", charts / "kserve-resources", NAMESPACE, RESOURCES
+    )
+    certificate = await _certificate(context)
+    resources = without_cert_manager(resources, certificate)
+    manager = documents.find(resources, "Deployment", MANAGER)
+    documents.probe_at_once(documents.container(manager, "manager")["readinessProbe"])
+    fetcher = documents.find(resources, "ClusterStorageContainer", "default")["spec"]["container"]
+    # The scheduler counts it for the pod's whole life, and a canary's extra pods must fit a two-core node.
+    fetcher["resources"]["requests"]["cpu"] = "10m"
+    await manifests.apply(context, [documents.namespace(NAMESPACE), secret(certificate), *crds, *resources])
+    runtimes = await manifests.from_chart(
+        context,
+        "kserve-runtime-configs",
+        charts / "kserve-runtime-configs",
+        NAMESPACE,
+        {"kserve": {"servingruntime": {"enabled": True}}},
+    )
+    wanted = [documents.find(runtimes, "ClusterServingRuntime", name) for name in RUNTIMES]
+    await probes.available(context, f"deployment/{MANAGER}", NAMESPACE)
+    await wait.until(
+        "KServe's webhook lets serving runtimes in",
+        lambda: _applied(context, wanted),
+        timeout=READY_SECONDS,
+        interval=1,
+    )
+
+
+async def _applied(context: StackContext, objects: list[Document]) -> None:
+    try:
+        await manifests.apply(context, objects)
+    except CommandError as error:
+        raise wait.NotYet(error.message) from error
+
+
+async def _certificate(context: StackContext) -> ServingCertificate:
+    """Return the certificate that is on the cluster if it is good, else a new one.
+
+    A new one on every installation would leave the manager with the old one until its volume is refreshed.
+    """
+    data = (await context.kubectl.get("secret", WEBHOOK_SECRET, NAMESPACE) or {}).get("data", {})
+    if {"ca.crt", "tls.crt", "tls.key"} <= set(data):
+        kept = ServingCertificate(*(b64decode(data[key]) for key in ("ca.crt", "tls.crt", "tls.key")))
+        if not certificates.expires_soon(kept.certificate):
+            return kept
+    return certificates.issue(WEBHOOK_SERVICE, NAMESPACE)
+
+
+def without_cert_manager(resources: list[Document], certificate: ServingCertificate) -> list[Document]:
+    """Take out what cert-manager would act on, and give every webhook the authority it is to trust.
+
+    The chart has no value for it: it renders its Certificate always.
+    """
+    bundle = b64encode(certificate.authority).decode()
+    kept = [document for document in resources if not document["apiVersion"].startswith("cert-manager.io/")]
+    for document in kept:
+        if document["kind"] in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+            document["metadata"].get("annotations", {}).pop(INJECT_CA_ANNOTATION, None)
+            for webhook in document["webhooks"]:
+                webhook["clientConfig"]["caBundle"] = bundle
+    return kept
+
+
+def secret(certificate: ServingCertificate) -> Document:
+    """Return the Secret that KServe's manager mounts."""
+    data = {"ca.crt": certificate.authority, "tls.crt": certificate.certificate, "tls.key": certificate.key}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {"name": WEBHOOK_SECRET, "namespace": NAMESPACE},
+        "data": {key: b64encode(value).decode() for key, value in data.items()},
+    }
+
+
+async def ready(context: StackContext) -> None:
+    """Wait until the webhook lets a good InferenceService in and keeps a bad one out.
+
+    A Ready pod is not enough: its webhook may still refuse everything (kserve#4182).
+    """
+    managers = await context.kubectl.get_list("deployments", all_namespaces=True, selector=f"control-plane={MANAGER}")
+    for manager in managers:
+        await probes.available(context, f"deployment/{manager['metadata']['name']}", manager["metadata"]["namespace"])
+    await wait.until(
+        "KServe's webhook answers", lambda: _validates(context), timeout=READY_SECONDS, interval=1, successes=2
+    )
+
+
+async def _validates(context: StackContext) -> None:
+    await probes.admitted(context, INFERENCE_SERVICES, _inference_service("webhook-probe"))
+    # Kubernetes allows a name that begins with a digit, KServe does not: only its webhook can refuse this one.
+    await probes.refused(context, INFERENCE_SERVICES, _inference_service("1-webhook-probe"), VALIDATOR)
+
+
+def _inference_service(name: str) -> Document:
+    model = {"modelFormat": {"name": "sklearn"}, "storageUri": "s3://models/webhook-probe"}
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"predictor": {"model": model}},
+    }

@@ -1,0 +1,1 @@
+"""The tree that Argo CD watches: read at a commit, edited, rendered, written back."""

@@ -1,0 +1,255 @@
+"""Writing an edit to a branch that others write to as well."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import tenacity
+from filelock import AsyncFileLock, Timeout
+
+from ci.base.errors import CheckFailedError, CommandError, UsageError
+from ci.tree import scalars
+from ci.tree.git import PushRefusedError, Repository, Snapshot
+from ci.tree.scalars import KeyPath
+
+REFUSALS = 5
+"""Pushes refused, one after the other, while the branch stays where it is: then it is no race."""
+RACE_SECONDS = 120.0
+"""How long others may keep winning."""
+TURN_SECONDS = 60.0
+"""How long to wait for others on this machine."""
+
+
+class ChangedMeanwhileError(CheckFailedError):
+    """Somebody else changed the same key since it was first read: theirs stands, ours is not written."""
+
+
+class RaceLostError(PushRefusedError):
+    """The branch moved between our look and our push."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of the tree.
+
+    Attributes:
+        file: The file whose scalars change.
+        values: Key path to new value.
+        message: The commit's.
+        added: Path to content of files that come with it.
+    """
+
+    file: str
+    values: Mapping[KeyPath, str]
+    message: str
+    added: Mapping[str, bytes] = field(default_factory=dict)
+
+    async def files(self, snapshot: Snapshot) -> dict[str, bytes]:
+        """Return the content of every file that differs, made from the snapshot's own."""
+        content = await snapshot.read(self.file)
+        if content is None:
+            raise UsageError(f"{self.file}: no such file in the tree")
+        return {self.file: scalars.set_scalars(content, self.values, self.file), **self.added}
+
+
+Change = Callable[[Snapshot], Awaitable[Edit | None]]
+"""Looks at the tree and returns the edit it needs, or None where everything is as wanted."""
+
+
+class Target(Protocol):
+    """A branch that can be moved forward."""
+
+    @property
+    def branch(self) -> str:
+        """Its name."""
+
+    async def tip(self) -> str:
+        """Return the commit it is at now."""
+
+    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
+        """Move it from one commit to the next, or raise `PushRefusedError` and leave it where it is."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A change that is on the branch.
+
+    Attributes:
+        commit: The commit.
+        edit: What it did.
+    """
+
+    commit: str
+    edit: Edit
+
+
+async def write(repository: Repository, target: Target, change: Change) -> Written | None:
+    """Make a change on the branch's tip; when somebody else was faster, make it again on theirs.
+
+    The edit is never merged or rebased: it is made anew from the new tip's own bytes, so both changes survive.
+
+    Args:
+        repository: Where commits are made.
+        target: The branch.
+        change: Returns the edit that a tip needs.
+
+    Returns:
+        What was written, or None where nothing had to change.
+
+    Raises:
+        ChangedMeanwhileError: Another commit changed the same key.
+        PushRefusedError: The branch stays where it is and takes no commit of ours.
+    """
+    first: Snapshot | None = None
+    edit: Edit | None = None
+    refusals = 0
+
+    async def attempt() -> Written | None:
+        nonlocal first, edit, refusals
+        snapshot = Snapshot(repository, await target.tip(), target.branch)
+        first = first or snapshot
+        if edit is not None:
+            await _require_unchanged(first, snapshot, edit)
+        edit = await change(snapshot)
+        if edit is None:
+            return None
+        files = await edit.files(snapshot)
+        commit = await snapshot.with_files(files, edit.message)
+        try:
+            await target.advance(snapshot.commit, commit, files)
+        except PushRefusedError as error:
+            if await target.tip() != snapshot.commit:
+                refusals = 0
+                raise RaceLostError(error.message, detail=error.detail) from error
+            refusals += 1
+            raise
+        return Written(commit, edit)
+
+    retrying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(PushRefusedError),
+        stop=lambda state: refusals >= REFUSALS or (state.seconds_since_start or 0) > RACE_SECONDS,
+        wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
+        reraise=True,
+    )
+    async with _turn(repository):
+        return await retrying(attempt)
+
+
+@contextlib.asynccontextmanager
+async def _turn(repository: Repository) -> AsyncIterator[None]:
+    """Wait until no other run on this machine writes from the repository: a race lost is work done twice.
+
+    A turn that does not come is no failure: the branch itself decides who is first.
+    """
+    lock = AsyncFileLock(repository.common / "ml-serving-ci.lock", timeout=TURN_SECONDS, poll_interval=0.1)
+    with contextlib.suppress(Timeout):
+        await lock.acquire()
+    try:
+        yield
+    finally:
+        await lock.release()
+
+
+async def _require_unchanged(first: Snapshot, now: Snapshot, edit: Edit) -> None:
+    """Refuse when a commit since our first look changed a key of ours, back and forth included: a person did that.
+
+    Who did the very same as we would is no trouble.
+    """
+    if await _values(now, edit) == edit.values:
+        return
+    repository = first.repository
+    span = f"{first.commit}..{now.commit}"
+    commits = (await repository.output("rev-list", "--reverse", "--end-of-options", span, "--", edit.file)).split()
+    before = await _values(first, edit)
+    for commit in commits:
+        then = await _values(replace(first, commit=commit), edit)
+        for path, value in before.items():
+            if then.get(path) != value:
+                who = await repository.who(commit)
+                raise ChangedMeanwhileError(
+                    f"{edit.file}: {'.'.join(map(str, path))} was changed from {value} to {then.get(path, 'nothing')} "
+                    f"meanwhile, in {who}",
+                    fix="Look at that commit; if yours is still wanted, run the command again.",
+                )
+
+
+async def _values(snapshot: Snapshot, edit: Edit) -> dict[KeyPath, str]:
+    content = await snapshot.read(edit.file)
+    return {} if content is None else scalars.read(content, edit.values, edit.file)
+
+
+@dataclass(frozen=True)
+class RemoteBranch:
+    """A branch of a remote.
+
+    Attributes:
+        repository: Whose remote it is; its own branches and work tree stay as they are.
+        remote: Name or URL.
+        branch: Name.
+    """
+
+    repository: Repository
+    remote: str
+    branch: str
+
+    async def tip(self) -> str:
+        """Fetch the branch and return its tip."""
+        return await self.repository.fetch(self.remote, self.branch)
+
+    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
+        """Push; git itself refuses what does not stand on the branch's tip."""
+        await self.repository.push(self.remote, new, self.branch)
+
+
+@dataclass(frozen=True)
+class LocalBranch:
+    """A branch of a repository on this machine, and the work tree that has it checked out.
+
+    Attributes:
+        repository: The repository.
+        branch: Name.
+    """
+
+    repository: Repository
+    branch: str
+
+    async def tip(self) -> str:
+        """Return the branch's tip."""
+        return await self.repository.commit_of(f"refs/heads/{self.branch}")
+
+    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
+        """Write the files, then move the branch: a run killed in between leaves what the next one would write.
+
+        Raises:
+            UsageError: A file has changes that are not committed.
+            PushRefusedError: Somebody else moved the branch.
+        """
+        if await self._checked_out():
+            for path in files:
+                await self._write(path, old, new)
+        try:
+            await self.repository.run("update-ref", "-m", "ml-serving-ci", f"refs/heads/{self.branch}", new, old)
+        except CommandError as error:
+            raise PushRefusedError(f"branch {self.branch} has moved", detail=error.detail) from error
+
+    async def _checked_out(self) -> bool:
+        bare = await self.repository.output("rev-parse", "--is-bare-repository")
+        head = await self.repository.run("symbolic-ref", "--quiet", "HEAD", check=False)
+        return bare == "false" and head.stdout.strip() == f"refs/heads/{self.branch}"
+
+    async def _write(self, path: str, old: str, new: str) -> None:
+        file = self.repository.folder / path
+        if _leaves(self.repository.folder, file):
+            raise UsageError(f"{path}: a symbolic link leads out of the work tree")
+        *known, staged = await self.repository.objects_of(f"{old}:{path}", f"{new}:{path}", f":{path}")
+        there = await self.repository.output("hash-object", f"--path={path}", file) if file.exists() else None
+        if not {staged, there} <= set(known):
+            raise UsageError(f"{path}: has changes that are not committed", fix=f"git diff HEAD -- {path}")
+        await self.repository.run("restore", f"--source={new}", "--staged", "--worktree", "--", path)
+
+
+def _leaves(folder: Path, file: Path) -> bool:
+    return os.path.commonpath([folder.resolve(), file.resolve()]) != str(folder.resolve())

@@ -1,0 +1,111 @@
+"""A repository with a change in it, and objects, for the tests of ci/diff."""
+
+import shutil
+from dataclasses import dataclass
+
+import anyio
+
+from ci.base import paths
+from ci.diff import compare, sides
+from ci.diff.sides import Side
+from ci.tree import git
+from ci.tree.git import Repository, Snapshot
+from tests.harness import remote as remotes
+from tests.harness.remote import Clone
+
+CHART = "helm/charts/ml-serving"
+TEMPLATES = f"{CHART}/templates"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A clone on a branch of its own, made from a main on which staging and prod are pinned to main's first chart."""
+
+    clone: Clone
+
+    def edit(self, path, old, new):
+        file = self.clone.folder / path
+        text = file.read_text()
+        assert text.count(old) == 1, (path, text.count(old))
+        file.write_text(text.replace(old, new))
+
+    def write(self, path, text):
+        file = self.clone.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def commit(self):
+        self.clone.git("add", "--all")
+        self.clone.git("commit", "--quiet", "--message=Change")
+        return self.clone.git("rev-parse", "HEAD")
+
+    def difference(self, *environments, base=None, commit=True):
+        """Commit what was changed and return what that does."""
+        if commit:
+            self.commit()
+
+        async def compared():
+            repository = await git.opened(self.clone.folder)
+            both = await sides.both(repository, base, "origin", environments or paths.ENVIRONMENTS)
+            return compare.compare(*both, environments or paths.ENVIRONMENTS)
+
+        return anyio.run(compared)
+
+
+def made(root):
+    """Make the repository."""
+    clone = remotes.made(root).clone("ours")
+    shutil.copytree(paths.ROOT / "k8s" / "argocd", clone.folder / "k8s" / "argocd")
+    first = clone.git("rev-parse", "HEAD")
+    for environment in ("staging", "prod"):
+        file = clone.folder / "gitops" / environment / "sklearn-iris.yaml"
+        lines = [f"  revision: {first}" if "  revision:" in line else line for line in file.read_text().splitlines()]
+        file.write_text("\n".join(lines) + "\n")
+    change = Change(clone)
+    change.commit()
+    clone.git("push", "--quiet", "origin", "main")
+    clone.git("checkout", "--quiet", "-b", "change")
+    return change
+
+
+def of_objects(before, after, place="dev/iris"):
+    """Return the difference of two sets of objects, without git or Helm."""
+    repository = Repository(paths.ROOT, paths.ROOT, (), {})
+    both = [
+        Side(Snapshot(repository, commit * 40, "main"), {}, {place: objects})
+        for commit, objects in (("a", before), ("b", after))
+    ]
+    return compare.compare(*both, ["dev"])
+
+
+def config(name="settings", **fields):
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "models"},
+        "data": {"mode": "fast"},
+        **fields,
+    }
+
+
+def service(name="iris", *, labels=None, annotations=None, model=None, **predictor):
+    """An InferenceService."""
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {"name": name, "namespace": "models", "labels": labels or {}, "annotations": annotations or {}},
+        "spec": {
+            "predictor": {"minReplicas": 0, **predictor, "model": {"storageUri": "s3://models/v1", **(model or {})}}
+        },
+    }
+
+
+def rollout(name="iris", **spec):
+    """The Rollout that takes its pods from the InferenceService's Deployment."""
+    workload = {"apiVersion": "apps/v1", "kind": "Deployment", "name": f"{name}-predictor", "scaleDown": "never"}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": f"{name}-predictor", "namespace": "models"},
+        "spec": {"workloadRef": workload, "strategy": {"canary": {"steps": []}}, **spec},
+    }

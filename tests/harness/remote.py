@@ -1,0 +1,166 @@
+"""A real git remote with this checkout's chart and tree in it, and people who write to it."""
+
+import atexit
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from ci.base.paths import CHART, ROOT
+from ci.supply.supply import installed
+from ci.tree import scalars as edit
+from tests.unit.conftest import find_tool
+
+FILE = "gitops/dev/sklearn-iris.yaml"
+MODEL = "gs://kfserving-examples/models/sklearn/{}/model"
+FIRST = {
+    ("model", "version"): "1.0",
+    ("model", "storageUri"): MODEL.format("1.0"),
+    ("model", "digest"): "",
+    ("image", "tag"): "v0.20.0",
+    ("image", "digest"): "",
+}
+"""What every environment begins with, whatever this checkout's tree has moved on to."""
+PERSON = {
+    "GIT_AUTHOR_NAME": "Jane",
+    "GIT_AUTHOR_EMAIL": "jane@example.com",
+    "GIT_COMMITTER_NAME": "Jane",
+    "GIT_COMMITTER_EMAIL": "jane@example.com",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+}
+SECONDS = 300
+
+
+def run(argv, *, cwd=None, check=True, env=None):
+    return subprocess.run(
+        argv,
+        cwd=cwd,
+        check=check,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        env={**os.environ, **PERSON, **(env or {})},
+    )
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A work tree of the remote's."""
+
+    folder: Path
+
+    def git(self, *args, check=True):
+        return run(["git", *args], cwd=self.folder, check=check).stdout.strip()
+
+    def read(self, path=FILE):
+        return (self.folder / path).read_bytes()
+
+    def commit(self, path, content, message="Somebody else's change"):
+        """Commit as a person would, and push."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        self.git("add", "--", path)
+        self.git("commit", "--quiet", f"--message={message}")
+        self.git("push", "--quiet", "origin", "main")
+
+    def replace(self, old, new, message="Somebody else's change"):
+        content = self.read()
+        assert content.count(old) == 1, content
+        self.commit(FILE, content.replace(old, new), message)
+
+    def pull(self):
+        self.git("pull", "--quiet", "--rebase")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A bare repository.
+
+    Attributes:
+        folder: Where it is.
+        root: Where its clones go.
+    """
+
+    folder: Path
+    root: Path
+
+    def clone(self, name):
+        run(["git", "clone", "--quiet", str(self.folder), str(self.root / name)])
+        return Clone(self.root / name)
+
+    def git(self, *args):
+        return run(["git", *args], cwd=self.folder).stdout.strip()
+
+    def commits(self):
+        """Subjects from the newest to the first."""
+        return self.git("log", "--format=%s", "main").splitlines()
+
+    def data(self, path=FILE):
+        return yaml.safe_load(self.git("show", f"main:{path}"))
+
+    def overtake(self, first):
+        """Go back to a commit, and come forward again the moment that the next push is being received."""
+        self.git("update-ref", "refs/theirs", "main")
+        self.git("update-ref", "refs/heads/main", first)
+        self.hook(
+            "pre-receive",
+            "test -e done && exit 0; touch done; env -u GIT_QUARANTINE_PATH git update-ref refs/heads/main refs/theirs",
+        )
+
+    def hook(self, name, script):
+        file = self.folder / "hooks" / name
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+
+
+def made(root):
+    """Make a remote with one commit of the chart and the tree."""
+    shutil.copytree(_first(), root / "remote.git")
+    return Remote(root / "remote.git", root)
+
+
+@cache
+def _first():
+    """The repository that every remote begins as, made once; commands on it take a helm that is here already."""
+    find_tool("helm")
+    root = Path(tempfile.mkdtemp(prefix="ml-serving-ci-tests-"))
+    atexit.register(shutil.rmtree, root)
+    seed = root / "seed"
+    shutil.copytree(CHART, seed / CHART.relative_to(ROOT))
+    shutil.copytree(ROOT / "gitops", seed / "gitops")
+    for file in seed.glob("gitops/*/sklearn-iris.yaml"):
+        file.write_bytes(edit.set_scalars(file.read_bytes(), FIRST))
+    return published(seed, root).folder
+
+
+def published(seed, root):
+    """Make a remote with one commit of what a folder has."""
+    run(["git", "init", "--quiet", "--initial-branch=main", "."], cwd=seed)
+    run(["git", "add", "."], cwd=seed)
+    run(["git", "commit", "--quiet", "--message=First"], cwd=seed)
+    run(["git", "clone", "--quiet", "--bare", str(seed), str(root / "remote.git")])
+    return Remote(root / "remote.git", root)
+
+
+def helm():
+    """The executable with which the commands render, too."""
+    return installed("helm")
+
+
+def arguments(clone, *args):
+    return [sys.executable, ROOT / "ci" / "main.py", *args, f"--repo={clone.folder}"]
+
+
+def bump(clone, to, *args, component="model", check=True, env=None):
+    """`bump` as its own process."""
+    argv = arguments(clone, "bump", component, "--env=dev", f"--to={to}", *args)
+    return run(argv, check=check, env=env)
