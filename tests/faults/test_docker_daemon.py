@@ -88,7 +88,7 @@ BROKEN = """
 import sys
 from pathlib import Path
 import anyio
-from ci.errors import MachineError
+from ci.base.errors import MachineError
 from ci.host import docker
 
 docker.USER_CONFIG = Path(sys.argv[1], "user.json")

@@ -291,7 +291,7 @@ def test_one_that_will_not_go_keeps_no_other(
 def test_programs_of_a_killed_run_are_stopped_and_those_of_a_living_one_are_not() -> None:
     # Given: a run that is killed while a program of its own works on, one that lives, and one of another container
     script = (
-        "import anyio, sys; from ci import command; from ci.cluster import runs\n"
+        "import anyio, sys; from ci.base import command; from ci.cluster import runs\n"
         "anyio.run(lambda: command.run(['sleep', sys.argv[1]], env=runs.environment()))"
     )
     killed, living = (subprocess.Popen([sys.executable, "-c", script, f"10000.{n}"]) for n in (1, 2))

@@ -105,7 +105,7 @@ def test_a_remote_daemon_that_is_silent_is_not_replaced_by_a_local_one(
 
 STARTED = """
 import anyio, pathlib
-from ci.errors import MachineError
+from ci.base.errors import MachineError
 from ci.host import docker, oci_runtime
 oci_runtime.missing_here = lambda process=None: frozenset()
 try:

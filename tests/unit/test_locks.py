@@ -20,7 +20,7 @@ SECONDS = 60
 HOLD = """
 import anyio, sys
 from pathlib import Path
-from ci import locks
+from ci.base import locks
 async def hold():
     async with locks.exclusive(Path(sys.argv[1]), "helm"):
         print("held", flush=True)

@@ -176,7 +176,7 @@ def test_an_encoding_that_lacks_the_tools_marks_is_no_error(encoding: str):
 def test_files_are_utf_8_whatever_the_terminal_is(tmp_path):
     (tmp_path / "text").write_bytes("Zürich\n".encode())
     code = (
-        "import sys; from pathlib import Path; from ci import process; process.prepare()\n"
+        "import sys; from pathlib import Path; from ci.base import process; process.prepare()\n"
         "text = Path(sys.argv[1]).read_text(); Path(sys.argv[1]).write_text(text); print(text)"
     )
     given = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}

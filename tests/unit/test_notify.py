@@ -102,7 +102,7 @@ def test_a_webhook_that_hangs_holds_nothing_up(environment, webhook, capsys):
 
 def test_a_webhook_that_hangs_does_not_keep_the_process_from_its_end(environment, webhook):
     never = f"notify.TIMEOUTS = ({LONG}, {2 * LONG})"
-    code = f"from ci import notify\n{never}\nwith notify.telling() as tell:\n    tell('x')\n"
+    code = f"from ci.report import notify\n{never}\nwith notify.telling() as tell:\n    tell('x')\n"
     variables = {"ML_SERVING_CI_WEBHOOK": webhook("hang").url}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **variables}, timeout=LONG, check=True)
 

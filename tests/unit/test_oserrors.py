@@ -69,7 +69,7 @@ def test_no_room_is_told_with_the_file_and_not_with_the_one_beside_it(tmp_path):
 LIMITED = """
 import json, resource, signal, sys
 from pathlib import Path
-from ci import oserrors
+from ci.base import oserrors
 from ci.report import files
 resource.setrlimit(getattr(resource, sys.argv[1]), (int(sys.argv[2]),) * 2)
 try:
@@ -239,7 +239,7 @@ def test_no_memory():
 def test_a_working_folder_that_is_gone(tmp_path):
     code = (
         "import errno, os, sys\nos.mkdir(sys.argv[1]); os.chdir(sys.argv[1]); os.rmdir(sys.argv[1])\n"
-        f"sys.path.insert(0, {str(ROOT)!r})\nfrom ci import oserrors\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\nfrom ci.base import oserrors\n"
         "for name in (None, 'x'):\n"
         "    print(oserrors.machine(OSError(errno.ENOSPC, 'No space left on device', name)).message)\n"
     )
@@ -253,7 +253,7 @@ def test_of_a_path_below_a_folder_that_cannot_be_entered_that_folder_is_shown(tm
     (shut / "cache").mkdir(parents=True)
     shut.chmod(0)
     code = (
-        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom pathlib import Path\nfrom ci import oserrors\n"
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom pathlib import Path\nfrom ci.base import oserrors\n"
         "try:\n    Path(sys.argv[1]).mkdir()\nexcept OSError as error:\n    print(oserrors.machine(error).fix)\n"
     )
     powerless = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []  # root may enter every folder

@@ -10,11 +10,12 @@ from types import SimpleNamespace
 import anyio
 import pytest
 
-from ci import prove, suite
+from ci import prove
 from ci.base import paths
 from ci.base.errors import CheckFailedError, MachineError
 from ci.cluster.cluster import Cluster
 from ci.host import docker, preflight
+from ci.stages import suite
 from ci.stages.order import ORDER, Stage
 from ci.stages.run import Options
 

@@ -52,7 +52,7 @@ def test_a_pipe_stays_one_and_its_reader_gets_all(tmp_path):
     assert got == [b"x" * (1 << 20)]
 
 
-WRITES = "import sys; from pathlib import Path; from ci.report import files; print('before', flush=True); \
+WRITES = "import sys; from pathlib import Path; from ci.base import files; print('before', flush=True); \
 files.write(Path(sys.argv[1]), b'data\\n'); print('after')"
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import anyio, typer
 from ci import command, process, progress
 from ci.commands.runner import run_async
-from ci.report.model import Failure
-from ci.errors import CheckFailedError, MachineError, UsageError
+from ci.results import Failure
+from ci.base.errors import CheckFailedError, MachineError, UsageError
 
 async def wait():
     try:

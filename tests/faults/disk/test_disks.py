@@ -9,7 +9,7 @@ SHOWN_AT_END = """
 import sys
 from pathlib import Path
 from ci import prove
-from ci.report.model import Failure, Report, Stage
+from ci.results import Failure, Report, Stage
 from ci.stages.run import Options
 folder = Path(sys.argv[1])
 report = Report("test", "now", "failed", 1.0, stages=[Stage("canary", "failed", 1.0, "the model answers 503")])
@@ -21,7 +21,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import typer
-from ci import command
+from ci.base import command
 from ci.commands.runner import run_async
 log = Path(sys.argv[2]) if len(sys.argv) > 2 else None
 async def main():
@@ -120,7 +120,7 @@ GO = """
 import sys
 from pathlib import Path
 import anyio
-from ci.errors import MachineError
+from ci.base.errors import MachineError
 from ci.supply.source import go
 try:
     anyio.run(go.unpacked, Path(sys.argv[1]))
@@ -148,7 +148,7 @@ def test_a_program_that_finds_no_room_says_so_and_exits_3(disk):
 MOVED = """
 import sys
 from pathlib import Path
-from ci import oserrors
+from ci.base import oserrors
 try:
     Path(sys.argv[1]).rename(sys.argv[1] + ".old")
 except OSError as error:
@@ -176,7 +176,7 @@ def test_a_log_that_finds_no_room_is_named(disk):
 WRITTEN = """
 import sys
 from pathlib import Path
-from ci import oserrors
+from ci.base import oserrors
 try:
     Path(sys.argv[1], "kind.yaml").write_text("x" * 9000)
 except OSError as error:
@@ -196,7 +196,7 @@ def test_a_write_that_names_no_file_is_told_with_the_folder_whose_disk_is_full(d
 MADE = """
 import sys
 from pathlib import Path
-from ci import oserrors
+from ci.base import oserrors
 from ci.supply import partial
 try:
     with getattr(partial, sys.argv[1])(Path(sys.argv[2], "item")) as aside, (aside / sys.argv[3]).open("wb") as file:
@@ -219,7 +219,7 @@ LOCK = """
 import sys
 from pathlib import Path
 import anyio
-from ci import locks
+from ci.base import locks
 async def main():
     async with locks.exclusive(Path(sys.argv[1]), "helm"):
         print("held")

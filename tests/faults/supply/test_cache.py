@@ -333,7 +333,7 @@ def test_what_a_read_only_cache_lacks_is_named_in_one_line(helm, tmp_path, missi
 
 def test_a_command_says_what_it_waits_for(helm):
     """Two processes, one item: the second has its line while the first still holds the lock."""
-    hold = "import anyio, sys\nfrom pathlib import Path\nfrom ci import locks\nasync def hold():\n"
+    hold = "import anyio, sys\nfrom pathlib import Path\nfrom ci.base import locks\nasync def hold():\n"
     hold += "    async with locks.exclusive(Path(sys.argv[1]), 'helm'):\n        print('held', flush=True)\n"
     hold += "        await anyio.to_thread.run_sync(sys.stdin.read)\nanyio.run(hold)\n"
     env = {**os.environ, "ML_SERVING_CI_CACHE": str(helm)}
