@@ -43,6 +43,18 @@ def promtool():
     return find_tool("promtool")
 
 
+ENVIRONMENTS = sorted(file.stem for file in (CHART / "values").glob("*.yaml"))
+"""Those that the chart has values for."""
+KNOWN_ANSWER = {
+    "protocol": "v1",
+    "request": {"instances": [[1.5, 2]]},
+    "at": "$.predictions[0]",
+    "expected": "cat",
+}
+"""A known answer as an application has it; the chart has none of its own."""
+KNOWN = {"exampleModel": {"knownAnswer": KNOWN_ANSWER}}
+
+
 class Chart:
     """The chart, and the helm that renders it."""
 

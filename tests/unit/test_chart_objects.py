@@ -7,7 +7,8 @@ import shutil
 import pytest
 import yaml
 
-from ci.base.paths import CHART, ENVIRONMENTS
+from ci.base.paths import CHART
+from tests.unit.conftest import ENVIRONMENTS, KNOWN, KNOWN_ANSWER
 
 FLAGS = ("kserve", "canaryDeployment", "sloMonitoring", "autoscaling")
 COMBINATIONS = [dict(zip(FLAGS, switches, strict=True)) for switches in itertools.product((True, False), repeat=4)]
@@ -40,7 +41,7 @@ def test_each_flag_takes_its_own_part_away_and_leaves_nothing_dangling(chart, fl
         ("ConfigMap", "ml-serving-dashboard-serving"): slo,
         ("HorizontalPodAutoscaler", f"{PREDICTOR}-hpa"): scaled,
     }
-    found = chart.render({"features": flags})
+    found = chart.render({"features": flags, **KNOWN})
     assert set(found) == {item for item, there in expected.items() if there and flags["kserve"]}
     if not flags["kserve"]:
         return
@@ -82,7 +83,8 @@ def test_every_environment_renders_for_every_combination_of_flags(chart, env):
 
 
 def test_two_releases_with_two_models_share_a_namespace(chart):
-    everything = {"networkPolicy": {"enabled": True}, "exampleModel": {"storageSecret": "models"}}
+    model = {"storageSecret": "models", "knownAnswer": KNOWN_ANSWER}
+    everything = {"networkPolicy": {"enabled": True}, "exampleModel": model}
     everything["monitoring"] = {"runbookBase": "https://example.com"}  # a repository may have iris in its address
     first = chart.render(everything)
     other = copy.deepcopy(everything)
@@ -149,7 +151,7 @@ def test_steps_become_weights_and_pauses_and_the_analysis_starts_in_a_pause(char
 
 
 def test_the_last_step_is_a_gate_that_only_good_figures_open(chart):
-    found = chart.render()
+    found = chart.render(KNOWN)
     last = found["Rollout", PREDICTOR]["spec"]["strategy"]["canary"]["steps"][-1]
     assert last["analysis"]["templates"] == [{"templateName": f"{PREDICTOR}-gate"}]
     requests, *judged, known = found["AnalysisTemplate", f"{PREDICTOR}-gate"]["spec"]["metrics"]
@@ -180,7 +182,7 @@ def test_the_canarys_limits_come_from_the_slo(chart):
 
 @pytest.mark.parametrize("template", ["slo", "gate"])
 def test_an_empty_or_nan_result_satisfies_no_condition_of_the_prometheus_metrics(chart, template: str):
-    metrics = chart.render()["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]["metrics"]
+    metrics = chart.render(KNOWN)["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]["metrics"]
     for metric in metrics[1:-1]:
         for condition in ("successCondition", "failureCondition"):
             assert metric[condition].startswith("len(result) > 0 && !isNaN(result[0]) && ")
@@ -188,35 +190,8 @@ def test_an_empty_or_nan_result_satisfies_no_condition_of_the_prometheus_metrics
         assert 'revision="{{args.revision}}"' in metric["provider"]["prometheus"]["query"]
 
 
-def test_the_known_answer_is_asked_by_the_analysis_and_by_helm_test(chart):
-    answer = {"instances": [[1, 2]], "predictions": ["cat", 3]}
-    found = chart.render({"exampleModel": {"knownAnswer": answer}})
-    for template in ("slo", "gate"):
-        metric = found["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]["metrics"][-1]
-        agreeing = '(result[0] == "cat" ? 1 : 0) + (result[1] == 3 ? 1 : 0)'
-        assert metric["successCondition"] == f"len(result) == 2 && {agreeing} >= 2"
-        web = metric["provider"]["web"]
-        assert web["jsonBody"] == {"instances": [[1, 2]]}
-        assert web["headers"] == [{"key": "Connection", "value": "close"}], "the stable pods might go on answering"
-    environment = {
-        item["name"]: item["value"] for item in found["Pod", f"{PREDICTOR}-test"]["spec"]["containers"][0]["env"]
-    }
-    assert yaml.safe_load(environment["EXPECTED"]) == {"predictions": ["cat", 3]}
-    off = chart.render({"canary": {"analysis": {"knownAnswer": False}}})
-    for template in ("slo", "gate"):
-        names = {metric["name"] for metric in off["AnalysisTemplate", f"{PREDICTOR}-{template}"]["spec"]["metrics"]}
-        assert "known-answer" not in names
-
-
-def test_some_answers_may_differ_where_the_values_say_so(chart):
-    answers = {"instances": [[1]] * 5, "predictions": [0, 1, 2, 1, 0], "agreement": 0.8}
-    found = chart.render({"exampleModel": {"knownAnswer": answers}})
-    condition = found["AnalysisTemplate", f"{PREDICTOR}-gate"]["spec"]["metrics"][-1]["successCondition"]
-    assert condition.endswith(">= 4")
-
-
 def test_the_pods_run_without_privileges(chart):
-    found = chart.render()
+    found = chart.render(KNOWN)
     predictor = found["InferenceService", "sklearn-iris"]["spec"]["predictor"]
     test = found["Pod", f"{PREDICTOR}-test"]["spec"]
     for pod, container in ((predictor, predictor["model"]), (test, test["containers"][0])):
@@ -229,7 +204,7 @@ def test_the_pods_run_without_privileges(chart):
 
 def test_the_network_policy_lets_in_clients_prometheus_and_the_analysis_only(chart):
     values = {"networkPolicy": {"enabled": True, "clientNamespaces": ["frontend"]}}
-    policy = chart.render(values)["NetworkPolicy", PREDICTOR]["spec"]
+    policy = chart.render(values | KNOWN)["NetworkPolicy", PREDICTOR]["spec"]
 
     def namespaces(rule):
         return [
@@ -242,3 +217,5 @@ def test_the_network_policy_lets_in_clients_prometheus_and_the_analysis_only(cha
         (["frontend", "argo-rollouts"], 8080),
         (["monitoring"], 15020),
     ]
+    silent = chart.render(values)["NetworkPolicy", PREDICTOR]["spec"]
+    assert namespaces(silent["ingress"][0]) == ["frontend"], "without a known answer the analysis asks Prometheus alone"

@@ -6,10 +6,13 @@ import re
 import pytest
 import yaml
 
-from ci.base.paths import CHART, ENVIRONMENTS
+from ci.base.paths import CHART
+from tests.unit.conftest import ENVIRONMENTS, KNOWN_ANSWER
 
 VALUES_TEXT = (CHART / "values.yaml").read_text()
 VALUES = yaml.safe_load(VALUES_TEXT)
+README = (CHART / "README.md").read_text()
+DIGEST = f"sha256:{'0' * 64}"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
@@ -89,9 +92,14 @@ def test_no_object_of_the_schema_takes_unknown_keys():
 
 
 def test_the_readme_lists_every_value_with_its_default():
-    rows = re.findall(r"^\| `([\w.]+)` \| `(.+?)` \| (.+) \|$", (CHART / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.]+)` \| `(.+?)` \| (.+) \|$", README, re.MULTILINE)
     listed = {path: (json.loads(default), text) for path, default, text in rows if path in COMMENTS}
     assert listed == {path: (value, COMMENTS[path]) for path, value in leaves(VALUES)}
+
+
+@pytest.mark.parametrize("example", re.findall(r"^```yaml\n(.+?)^```", README, re.MULTILINE | re.DOTALL))
+def test_an_example_of_the_readme_is_accepted(chart, example):
+    chart.render(yaml.safe_load(example))
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
@@ -116,6 +124,7 @@ def test_an_environment_sets_only_what_differs(env):
         ("exampleModel.storageURI", "gs://bucket/model"),
         ("slo.latency.p95Thresold", 0.5),
         ("exampleModel.resources.limit", {}),
+        ("exampleModel.knownAnswer.tolerance", 0.1),
         ("canary.analysis.sucessRate", 0.9),
         ("monitor", {}),
     ],
@@ -136,7 +145,29 @@ def test_an_unknown_key_is_refused_by_name(chart, path, value):
         ("exampleModel.storageUri", 1),
         ("exampleModel.replicas", 0),
         ("exampleModel.resources.limits.memory", "1 GB"),
-        ("exampleModel.knownAnswer.predictions", []),
+        ("exampleModel.knownAnswer.protocol", "grpc"),
+        ("exampleModel.knownAnswer.path", "predict"),
+        ("exampleModel.knownAnswer.request", "text"),
+        ("exampleModel.knownAnswer.at", "predictions"),
+        ("exampleModel.knownAnswer.at", "$.predictions[-1]"),
+        ("exampleModel.knownAnswer.at", "$.predictions[*]"),
+        ("exampleModel.knownAnswer.at", "$..predictions"),
+        ("exampleModel.knownAnswer.at", "$.predictions[0:2]"),
+        ("exampleModel.knownAnswer.at", "$.predictions[?(@.a)]"),
+        ("exampleModel.knownAnswer.at", "$.class-name"),
+        ("exampleModel.knownAnswer.at", "$['a\\b']"),
+        ("exampleModel.knownAnswer.expected", []),
+        ("exampleModel.knownAnswer.expected", {"label": 1}),
+        ("exampleModel.knownAnswer.expected", [[1]]),
+        ("exampleModel.knownAnswer.absolute", -1),
+        ("exampleModel.knownAnswer.relative", "0.1"),
+        ("exampleModel.protocolVersion", "grpc-v2"),
+        ("exampleModel.port", 0),
+        ("exampleModel.args", "--verbose"),
+        ("exampleModel.env", [{"value": "1"}]),
+        ("exampleModel.imagePullSecrets", ["registry"]),
+        ("exampleModel.probes.readinessPath", "ready"),
+        ("exampleModel.metricsPath", "metrics"),
         ("canary.steps", []),
         ("canary.steps", [{"weight": 120}]),
         ("canary.steps", [{"pause": "20s"}]),
@@ -146,7 +177,6 @@ def test_an_unknown_key_is_refused_by_name(chart, path, value):
         ("canary.analysis.errorBudgetBurn", 0),
         ("canary.analysis.latencyIncrease", -1),
         ("canary.analysis.minRequests", 1.5),
-        ("exampleModel.knownAnswer.agreement", 1.5),
         ("slo.latency.p95Threshold", "fast"),
         ("slo.latency.p95Threshold", "0.0"),
         ("slo.availability.target", 1),
@@ -196,10 +226,58 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_key(chart, path, value):
             ["canary.analysis.errorBudgetBurn (1000)", "slo.availability.target", "every request"],
         ),
         ({"canary": {"analysis": {"fromStep": 2, "interval": "1m"}}}, ["only after 150 s", "end after 60 s"]),
+        ({"exampleModel": {"runtime": "", "image": ""}}, ["exampleModel.runtime", "exampleModel.image", "both empty"]),
+        (
+            {"exampleModel": {"runtime": "triton", "digest": DIGEST}},
+            ["exampleModel.digest needs exampleModel.command with runtime triton"],
+        ),
+        (
+            {"exampleModel": {"runtime": "", "image": "me/mine:1", "digest": DIGEST}},
+            ["exampleModel.digest needs exampleModel.command with a container of your own"],
+        ),
+        (
+            {"exampleModel": {"runtime": "", "image": "me/mine:1", "storageUri": "", "digest": DIGEST}},
+            ["exampleModel.digest is set, but exampleModel.storageUri is empty"],
+        ),
+        (
+            {
+                "exampleModel": {
+                    "runtime": "",
+                    "image": "me/mine:1",
+                    "env": [{"name": "STORAGE_URI", "value": "s3://a/b"}],
+                }
+            },
+            ["exampleModel.env[0] sets STORAGE_URI", "exampleModel.storageUri"],
+        ),
     ],
 )
 def test_values_that_contradict_each_other_are_refused_with_what_to_change(chart, values, words):
     message = chart.refusal(values)
+    assert all(word in message for word in words), message
+
+
+def without(key):
+    return {name: value for name, value in KNOWN_ANSWER.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({"instances": [[1]], "predictions": [0]}, ["instances is no longer known: write protocol: v1, request:"]),
+        ({**KNOWN_ANSWER, "agreement": 0.8}, ["agreement is no longer known"]),
+        *((without(key), [f"knownAnswer has no {key}: add it"]) for key in KNOWN_ANSWER),
+        ({**KNOWN_ANSWER, "protocol": "json"}, ["path is missing", "protocol json"]),
+        ({**KNOWN_ANSWER, "protocol": "v2"}, ["request has no inputs, which protocol v2"]),
+        ({**KNOWN_ANSWER, "request": {"inputs_": []}}, ["request has no instances, which protocol v1"]),
+        ({**KNOWN_ANSWER, "request": [1]}, ["request has no instances, which protocol v1"]),
+        ({**KNOWN_ANSWER, "absolute": 0.1}, ["absolute is a tolerance for numbers", "expected has none"]),
+        ({**KNOWN_ANSWER, "expected": [True], "relative": 0.1}, ["relative is a tolerance for numbers"]),
+    ],
+)
+@pytest.mark.parametrize("features", [{}, {"sloMonitoring": False}, {"kserve": False}], ids=["all", "no slo", "none"])
+def test_a_known_answer_that_cannot_be_asked_is_refused_in_one_line(chart, known, words, features):
+    message = chart.refusal({"features": features, "exampleModel": {"knownAnswer": known}})
+    assert len(message.strip().splitlines()) <= 3, message
     assert all(word in message for word in words), message
 
 
@@ -219,6 +297,12 @@ def test_values_that_contradict_each_other_are_refused_with_what_to_change(chart
         # Free forms that Kubernetes knows.
         {"autoscaling": {"cpu": 2}, "canary": {"maxSurge": 1, "maxUnavailable": "10%"}},
         {"global": {"anything": 1}},
+        # A tolerance of 0 is none.
+        {"exampleModel": {"knownAnswer": {**KNOWN_ANSWER, "absolute": 0, "relative": 0.0}}},
+        {"exampleModel": {"knownAnswer": {**KNOWN_ANSWER, "request": {"inputs": [[1]]}}}},
+        # What a runtime of one's own may be called, and a container that brings its model along.
+        {"exampleModel": {"runtime": "triton", "modelFormat": "vLLM", "digest": DIGEST, "command": ["serve"]}},
+        {"exampleModel": {"runtime": "", "image": "me/mine:1", "storageUri": ""}},
     ],
 )
 def test_what_is_no_contradiction_is_accepted(chart, values):

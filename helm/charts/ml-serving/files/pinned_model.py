@@ -11,6 +11,8 @@ from pathlib import Path
 
 MODEL = Path("/mnt/models")
 REASON = Path("/dev/termination-log")
+BOOKKEEPING = MODEL / ".cache" / "huggingface"
+"""What the client of hf:// leaves beside a model: no file of it, and different each time."""
 
 
 def main() -> None:
@@ -18,6 +20,8 @@ def main() -> None:
     pinned, *command = sys.argv[1:]
     listing = []
     for folder, _, names in os.walk(MODEL, followlinks=True):
+        if Path(folder).is_relative_to(BOOKKEEPING):
+            continue
         for name in names:
             path = f"./{Path(folder, name).relative_to(MODEL).as_posix()}"
             with Path(folder, name).open("rb") as file:

@@ -86,16 +86,18 @@ Too few requests, or none, are a failure of their own: the measurements that wou
       address: {{ $address }}
       query: {{ $metric.query | quote }}
 {{- end }}
-{{- if $analysis.knownAnswer }}
+{{- if include "ml-serving.asksCanary" $root }}
 - name: known-answer
   {{- if .gate }}
   count: 1
   {{- else }}
   interval: {{ $analysis.interval }}
+  # The canary's Service has its new pods by now, but not yet every node knows them: until then the old ones would answer.
+  initialDelay: 5s
   {{- end }}
   failureLimit: 0
   consecutiveErrorLimit: {{ $analysis.consecutiveErrorLimit }}
-  {{- include "ml-serving.knownAnswer" $root | nindent 2 }}
+  {{- include "ml-serving.knownAnswerMeasurement" $root | nindent 2 }}
 {{- end }}
 {{- end }}
 
@@ -142,30 +144,4 @@ consecutiveErrorLimit: {{ .analysis.consecutiveErrorLimit }}
   value: {{ . | quote }}
 {{- end }}
 {{- end }}
-{{- end }}
-
-{{/*
-The known request to the canary, and its right answer.
-`Connection: close`: the canary's Service is given its new pods as the analysis starts. A connection that was made a moment
-too early, or for the canary before, would be kept, and the old pods would go on answering for the new ones.
-*/}}
-{{- define "ml-serving.knownAnswer" -}}
-{{- $known := .Values.exampleModel.knownAnswer -}}
-{{- $agreeing := list -}}
-{{- range $index, $prediction := $known.predictions -}}
-{{- $agreeing = append $agreeing (printf "(result[%d] == %s ? 1 : 0)" $index (toJson $prediction)) -}}
-{{- end -}}
-{{- $least := mulf $known.agreement (len $known.predictions) | ceil | int -}}
-successCondition: {{ printf "len(result) == %d && %s >= %d" (len $known.predictions) (join " + " $agreeing) $least | quote }}
-provider:
-  web:
-    method: POST
-    url: http://{{ include "ml-serving.predictor" . }}-canary.{{ .Release.Namespace }}/v1/models/{{ .Values.exampleModel.name }}:predict
-    headers:
-      - key: Connection
-        value: close
-    timeoutSeconds: 5
-    jsonBody:
-      instances: {{ toJson .Values.exampleModel.knownAnswer.instances }}
-    jsonPath: "{$.predictions}"
 {{- end }}

@@ -30,8 +30,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app: isvc.{{ include "ml-serving.predictor" . }}
 {{- end }}
 
+{{/* Empty for a container of the user's own, which has none. */}}
 {{- define "ml-serving.runtime" -}}
-{{- if eq .Values.exampleModel.runtime "kserve-sklearn" }}kserve-sklearnserver{{ else }}{{ .Values.exampleModel.runtime }}{{ end }}
+{{- $runtime := default "" .Values.exampleModel.runtime -}}
+{{- if eq $runtime "kserve-sklearn" }}kserve-sklearnserver{{ else }}{{ $runtime }}{{ end }}
 {{- end }}
 
 {{/* What runs the pods, as apiVersion, kind and name. */}}

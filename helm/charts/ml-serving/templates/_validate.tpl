@@ -2,9 +2,10 @@
 {{- define "ml-serving.validate" -}}
 {{- $canary := .Values.canary }}
 {{- $analysis := $canary.analysis }}
-{{- if and (include "ml-serving.model" .) (not .Values.exampleModel.storageUri) }}
-{{- fail "exampleModel.storageUri is empty: set it to the model's URI, or switch exampleModel.enabled off" }}
+{{- if include "ml-serving.model" . }}
+{{- include "ml-serving.validateServer" . }}
 {{- end }}
+{{- include "ml-serving.validateKnownAnswer" . }}
 {{- if ge (int .Values.exampleModel.drainSeconds) (int .Values.exampleModel.terminationGracePeriodSeconds) }}
 {{- fail (printf "exampleModel.drainSeconds (%v) leaves nothing of exampleModel.terminationGracePeriodSeconds (%v) to finish requests: lower the first or raise the second" .Values.exampleModel.drainSeconds .Values.exampleModel.terminationGracePeriodSeconds) }}
 {{- end }}
@@ -50,6 +51,73 @@
 {{- $decided := add (include "ml-serving.seconds" $analysis.initialDelay | int) (max $measured $failing) }}
 {{- if and (not $held) (ge $decided $judged) }}
 {{- fail (printf "canary.analysis could stop a bad canary only after %d s, but the pauses from canary.analysis.fromStep on end after %d s: lengthen canary.steps' pauses, or lower canary.analysis.initialDelay, interval or the limits" $decided $judged) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "ml-serving.validateServer" -}}
+{{- $model := .Values.exampleModel }}
+{{- $runtime := include "ml-serving.runtime" . }}
+{{- if and $runtime (not $model.storageUri) }}
+{{- fail "exampleModel.storageUri is empty: set it to the model's URI, or switch exampleModel.enabled off" }}
+{{- end }}
+{{- if not (or $runtime $model.image) }}
+{{- fail "exampleModel.runtime and exampleModel.image are both empty: name a runtime, or the image of a container of your own" }}
+{{- end }}
+{{- if and $model.digest (not $model.storageUri) }}
+{{- fail "exampleModel.digest is set, but exampleModel.storageUri is empty: there are no files to compare; set the second or empty the first" }}
+{{- end }}
+{{- if and $model.digest (not (include "ml-serving.entryPoint" .)) }}
+{{- fail (printf "exampleModel.digest needs exampleModel.command with %s: set it to the entry point of the image, which starts once the files are compared" (ternary (printf "runtime %s" $runtime) "a container of your own" (ne $runtime ""))) }}
+{{- end }}
+{{- $taken := dict }}
+{{- if not $runtime }}
+{{- $taken = dict "STORAGE_URI" $model.storageUri "PROTOCOL" $model.protocolVersion }}
+{{- end }}
+{{- $keys := dict "STORAGE_URI" "storageUri" "PROTOCOL" "protocolVersion" }}
+{{- range $index, $variable := $model.env }}
+{{- if get $taken $variable.name }}
+{{- fail (printf "exampleModel.env[%d] sets %s, and so does exampleModel.%s: remove one of them" $index $variable.name (get $keys $variable.name)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "ml-serving.validateKnownAnswer" -}}
+{{- $known := .Values.exampleModel.knownAnswer }}
+{{- range $old := list "instances" "predictions" "agreement" }}
+{{- if hasKey $known $old }}
+{{- fail (printf "exampleModel.knownAnswer.%s is no longer known: write protocol: v1, request: {instances: [ROW]}, at: \"$.predictions[0]\", expected: ANSWER" $old) }}
+{{- end }}
+{{- end }}
+{{- if $known }}
+{{- range $key := list "protocol" "request" "at" "expected" }}
+{{- if not (hasKey $known $key) }}
+{{- fail (printf "exampleModel.knownAnswer has no %s: add it, or empty exampleModel.knownAnswer" $key) }}
+{{- end }}
+{{- end }}
+{{- $asked := list }}
+{{- if kindIs "map" $known.request }}
+{{- $asked = keys $known.request }}
+{{- end }}
+{{- if and (eq $known.protocol "json") (not $known.path) }}
+{{- fail "exampleModel.knownAnswer.path is missing: protocol json has no path of its own; add it" }}
+{{- end }}
+{{- if and (eq $known.protocol "v1") (not (or (has "instances" $asked) (has "inputs" $asked))) }}
+{{- fail "exampleModel.knownAnswer.request has no instances, which protocol v1 asks with: add them, or change exampleModel.knownAnswer.protocol" }}
+{{- end }}
+{{- if and (eq $known.protocol "v2") (not (has "inputs" $asked)) }}
+{{- fail "exampleModel.knownAnswer.request has no inputs, which protocol v2 asks with: add them, or change exampleModel.knownAnswer.protocol" }}
+{{- end }}
+{{- $numbers := list }}
+{{- range kindIs "slice" $known.expected | ternary $known.expected (list $known.expected) }}
+{{- if not (or (kindIs "string" .) (kindIs "bool" .)) }}
+{{- $numbers = append $numbers . }}
+{{- end }}
+{{- end }}
+{{- range $tolerance := list "absolute" "relative" }}
+{{- if and (get $known $tolerance) (not $numbers) }}
+{{- fail (printf "exampleModel.knownAnswer.%s is a tolerance for numbers, but exampleModel.knownAnswer.expected has none: remove the first or correct the second" $tolerance) }}
 {{- end }}
 {{- end }}
 {{- end }}
