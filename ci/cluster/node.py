@@ -4,17 +4,9 @@ from ci.base import command
 from ci.host import client, docker
 from ci.supply import pins, registry
 
-MIRRORED = {
-    "docker.io": "https://registry-1.docker.io",
-    "gcr.io": "https://gcr.io",
-    "ghcr.io": "https://ghcr.io",
-    "public.ecr.aws": "https://public.ecr.aws",
-    "quay.io": "https://quay.io",
-    "registry.k8s.io": "https://registry.k8s.io",
-}
-"""The registries whose images the local one holds, each under its own name, and where they really are."""
-
 HOSTS_FOLDER = "/etc/containerd/certs.d"
+EVERY_OTHER = "_default"
+"""containerd's name for a registry that has no folder of its own; upstream is then what the image's name says."""
 
 
 def hosts(mirror: str) -> dict[str, str]:
@@ -26,13 +18,13 @@ def hosts(mirror: str) -> dict[str, str]:
     Returns:
         Path in the node to content.
     """
-    return {
-        f"{HOSTS_FOLDER}/{name}/hosts.toml": f'server = "{upstream}"\n\n'
-        f'[host."http://{mirror}/v2/{name}"]\n'
-        '  capabilities = ["pull", "resolve"]\n'
-        "  override_path = true\n"
-        for name, upstream in MIRRORED.items()
-    }
+    files = {name: f'server = "{upstream}"\n\n{_host(mirror, name)}' for name, upstream in registry.MIRRORED.items()}
+    files[EVERY_OTHER] = _host(mirror, registry.OTHERS)
+    return {f"{HOSTS_FOLDER}/{name}/hosts.toml": content for name, content in files.items()}
+
+
+def _host(mirror: str, folder: str) -> str:
+    return f'[host."http://{mirror}/v2/{folder}"]\n  capabilities = ["pull", "resolve"]\n  override_path = true\n'
 
 
 async def with_mirrors(image: str) -> str:

@@ -67,7 +67,7 @@ def wheels(pin: pins.Wheels, _: Path, digests: Mapping[str, str]) -> str | None:
     there = {parse_wheel_filename(name)[0] for name in digests}
     for line in lines:
         wanted = Requirement(line.partition(" --hash=")[0].strip())
-        applies = wanted.marker is None or wanted.marker.evaluate({"python_version": pin.python})
+        applies = wanted.marker is None or wanted.marker.evaluate({"python_version": pin.interpreter})
         if applies and canonicalize_name(wanted.name) not in there:
             return f"{wanted.name} is missing"
     return None

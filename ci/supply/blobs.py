@@ -44,7 +44,7 @@ async def contents(host: str, ref: str, *, verify: bool) -> Contents | None:
 
     Args:
         host: The registry's address.
-        ref: The image's upstream reference.
+        ref: The image's path in it, which is its upstream reference, with its tag or its digest.
         verify: Hash each blob; otherwise its last byte is asked for.
 
     Raises:
@@ -78,7 +78,7 @@ async def annotation(host: str, ref: str, name: str) -> str | None:
 
 
 def _contents(host: str, ref: str, verify: bool) -> Contents | None:
-    name, _, tag = ref.rpartition(":")
+    name, _, tag = ref.partition("@") if "@" in ref else ref.rpartition(":")
     repository = f"http://{host}/v2/{name}"
     with requests.Session() as session:
         manifests: list[str] = []

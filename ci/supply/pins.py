@@ -1,6 +1,7 @@
 """pins.toml, typed: what stands there is what is used, and what does not belong there is refused."""
 
 import hashlib
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -195,22 +196,29 @@ class Wheels:
 
     Attributes:
         requirements: File from the top of the checkout, every line with --hash.
-        python: The interpreter's version they are for ("3.13").
+        python: The interpreter's version they are for ("3.13"); empty: of the one that runs this tool.
         layer: Where they are installed in an image ("/usr/local/lib/python3.13/dist-packages"); empty: kept as wheels.
         root: Name of the Debian root with that interpreter, where they are a layer.
+        base: Name of the set whose layer lies below this one's, so that images share it; of the same root.
         imports: Modules imported once when the layer is made, so that their bytecode is in it.
     """
 
     requirements: str
-    python: str
+    python: str = ""
     layer: str = ""
     root: str = ""
+    base: str = ""
     imports: tuple[str, ...] = ()
 
     @property
     def requirements_file(self) -> Path:
         """The requirements file's path."""
         return ROOT / self.requirements
+
+    @property
+    def interpreter(self) -> str:
+        """The interpreter's version they are for."""
+        return self.python or f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @dataclass(frozen=True)
@@ -229,6 +237,10 @@ class Pins:
     def owner_of(self) -> dict[str, str]:
         """Each "module/binary" to its module's name."""
         return {f"{name}/{binary}": name for name, module in self.modules.items() for binary in module.executables}
+
+    def stack(self, wheels: str) -> list[str]:
+        """Return the names of the sets that an image gets with one, lowest first; none for an empty name."""
+        return [*self.stack(self.wheels[wheels].base), wheels] if wheels else []
 
     def ref(self, image: str) -> str:
         """Return the full reference of an image, or raise `UsageError` when there is no pin of that name."""

@@ -25,6 +25,18 @@ STATE_PATH = "/var/lib/registry"
 START_SECONDS = 30.0
 LABEL = f"{docker.SERVICE_LABEL}=registry"
 CONFIG_LABEL = "ml-serving-ci.config"
+MIRRORED = {
+    "docker.io": "https://registry-1.docker.io",
+    "gcr.io": "https://gcr.io",
+    "ghcr.io": "https://ghcr.io",
+    "public.ecr.aws": "https://public.ecr.aws",
+    "quay.io": "https://quay.io",
+    "registry.k8s.io": "https://registry.k8s.io",
+}
+"""The registries whose images it holds under their own names, and where they really are."""
+OTHERS = "others"
+"""The folder of every other registry's images, which are asked for by digest alone: nodes ask a mirror by the path of
+an image, without the name of its registry."""
 MANIFESTS = ", ".join(
     (
         "application/vnd.oci.image.index.v1+json",
@@ -38,6 +50,16 @@ MANIFESTS = ", ".join(
 def host_port() -> int:
     """Return the port that is published for a new one, `$ML_SERVING_CI_REGISTRY_PORT` or 5001."""
     return settings.registry_port()
+
+
+def path(host: str, repository: str) -> str:
+    """Return where a node looks for an image in the local registry.
+
+    Args:
+        host: The registry that publishes it, with its port where it has one.
+        repository: Its name there.
+    """
+    return f"{host if host in MIRRORED else OTHERS}/{repository}"
 
 
 @dataclass(frozen=True)

@@ -130,9 +130,18 @@ class Supply(Cache):
 
     @property
     def registry(self) -> registry.Registry:
-        """The local registry, which `fetch` of an image starts."""
-        assert self._registry is not None, "no image has been fetched"
+        """The local registry, which `open_registry` starts, and `fetch` of an image."""
+        assert self._registry is not None, "nobody has opened it"
         return self._registry
+
+    async def open_registry(self) -> None:
+        """Have the local registry run, and crane here, which fills it.
+
+        Raises:
+            MachineError: One of them cannot be had on this machine.
+        """
+        await self._start_registry()
+        await self._tool("crane")
 
     def tool(self, name: str) -> Path:
         """Return an executable's path.
@@ -347,7 +356,7 @@ class Supply(Cache):
 
     def _kept_wheels(self, name: str) -> Kept:
         pin = self.pins.wheels[name]
-        folder = self.cache / "wheels" / f"{name}-{pins.key(pin.python, pin.requirements_file)}"
+        folder = self.cache / "wheels" / f"{name}-{pins.key(pin.interpreter, pin.requirements_file)}"
         return Kept(f"the wheel set {name}", folder, functools.partial(adoption.wheels, pin))
 
     async def _wheels(self, name: str) -> Path:
@@ -356,7 +365,7 @@ class Supply(Cache):
             if await self.lacks(kept):
                 with step(f"download wheels {name}"), partial.folder(kept.path) as work:
                     pin = self.pins.wheels[name]
-                    await download.wheels(pin.requirements_file, pin.python, work, self._log(f"wheels-{name}"))
+                    await download.wheels(pin.requirements_file, pin.interpreter, work, self._log(f"wheels-{name}"))
                 await self.keep(kept)
             return kept.path
 
@@ -429,8 +438,7 @@ class Supply(Cache):
         inputs: list[object] = [source]
         if source.root:
             inputs += [self.pins.roots[source.root], RECIPES / "roots.py"]
-        if source.wheels:
-            wheels = self.pins.wheels[source.wheels]
+        for wheels in map(self.pins.wheels.__getitem__, self.pins.stack(source.wheels)):
             inputs += [wheels, wheels.requirements_file, RECIPES / "python_images.py"]
         inputs += _recipe_files(source.recipe)
         if source.checkout:
@@ -448,8 +456,7 @@ class Supply(Cache):
         return inputs
 
     async def _images(self, names: list[str]) -> None:
-        await self._start_registry()
-        await self._tool("crane")
+        await self.open_registry()
         try:
             await _all(self._image, names)
         except blobs.LostError as lost:
@@ -516,10 +523,11 @@ class Supply(Cache):
         """Look at what an image was made of, as far as it is still in the cache; what is not itself is made again."""
         if source.root and self._kept_root_layer(source.root, source.compression).path.exists():
             await self._root_layer(source.root, source.compression)
-        if source.wheels and self._kept_wheels(source.wheels).path.exists():
-            await self._wheels(source.wheels)
-        if source.wheels and self._kept_wheels_layer(source.wheels, source.compression).path.exists():
-            await self._wheels_layer(source.wheels, source.compression)
+        for wheels in self.pins.stack(source.wheels):
+            if self._kept_wheels(wheels).path.exists():
+                await self._wheels(wheels)
+            if self._kept_wheels_layer(wheels, source.compression).path.exists():
+                await self._wheels_layer(wheels, source.compression)
         for origin in source.files.values():
             scheme, _, rest = origin.partition(":")
             owner = rest.partition("/")[0]
@@ -551,8 +559,7 @@ class Supply(Cache):
         parts: list[Path] = []
         if source.root:
             parts.append(await self._root_layer(source.root, source.compression))
-        if source.wheels:
-            parts.append(await self._wheels_layer(source.wheels, source.compression))
+        parts += [await self._wheels_layer(wheels, source.compression) for wheels in self.pins.stack(source.wheels)]
         origins = {path: await self._origin(origin) for path, origin in source.files.items()}
         if source.checkout:
             origins |= checkout.files(source.checkout)
@@ -611,8 +618,10 @@ class Supply(Cache):
 
     def _kept_wheels_layer(self, name: str, compression: layers.Compression) -> Kept:
         pin = self.pins.wheels[name]
-        root = self._kept_root_layer(pin.root, compression).path.name
-        key = pins.key(pin, pin.requirements_file, RECIPES / "python_images.py", root)
+        below = [self._kept_root_layer(pin.root, compression).path.name]
+        if pin.base:
+            below.append(self._kept_wheels_layer(pin.base, compression).path.name)
+        key = pins.key(pin, pin.requirements_file, RECIPES / "python_images.py", *below)
         file = self.cache / "layers" / f"wheels-{name}-{key}.tar.{compression}"
         return Kept(f"the wheel layer {name}", file, adoption.layer)
 
@@ -621,12 +630,13 @@ class Supply(Cache):
         pin = self.pins.wheels[name]
         async with self.exclusive(f"wheels-layer-{name}-{compression}", kept.what):
             if await self.lacks(kept):
-                root = await self._root_layer(pin.root, compression)
+                below = [await self._root_layer(pin.root, compression)]
+                below += [await self._wheels_layer(base, compression) for base in self.pins.stack(pin.base)]
                 folder = await self._wheels(name)
                 download.require_pip()
                 with step(f"install wheels for {name}"), partial.scratch(self._workplace) as work:
                     tar = work / "wheels.tar"
-                    await python_images.wheels_layer(pin, folder, root, tar, self._log(f"wheels-layer-{name}"))
+                    await python_images.wheels_layer(pin, folder, below, tar, self._log(f"wheels-layer-{name}"))
                     await _compressed(tar, kept.path, compression)
                 await self.keep(kept)
         return kept.path

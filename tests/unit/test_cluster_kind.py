@@ -7,6 +7,7 @@ from ci.base.errors import UsageError
 from ci.cluster import kind, node, runs
 from ci.host import client
 from ci.host.client import Client
+from ci.supply import registry
 
 
 @pytest.fixture
@@ -22,12 +23,22 @@ def seen_from(here: Client) -> dict:
 def test_every_mirrored_registry_is_asked_for_under_its_own_name() -> None:
     files = node.hosts("mirror:5000")
 
-    for registry in ("docker.io", "quay.io", "registry.k8s.io", "ghcr.io", "public.ecr.aws"):
-        hosts = tomllib.loads(files[f"{node.HOSTS_FOLDER}/{registry}/hosts.toml"])
+    for name in ("docker.io", "quay.io", "registry.k8s.io", "ghcr.io", "public.ecr.aws"):
+        hosts = tomllib.loads(files[f"{node.HOSTS_FOLDER}/{name}/hosts.toml"])
         assert hosts["host"] == {
-            f"http://mirror:5000/v2/{registry}": {"capabilities": ["pull", "resolve"], "override_path": True}
+            f"http://mirror:5000/v2/{name}": {"capabilities": ["pull", "resolve"], "override_path": True}
         }
         assert hosts["server"].startswith("https://")
+
+
+def test_for_every_other_registry_the_local_one_is_asked_before_its_own_host() -> None:
+    (hosts,) = [text for path, text in node.hosts("mirror:5000").items() if f"/{node.EVERY_OTHER}/" in path]
+
+    parsed = tomllib.loads(hosts)
+    assert parsed["host"] == {
+        f"http://mirror:5000/v2/{registry.OTHERS}": {"capabilities": ["pull", "resolve"], "override_path": True}
+    }
+    assert "server" not in parsed, "what an image's name says"
 
 
 def test_containerd_reads_the_folder_that_the_node_image_has(config: dict) -> None:

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path, PurePosixPath
 
 import pytest
+import yaml
 
 from ci.base.errors import UsageError
 from ci.base.paths import ROOT
@@ -120,9 +121,35 @@ def test_kube_rbac_proxy_is_the_one_that_kserve_names(module):
     assert re.findall(rf"{name}:(\S+)", patch) == [PINS.images[name].tag] == [PINS.modules["kube-rbac-proxy"].version]
 
 
-def test_the_model_servers_packages_are_those_that_kserve_locks(module):
-    lock = tomllib.loads((module("kserve") / "python/sklearnserver/uv.lock").read_text())
+SERVERS = {"sklearnserver": {("psutil", "6.1.1")}, "lgbserver": set(), "xgbserver": set()}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_model_servers_packages_are_those_that_kserve_locks(server: str, module):
+    lock = tomllib.loads((module("kserve") / f"python/{server}/uv.lock").read_text())
     locked = {(package["name"], package["version"]) for package in lock["package"]}
-    text = PINS.wheels["sklearnserver"].requirements_file.read_text()
+    text = PINS.wheels[server].requirements_file.read_text()
     ours = set(re.findall(r"^([\w-]+)==(\S+)", text, re.MULTILINE))
-    assert ours - locked == {("psutil", "6.1.1")}
+    assert ours
+    assert ours - locked == SERVERS[server]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_model_server_starts_as_its_publishers_dockerfile_has_it(server: str, module):
+    source = PINS.images[f"docker.io/kserve/{server}"].source
+    (dockerfile,) = [
+        file
+        for file in (module("kserve") / "python").glob("*.Dockerfile")
+        if f'"{server}"]' in last_stage(file.read_text()).get("ENTRYPOINT", "")
+    ]
+    stage = last_stage(dockerfile.read_text())
+    assert re.findall(r'"(.+?)"', stage["ENTRYPOINT"]) == [*source.entrypoint]
+    assert stage["USER"] == source.user
+    assert f"PYTHONPATH=/{server}" in source.env
+
+
+def test_kserves_serving_runtimes_name_the_model_servers_that_are_pinned(module):
+    values = yaml.safe_load((module("kserve") / "charts/kserve-runtime-configs/values.yaml").read_text())["kserve"]
+    for server in SERVERS:
+        runtime = values["servingruntime"][server]
+        assert f"docker.io/{runtime['image']}:{runtime['tag'] or values['version']}" in map(PINS.ref, PINS.images)

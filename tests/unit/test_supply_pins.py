@@ -37,6 +37,16 @@ def test_every_module_has_a_checksum_and_every_requirement_a_hash():
         assert all("--hash=sha256:" in line for line in lines)
 
 
+def test_a_set_of_packages_lies_on_another_of_the_same_interpreter():
+    based = {name: wheels for name, wheels in PINS.wheels.items() if wheels.base}
+    assert based
+    for name, wheels in based.items():
+        base = PINS.wheels[wheels.base]
+        assert (base.python, base.root, base.layer) == (wheels.python, wheels.root, wheels.layer)
+        assert PINS.stack(name) == [*PINS.stack(wheels.base), name]
+    assert PINS.stack("") == []
+
+
 def test_builds_never_reach_for_another_toolchain():
     assert FLAGS["GOTOOLCHAIN"] == "local"
 

@@ -15,7 +15,9 @@ PARTS = (
     "gitops",
     "helm",
     "k8s",
+    "ml-serving-ci.toml",
     "pyproject.toml",
+    "sample",
     "tests",
 )
 """All of it but git's own files and what a machine adds: a virtual environment, caches, reports."""

@@ -4,7 +4,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import anyio
@@ -20,28 +20,28 @@ DROPPED = ("tests", "include", "bin")
 """Folders of a package that only its developers read."""
 DROPPED_SUFFIXES = (".pyi", ".pxd", ".pyx", ".h", ".c", ".f90", ".a")
 BYTECODE = """
-import importlib, importlib.util, py_compile, sys
+import importlib, importlib.util, os, py_compile, sys
 site, layer, root, *names = sys.argv[1:]
 for name in names:
     importlib.import_module(name)
 for file in {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}:
-    if file.endswith(".py"):
+    if file.endswith(".py") and not os.path.exists(compiled := importlib.util.cache_from_source(file)):
         inside = layer + file.removeprefix(site) if file.startswith(site) else file.removeprefix(root)
         py_compile.compile(
             file,
-            importlib.util.cache_from_source(file),
+            compiled,
             inside,
             doraise=True,
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
 """
-"""Run by the image's interpreter: imports modules, and writes the bytecode of all that came with them, under the names
-that their files have in the image. No time stamp and no path of this machine is in it."""
+"""Run by the image's interpreter: imports modules, and writes the bytecode of all that came with them and has none yet,
+under the names that their files have in the image. No time stamp and no path of this machine is in it."""
 BOTOCORE_SERVICES = ("s3", "sts", "sso", "sso-oidc")
 """Of the 400 descriptions of AWS services in botocore's data, those that reading from S3 needs."""
 
 
-async def wheels_layer(pin: Wheels, folder: Path, root: Path, out: Path, log: Path) -> None:
+async def wheels_layer(pin: Wheels, folder: Path, below: Sequence[Path], out: Path, log: Path) -> None:
     """Install wheels for an image and write them as a layer.
 
     The image's own interpreter, run out of its root by that root's own dynamic loader, imports `pin.imports` once:
@@ -51,7 +51,7 @@ async def wheels_layer(pin: Wheels, folder: Path, root: Path, out: Path, log: Pa
     Args:
         pin: Where the wheels go, the interpreter they are for and what is imported.
         folder: The downloaded wheels, already checked against their hashes.
-        root: Layer of the Debian root that holds the interpreter.
+        below: The layers that it lies on: the Debian root that holds the interpreter, then those of `pin.base`.
         out: The layer, an uncompressed tar.
         log: Gets the output of pip and of the interpreter.
     """
@@ -76,10 +76,11 @@ async def wheels_layer(pin: Wheels, folder: Path, root: Path, out: Path, log: Pa
             timeout=900,
         )
         await anyio.to_thread.run_sync(_prune, site)
-        await anyio.to_thread.run_sync(_unpack, root, unpacked)
+        for layer in below:
+            await anyio.to_thread.run_sync(_unpack, layer, unpacked)
+        there = set(unpacked.rglob("*.pyc"))
         await _compile(pin, unpacked, site, log)
-        library = f"usr/lib/python{pin.python}"
-        bytecode = {f"/{file.relative_to(unpacked)}": file for file in (unpacked / library).rglob("*.pyc")}
+        bytecode = {f"/{file.relative_to(unpacked)}": file for file in {*unpacked.rglob("*.pyc")} - there}
         await anyio.to_thread.run_sync(layers.from_files, {pin.layer: site, **bytecode}, {}, (), out, None)
 
 
@@ -131,7 +132,7 @@ async def _compile(pin: Wheels, root: Path, site: Path, log: Path) -> None:
         ],
         env={
             "PYTHONHOME": str(root / "usr"),
-            "PYTHONPATH": str(site),
+            "PYTHONPATH": f"{site}:{root}{pin.layer}",
             "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
         },

@@ -1,4 +1,4 @@
-"""A publisher of downloads."""
+"""A publisher of downloads, and the programs of a registry."""
 
 import hashlib
 import subprocess
@@ -6,7 +6,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 import pytest
+
+from ci.supply.supply import Supply
 
 SERVER = Path(__file__).with_name("server.py")
 
@@ -48,3 +51,16 @@ def publisher(tmp_path):
             yield Publisher(folder, process.stdout.readline().strip(), log)
         finally:
             process.kill()
+
+
+@pytest.fixture(scope="session")
+def machine():
+    """The supply of this machine, with crane."""
+    whole = Supply("source")
+    anyio.run(whole.fetch, ["crane"])
+    return whole
+
+
+@pytest.fixture(scope="session")
+def registry_program(machine):
+    return anyio.run(machine._binary, "distribution/registry")
