@@ -54,6 +54,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "dagger": ("DAGGER_*", "_EXPERIMENTAL_DAGGER_*"),
     "helm": ("HELM_REGISTRY_CONFIG",),
+    "storage": (
+        "awsAnonymousCredential", "S3_*", "STORAGE_EMULATOR_HOST", "API_ENDPOINT_OVERRIDE", "GCE_METADATA_*",
+        "NO_GCE_CHECK", "AZ_*", "HF_*", "HUGGING_FACE_HUB_TOKEN", "*-headers",
+    ),
     TOOL: (settings.CACHE, settings.STATE, settings.REGISTRY_PORT),
 }  # fmt: skip
 """Variables by what they are for; * stands for any characters."""
@@ -64,7 +68,8 @@ PLACES = frozenset({
     "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "GH_CONFIG_DIR", "GOPATH", "GOMODCACHE", "GOCACHE", "GOTMPDIR",
     "PIP_CERT", "PIP_CLIENT_CERT", "PIP_CONFIG_FILE", "PIP_CACHE_DIR", "HELM_REGISTRY_CONFIG",
     "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "AZURE_CONFIG_DIR",
+    "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "AZURE_CONFIG_DIR", "AZURE_FEDERATED_TOKEN_FILE",
+    "HF_HOME", "HF_TOKEN_PATH",
 })  # fmt: skip
 """Of these, those that name files and folders: programs are started in other folders than this one was."""
 
@@ -79,6 +84,7 @@ ABOUT: Mapping[str, str] = {
     "pip": "where packages come from, and pip's cache",
     "dagger": "which Dagger engine",
     "helm": "logins of registries, Helm's own",
+    "storage": "where models are, and as whom they are read, beside what clouds' own clients read",
     TOOL: "where this tool's own things are",
 }
 """What each group is for."""
@@ -112,6 +118,9 @@ PROGRAMS: Mapping[str, Program] = {
     "kind": Program(("network", "docker")),
     "kubectl": KUBECTL,
     "kubectl-argo-rollouts": KUBECTL,
+    "kserve-storage": Program(
+        ("network", "cloud", "storage"), {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    ),
     "mmdebstrap": Program(("network",)),
     "pip": Program(
         ("network", "pip"), {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONSAFEPATH": "1"}
@@ -129,7 +138,11 @@ PROGRAMS: Mapping[str, Program] = {
     TOOL: Program((*CLUSTER, "logins", "docker", "git", "go", "pip", "dagger", "helm", TOOL)),
 }
 
-SCRIPTS: Mapping[tuple[str, ...], str] = {("ci", "main.py"): TOOL, ("stages", "alone.py"): "pytest"}
+SCRIPTS: Mapping[tuple[str, ...], str] = {
+    ("ci", "main.py"): TOOL,
+    ("stages", "alone.py"): "pytest",
+    ("files", "kserve_fetch.py"): "kserve-storage",
+}
 """The ends of paths of scripts, each with its program's name."""
 
 
@@ -150,7 +163,7 @@ def name(argv: Sequence[str | Path]) -> str:
     """Return the name under which a command's program is in the table: of `python -m pip` that is pip."""
     first, *rest = (str(word) for word in argv)
     program = Path(first).name
-    if first == sys.executable:
+    if first == sys.executable or program == "python":  # of a virtual environment of the tool's making
         while rest and rest[0].startswith("-") and rest[0] not in ("-m", "-c"):
             rest.pop(0)
         if rest[:1] == ["-m"]:

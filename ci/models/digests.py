@@ -2,25 +2,38 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from ci.base import files
 
+BOOKKEEPING = Path(".cache", "huggingface")
+"""What the client of hf:// leaves in a model's folder: no file of the model, and different each time."""
+
 
 def of_files(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file below a folder, by its path there."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): files.sha256(path) for path in found}
+    """Return the SHA-256 of every file of a model, by its path in the model's folder."""
+    found = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name.as_posix(): files.sha256(path) for name, path in found.items() if not name.is_relative_to(BOOKKEEPING)}
 
 
 def pinned(folder: Path) -> str:
     """Return the digest of a model's files as the chart's `exampleModel.digest` has it.
 
-    It is the SHA-256 of the listing that `sha256sum` prints of all of them, sorted by path in bytes.
-
     Args:
         folder: With the files, as KServe gets them from the model's storageUri.
     """
-    listing = sorted((os.fsencode(f"./{path}"), digest.encode()) for path, digest in of_files(folder).items())
+    return of_listing(of_files(folder))
+
+
+def of_listing(files: Mapping[str, str]) -> str:
+    """Return the digest of a model whose files are these.
+
+    It is the SHA-256 of the listing that `sha256sum` prints of all of them, sorted by path in bytes.
+
+    Args:
+        files: The path of each in the model's folder to its SHA-256.
+    """
+    listing = sorted((os.fsencode(f"./{path}"), digest.encode()) for path, digest in files.items())
     lines = b"".join(digest + b"  " + path + b"\n" for path, digest in listing)
     return f"sha256:{hashlib.sha256(lines).hexdigest()}"

@@ -9,7 +9,9 @@ from ci.base.paths import CHART
 from ci.models import digests
 
 PINNED = CHART / "files" / "pinned_model.py"
-LISTED = "find -L . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+LISTED = (
+    "find -L . -path ./.cache/huggingface -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+)
 """As docs/gitops.md has it."""
 
 
@@ -32,6 +34,17 @@ def start(model, digest, *command):
 def test_a_models_digest_is_what_the_documented_command_prints(model):
     printed = subprocess.run(LISTED, shell=True, cwd=model, check=True, capture_output=True, text=True).stdout
     assert digests.pinned(model) == f"sha256:{printed.split()[0]}"
+
+
+def test_what_the_client_of_a_hub_leaves_beside_a_model_is_none_of_it(model):
+    before = digests.pinned(model)
+    left = model / ".cache" / "huggingface" / "download" / "model.metadata"
+    left.parent.mkdir(parents=True)
+    left.write_text("when it was fetched")
+
+    test_a_models_digest_is_what_the_documented_command_prints(model)
+    assert digests.pinned(model) == before
+    assert start(model, before, "echo", "serving").returncode == 0
 
 
 def test_the_server_starts_with_the_files_that_are_pinned(model):

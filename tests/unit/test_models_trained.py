@@ -8,6 +8,7 @@ import pytest
 from ci import sample
 from ci.checks import session
 from ci.supply.supply import Supply
+from tests.harness.sample import FACTS
 
 pytestmark = pytest.mark.anyio
 FILE = "sklearn-iris/v1/model.joblib"
@@ -50,7 +51,7 @@ def supply(tmp_path, monkeypatch):
             return "sha256:0123"
 
     async def fetch(names):
-        assert names == [sample.IMAGE]
+        assert names == [FACTS.image]
         made._registry = Registry()
 
     monkeypatch.setattr(made, "fetch", fetch)

@@ -1,0 +1,324 @@
+"""A model's files, got from its `storageUri` by KServe's own storage library, known by their digest."""
+
+import json
+import platform
+import re
+import shutil
+import stat
+import sys
+import tarfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+from rich.filesize import decimal
+
+from ci.base import command, oserrors, tasks
+from ci.base.errors import CheckFailedError, CommandError, MachineError, UsageError
+from ci.base.progress import note, step
+from ci.base.wait import QUIET_SECONDS
+from ci.models import digests, stores
+from ci.supply import archives, download, partial, pins
+from ci.supply.records import Kept
+from ci.supply.supply import Supply
+
+SCRIPT = Path(__file__).parent / "files" / "kserve_fetch.py"
+WHEELS = "storage"
+"""As in pins.toml."""
+STALL_SECONDS = 180.0
+"""How long no byte may come: longer than the three attempts of 30 and 120 seconds that the clients themselves make."""
+LOOK_SECONDS = 0.5
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
+IN_IMAGE = "models"
+"""Folder of an oci:// image that has the model.
+
+Source: https://kserve.github.io/website/docs/model-serving/storage/providers/oci
+"""
+NETWORK = {
+    "builtins.ConnectionError",
+    "builtins.TimeoutError",
+    "socket.gaierror",
+    "aiohttp.client_exceptions.ClientConnectionError",
+    "azure.core.exceptions.ServiceRequestError",
+    "azure.core.exceptions.ServiceResponseError",
+    "botocore.exceptions.ConnectionError",
+    "botocore.exceptions.HTTPClientError",
+    "google.api_core.exceptions.RetryError",
+    "google.api_core.exceptions.ServerError",
+    "google.auth.exceptions.TransportError",
+    "requests.exceptions.ConnectionError",
+    "requests.exceptions.Timeout",
+    "urllib3.exceptions.HTTPError",
+}
+"""Errors of the clients that say that a store was not reached, or was lost."""
+LONGEST_LINE = 400
+
+
+class UnreachableError(MachineError):
+    """A store was not reached, or was lost, or sent nothing any more: another time it may be there."""
+
+
+class RefusedError(CheckFailedError):
+    """A store answered that there is no such model, or not for these credentials: it will answer so again."""
+
+
+class WrongModelError(CheckFailedError):
+    """The files that are there are not those of the set."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A model that is here.
+
+    Attributes:
+        folder: With its files, and nothing else; it is the cache's own: nobody writes to it.
+        digest: Of the files, as the chart's `exampleModel.digest` has it.
+        source: Where they came from, for people.
+    """
+
+    folder: Path
+    digest: str
+    source: str
+
+
+async def fetched(uri: str, digest: str | None, supply: Supply, mirrors: Mapping[str, Path] | None = None) -> Fetched:
+    """Return a model's files: those in the cache where they are known by their digest, else from a mirror or its URI.
+
+    Args:
+        uri: The model's storageUri.
+        digest: That the set names; without one, whatever is there is taken, each time anew.
+        supply: Has the cache, and what models are got with.
+        mirrors: Prefixes of URIs ("s3://acme-models/") to folders with what is below them. The longest one that has
+            the model's path is asked, and no credentials are.
+
+    Raises:
+        UsageError: The URI or the digest is none, or this tool does not read from such a store.
+        RefusedError: The store has no such model, or not for the caller.
+        UnreachableError: The store does not answer.
+        WrongModelError: The files have another digest.
+        MachineError: The storage library cannot be had, or the model not be written.
+    """
+    if digest is not None and not DIGEST.fullmatch(digest):
+        raise UsageError(f"{stores.shown(uri)}: digest {digest}: not sha256: and 64 hexadecimal digits")
+    places = stores.mirrored(uri, mirrors or {})
+    mirror = next((place for place in places if place.exists()), None)
+    if mirror is None:
+        stores.of(uri)  # refused before anything is made
+    # two who ask for one model would each fetch it
+    async with supply.exclusive(f"model-{pins.key(uri)}", stores.shown(uri)):
+        if digest is not None:
+            kept = _kept(supply, digest)
+            async with supply.exclusive(kept.path.name, kept.what):
+                if not await supply.lacks(kept):
+                    return Fetched(kept.path, digest, "the cache")
+        with partial.scratch(supply.cache / "models") as work:
+            folder = work / "files"
+            if mirror is not None:
+                await anyio.to_thread.run_sync(_copy, mirror, folder)
+            else:
+                folder.mkdir()
+                await _download(uri, folder, supply, [place for place in places if not place.exists()])
+            source = str(mirror) if mirror is not None else stores.shown(uri)
+            found = await anyio.to_thread.run_sync(_finished, folder)
+            if not any(folder.iterdir()):
+                raise RefusedError(f"{source}: no file is there", fix=stores.fix(uri) if mirror is None else None)
+            if digest not in (None, found):
+                raise WrongModelError(
+                    f"{stores.shown(uri)}: the files at {source} have digest {found}, the set says {digest}",
+                    fix=f"Have the right files put there; or where these are right, bump model --digest {found}",
+                )
+            return Fetched(await _placed(folder, found, supply), found, source)
+
+
+async def _placed(folder: Path, digest: str, supply: Supply) -> Path:
+    """Put a model into the cache, where nobody else has meanwhile, and return its folder."""
+    kept = _kept(supply, digest)
+    async with supply.exclusive(kept.path.name, kept.what):
+        if await supply.lacks(kept):
+            with oserrors.naming(kept.path):
+                folder.rename(kept.path)
+            await supply.keep(kept)
+    return kept.path
+
+
+def _kept(supply: Supply, digest: str) -> Kept:
+    def fault(_: Path, files: Mapping[str, str]) -> str | None:
+        found = digests.of_listing(files)
+        return None if found == digest else f"digest {found}"
+
+    path = supply.cache / "models" / digest.replace(":", "-")
+    return Kept(f"the model {digest}", path, fault, anywhere=True)
+
+
+def _copy(mirror: Path, folder: Path) -> None:
+    """Copy a model of a mirror: a folder, or one file, which is then alone in the folder, as KServe has it."""
+    with oserrors.on_disk_of(folder):
+        if mirror.is_dir():
+            shutil.copytree(mirror, folder, copy_function=shutil.copyfile)
+        else:
+            folder.mkdir()
+            shutil.copyfile(mirror, folder / mirror.name)
+
+
+def _finished(folder: Path) -> str:
+    """Have all of a model be readable by whoever serves it, and nothing beside it; return its digest."""
+    if (left := folder / digests.BOOKKEEPING).exists():
+        partial.remove(left)
+        if not any(left.parent.iterdir()):
+            left.parent.rmdir()
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    return digests.pinned(folder)
+
+
+async def _download(uri: str, folder: Path, supply: Supply, missed: list[Path]) -> None:
+    """Get a model from its own store.
+
+    Args:
+        uri: Its storageUri.
+        folder: Gets the files.
+        supply: Has what it is got with.
+        missed: Mirrors that do not have it.
+    """
+    store = stores.of(uri)
+    name = stores.shown(uri)
+    interpreter = await library(supply) if store is not stores.OCI else None
+    with step(f"fetch {name}"):
+        async with _stalling(uri, folder):
+            if interpreter is None:
+                causes = await _from_image(uri, folder, supply)
+            else:
+                causes = await _by_library(uri, folder, interpreter)
+        if causes:
+            raise _failed(uri, causes, missed)
+
+
+async def _by_library(uri: str, folder: Path, interpreter: Path) -> list[dict[str, Any]]:
+    """Have KServe's library get a model, and return what went wrong, with its causes."""
+    argv: list[str | Path] = [interpreter, "-I", "-B", SCRIPT, folder]
+    ended = await command.run(argv, stdin=uri, check=False, secrets=stores.secrets(uri))
+    if ended.returncode == 0:
+        return []
+    try:
+        found: list[dict[str, Any]] = json.loads(ended.stdout)
+    except ValueError:
+        broken = CommandError(ended.argv, ended.returncode, ended.stdout, ended.stderr, seconds=ended.seconds)
+        raise MachineError(f"{stores.shown(uri)}: {broken.message}", detail=broken.detail) from None
+    return found
+
+
+async def _from_image(uri: str, folder: Path, supply: Supply) -> list[dict[str, Any]]:
+    """Get the files of an image's folder `models`, and return what went wrong."""
+    await supply.fetch(["crane"])
+    tar = folder.with_name("image.tar")
+    argv: list[str | Path] = [supply.tool("crane"), "export", "--platform", f"linux/{download.architecture()}"]
+    try:
+        await command.run([*argv, uri.removeprefix("oci://"), tar], secrets=stores.secrets(uri))
+    except CommandError as error:
+        return [{"kinds": [], "said": error.message}]
+    await anyio.to_thread.run_sync(_unpack, tar, folder)
+    return []
+
+
+def _unpack(tar: Path, folder: Path) -> None:
+    """Take the model out of an image's file system."""
+    try:
+        with tarfile.open(tar) as packed:
+            for member in packed:
+                inside = Path(member.name.removeprefix("./"))
+                if inside.parts[:1] == (IN_IMAGE,) and len(inside.parts) > 1:
+                    packed.extract(member.replace(name=str(Path(*inside.parts[1:]))), folder, filter="data")
+    except archives.BROKEN as error:
+        raise RefusedError(f"an image with a broken file system: {error}") from error
+
+
+def _failed(uri: str, causes: list[dict[str, Any]], missed: list[Path]) -> CheckFailedError | MachineError:
+    """Return what went wrong as one line: which URI, with which credentials, why."""
+    first, last = causes[0]["said"], causes[-1]["said"]
+    said = " ".join((first if last in first else f"{first} ({last})").split())[:LONGEST_LINE]
+    tried = stores.tried(uri)
+    who = f"tried with {', '.join(tried)}" if tried else "no credentials for it are set here"
+    absent = "".join(f"; no {place}" for place in missed)
+    line = f"{stores.shown(uri)}: {said}; {who}{absent}"
+    detail = "\n".join(f"{cause['kinds'][0]}: {cause['said']}" for cause in causes if cause["kinds"])
+    if fix := oserrors.met_by_program("kserve-storage", said):
+        return MachineError(line, fix=fix, detail=detail)
+    if any(kind in NETWORK for cause in causes for kind in cause["kinds"]):
+        fix = f"Check the address and the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE), then again; or {stores.DIRECTORY}"
+        return UnreachableError(line, fix=fix, detail=detail)
+    return RefusedError(line, fix=stores.fix(uri), detail=detail)
+
+
+@asynccontextmanager
+async def _stalling(uri: str, folder: Path) -> AsyncIterator[None]:
+    """Say how much of a model is there as long as the block runs, and end it when nothing more comes."""
+
+    async def watch() -> None:
+        began = changed = said = time.monotonic()
+        before = None
+        while True:
+            await anyio.sleep(LOOK_SECONDS)
+            seen = await anyio.to_thread.run_sync(_there, folder.parent)
+            now = time.monotonic()
+            if seen != before:
+                changed, before = now, seen
+            if now - changed > STALL_SECONDS:
+                raise UnreachableError(
+                    f"{stores.shown(uri)}: no byte for {STALL_SECONDS:.0f} s; {decimal(seen[0])} were there",
+                    fix="Check the network and the store, then again.",
+                )
+            if now - said > QUIET_SECONDS:
+                said = now
+                note(f"{stores.shown(uri)}: {decimal(seen[0])} after {now - began:.0f} s")
+
+    async with tasks.group() as group:
+        group.start_soon(watch)
+        yield
+        group.cancel_scope.cancel()
+
+
+def _there(folder: Path) -> tuple[int, int]:
+    """Return how many bytes are in a folder, and when the last of them came."""
+    states = []
+    for path in folder.rglob("*"):
+        try:
+            states.append(path.lstat())
+        except FileNotFoundError:  # a client's own file, which is gone again
+            continue
+    files = [state for state in states if stat.S_ISREG(state.st_mode)]
+    return sum(state.st_size for state in files), max((state.st_mtime_ns for state in states), default=0)
+
+
+async def library(supply: Supply) -> Path:
+    """Return the Python of a virtual environment that has KServe's storage library, made first if need be.
+
+    The clients of clouds that it brings are no business of this tool's own environment.
+
+    Args:
+        supply: Has the locked wheels.
+
+    Raises:
+        MachineError: They cannot be had, or not for this Python.
+    """
+    await supply.fetch([WHEELS])
+    wheels = supply.wheels(WHEELS)
+    key = pins.key(wheels.name, sys.version, platform.machine(), str(Path(sys.executable).resolve()))
+    kept = Kept("KServe's storage library", supply.cache / "storage" / key)
+    async with supply.exclusive(f"storage-{key}", kept.what):
+        if await supply.lacks(kept):
+            download.require_pip()
+            with step(f"install {kept.what}"), partial.folder(kept.path) as work:
+                python = work / "bin" / "python"
+                await command.run([sys.executable, "-m", "venv", "--without-pip", work], timeout=120)
+                await command.run(
+                    [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps",
+                     "--ignore-requires-python", *sorted(wheels.glob("*.whl"))],
+                    timeout=900,
+                )  # fmt: skip
+            await supply.keep(kept)
+    return kept.path / "bin" / "python"
