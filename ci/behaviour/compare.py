@@ -1,5 +1,6 @@
 """What two versions of a model answered to the golden inputs, compared; pure data, no cluster."""
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,10 +9,19 @@ from typing import Any
 import numpy as np
 
 from ci.base.errors import CheckFailedError
+from ci.base.text import cut
 from ci.behaviour import golden as golden_inputs
-from ci.behaviour import statistics
-from ci.behaviour.golden import Golden
+from ci.behaviour import protocols, statistics
+from ci.behaviour.golden import Golden, Input
+from ci.canary.observe.files import traffic_client
 from ci.results import Behaviour, ChangedAnswer, LatencyDifference, Proportion, Slice
+
+LONGEST = 2000
+"""Characters of an answer, as JSON, that are kept."""
+SHOWN = 40
+"""Characters of a value within an answer that a line shows."""
+PLACES = 3
+"""Places at which an answer differs that a line names."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +29,19 @@ class Answer:
     """One version's answer to one input.
 
     Attributes:
-        good: Whether it is a 2xx answer.
-        label: The prediction; None where there is none.
+        value: It, whatever JSON; None where there is none.
         seconds: How long it took.
+        failure: Why there is none, in one line: no 2xx, or nothing where the golden file says; else empty.
     """
 
-    good: bool
-    label: Any
+    value: Any
     seconds: float
+    failure: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether there is one."""
+        return not self.failure
 
 
 Answers = Sequence[Sequence[Answer]]
@@ -62,17 +77,28 @@ def compare(golden: Golden, versions: Sequence[str], champion: Answers, candidat
     Returns:
         The comparison, with what the file's gates say of it.
     """
-    of_champion, of_candidate = _settled(champion), _settled(candidate)
+    of_champion, of_candidate = _settled(golden, champion), _settled(golden, candidate)
+    wrong = [_wrong(golden, item, answer) for item, answer in zip(golden.inputs, of_candidate, strict=True)]
     rows = [
-        _Row(before == item.expected, after == item.expected, before == after and before is not None)
-        for item, before, after in zip(golden.inputs, of_champion, of_candidate, strict=True)
+        _Row(
+            not _wrong(golden, item, before),
+            not said,
+            before.good and after.good and same(golden, before.value, after.value),
+        )
+        for item, before, after, said in zip(golden.inputs, of_champion, of_candidate, wrong, strict=True)
     ]
     slices = [_slice(name, [rows[number] for number in golden.inside(name)]) for name in golden.slices]
     slices.sort(key=lambda each: (_gain(each), -each.regressions, each.name))  # the worst regression first
     slices.insert(0, _slice(golden_inputs.ALL, rows))
     changed = [
-        ChangedAnswer(item.id, item.slices, json.dumps(item.expected), "" if after is None else json.dumps(after))
-        for item, row, after in zip(golden.inputs, rows, of_candidate, strict=True)
+        ChangedAnswer(
+            item.id,
+            item.slices,
+            _text(item.expected) if item.judged else "",
+            _text(after.value) if after.good else "",
+            said,
+        )
+        for item, row, after, said in zip(golden.inputs, rows, of_candidate, wrong, strict=True)
         if row.champion and not row.candidate
     ]
     return Behaviour(
@@ -87,7 +113,20 @@ def compare(golden: Golden, versions: Sequence[str], champion: Answers, candidat
         regressions=changed,
         latency=_latency(champion, candidate),
         failures=list(_failures(golden, slices)),
+        champion_failure=_first_failure(champion),
+        candidate_failure=_first_failure(candidate),
     )
+
+
+def same(golden: Golden, one: Any, other: Any) -> bool:
+    """Return whether two answers are the same, numbers as near as the golden file asks.
+
+    Args:
+        golden: The file.
+        one: An answer, whatever JSON.
+        other: Another.
+    """
+    return not any(True for _ in _differences(golden, one, other))
 
 
 def require(behaviour: Behaviour) -> None:
@@ -106,16 +145,56 @@ def require(behaviour: Behaviour) -> None:
         )
 
 
-def _settled(answers: Answers) -> list[Any]:
-    """Return the label of each input, None where the rounds do not agree on one."""
-    return [
-        labels[0] if all(label == labels[0] for label in labels) else None
-        for labels in ([answer.label for answer in of_input] for of_input in zip(*answers, strict=True))
+def _differences(golden: Golden, one: Any, other: Any) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
+    return traffic_client.differences(one, other, golden.tolerance.absolute, golden.tolerance.relative)
+
+
+def _settled(golden: Golden, answers: Answers) -> list[Answer]:
+    """Return the answer to each input: none where it failed in a round, or the rounds do not agree on one."""
+    return [_agreed(golden, of_input) for of_input in zip(*answers, strict=True)]
+
+
+def _agreed(golden: Golden, rounds: Sequence[Answer]) -> Answer:
+    first = rounds[0]
+    if failed := next((answer for answer in rounds if not answer.good), None):
+        return failed
+    if other := next((answer for answer in rounds if not same(golden, first.value, answer.value)), None):
+        said = f"not the same each time: {_short(first.value)}, {_short(other.value)}"
+        return Answer(None, first.seconds, said)
+    return first
+
+
+def _wrong(golden: Golden, item: Input, answer: Answer) -> str:
+    """Return why an answer is wrong, in one line; nothing where it is right."""
+    if not answer.good:
+        return answer.failure
+    if said := golden.objection(answer.value):
+        return cut(said, LONGEST)
+    if not item.judged:
+        return ""
+    found = _differences(golden, item.expected, answer.value)
+    lines = [
+        f"{protocols.shown(at)} is {_short(got)}, not {_short(wanted)}"
+        for at, wanted, got in itertools.islice(found, PLACES)
     ]
+    more = sum(1 for _ in found)
+    return "; ".join([*lines, *([f"and {more} more"] if more else [])])
+
+
+def _text(value: Any) -> str:
+    return cut(json.dumps(value, ensure_ascii=False), LONGEST)
+
+
+def _short(value: Any) -> str:
+    return cut(json.dumps(value, ensure_ascii=False), SHOWN)
 
 
 def _failed(answers: Answers) -> int:
     return sum(not answer.good for of_round in answers for answer in of_round)
+
+
+def _first_failure(answers: Answers) -> str:
+    return next((answer.failure for of_round in answers for answer in of_round if not answer.good), "")
 
 
 def _slice(name: str, rows: Sequence[_Row]) -> Slice:
@@ -139,7 +218,7 @@ def _proportion(true: Iterable[bool]) -> Proportion:
 
 
 def _gain(each: Slice) -> float:
-    """Return how much more of a slice the candidate names right."""
+    """Return how much more of a slice the candidate answers right."""
     return each.candidate.share - each.champion.share
 
 

@@ -1,42 +1,106 @@
-"""Golden inputs: a versioned file of inputs with the labels a good version gives them, and how far one may stray.
+"""Golden inputs: a versioned file of questions to a model with their right answers, and how far one may stray.
 
 The format is explained in docs/behaviour.md.
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import yaml
+from jsonschema.exceptions import SchemaError
+from jsonschema.protocols import Validator
+from jsonschema.validators import Draft202012Validator, validator_for
+from jsonschema_specifications import REGISTRY
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from referencing import Resource
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ci.base.errors import UsageError
+from ci.behaviour import protocols
+from ci.behaviour.protocols import Keys, Protocol
+from ci.manifests import places
 
 ALL = "all"
 """The slice that every input is in; it is not declared."""
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-
-
-def _label(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError(f"{value!r} is no label: a whole number, or a text, in quotes where YAML reads something else")  # noqa: TRY004 - pydantic's own
-    return value
+PATH = r"^/[!\"$-~]*$"
+"""A URL's path, with its query: printable ASCII, without what begins a fragment."""
+MODEL = "{model}"
+"""In a path: the model's name."""
+PLACEHOLDER = re.compile(r"\{[^}]*\}?|\}")
 
 
 def _finite(value: Any) -> Any:
     try:
-        json.dumps(value, allow_nan=False)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError):
         raise ValueError(f"{value!r} cannot be sent as JSON") from None
     return value
 
 
-Label = Annotated[int | str, BeforeValidator(_label)]
+def _answer(value: Any) -> Any:
+    if isinstance(value, str):
+        protocols.keys(value)
+    return value
+
+
+def _path(value: Any) -> Any:
+    if isinstance(value, str) and (unknown := set(PLACEHOLDER.findall(value)) - {MODEL}):
+        raise ValueError(f"{min(unknown)} stands for nothing: {MODEL} is the model's name")
+    return value
+
+
+def _schema(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    draft = value.get("$schema", Draft202012Validator.META_SCHEMA["$id"])
+    validator = validator_for({"$schema": draft}, None) if isinstance(draft, str) else None  # type: ignore[arg-type]
+    if validator is None:
+        raise ValueError(f"no JSON schema: there is no $schema {draft}")
+    try:
+        validator.check_schema(value)
+    except SchemaError as error:
+        raise ValueError(f"no JSON schema: {error.message}") from None
+    resource = Resource.from_contents(value, default_specification=DRAFT202012)
+    if unresolved := next(_unresolved(resource, REGISTRY.resolver_with_root(resource)), None):
+        raise ValueError(f"$ref {unresolved}: leads nowhere within the schema, and nothing is fetched")
+    return value
+
+
+def _unresolved(resource: Resource[Any], resolver: Any) -> Iterator[str]:
+    """Yield the references of a schema that lead nowhere; `resolver` is what referencing resolves them by."""
+    if isinstance(resource.contents, dict) and isinstance(reference := resource.contents.get("$ref"), str):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable:
+            yield reference
+    for each in resource.subresources():
+        yield from _unresolved(each, resolver.in_subresource(each))
+
+
+Json = Annotated[JsonValue, BeforeValidator(_finite)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Tolerance(_Strict):
+    """How far a number may be from the right one, as `math.isclose` has it: as far as one of the two allows.
+
+    Attributes:
+        absolute: In the number's own unit.
+        relative: As a share of the greater of the two.
+    """
+
+    absolute: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    relative: float = Field(default=0.0, ge=0, lt=1)
 
 
 class Gate(_Strict):
@@ -58,15 +122,22 @@ class Input(_Strict):
 
     Attributes:
         id: Its name in reports.
-        instance: What the model is asked, one of KServe's `instances`.
-        expected: The right answer.
+        instance: What the model is asked, one of KServe's `instances`; with protocol v1.
+        request: What it is asked, the whole request; with the other protocols.
+        expected: The right answer; left out where the file's schema alone says what is right.
         slices: Which it belongs to, beside "all".
     """
 
     id: str = Field(pattern=NAME)
-    instance: Annotated[JsonValue, BeforeValidator(_finite)]
-    expected: Label
+    instance: Json = None
+    request: Json = None
+    expected: Json = None
     slices: list[str] = []
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a right answer: null is one."""
+        return "expected" in self.model_fields_set
 
 
 class Golden(_Strict):
@@ -75,7 +146,13 @@ class Golden(_Strict):
     Attributes:
         name: What the inputs are called.
         version: Raised with every change, so that results are only compared where they can be.
-        source: Where inputs and labels come from.
+        source: Where inputs and answers come from.
+        protocol: How the model is asked.
+        path: The URL's path, if not the protocol's own; {model} in it is the model's name.
+        answer: JSONPath to the answer in a response, if not the protocol's own.
+        tolerance: How far numbers may be from the right ones.
+        answers: JSON schema that each answer must satisfy; `schema` in the file.
+        known: Id of the input that the chart asks every canary.
         slices: What each slice holds, by name.
         gates: What a candidate is held to, by slice; "all" is every input.
         inputs: In the order they are sent.
@@ -84,9 +161,46 @@ class Golden(_Strict):
     name: str = Field(pattern=NAME)
     version: int = Field(ge=1)
     source: str = Field(min_length=10)
+    protocol: Literal["v1", "v2", "json"] = "v1"
+    path: Annotated[str, Field(pattern=PATH), BeforeValidator(_path)] | None = None
+    answer: Annotated[str, BeforeValidator(_answer)] | None = None
+    tolerance: Tolerance = Tolerance()
+    answers: Annotated[dict[str, JsonValue], BeforeValidator(_schema)] | None = Field(default=None, alias="schema")
+    known: str | None = None
     slices: dict[Annotated[str, Field(pattern=NAME)], str] = {}
     gates: dict[str, Gate]
     inputs: list[Input] = Field(min_length=1)
+
+    @property
+    def asked(self) -> Protocol:
+        """How the model is asked."""
+        return protocols.PROTOCOLS[self.protocol]
+
+    @property
+    def at(self) -> str:
+        """JSONPath to the answer."""
+        return self.answer or self.asked.answer or ""
+
+    @property
+    def keys(self) -> Keys:
+        """The way to the answer."""
+        return protocols.keys(self.at)
+
+    def url_path(self, model: str) -> str:
+        """Return the path of the URL at which a model of a name is asked."""
+        return (self.path or self.asked.path or "").replace(MODEL, model)
+
+    def body(self, item: Input) -> Any:
+        """Return the whole request that asks one input."""
+        return protocols.body(self.asked, getattr(item, self.asked.asks))
+
+    def objection(self, answer: Any) -> str:
+        """Return what the schema, where there is one, has against an answer, in one line."""
+        if self.answers is None:
+            return ""
+        validator: Validator = validator_for(self.answers, Draft202012Validator)(self.answers, registry=REGISTRY)
+        error = next(iter(validator.iter_errors(answer)), None)
+        return "" if error is None else f"the schema says at {error.json_path}: {error.message}"
 
     def inside(self, name: str) -> list[int]:
         """Return the positions of a slice's inputs."""
@@ -100,66 +214,159 @@ def load(file: Path) -> Golden:
         file: The file.
 
     Raises:
-        UsageError: It is not there, or not what it should be; row and field are named.
+        UsageError: It is not there, or not what it should be; line, row and field are named.
     """
     try:
-        content = yaml.safe_load(file.read_text())
+        text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}", fix="docs/behaviour.md explains how to make one") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: no YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file}: no YAML: {error}") from error
+    return parse(text, str(file))
+
+
+def parse(text: str, name: str) -> Golden:
+    """Read golden inputs.
+
+    Args:
+        text: Of the file, YAML 1.2: "no" is a text, and 1e-05 a number as in JSON.
+        name: What errors call the file.
+
+    Raises:
+        UsageError: It is not what it should be; line, row and field are named.
+    """
+    return checked(read(text, name), name, text)
+
+
+def checked(content: Any, name: str, text: str = "") -> Golden:
+    """Return golden inputs of what a file holds.
+
+    Args:
+        content: What it holds.
+        name: What errors call the file.
+        text: Of the file, so that they name lines.
+
+    Raises:
+        UsageError: It is not what it should be; line, row and field are named.
+    """
     try:
         golden = Golden.model_validate(content)
         wrong = list(_contradictions(golden))
     except ValidationError as error:
-        wrong = [
-            f"{_place(content, item['loc'])}{item['msg'].removeprefix('Value error, ')}" for item in error.errors()
-        ]
+        wrong = [(item["loc"], item["msg"].removeprefix("Value error, ")) for item in error.errors()]
     if wrong:
+        lines = [f"{name}{_line(text, location)}: {_place(content, location)}{said}" for location, said in wrong]
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise UsageError(
-            f"{file}: {wrong[0]}{more}", fix="docs/behaviour.md explains the format", detail="\n".join(wrong)
-        )
+        raise UsageError(lines[0] + more, fix="docs/behaviour.md explains the format", detail="\n".join(lines))
     return golden
 
 
-def _place(content: Any, location: tuple[int | str, ...]) -> str:
+def read(text: str, name: str) -> Any:
+    """Read YAML 1.2, which JSON is a part of; a key that is there twice is an error.
+
+    Args:
+        text: Of the file.
+        name: What errors call it.
+
+    Raises:
+        UsageError: It is no YAML; the line is named.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        said = " ".join(str(error.problem).split())
+        no_yaml = "" if isinstance(error, DuplicateKeyError) else "no YAML: "
+        raise UsageError(f"{name}{line}: {no_yaml}{said}") from error
+    except (YAMLError, ValueError) as error:
+        raise UsageError(f"{name}: no YAML: {' '.join(str(error).split())}") from error
+
+
+Location = tuple[int | str, ...]
+
+
+def _line(text: str, location: Location) -> str:
+    """Return the line of a value, or of what it would be in, as it stands behind a file's name."""
+    known = (places.values_line(text, location[:length]) for length in range(len(location), 0, -1))
+    line = next(filter(None, known), 0)
+    return f":{line}" if line else ""
+
+
+def _place(content: Any, location: Location) -> str:
     """Return where a value is, with the row and its id where it is in one."""
     match location:
         case ("inputs", int(number), *field):
             row = content["inputs"][number]
-            named = f" ({row['id']})" if isinstance(row, dict) and "id" in row else ""
+            named = f" ({row['id']})" if isinstance(row, Mapping) and "id" in row else ""
             return ": ".join([f"row {number + 1}{named}", *([".".join(map(str, field))] if field else [])]) + ": "
         case ():
             return ""
     return f"{'.'.join(map(str, location))}: "
 
 
-def _contradictions(golden: Golden) -> Iterator[str]:
-    """Yield what is wrong between fields that are each right."""
+def _contradictions(golden: Golden) -> Iterator[tuple[Location, str]]:
+    """Yield what is wrong between fields that are each right, and where."""
+    for field in ("path", "answer"):
+        if getattr(golden, field) is None and getattr(golden.asked, field) is None:
+            yield ("protocol",), f"{golden.protocol} has no {field} of its own: say `{field}`"
     if ALL in golden.slices:
-        yield f"slices.{ALL}: the name is taken: every input is in it"
+        yield ("slices", ALL), "the name is taken: every input is in it"
     if ALL not in golden.gates:
-        yield f"gates.{ALL}: not declared: what is a candidate held to over all inputs?"
+        yield ("gates", ALL), "not declared: what is a candidate held to over all inputs?"
     for name, gate in golden.gates.items():
         if name != ALL and name not in golden.slices:
-            yield f"gates.{name}: there is no such slice"
+            yield ("gates", name), "there is no such slice"
         if not gate.model_fields_set:
-            yield f"gates.{name}: holds a candidate to nothing"
+            yield ("gates", name), "holds a candidate to nothing"
     rows: dict[str, int] = {}
-    for number, item in enumerate(golden.inputs, 1):
-        where = f"row {number} ({item.id})"
+    for number, item in enumerate(golden.inputs):
         if rows.setdefault(item.id, number) != number:
-            yield f"{where}: id: row {rows[item.id]} has it already"
+            yield ("inputs", number, "id"), f"row {rows[item.id] + 1} has it already"
         for name in item.slices:
             if name not in golden.slices:
-                yield f"{where}: slices: {name} is not declared"
-        first = golden.inputs[0]
-        if _shape(item.instance) != _shape(first.instance):
-            yield f"{where}: instance: {_shape(item.instance)}, but {_shape(first.instance)} in row 1 ({first.id})"
+                yield ("inputs", number, "slices"), f"{name} is not declared"
+        for at, said in (*_of_question(golden, item), *_of_answer(golden, item)):
+            yield ("inputs", number, *at), said
     for name in golden.slices:
         if not golden.inside(name):
-            yield f"slices.{name}: no input is in it"
+            yield ("slices", name), "no input is in it"
+    if golden.known is not None:
+        known = next((item for item in golden.inputs if item.id == golden.known), None)
+        if known is None:
+            yield ("known",), f"no input is called {golden.known}"
+        elif not known.judged or not _plain(known.expected):
+            comparable = "a text, a number, true or false, or a list of these"
+            yield ("known",), f"{golden.known} expects no answer that the chart can compare: {comparable}"
+
+
+def _of_question(golden: Golden, item: Input) -> Iterator[tuple[Location, str]]:
+    """Yield what is wrong with what an input asks: the field, and why."""
+    wanted = golden.asked.asks
+    other: Literal["instance", "request"] = "request" if wanted == "instance" else "instance"
+    if other in item.model_fields_set:
+        yield (other,), f"protocol {golden.protocol} has none: an input of it has `{wanted}`"
+    if wanted not in item.model_fields_set:
+        yield (wanted,), "Field required"
+        return
+    question = getattr(item, wanted)
+    if said := protocols.objection(golden.asked, question):
+        yield (wanted,), said
+    first = golden.inputs[0]
+    if wanted == "instance" and _shape(question) != _shape(first.instance):
+        yield (wanted,), f"{_shape(question)}, but {_shape(first.instance)} in row 1 ({first.id})"
+
+
+def _of_answer(golden: Golden, item: Input) -> Iterator[tuple[Location, str]]:
+    """Yield what is wrong with the answer that an input expects: the field, and why."""
+    if not item.judged:
+        if golden.answers is None:
+            yield ("expected",), "Field required: without a `schema` nothing says which answer is right"
+    elif said := golden.objection(item.expected):
+        yield ("expected",), said
+
+
+def _plain(value: Any) -> bool:
+    return all(isinstance(each, str | int | float) for each in (value if isinstance(value, list) else [value]))
 
 
 def _shape(instance: JsonValue) -> str:

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ci.base import paths, tasks
+from ci.base.text import cut, one_line
 from ci.base.wait import NotYet, until
+from ci.behaviour import protocols
 from ci.behaviour.compare import Answer
 from ci.behaviour.golden import Golden
+from ci.behaviour.protocols import NoAnswerError
 from ci.canary.observe import traffic
-from ci.canary.observe.traffic import Reply
+from ci.canary.observe.traffic import Question, Reply
 from ci.cluster import readiness
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
@@ -18,10 +21,18 @@ ROUNDS = 10
 """How often each version is asked each input, for the latency: answers should not depend on it."""
 WARM_UP_ROUNDS = 1
 ANSWER_SECONDS = 60
+SHOWN = 200
+"""Characters of a response without an answer in the line that says so."""
 
 
 async def serve(
-    kubectl: Kubectl, helm: Helm, namespace: str, environment: str, versions: Mapping[str, str], secret: str
+    kubectl: Kubectl,
+    helm: Helm,
+    namespace: str,
+    environment: str,
+    versions: Mapping[str, str],
+    secret: str,
+    golden: Golden,
 ) -> dict[str, str]:
     """Serve versions of a model, each by a release of the chart that is a bare model server with one pod.
 
@@ -32,6 +43,7 @@ async def serve(
         environment: Whose values are used, but for what `values` says.
         versions: Name of each, for its release and its InferenceService, and its storageUri.
         secret: The store's credentials.
+        golden: What they will be asked.
 
     Returns:
         The URL that answers for each name, as a pod of the namespace calls it.
@@ -49,7 +61,7 @@ async def serve(
         group.start_soon(traffic.install, kubectl, namespace)
         for name, uri in versions.items():
             group.start_soon(release, name, uri)
-    return {name: f"http://{name}-predictor-stable/v1/models/{name}:predict" for name in versions}
+    return {name: f"http://{name}-predictor-stable{golden.url_path(name)}" for name in versions}
 
 
 def values(name: str, uri: str, secret: str) -> dict[str, Any]:
@@ -88,18 +100,39 @@ async def ask(
         CheckFailedError: The client in the mesh ended.
         WaitTimeoutError: A version does not answer, or not all answers came in time.
     """
-    bodies = [json.dumps({"instances": [item.instance]}) for item in golden.inputs]
+    bodies = [json.dumps(golden.body(item)) for item in golden.inputs]
     for url in urls:
 
         async def answers(url: str = url) -> None:
             reply = await traffic.ask(kubectl, namespace, url, bodies[0])
-            if reply.status != 200:
-                raise NotYet(f"{reply.status} {reply.body[:200]}")
+            if not 200 <= reply.status < 300:
+                raise NotYet(_failure(reply))
 
         await until(f"{url} answers", answers, timeout=ANSWER_SECONDS)
     order = schedule(len(bodies), WARM_UP_ROUNDS + rounds)
     replies = await traffic.replay(kubectl, namespace, [(urls[version], bodies[item]) for version, item in order])
-    return sorted_out(order, replies, len(bodies))
+    return sorted_out(golden, order, replies)
+
+
+def questions(golden: Golden, model: str) -> list[Question]:
+    """Return golden inputs as the client in the mesh asks them again and again; it knows no schema.
+
+    Args:
+        golden: The inputs.
+        model: Name of the model that is asked.
+    """
+    return [
+        Question(
+            path=golden.url_path(model),
+            body=json.dumps(golden.body(item)),
+            at=golden.keys,
+            expected=item.expected,
+            absolute=golden.tolerance.absolute,
+            relative=golden.tolerance.relative,
+            judged=item.judged,
+        )
+        for item in golden.inputs
+    ]
 
 
 def schedule(inputs: int, rounds: int) -> list[tuple[int, int]]:
@@ -122,30 +155,33 @@ def schedule(inputs: int, rounds: int) -> list[tuple[int, int]]:
     return order
 
 
-def sorted_out(order: Sequence[tuple[int, int]], replies: Sequence[Reply], inputs: int) -> list[list[list[Answer]]]:
+def sorted_out(golden: Golden, order: Sequence[tuple[int, int]], replies: Sequence[Reply]) -> list[list[list[Answer]]]:
     """Return the answers by version and round, those of the rounds to warm up left out.
 
     Args:
+        golden: The inputs that were asked.
         order: As `schedule` gave it.
         replies: In that order.
-        inputs: Number of inputs in a round.
     """
+    inputs = len(golden.inputs)
     found: list[list[Answer]] = [[], []]
     for (version, _), reply in zip(order, replies, strict=True):
-        found[version].append(answer(reply))
+        found[version].append(answer(golden, reply))
     return [
         [answers[start : start + inputs] for start in range(WARM_UP_ROUNDS * inputs, len(answers), inputs)]
         for answers in found
     ]
 
 
-def answer(reply: Reply) -> Answer:
-    """Read a reply of KServe's protocol v1 to one instance; one that is none has no label."""
-    good = 200 <= reply.status < 300
-    label = None
-    if good:
-        try:
-            (label,) = json.loads(reply.body)["predictions"]
-        except (ValueError, KeyError, TypeError):
-            label = None
-    return Answer(good, label, reply.seconds)
+def answer(golden: Golden, reply: Reply) -> Answer:
+    """Read the reply to one input; where it holds no answer, say why."""
+    if not 200 <= reply.status < 300:
+        return Answer(None, reply.seconds, _failure(reply))
+    try:
+        return Answer(protocols.read(golden.asked, golden.keys, reply.body), reply.seconds)
+    except NoAnswerError as error:
+        return Answer(None, reply.seconds, str(error))
+
+
+def _failure(reply: Reply) -> str:
+    return f"{reply.status or 'no answer'}: {cut(one_line(reply.body), SHOWN)}"

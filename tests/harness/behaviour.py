@@ -7,8 +7,8 @@ from ci.results import Behaviour, ChangedAnswer, LatencyDifference, Proportion, 
 HELD_TO_NOTHING = {"all": {"agreement": 0}}
 
 
-def golden(expected, slices=None, gates=None):
-    """Golden inputs with these labels; `slices` has the positions of each slice's inputs."""
+def golden(expected, slices=None, gates=None, **fields):
+    """Golden inputs with these answers; `slices` has the positions of each slice's inputs."""
     slices = slices or {}
     rows = [
         {
@@ -26,13 +26,18 @@ def golden(expected, slices=None, gates=None):
         "slices": dict.fromkeys(slices, "of a test"),
         "gates": gates or HELD_TO_NOTHING,
         "inputs": rows,
+        **fields,
     }
     return Golden.model_validate(content)
 
 
 def answers(*rounds, seconds=0.004):
-    """A version's answers: the labels of each round, None where it failed."""
-    return [[Answer(label is not None, label, seconds) for label in labels] for labels in rounds]
+    """A version's answers: the values of each round, None where it failed."""
+    return [[answer(value, seconds) for value in values] for values in rounds]
+
+
+def answer(value, seconds=0.004):
+    return Answer(value, seconds, "503: busy" if value is None else "")
 
 
 def share(count, total, low=0.9, high=1.0):

@@ -9,9 +9,11 @@ from ci.base.errors import CheckFailedError
 from ci.behaviour import compare
 from ci.behaviour import golden as golden_inputs
 from ci.behaviour.compare import Answer
+from ci.behaviour.golden import Input
+from ci.report import behaviour as plots
 from ci.results import Report
-from ci.stages.behaviour import GOLDEN
-from tests.harness.behaviour import answers, golden
+from tests.harness.behaviour import answer, answers, golden
+from tests.harness.sample import GOLDEN
 
 URIS = ("s3://models/flowers/v1", "s3://models/flowers/v2")
 EXAMPLES = settings(deadline=None, max_examples=50)
@@ -30,7 +32,7 @@ def of_rows(rows):
     slices = {"some": {number for number, each in enumerate(inside) if each}} if any(inside) else {}
 
     def one_round(labels, seconds):
-        return [[Answer(label is not None, label, each) for label, each in zip(labels, seconds, strict=True)]]
+        return [[answer(label, each) for label, each in zip(labels, seconds, strict=True)]]
 
     return compared(golden(expected, slices), one_round(before, slow), one_round(after, fast))
 
@@ -59,12 +61,15 @@ def test_two_versions_that_do_not_answer_do_not_agree():
     result = compared(golden([0, 0]), answers([None, 0]), answers([None, 0]))
     assert result.slices[0].agreement.count == 1
     assert (result.champion_failed, result.candidate_failed) == (1, 1)
+    assert (result.champion_failure, result.candidate_failure) == ("503: busy", "503: busy")
 
 
 def test_an_input_that_is_answered_now_so_now_so_has_no_answer():
     result = compared(golden([0, 0]), answers([0, 0], [0, 0]), answers([0, 0], [1, 0]))
     assert result.slices[0].candidate.count == 1
-    assert [(item.input, item.answered) for item in result.regressions] == [("input-0", "")]
+    assert [(item.input, item.answered, item.reason) for item in result.regressions] == [
+        ("input-0", "", "not the same each time: 0, 1")
+    ]
     assert (result.requests, result.candidate_failed) == (4, 0)
 
 
@@ -74,8 +79,8 @@ def test_a_text_is_not_the_number_it_looks_like():
 
 
 def test_latency_is_of_the_pairs_that_both_answered():
-    champion = [[Answer(True, 0, 0.004), Answer(False, None, 9.0), Answer(True, 0, 0.006)]]
-    candidate = [[Answer(True, 0, 0.005), Answer(True, 0, 0.001), Answer(True, 0, 0.007)]]
+    champion = [[answer(0, 0.004), answer(None, 9.0), answer(0, 0.006)]]
+    candidate = [[answer(0, 0.005), answer(0, 0.001), answer(0, 0.007)]]
     result = compared(golden([0, 0, 0]), champion, candidate)
     assert [(item.champion_ms, item.candidate_ms, item.difference_ms) for item in result.latency] == [
         (4, 5, 1),
@@ -208,3 +213,85 @@ def test_nothing_of_a_result_is_lost_as_json(tmp_path):
     report = Report(command="test", started="now", behaviour=result)
     jsonfile.write(tmp_path / "report.json", report)
     assert jsonfile.read(tmp_path / "report.json", Report) == report
+
+
+NEAR = {"tolerance": {"absolute": 0.5, "relative": 0.01}}
+
+
+@pytest.mark.parametrize(
+    ("expected", "answered", "right"),
+    [
+        (3.0, 3.49, True),  # by the absolute tolerance
+        (3.0, 3.51, False),
+        (1000.0, 1010.0, True),  # by the relative one
+        (1000.0, 1011.0, False),
+        (3, 3.2, True),
+        ([1.0, 200.0], [1.4, 201.9], True),
+        ([1.0, 200.0], [1.4, 203.0], False),
+        ([1.0, 2.0], [1.0], False),
+        ({"score": 0.9, "label": "car"}, {"label": "car", "score": 0.7}, True),
+        ({"score": 0.9, "label": "car"}, {"label": "bus", "score": 0.9}, False),
+        ({"score": 0.9}, {"score": 0.9, "label": "car"}, False),
+        (1, True, False),
+        (0, False, False),
+        ("3.0", 3.0, False),
+    ],
+)
+def test_numbers_are_as_near_as_the_file_asks_wherever_they_stand_and_all_else_is_exact(expected, answered, right):
+    result = compared(golden([expected], **NEAR), answers([expected]), answers([answered]))
+    assert (result.slices[0].candidate.count, result.slices[0].agreement.count) == (right, right)
+
+
+def test_without_a_tolerance_numbers_are_exact():
+    result = compared(golden([0.3, 0.3]), answers([0.3, 0.3]), answers([0.1 + 0.2, 0.3]))
+    (changed,) = result.regressions
+    assert (changed.input, changed.expected, changed.answered) == ("input-0", "0.3", "0.30000000000000004")
+    assert changed.reason == "$ is 0.30000000000000004, not 0.3"
+
+
+def test_null_is_an_answer():
+    result = compared(
+        golden([None, 1]), [[Answer(None, 0.1), Answer(1, 0.1)]], [[Answer(None, 0.1), Answer(None, 0.1)]]
+    )
+    assert (result.candidate_failed, result.slices[0].candidate.count, result.slices[0].agreement.count) == (0, 1, 1)
+
+
+def test_rounds_within_the_tolerance_are_one_answer():
+    result = compared(golden([3.0], **NEAR), answers([3.0], [3.2]), answers([3.1], [2.9]))
+    assert (result.slices[0].agreement.count, result.regressions) == (1, [])
+
+
+def test_of_a_long_answer_the_places_that_differ_are_named_and_it_is_cut():
+    vector = [float(number) for number in range(1000)]
+    other = [value + (number in {7, 8, 500, 999}) for number, value in enumerate(vector)]
+    (changed,) = compared(golden([vector]), answers([vector]), answers([other])).regressions
+    assert changed.reason == "$[7] is 8.0, not 7.0; $[8] is 9.0, not 8.0; $[500] is 501.0, not 500.0; and 1 more"
+    assert max(len(changed.expected), len(changed.answered)) == compare.LONGEST
+    assert "$[7] is 8.0, not 7.0" in plots.answered(changed)
+    assert len(plots.answered(changed)) < 400
+
+
+SCHEMA = {"type": "object", "required": ["label"], "properties": {"score": {"type": "number", "maximum": 1}}}
+
+
+def test_an_answer_against_the_schema_is_wrong_whatever_else_it_is():
+    inputs = golden([{"label": "car", "score": 0.9}, {"label": "bus"}], schema=SCHEMA, tolerance={"absolute": 0.5})
+    right = [{"label": "car", "score": 0.9}, {"label": "bus"}]
+    (changed,) = compared(inputs, answers(right), answers([{"label": "car", "score": 1.2}, right[1]])).regressions
+    assert (changed.input, changed.reason) == (
+        "input-0",
+        "the schema says at $.score: 1.2 is greater than the maximum of 1",
+    )
+
+
+def test_where_nothing_is_expected_the_schema_says_what_is_right():
+    inputs = golden([0], schema=SCHEMA)
+    (item,) = inputs.inputs
+    inputs = inputs.model_copy(update={"inputs": [Input(id=item.id, instance=item.instance)]})
+    good, bad = {"label": "x"}, {"score": 0.1}
+    result = compared(inputs, answers([good]), answers([bad]))
+    (changed,) = result.regressions
+    assert (changed.expected, changed.answered) == ("", '{"score": 0.1}')
+    assert changed.reason == "the schema says at $: 'label' is a required property"
+    assert plots.expected(changed) == "by the schema"
+    assert compared(inputs, answers([good]), answers([{"label": "y"}])).regressions == []

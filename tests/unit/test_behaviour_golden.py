@@ -1,13 +1,15 @@
 """A golden file says what it means, or is refused by row and field; the project's own is Fisher's data."""
 
 import copy
+import re
+from datetime import date
 
 import pytest
 import yaml
 
 from ci.base.errors import UsageError
 from ci.behaviour import golden
-from ci.stages.behaviour import GOLDEN
+from tests.harness.sample import GOLDEN
 
 GOOD = {
     "name": "flowers",
@@ -34,8 +36,9 @@ def refused(tmp_path, content):
     file.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
     with pytest.raises(UsageError) as raised:
         golden.load(file)
-    assert raised.value.message.startswith(f"{file}: ")
-    return raised.value.message.removeprefix(f"{file}: ")
+    assert "\n" not in raised.value.message
+    place, said = re.fullmatch(rf"{re.escape(str(file))}(:\d+)?: (.*)", raised.value.message).groups()
+    return f"{place[1:]}: {said}" if isinstance(content, str) and place else said
 
 
 def test_a_good_file_is_read_as_it_is(tmp_path):
@@ -65,9 +68,9 @@ def row(number, **fields):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (row(1, expected=1.5), "row 2 (rose-2): expected: 1.5 is no label"),
-        (row(1, expected=False), "row 2 (rose-2): expected: False is no label"),
-        (row(2, expected=None), "row 3 (tulip-1): expected: None is no label"),
+        (row(1, expected=float("inf")), "row 2 (rose-2): expected: inf cannot be sent as JSON"),
+        (row(2, expected={"a": float("nan")}), "row 3 (tulip-1): expected: {'a': nan} cannot be sent as JSON"),
+        (row(2, expected=date(2026, 11, 29)), "row 3 (tulip-1): expected: datetime.date(2026, 11, 29) cannot be sent"),
         (row(2, instance=[float("nan"), 1.0]), "row 3 (tulip-1): instance: [nan, 1.0] cannot be sent as JSON"),
         (row(2, instance=[1.0]), "row 3 (tulip-1): instance: 1 values, but 2 values in row 1 (rose-1)"),
         (row(2, instance="red"), "row 3 (tulip-1): instance: str, but 2 values in row 1 (rose-1)"),
@@ -96,17 +99,138 @@ def test_what_is_wrong_is_named_by_row_and_field(tmp_path, change, said):
 
 
 def test_every_mistake_is_in_the_detail_and_the_line_counts_them(tmp_path):
-    content = changed(row(0, expected=1.5))
-    content["inputs"][2]["expected"] = 2.5
+    content = changed(row(0, id=1.5))
+    content["inputs"][2]["slices"] = 2.5
 
     assert refused(tmp_path, content).endswith("(and 1 more)")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("name: [", "no YAML: "), ("", "Input should be"), ("- 1", "Input should")]
+    ("content", "said"),
+    [("name: [", "1: no YAML: expected the node content"), ("", "Input should be"), ("- 1", "Input should")],
 )
 def test_what_is_no_golden_file_is_said_so(tmp_path, content, said):
     assert refused(tmp_path, content).startswith(said)
+
+
+LINES = """\
+name: texts
+version: 1
+source: made for a test
+protocol: v2
+answer: $.outputs[0].data[0]
+gates:
+  all: {accuracy: 0.9}
+inputs:
+  - id: good
+    request: {inputs: [{name: text, shape: [1], datatype: BYTES, data: [fine]}]}
+    expected: positive
+  - {id: bad, request: {inputs: [{name: text, shape: [1], datatype: BYTES, data: [awful]}]}, expected: negative}
+"""
+ANSWER, RIGHT = "answer: $.outputs[0].data[0]", "expected: positive"
+
+
+def test_a_file_of_another_protocol_is_read(tmp_path):
+    file = tmp_path / "texts.yaml"
+    file.write_text(LINES)
+
+    loaded = golden.load(file)
+
+    assert loaded.url_path("reviews") == "/v2/models/reviews/infer"
+    assert loaded.keys == ("outputs", 0, "data", 0)
+    assert loaded.body(loaded.inputs[1]) == {
+        "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["awful"]}]
+    }
+    assert loaded.inputs[0].expected == "positive"
+
+
+def test_a_path_and_an_answer_of_ones_own_take_the_place_of_the_protocols():
+    ones_own = "path: /v3/{model}?raw=1\nanswer: $['a b'][-1]"
+    loaded = golden.parse(LINES.replace(ANSWER, ones_own).replace("v2", "json"), "texts.yaml")
+    assert (loaded.url_path("reviews"), loaded.keys) == ("/v3/reviews?raw=1", ("a b", -1))
+
+    of_the_protocol = golden.parse(LINES.replace(f"{ANSWER}\n", ""), "texts.yaml")
+    assert (of_the_protocol.at, of_the_protocol.keys) == ("$.outputs[0].data", ("outputs", 0, "data"))
+
+
+def before_gates(line):
+    return "gates:", f"{line}\ngates:"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("protocol: v2", "protocol: v3", "4: protocol: Input should be 'v1', 'v2' or 'json'"),
+        ("protocol: v2", "protocol: json", "4: protocol: json has no path of its own: say `path`"),
+        (f"protocol: v2\n{ANSWER}", "path: /a\nprotocol: json", "5: protocol: json has no answer of its own"),
+        ("protocol: v2\n", "", "9: row 1 (good): request: protocol v1 has none: an input of it has `instance`"),
+        ("{inputs: [{name: text", "{inputs: [{nam: text", "10: row 1 (good): request: protocol v2 wants name, shape"),
+        ("request: {inputs:", "instance: {inputs:", "10: row 1 (good): instance: protocol v2 has none"),
+        ("request: {inputs:", "request: {instances:", "10: row 1 (good): request: protocol v2 asks by a list `inputs`"),
+        (
+            "{inputs: [{name: text, shape: [1], datatype: BYTES, data: [fine]}]}",
+            "fine",
+            "10: row 1 (good): request: pro",
+        ),
+        (ANSWER, "answer: outputs", "5: answer: outputs is no JSONPath: expected '$'"),
+        (ANSWER, "answer: $..data", "5: answer: $..data may lead to several places"),
+        (ANSWER, "answer: '$.outputs[?@.name]'", "5: answer: $.outputs[?@.name] may lead to several places"),
+        (*before_gates("path: classify"), "6: path: String should match pattern"),
+        (*before_gates("path: /a b"), "6: path: String should match pattern"),
+        (*before_gates("path: '/a#b'"), "6: path: String should match pattern"),
+        (*before_gates("path: '/v1/{name}'"), "6: path: {name} stands for nothing: {model} is the model's name"),
+        (*before_gates("path: '/v1/{model'"), "6: path: {model stands for nothing"),
+        ("version: 1", "version: 1\nversion: 2", '3: found duplicate key "version"'),
+        (RIGHT, f"{RIGHT}\n    expected: x", '12: found duplicate key "expected"'),
+        (f"    {RIGHT}\n", "", "9: row 1 (good): expected: Field required: without a `schema` nothing says"),
+        (RIGHT, "expected: .nan", "11: row 1 (good): expected: nan cannot be sent as JSON"),
+        (RIGHT, "expected: 2026-11-29", "11: row 1 (good): expected: datetime.date(2026, 11, 29) cannot be sent"),
+        (RIGHT, "expected: {1: 2}", "11: row 1 (good): expected"),
+        ("data: [fine]", "data: [.inf]", "10: row 1 (good): request: {'inputs':"),
+        (*before_gates("known: nobody"), "6: known: no input is called nobody"),
+        (*before_gates("tolerance: {absolute: -1}"), "6: tolerance.absolute: Input should be greater than or equal"),
+        (*before_gates("tolerance: {absolute: .inf}"), "6: tolerance.absolute: Input should be a finite number"),
+        (*before_gates("tolerance: {relative: 1}"), "6: tolerance.relative: Input should be less than 1"),
+        (*before_gates("tolerance: {percent: 1}"), "6: tolerance.percent: Extra inputs are not permitted"),
+        (*before_gates("schema: {type: text}"), "6: schema: no JSON schema: 'text' is not valid under any of"),
+        (*before_gates("schema: {items: {$ref: 'https://a.b/c'}}"), "6: schema: $ref https://a.b/c: leads nowhere"),
+        (*before_gates("schema: {$ref: '#/$defs/no'}"), "6: schema: $ref #/$defs/no: leads nowhere within the schema"),
+        (*before_gates("schema: {$schema: 'https://a.b/c'}"), "6: schema: no JSON schema: there is no $schema https:"),
+        (*before_gates("schema: {$schema: [1]}"), "6: schema: no JSON schema: there is no $schema [1]"),
+        (*before_gates("schema: {enum: [positive]}"), "13: row 2 (bad): expected: the schema says at $: 'negative' is"),
+        (f"    {RIGHT}", f"   {RIGHT}", "11: no YAML: "),
+        ("name: texts", "name: !!python/object:os.system x", "1: no YAML: could not determine a constructor"),
+    ],
+)
+def test_what_is_wrong_is_named_by_line_row_and_field(tmp_path, old, new, said):
+    assert old in LINES
+    assert refused(tmp_path, LINES.replace(old, new, 1)).startswith(said)
+
+
+@pytest.mark.parametrize("expected", ["[[1]]", "[1, null]", "{label: 1}", "null"])
+def test_what_the_chart_cannot_compare_is_no_known_answer(tmp_path, expected):
+    said = refused(tmp_path, LINES.replace("gates:", "known: good\ngates:").replace(RIGHT, f"expected: {expected}"))
+    assert said.startswith("6: known: good expects no answer that the chart can compare: a text, a number, true or")
+
+
+def test_an_input_without_an_answer_is_no_known_answer(tmp_path):
+    text = LINES.replace("gates:", "known: good\nschema: {}\ngates:").replace(f"    {RIGHT}\n", "")
+    assert refused(tmp_path, text).startswith("6: known: good expects no answer that the chart can compare")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("no", "no"), ("1e-05", 1e-05), ("012", 12), ("12:30", "12:30"), ('"1"', "1"), ("true", True)]
+)
+def test_a_value_is_what_it_is_in_json(written, read):
+    loaded = golden.parse(LINES.replace("expected: positive", f"expected: {written}"), "texts.yaml")
+    assert loaded.inputs[0].expected == read and type(loaded.inputs[0].expected) is type(read)
+
+
+def test_a_schema_may_refer_to_itself_and_takes_the_place_of_answers():
+    text = LINES.replace("gates:", "schema: {$defs: {label: {type: string}}, $ref: '#/$defs/label'}\ngates:")
+    loaded = golden.parse(text.replace("    expected: positive\n", ""), "texts.yaml")
+    assert [item.judged for item in loaded.inputs] == [False, True]
+    assert (loaded.objection("x"), loaded.objection(1)) == ("", "the schema says at $: 1 is not of type 'string'")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from ci.behaviour import serve
 from ci.behaviour.compare import Answer
 from ci.canary.observe.traffic import Reply
+from tests.harness.behaviour import golden
 
 NAME = "sklearn-iris-candidate"
 URI = "s3://models/sklearn-iris/v2"
@@ -30,30 +31,46 @@ def test_answers_come_back_by_version_and_round_without_the_warm_up():
         for number, (version, item) in enumerate(order)
     ]
 
-    champion, candidate = serve.sorted_out(order, replies, inputs=3)
+    champion, candidate = serve.sorted_out(golden([0, 0, 0]), order, replies)
 
-    assert [[each.label for each in turn] for turn in champion] == [["0/0", "0/1", "0/2"]] * 2
-    assert [[each.label for each in turn] for turn in candidate] == [["1/0", "1/1", "1/2"]] * 2
+    assert [[each.value for each in turn] for turn in champion] == [["0/0", "0/1", "0/2"]] * 2
+    assert [[each.value for each in turn] for turn in candidate] == [["1/0", "1/1", "1/2"]] * 2
     assert min(each.seconds for turn in (*champion, *candidate) for each in turn) == 0.006
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "good", "label"),
+    ("body", "value"),
     [
-        (200, '{"predictions": [2]}', True, 2),
-        (200, '{"predictions": ["rose"]}', True, "rose"),
-        (200, '{"predictions": [[0.1, 0.9]]}', True, [0.1, 0.9]),
-        (200, '{"predictions": [1, 2]}', True, None),
-        (200, '{"predictions": []}', True, None),
-        (200, '{"outputs": []}', True, None),
-        (200, "[1]", True, None),
-        (200, "no JSON", True, None),
-        (500, '{"predictions": [2]}', False, None),
-        (0, "TimeoutError: timed out", False, None),
+        ('{"predictions": [2]}', 2),
+        ('{"predictions": ["rose"]}', "rose"),
+        ('{"predictions": [[0.1, 0.9]]}', [0.1, 0.9]),
+        ('{"predictions": [null]}', None),
     ],
 )
-def test_a_reply_is_a_label_or_none(status, body, good, label):
-    assert serve.answer(Reply(status, {}, body, 0.5)) == Answer(good, label, 0.5)
+def test_a_reply_is_an_answer(body, value):
+    assert serve.answer(golden([0]), Reply(200, {}, body, 0.5)) == Answer(value, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (200, '{"predictions": [1, 2]}', '2 predictions for one instance: {"predictions": [1, 2]}'),
+        (200, '{"predictions": []}', '0 predictions for one instance: {"predictions": []}'),
+        (200, '{"outputs": []}', 'nothing at $.predictions[0]: {"outputs": []}'),
+        (200, '{"predictions": "rose"}', 'nothing at $.predictions[0]: {"predictions": "rose"}'),
+        (200, "[1]", "nothing at $.predictions[0]: [1]"),
+        (200, "<html>\n", "no JSON (Expecting value: line 1 column 1 (char 0)): <html>"),
+        (200, "", "no JSON (Expecting value: line 1 column 1 (char 0)): an empty response"),
+        (200, "[" * 100_000, "no JSON (maximum recursion depth exceeded"),
+        (200, '{"predictions": [NaN]}', 'no JSON (NaN is no number of JSON): {"predictions": [NaN]}'),
+        (500, '{"predictions": [2]}', '500: {"predictions": [2]}'),
+        (0, "TimeoutError: timed out", "no answer: TimeoutError: timed out"),
+    ],
+)
+def test_a_reply_without_an_answer_has_failed_and_says_why(status, body, why):
+    found = serve.answer(golden([0]), Reply(status, {}, body, 0.5))
+    assert (found.value, found.seconds, found.good) == (None, 0.5, False)
+    assert found.failure.startswith(why)
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])

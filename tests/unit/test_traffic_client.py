@@ -6,20 +6,28 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import anyio
 import pytest
-from ci.cluster.files import traffic_client
 
 from ci.base.errors import CheckFailedError, WaitTimeoutError
 from ci.base.wait import NotYet, until
 from ci.canary.observe import traffic
+from ci.canary.observe.files import traffic_client
+from ci.canary.observe.traffic import Question
 
 pytestmark = pytest.mark.anyio
 SPECIES = {5.1: 0, 5.9: 1, 6.7: 2}
+PATH = "/v1/models/sklearn-iris:predict"
+QUESTIONS = [
+    Question(PATH, json.dumps({"instances": [[length, 3.0, 4.0, 1.0]]}), ["predictions", 0], species)
+    for length, species in SPECIES.items()
+]
 SECONDS = 60
 """Ends a test that hangs; nothing that is waited for takes as long, however busy the machine."""
 
@@ -39,6 +47,7 @@ class Model(BaseHTTPRequestHandler):
     def do_POST(self):
         (row,) = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["instances"]
         self.server.connections.add(self.client_address)
+        self.server.paths[self.path] += 1
         number = next(self.server.numbers)
         manner = self.server.manner(number)
         if manner == "slow":
@@ -64,10 +73,11 @@ def serving(manner=lambda number: ""):
     with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
         server.daemon_threads = True
         server.manner, server.numbers, server.connections = manner, iter(range(1 << 30)), set()
-        server.open = set()
+        server.open, server.paths = set(), Counter()
         server.released = threading.Event()
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        server.url = f"http://127.0.0.1:{server.server_port}/v1/models/sklearn-iris:predict"
+        server.host = f"http://127.0.0.1:{server.server_port}"
+        server.url = server.host + PATH
         try:
             yield server
         finally:
@@ -75,8 +85,9 @@ def serving(manner=lambda number: ""):
             server.shutdown()
 
 
-def load(url, rate, *options):
-    return traffic.stream([sys.executable, str(traffic.SCRIPT), "load", f"--url={url}", f"--rate={rate}", *options])
+def load(url, rate, *options, questions=QUESTIONS):
+    argv = [sys.executable, str(traffic.SCRIPT), "load", f"--url={url}", f"--rate={rate}", *options]
+    return traffic.stream(argv, questions)
 
 
 async def answers(number, found):
@@ -92,13 +103,57 @@ async def answers(number, found):
 async def test_requests_go_out_no_faster_than_the_rate_that_was_asked_for():
     with serving() as server:
         began = time.monotonic()
-        async with load(server.url, 50) as seen:
+        async with load(server.host, 50) as seen:
             await answers(100, lambda: seen.requests)
         took = time.monotonic() - began
     assert seen.failed == [] and seen.wrong == []
     assert len(seen.requests) <= 50 * took + 1
     assert len(server.connections) <= 16, "connections are used again"
     assert {request.served_by for request in seen.requests} == {"10.244.0.7", "fd00::7"}
+
+
+async def test_each_question_has_its_own_path_and_body_and_its_own_right_answer():
+    mistaken = [*QUESTIONS[:2], replace(QUESTIONS[2], expected=1)]
+    with serving() as server:
+        async with load(server.host, 50, questions=mistaken) as seen:
+            await answers(30, lambda: seen.requests)
+    third = len(seen.requests) / 3
+    assert third - 1 <= len(seen.wrong) <= third + 1
+    assert seen.failed == []
+    assert server.paths.keys() == {PATH}
+
+
+@pytest.mark.parametrize(
+    ("change", "right"),
+    [
+        ({"expected": 0.4, "absolute": 0.5}, True),
+        ({"expected": 0.6, "absolute": 0.5}, False),
+        ({"expected": [0], "at": ["predictions"]}, True),
+        ({"expected": {"predictions": [0.2]}, "at": [], "absolute": 0.5}, True),
+        ({"expected": False}, False),
+        ({"expected": "0"}, False),
+        ({"at": ["outputs", 0]}, False),
+        ({"at": ["predictions", 1]}, False),
+        ({"at": ["predictions", "0"]}, False),
+        ({"expected": 5, "judged": False}, True),
+        ({"expected": 5, "judged": False, "at": ["outputs"]}, False),
+    ],
+)
+async def test_an_answer_is_right_where_the_question_says_and_as_near_as_it_says(change, right):
+    with serving() as server:
+        async with load(server.host, 50, questions=[replace(QUESTIONS[0], **change)]) as seen:
+            await answers(1, lambda: seen.requests)
+    assert {request.right for request in seen.requests} == {right}
+    assert {request.status for request in seen.requests} == {200}
+    nothing = not right and "at" in change
+    assert all(("Error" in request.reason) is nothing for request in seen.requests)
+
+
+async def test_a_path_may_have_a_query():
+    with serving() as server:
+        async with load(server.host, 50, questions=[replace(QUESTIONS[0], path="/a?version=2")]) as seen:
+            await answers(1, lambda: seen.requests)
+    assert server.paths.keys() == {"/a?version=2"}
 
 
 class Schedule:
@@ -128,7 +183,7 @@ def test_requests_go_out_on_a_schedule_which_is_caught_up_with_after_a_slow_answ
 
     monkeypatch.setattr(traffic_client, "time", clock)
     with serving(manner) as server:
-        work = traffic_client.Load(server.url, 10, SECONDS)
+        work = traffic_client.Load(server.host, [asdict(each) for each in QUESTIONS], 10, SECONDS)
         work.stopping = clock
         work.work()
     assert sent == [0, 0.1, 0.2, 0.41, 0.41, 0.5, 0.6, 0.7, 0.8, 0.9]
@@ -138,7 +193,7 @@ def test_requests_go_out_on_a_schedule_which_is_caught_up_with_after_a_slow_answ
 
 async def test_answers_that_do_not_come_delay_no_other_request_while_a_worker_is_free():
     with serving(lambda number: "held" if number < 15 else "") as server:
-        async with load(server.url, 50, f"--timeout={SECONDS}") as seen:
+        async with load(server.host, 50, f"--timeout={SECONDS}") as seen:
             await answers(30, lambda: seen.requests)
             in_time = len(seen.requests)
             assert seen.failed == []
@@ -150,7 +205,7 @@ async def test_answers_that_do_not_come_delay_no_other_request_while_a_worker_is
 
 async def test_every_request_under_way_when_the_traffic_stops_is_in_the_result():
     with serving(lambda number: "held" if number else "") as server:
-        async with load(server.url, 30, f"--timeout={SECONDS}") as seen:
+        async with load(server.host, 30, f"--timeout={SECONDS}") as seen:
             await answers(5, lambda: server.connections)
             before = len(seen.requests)
             threading.Timer(0.5, server.released.set).start()
@@ -160,7 +215,7 @@ async def test_every_request_under_way_when_the_traffic_stops_is_in_the_result()
 
 async def test_a_request_that_fails_is_counted_once_and_the_next_ones_go_on():
     with serving(lambda number: {5: "503", 10: "hang up", 15: "wrong"}.get(number, "")) as server:
-        async with load(server.url, 50) as seen:
+        async with load(server.host, 50) as seen:
             await answers(40, lambda: seen.requests)
         reached = next(server.numbers)
     assert len(seen.requests) == reached
@@ -171,7 +226,7 @@ async def test_a_request_that_fails_is_counted_once_and_the_next_ones_go_on():
 
 async def test_a_server_that_goes_and_comes_back_leaves_failures_and_then_answers():
     with serving() as server:
-        async with load(server.url, 40) as seen:
+        async with load(server.host, 40) as seen:
             await answers(5, lambda: seen.requests)
             server.manner = lambda number: "hang up"
             await answers(6, lambda: seen.failed)
@@ -186,7 +241,7 @@ async def test_a_server_that_goes_and_comes_back_leaves_failures_and_then_answer
 async def test_results_count_from_the_moment_that_is_given():
     with serving() as server:
         began = time.time()
-        async with load(server.url, 20) as seen:
+        async with load(server.host, 20) as seen:
             await answers(5, lambda: seen.requests)
     first = min(answer.started for answer in seen.result(since=began))
     assert 0 <= first < SECONDS
@@ -195,7 +250,7 @@ async def test_results_count_from_the_moment_that_is_given():
 
 async def test_nobody_listening_is_failures_with_their_reason():
     with serving() as server:
-        url = server.url
+        url = server.host
     async with load(url, 20) as seen:
         await answers(3, lambda: seen.requests)
     assert seen.failed == seen.requests != []
@@ -204,7 +259,7 @@ async def test_nobody_listening_is_failures_with_their_reason():
 
 async def test_a_client_that_ends_early_is_named_with_its_last_words():
     with pytest.raises(CheckFailedError, match="ended after 0 requests") as raised:
-        async with traffic.stream([sys.executable, "-c", "raise SystemExit('no such pod')"]):
+        async with traffic.stream([sys.executable, "-c", "raise SystemExit('no such pod')"], QUESTIONS):
             pass
     assert "no such pod" in raised.value.detail
 
@@ -212,6 +267,7 @@ async def test_a_client_that_ends_early_is_named_with_its_last_words():
 LOSING = """
 import json, sys
 print(json.dumps({"clock": 0}))
+sys.stdin.readline()
 print(json.dumps({"started": 1, "seconds": 1, "status": 200, "served_by": "", "right": True, "reason": ""}), flush=True)
 sys.stdin.readline()
 print(json.dumps({"sent": 2, "late": 0}), flush=True)
@@ -221,21 +277,21 @@ sys.stdin.read()
 
 async def test_lost_results_are_noticed():
     with pytest.raises(CheckFailedError, match="2 requests were sent, of 1 came word"):
-        async with traffic.stream([sys.executable, "-c", LOSING]):
+        async with traffic.stream([sys.executable, "-c", LOSING], QUESTIONS):
             pass
 
 
 async def test_a_client_that_says_nothing_is_waited_for_no_longer_than_the_deadline(monkeypatch):
     monkeypatch.setattr(traffic, "FIRST_SECONDS", 0.3)
     with pytest.raises(WaitTimeoutError, match="first request"):
-        async with traffic.stream([sys.executable, "-c", "import sys; sys.stdin.read()"]):
+        async with traffic.stream([sys.executable, "-c", "import sys; sys.stdin.read()"], QUESTIONS):
             pass
 
 
 async def test_an_error_in_the_block_ends_the_client_too():
     with serving() as server:
         with pytest.raises(ZeroDivisionError):
-            async with load(server.url, 20):
+            async with load(server.host, 20):
                 raise ZeroDivisionError
         assert server.connections
 
@@ -292,7 +348,7 @@ async def test_the_idle_client_ends_when_it_is_asked_to():
 
 
 REPLAY = [sys.executable, str(traffic.SCRIPT), "replay"]
-BODIES = [json.dumps({"instances": [[length, 3.0, 4.0, 1.0]]}) for length in SPECIES]
+BODIES = [question.body for question in QUESTIONS]
 
 
 async def test_a_list_of_requests_is_answered_in_its_order_on_one_connection_to_each_host():

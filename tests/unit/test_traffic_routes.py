@@ -20,6 +20,7 @@ import yaml
 from ci.base.errors import WaitTimeoutError
 from ci.base.wait import NotYet, until
 from ci.canary.observe import timeline, traffic
+from ci.canary.observe.traffic import Question
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +28,8 @@ ENVOY = Path(envoy.__file__).parent / "_bin" / "envoy"
 TYPES = "type.googleapis.com/envoy.extensions"
 ROLES = {"stable": "127.0.0.2", "canary": "127.0.0.3"}
 """Each revision's server is known by its address, as pods are."""
+
+QUESTIONS = [Question("/v1/models/iris:predict", "{}", ["predictions", 0], 0)]
 
 
 class Revision(BaseHTTPRequestHandler):
@@ -65,7 +68,7 @@ class Mesh:
     def __init__(self, folder, servers):
         self.folder = folder
         self.port, self.admin_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}/v1/models/iris:predict"
+        self.url = f"http://127.0.0.1:{self.port}"
         self.admin = f"http://127.0.0.1:{self.admin_port}"
         self.push({"stable": 100})
         manager = {
@@ -130,7 +133,7 @@ class Mesh:
 
     def load(self, rate=50):
         argv = [sys.executable, str(traffic.SCRIPT), "load", f"--url={self.url}", f"--rate={rate}"]
-        return traffic.stream([*argv, f"--admin={self.admin}"])
+        return traffic.stream([*argv, f"--admin={self.admin}"], QUESTIONS)
 
     async def listening(self):
         async def probe():
@@ -213,7 +216,7 @@ async def test_a_proxy_that_is_not_told_is_waited_for_until_the_deadline_and_nam
 async def test_without_a_proxy_there_are_no_weights_to_believe(mesh, monkeypatch):
     monkeypatch.setattr(traffic, "ROUTED_SECONDS", 1)
     argv = [sys.executable, str(traffic.SCRIPT), "load", f"--url={mesh.url}", "--rate=20", "--admin=http://127.0.0.1:9"]
-    async with traffic.stream(argv) as load:
+    async with traffic.stream(argv, QUESTIONS) as load:
         with pytest.raises(WaitTimeoutError, match="it has no route to the model"):
             await load.takes_over(100, 0)
     assert load.failed == []

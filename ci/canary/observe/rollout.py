@@ -68,8 +68,7 @@ class Observation:
     @property
     def declared_pause_seconds(self) -> float:
         """Sum of the timed pauses in the Rollout's own steps."""
-        steps = self.rollout["spec"]["strategy"]["canary"].get("steps", [])
-        return sum(duration.seconds(step["pause"].get("duration", 0)) for step in steps if "pause" in step)
+        return pause_seconds(self.rollout)
 
     def saw_rollout(self, rollout: Mapping[str, Any]) -> None:
         """Take in the Rollout as it is now."""
@@ -175,9 +174,7 @@ class Observation:
                 raise NotYet(self._state())
             return phase
 
-        steps = self.rollout["spec"]["strategy"]["canary"].get("steps", [])
-        limit = self.declared_pause_seconds + STEP_SECONDS * (1 + sum("setWeight" in step for step in steps))
-        phase = await until("end of the canary", probe, timeout=limit, interval=0.1)
+        phase = await until("end of the canary", probe, timeout=limit_seconds(self.rollout), interval=0.1)
         self._finished_at = self._now()
         return phase
 
@@ -242,6 +239,18 @@ class Observation:
             f"phase {status.get('phase')} ({status.get('message') or 'no message'}), canary weight {weight}, "
             f"revision {status.get('currentPodHash')}, stable {status.get('stableRS')}"
         )
+
+
+def pause_seconds(rollout: Mapping[str, Any]) -> float:
+    """Return the sum of the timed pauses in a Rollout's own steps."""
+    steps = rollout["spec"]["strategy"]["canary"].get("steps", [])
+    return sum(duration.seconds(step["pause"].get("duration", 0)) for step in steps if "pause" in step)
+
+
+def limit_seconds(rollout: Mapping[str, Any]) -> float:
+    """Return how long a canary may take: a Rollout's declared pauses, and a fair time for each of its steps."""
+    steps = rollout["spec"]["strategy"]["canary"].get("steps", [])
+    return pause_seconds(rollout) + STEP_SECONDS * (1 + sum("setWeight" in step for step in steps))
 
 
 @asynccontextmanager

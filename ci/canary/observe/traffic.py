@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ from ci.base.wait import NotYet, until
 from ci.canary.observe.timeline import Answer, Routed
 from ci.cluster import runs
 from ci.cluster.kubectl import Kubectl
+from ci.supply import pins
 
 SCRIPT = Path(__file__).with_name("files") / "traffic_client.py"
 POD = "traffic-client"
 CONTAINER = "client"
-RUNTIME = "kserve-sklearnserver"
+IMAGE = "docker.io/library/python"
+"""As in pins.toml: the client needs Python and nothing else."""
+USER = 65532
+"""Nobody in particular; the image's own user is root, which the mesh's namespaces need not allow."""
 READY_SECONDS = 120
 FIRST_SECONDS = 30
 LAST_SECONDS = 30
@@ -40,6 +44,29 @@ ROUTED_SECONDS = 20
 
 
 @dataclass(frozen=True)
+class Question:
+    """A request with its right answer, as the client asks it.
+
+    Attributes:
+        path: The URL's, with its query.
+        body: The very text that is sent.
+        at: Names and positions that lead to the answer in the response.
+        expected: The right answer, whatever JSON.
+        absolute: How far a number may be from the right one.
+        relative: The same, as a share of the greater one.
+        judged: Whether `expected` counts; where it does not, any answer is right.
+    """
+
+    path: str
+    body: str
+    at: Sequence[str | int]
+    expected: Any
+    absolute: float = 0.0
+    relative: float = 0.0
+    judged: bool = True
+
+
+@dataclass(frozen=True)
 class Request:
     """One request of the client and what came of it.
 
@@ -48,7 +75,7 @@ class Request:
         seconds: How long the answer took.
         status: HTTP status; 0 where no answer came.
         served_by: Address of the pod that answered; empty where the answer names none.
-        right: Whether the model named the flower.
+        right: Whether the answer was the question's.
         reason: Why it failed.
     """
 
@@ -129,25 +156,20 @@ class Traffic:
 
     @property
     def wrong(self) -> list[Request]:
-        """2xx answers in which the model named another flower."""
+        """2xx answers that are not the question's."""
         return [request for request in self.requests if 200 <= request.status < 300 and not request.right]
 
 
 async def install(kubectl: Kubectl, namespace: str) -> None:
     """Have the client's pod in a namespace, its proxy ready; where it is already, nothing changes.
 
-    It runs the image of the cluster's own model server, which has Python and is on the nodes anyway.
-
     Raises:
-        CheckFailedError: The namespace has no sidecar injection, or the cluster no model server.
+        CheckFailedError: The namespace has no sidecar injection.
         WaitTimeoutError: The pod is not ready in time.
     """
-    runtime = await kubectl.get("clusterservingruntimes.serving.kserve.io", RUNTIME)
-    if runtime is None:
-        raise CheckFailedError(f"the cluster has no ClusterServingRuntime {RUNTIME}", fix="install KServe's runtimes")
     await kubectl.apply([_script(namespace)])
     if await kubectl.get("pod", POD, namespace) is None:  # a second apply would take the sidecar's fields out again
-        await kubectl.apply([_pod(namespace, runtime["spec"]["containers"][0]["image"])])
+        await kubectl.apply([_pod(namespace, pins.load().ref(IMAGE))])
 
     async def ready() -> None:
         pod = await kubectl.get("pod", POD, namespace)
@@ -252,13 +274,16 @@ async def replayed(argv: list[str], requests: Sequence[tuple[str, str]], timeout
 
 
 @asynccontextmanager
-async def traffic(kubectl: Kubectl, namespace: str, url: str, rate: float = 40.0) -> AsyncIterator[Traffic]:
-    """Send iris requests from inside the mesh for as long as the block runs.
+async def traffic(
+    kubectl: Kubectl, namespace: str, url: str, questions: Sequence[Question], rate: float = 40.0
+) -> AsyncIterator[Traffic]:
+    """Ask questions from inside the mesh for as long as the block runs.
 
     Args:
         kubectl: On the cluster.
         namespace: Where the client runs; it is installed if it is not there.
-        url: As a pod of that namespace calls it ("http://sklearn-iris-predictor/v1/models/sklearn-iris:predict").
+        url: Of the host, as a pod of that namespace calls it ("http://house-prices-predictor").
+        questions: What it is asked, in turn; at least one.
         rate: Requests a second, whatever the answers take.
 
     Yields:
@@ -270,16 +295,17 @@ async def traffic(kubectl: Kubectl, namespace: str, url: str, rate: float = 40.0
     """
     await install(kubectl, namespace)
     arguments = (f"--url={url}", f"--rate={rate:g}", f"--admin={ADMIN}")
-    async with stream(kubectl.argv(*_exec(namespace, "load", *arguments))) as seen:
+    async with stream(kubectl.argv(*_exec(namespace, "load", *arguments)), questions) as seen:
         yield seen
 
 
 @asynccontextmanager
-async def stream(argv: list[str]) -> AsyncIterator[Traffic]:
+async def stream(argv: list[str], questions: Sequence[Question]) -> AsyncIterator[Traffic]:
     """Run the client and take in what it writes, until the block is left; then it is told to stop.
 
     Args:
         argv: The client's `load`, or what leads to it.
+        questions: What it asks.
 
     Yields:
         What came so far.
@@ -291,6 +317,7 @@ async def stream(argv: list[str]) -> AsyncIterator[Traffic]:
         async with tasks.group() as group:
             group.start_soon(_read, process, seen, said, ended)
             group.start_soon(_listen, process, said)
+            group.start_soon(_tell, process, json.dumps([asdict(each) for each in questions]))
 
             async def first() -> None:
                 if not seen.requests:
@@ -301,16 +328,21 @@ async def stream(argv: list[str]) -> AsyncIterator[Traffic]:
                 yield seen
             finally:
                 with anyio.move_on_after(LAST_SECONDS, shield=True) as scope:
-                    assert process.stdin is not None
-                    with contextlib.suppress(anyio.BrokenResourceError):  # it has ended, and _read says so
-                        await process.stdin.send(b"stop\n")
+                    await _tell(process, "stop")
                     await ended.wait()
+                    assert process.stdin is not None
                     await process.stdin.aclose()
             if scope.cancelled_caught:
                 raise CheckFailedError(f"the traffic did not stop within {LAST_SECONDS} s", detail=said.decode())
             group.cancel_scope.cancel()
     finally:
         await command.stop(process)
+
+
+async def _tell(process: anyio.abc.Process, line: str) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(anyio.BrokenResourceError):  # it has ended, and _read says so
+        await process.stdin.send(line.encode() + b"\n")
 
 
 async def _read(process: anyio.abc.Process, seen: Traffic, said: bytearray, ended: anyio.Event) -> None:
@@ -397,6 +429,7 @@ def _pod(namespace: str, image: str) -> dict[str, Any]:
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
+            "runAsUser": USER,
             "capabilities": {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },

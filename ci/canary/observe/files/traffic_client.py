@@ -3,48 +3,96 @@
 traffic_client.py idle                            what the container runs between requests
 traffic_client.py ask < REQUEST                   one request; the answer goes to standard output, as JSON
 traffic_client.py replay < LIST                   requests one after the other, as a line on standard input lists them
-traffic_client.py load --url URL --rate RATE ...  requests at a steady rate until a line on standard input
+traffic_client.py load --url URL --rate RATE ...  questions at a steady rate until a further line on standard input
 
-`load` writes a JSON line first (its clock), one for each request when it is over, and one last (how many there were).
-A request that fails is written down with its reason and never sent again. With `--admin` it also writes a line for each
-change of what the pod's own proxy does with requests to the host: only the proxy knows which weights are in force.
+`load` reads its questions from a first line on standard input, as ci.cluster.traffic writes them. It writes a JSON line
+first (its clock), one for each request when it is over, and one last (how many there were). A request that fails is
+written down with its reason and never sent again. With `--admin` it also writes a line for each change of what the
+pod's own proxy does with requests to the host: only the proxy knows which weights are in force.
 """
 
 import argparse
 import http.client
 import json
+import math
 import signal
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-IRIS = (
-    ([5.1, 3.5, 1.4, 0.2], 0),
-    ([5.9, 3.0, 4.2, 1.5], 1),
-    ([6.7, 3.3, 5.7, 2.5], 2),
-)
-"""Flowers that any sensible model of the iris data names right: the centre of each species."""
-
 LOOK_SECONDS = 0.2
 """Between two looks at the proxy's routes."""
+
+
+def find(content: Any, keys: Sequence[str | int]) -> Any:
+    """Return what stands at a place in a JSON value.
+
+    Args:
+        content: The value.
+        keys: Names and positions that lead there, as a singular JSONPath query has them (RFC 9535, 2.3.5.1): a
+            negative position counts from the end.
+
+    Raises:
+        LookupError: There is nothing.
+    """
+    for key in keys:
+        if not isinstance(content, list if isinstance(key, int) else dict):
+            raise LookupError(key)  # noqa: TRY004 - as where there is no such key
+        content = content[key]  # type: ignore[index]  # a list's positions, an object's names
+    return content
+
+
+def differences(
+    expected: Any, answered: Any, absolute: float, relative: float, at: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
+    """Yield where two JSON values differ: the way to each place, and what either has there.
+
+    Numbers are compared as `math.isclose` does it, wherever they stand; all else exactly: true is not 1, nor "1". Lists
+    of different length, and objects with different names, differ as a whole.
+
+    Args:
+        expected: One value.
+        answered: The other.
+        absolute: How far two numbers may be apart.
+        relative: The same, as a share of the greater one.
+        at: The way to both.
+    """
+    if isinstance(expected, list) and isinstance(answered, list) and len(expected) == len(answered):
+        for number, pair in enumerate(zip(expected, answered, strict=True)):
+            yield from differences(*pair, absolute, relative, (*at, number))
+    elif isinstance(expected, dict) and isinstance(answered, dict) and expected.keys() == answered.keys():
+        for name, value in expected.items():
+            yield from differences(value, answered[name], absolute, relative, (*at, name))
+    elif _number(expected) and _number(answered):
+        if not math.isclose(expected, answered, rel_tol=relative, abs_tol=absolute):
+            yield at, expected, answered
+    elif type(expected) is not type(answered) or expected != answered:
+        yield at, expected, answered
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Load:
     """Requests on a fixed schedule: a slow answer delays no other request, as long as a worker is free.
 
     Args:
-        url: Where to.
+        url: Of the host that is asked.
+        questions: What it is asked, in turn: ci.cluster.traffic.Question says what each has.
         rate: Requests a second.
         timeout: Seconds after which a request has failed.
     """
 
-    def __init__(self, url: str, rate: float, timeout: float) -> None:
+    def __init__(self, url: str, questions: Sequence[Mapping[str, Any]], rate: float, timeout: float) -> None:
         self.url = urlsplit(url)
+        self.questions = [(urlsplit(url.rstrip("/") + each["path"]), each) for each in questions]
         self.rate = rate
         self.timeout = timeout
         self.stopping = threading.Event()
@@ -89,7 +137,7 @@ class Load:
             if self.stopping.wait(max(0.0, due - time.monotonic())):
                 break
             late = time.monotonic() - due
-            connection, line = self.send(connection, *IRIS[number % len(IRIS)])
+            connection, line = self.send(connection, *self.questions[number % len(self.questions)])
             with self.lock:
                 self.sent += 1
                 self.late = max(self.late, late)
@@ -98,17 +146,19 @@ class Load:
             connection.close()
 
     def send(
-        self, connection: http.client.HTTPConnection | None, row: list[float], species: int
+        self, connection: http.client.HTTPConnection | None, url: SplitResult, question: Mapping[str, Any]
     ) -> tuple[http.client.HTTPConnection | None, dict[str, Any]]:
-        """Send one request; return the connection, if it can be used again, and what came."""
-        body = json.dumps({"instances": [row]})
-        connection, line, content = post(connection, self.url, body, self.timeout)
+        """Ask one question; return the connection, if it can be used again, and what came."""
+        connection, line, content = post(connection, url, question["body"], self.timeout)
         line["right"] = False
         if 200 <= line["status"] < 300 and not line["reason"]:
             try:
-                line["right"] = json.loads(content).get("predictions") == [species]
-            except (ValueError, AttributeError) as error:
+                found = find(json.loads(content), question["at"])
+            except (ValueError, LookupError, RecursionError) as error:
                 line["reason"] = f"{type(error).__name__}: {error}"
+            else:
+                wrong = differences(question["expected"], found, question["absolute"], question["relative"])
+                line["right"] = not question["judged"] or not any(True for _ in wrong)
         return connection, line
 
 
@@ -150,7 +200,8 @@ def post(
     try:
         if connection is None:
             connection = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=timeout)
-        connection.request("POST", url.path, body, {"Content-Type": "application/json"})
+        target = f"{url.path}?{url.query}" if url.query else url.path
+        connection.request("POST", target, body.encode(), {"Content-Type": "application/json"})
         response = connection.getresponse()
         line["status"] = response.status
         line["served_by"] = response.headers.get("x-served-by", "")
@@ -167,13 +218,14 @@ def post(
 
 
 def load(url: str, rate: float, workers: int, timeout: float, admin: str | None) -> None:
-    """Send requests until a line comes on standard input, then wait for those under way.
+    """Ask the questions of the first line on standard input until a second one comes, then wait for those under way.
 
     Standard input stays open until the last line was read at the other end: of what a program writes just before it
     ends, `kubectl exec` may lose some.
     """
+    questions = json.loads(sys.stdin.readline())
     print(json.dumps({"clock": time.time()}), flush=True)
-    work = Load(url, rate, timeout)
+    work = Load(url, questions, rate, timeout)
     threads = [threading.Thread(target=work.work) for _ in range(workers)]
     if admin is not None:
         threads.append(threading.Thread(target=work.follow, args=(admin,)))

@@ -1,0 +1,59 @@
+"""The chart's known answer: one golden input, which every canary is asked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ci.behaviour.golden import Golden
+from ci.canary.observe.files import traffic_client
+
+VALUE = "exampleModel.knownAnswer"
+"""Where the chart's values have it."""
+
+
+def known_answer(golden: Golden, model: str) -> dict[str, Any] | None:
+    """Return what the chart's value is by a golden file.
+
+    Args:
+        golden: The file.
+        model: Name of the model, as its URL has it.
+
+    Returns:
+        The value; None where the file names no known input.
+    """
+    if golden.known is None:
+        return None
+    item = next(item for item in golden.inputs if item.id == golden.known)
+    return {
+        "protocol": golden.protocol,
+        "path": golden.url_path(model),
+        "request": golden.body(item),
+        "at": golden.at,
+        "expected": item.expected,
+        "absolute": golden.tolerance.absolute,
+        "relative": golden.tolerance.relative,
+    }
+
+
+def differs(golden: Golden, values_known_answer: Mapping[str, Any] | None, model: str) -> str | None:
+    """Return how the chart's value is not what a golden file says, in one line.
+
+    Args:
+        golden: The file.
+        values_known_answer: What an application's values have; None where they have nothing.
+        model: Name of the model, as its URL has it.
+
+    Returns:
+        The first difference; None where there is none, or the file names no known input and so says nothing.
+    """
+    wanted = known_answer(golden, model)
+    if wanted is None:
+        return None
+    asks = f"golden inputs {golden.name} {golden.version} ask {golden.known}"
+    if values_known_answer is None:
+        return f"{VALUE}: not there, but {asks}"
+    for key in (*wanted, *sorted(values_known_answer.keys() - wanted.keys())):
+        if key not in values_known_answer or key not in wanted:
+            return f"{VALUE}.{key}: {'not there' if key in wanted else 'unknown'}, but {asks} by {', '.join(wanted)}"
+        if any(True for _ in traffic_client.differences(wanted[key], values_known_answer[key], 0, 0)):
+            return f"{VALUE}.{key}: {values_known_answer[key]!r}, but {asks} with {wanted[key]!r}"
+    return None
