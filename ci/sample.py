@@ -1,18 +1,96 @@
-"""The iris models, trained once for each model server and kept in the cache."""
+"""The sample that the platform is proven with: its facts, and its models, trained once and kept in the cache."""
 
+import functools
+import tomllib
 from pathlib import Path
 
 import dagger
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from ci.base import paths
+from ci.base.errors import UsageError
 from ci.base.progress import step
+from ci.behaviour import protocols
 from ci.checks import session
 from ci.supply import partial, pins
 from ci.supply.records import Kept
 from ci.supply.supply import Supply
 
-IMAGE = "docker.io/kserve/sklearnserver"
-SCRIPT = paths.ROOT / "sample" / "train.py"
+FOLDER = paths.ROOT / "sample"
+FILE = FOLDER / "sample.toml"
+SCRIPT = FOLDER / "train.py"
+
+
+class KnownAnswer(BaseModel):
+    """A question with its right answer, the chart's value `exampleModel.knownAnswer`.
+
+    Attributes:
+        protocol: How it is asked.
+        request: What.
+        at: JSONPath to the answer.
+        expected: The answer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    protocol: str
+    request: dict[str, JsonValue]
+    at: str
+    expected: JsonValue
+
+
+class Sample(BaseModel):
+    """What sample.toml says.
+
+    Attributes:
+        model: Name of its InferenceService.
+        image: The model server's, as in pins.toml.
+        champion: The version that is installed.
+        candidate: The version that the canary brings.
+        known_answer: Of either version.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    model: str
+    image: str
+    champion: str
+    candidate: str
+    known_answer: KnownAnswer
+
+    @property
+    def predictor(self) -> str:
+        """Name of its Rollout, and of the host that answers."""
+        return f"{self.model}-predictor"
+
+    @property
+    def path(self) -> str:
+        """Where it is asked, as its protocol has it."""
+        return (protocols.PROTOCOLS[self.known_answer.protocol].path or "").replace("{model}", self.model)
+
+    @property
+    def golden(self) -> Path:
+        """Its golden inputs."""
+        return FOLDER / "golden" / f"{self.model}.yaml"
+
+
+@functools.cache
+def facts() -> Sample:
+    """Return what sample.toml says.
+
+    Raises:
+        UsageError: This checkout has no sample, or one that is not what it should be.
+    """
+    try:
+        return Sample.model_validate(tomllib.loads(FILE.read_text()))
+    except FileNotFoundError:
+        fix = "Prove applications alone: test --base REF, or test --app NAME"
+        raise UsageError(f"{FILE}: this checkout has no sample to prove the platform with", fix=fix) from None
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise UsageError(f"{FILE}: {' '.join(str(error).split())}") from error
+
+
+def is_there() -> bool:
+    """Tell whether this checkout has the sample."""
+    return FILE.is_file()
 
 
 async def trained(supply: Supply) -> Path:
@@ -24,14 +102,15 @@ async def trained(supply: Supply) -> Path:
     Args:
         supply: Where the image comes from.
     """
-    await supply.fetch([IMAGE])
-    digest = await supply.registry.digest(supply.image(IMAGE))
+    image = facts().image
+    await supply.fetch([image])
+    digest = await supply.registry.digest(supply.image(image))
     kept = Kept("the model folder", supply.cache / "models" / pins.key(digest, SCRIPT, Path(__file__)))
     async with supply.exclusive("models", kept.what):
         if await supply.lacks(kept, verify=True):  # nothing is served unchecked
             with step("train the models"), partial.folder(kept.path) as work:
                 async with session.opened(supply) as (client, _):
-                    await train(client, supply.image(IMAGE)).export(str(work))
+                    await train(client, supply.image(image)).export(str(work))
             await supply.keep(kept)
     return kept.path
 

@@ -10,7 +10,8 @@ from ci.stages.run import NAMESPACE, Run
 async def execute(run: Run) -> None:
     """Make a kind cluster that goes when the run ends, or look at the given one and choose a namespace of our own."""
     kubectl = run.supply.tool("kubectl")
-    await sample.trained(run.supply)  # builds first: one beside a control plane starves it
+    if run.platform:
+        await sample.trained(run.supply)  # builds first: one beside a control plane starves it
     if run.options.kubeconfig is not None:
         run.made_cluster = await existing_cluster(kubectl, run.options.kubeconfig, run.options.context)
         run.namespace = f"{NAMESPACE}-{run.id}"

@@ -2,21 +2,18 @@
 
 import json
 
+from ci import sample
 from ci.base import paths, tasks
 from ci.base.progress import step
 from ci.base.wait import NotYet, until
+from ci.behaviour import protocols
 from ci.canary.observe import traffic
+from ci.canary.observe.files import traffic_client
 from ci.cluster import model_store, readiness
 from ci.manifests.documents import MANAGED_BY, OWNER
 from ci.stages import namespaces
 from ci.stages.run import RELEASE, STORAGE_SECRET, Run
 
-MODEL = "sklearn-iris"
-VERSION, NEXT_VERSION = "v1", "v2"
-"""The one that is installed, and the one that the canary brings."""
-PREDICTOR = f"{MODEL}-predictor"
-QUESTION = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
-ANSWER = {"predictions": [0]}
 INJECTION = {"istio-injection": "enabled"}
 ANSWERS_IN_A_ROW = 3
 ANSWER_SECONDS = 60
@@ -30,7 +27,7 @@ async def execute(run: Run) -> None:
         await _chart(run)
     with step(f"{ANSWERS_IN_A_ROW} good answers in a row through the mesh"):
         await until(
-            f"{PREDICTOR} answers {json.dumps(ANSWER)}",
+            f"{sample.facts().predictor} answers {sample.facts().known_answer.expected}",
             lambda: _answer(run),
             timeout=ANSWER_SECONDS,
             interval=0.1,
@@ -47,11 +44,15 @@ async def prepare(run: Run, name: str) -> None:
 
 
 async def _chart(run: Run) -> None:
-    uri = model_store.uri(MODEL, VERSION)
+    facts = sample.facts()
+    uri = model_store.uri(facts.model, facts.champion)
     model = {
+        "name": facts.model,
+        "image": run.supply.image(facts.image),
         "storageUri": uri,
         "digest": await model_store.digest(run.kubectl, uri),
         "storageSecret": STORAGE_SECRET,
+        "knownAnswer": facts.known_answer.model_dump(),
     }
     with step(f"helm install {RELEASE} with values/{run.options.environment}.yaml"):
         await run.helm.upgrade_install(
@@ -62,14 +63,15 @@ async def _chart(run: Run) -> None:
             values={"exampleModel": model},
         )
     with step("InferenceService Ready and Rollout Healthy"):
-        await readiness.inference_service(run.kubectl, run.namespace, MODEL)
-        await readiness.rollout(run.kubectl, run.namespace, PREDICTOR)
+        await readiness.inference_service(run.kubectl, run.namespace, facts.model)
+        await readiness.rollout(run.kubectl, run.namespace, facts.predictor)
 
 
 async def _answer(run: Run) -> None:
-    url = f"http://{PREDICTOR}/v1/models/{MODEL}:predict"
-    reply = await traffic.ask(run.kubectl, run.namespace, url, QUESTION)
-    if reply.status != 200 or json.loads(reply.body) != ANSWER:
+    facts = sample.facts()
+    known, at = facts.known_answer, protocols.keys(facts.known_answer.at)
+    reply = await traffic.ask(run.kubectl, run.namespace, f"http://{facts.predictor}{facts.path}", known.request)
+    if reply.status != 200 or traffic_client.find(json.loads(reply.body), at) != known.expected:
         raise NotYet(f"{reply.status} {reply.body[:200]}")
 
 

@@ -25,6 +25,6 @@ async def execute(run: Run) -> None:
 async def _model_store(run: Run) -> None:
     if run.options.kubeconfig is not None:
         await namespaces.share(run, model_store.NAMESPACE)
-    folder = await sample.trained(run.supply)
-    run.models = digests.of_files(folder)
+    folder = await sample.trained(run.supply) if run.platform else None
+    run.models = digests.of_files(folder) if folder is not None else {}
     await model_store.install(run.kubectl, run.supply, folder)

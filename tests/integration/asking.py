@@ -1,20 +1,34 @@
 """Requests to a model, the same through the mesh and by port-forward."""
 
+import json
 from collections.abc import Awaitable, Callable
 
 import anyio.to_thread
 import requests
 
 from ci.canary.observe import traffic
-from ci.canary.observe.traffic import Reply
+from ci.canary.observe.traffic import Question, Reply
 from ci.cluster.kubectl import Kubectl
 from ci.results import Example
 
 ANSWER_SECONDS = 10
+FLOWERS = (
+    ([5.1, 3.5, 1.4, 0.2], 0),
+    ([5.9, 3.0, 4.2, 1.5], 1),
+    ([6.7, 3.3, 5.7, 2.5], 2),
+)
+"""That every good version of the sample's model names right: the centre of each species."""
 LONGEST_EXAMPLE = 2000
 
 Ask = Callable[..., Awaitable[Reply]]
 """Takes a path and a body; POST where there is a body, else GET."""
+
+
+def questions(path: str) -> list[Question]:
+    """What steady traffic asks a release's model, whose path this is."""
+    return [
+        Question(path, json.dumps({"instances": [flower]}), ["predictions", 0], species) for flower, species in FLOWERS
+    ]
 
 
 def from_the_mesh(kubectl: Kubectl, namespace: str, host: str) -> Ask:

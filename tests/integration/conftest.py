@@ -4,6 +4,7 @@ The suite works on a release that is there; it installs a second one beside it f
 takes the first to its next model version once, in test_canary.py.
 """
 
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from ci.cluster.kubectl import Kubectl
 from ci.cluster.port_forward import port_forward
 from ci.results import CanaryTimeline
 from ci.supply.supply import Supply, choose
+from tests.harness.sample import KNOWN_ANSWER
 from tests.integration import asking
 from tests.integration.namespace import objects
 from tests.integration.prometheus import Prometheus
@@ -98,7 +100,7 @@ async def release(request, tool, kubectl):
         pytest.exit(
             f"no release {option.release} in namespace {option.namespace}; install it, and wait until it is healthy:\n"
             f"  helm install {option.release} ./{chart} -n {option.namespace} --create-namespace "
-            f"-f ./{chart}/values/dev.yaml",
+            f"-f ./{chart}/values/dev.yaml --set-json 'exampleModel.knownAnswer={json.dumps(KNOWN_ANSWER)}'",
             returncode=pytest.ExitCode.USAGE_ERROR,
         )
     release = Release(helm, kubectl, tool("kubectl-argo-rollouts"), option.release, option.namespace, "")
@@ -232,7 +234,8 @@ def watched(to_report):
     async def watch(release: Release, name: str, rate: float = 40) -> AsyncIterator[Watched]:
         kubectl, namespace = release.kubectl, release.namespace
         async with canary.observe(kubectl.cluster, namespace, release.model) as seen:
-            async with traffic.traffic(kubectl, namespace, release.predict_url, rate) as load:
+            questions = asking.questions(release.predict_path)
+            async with traffic.traffic(kubectl, namespace, release.url, questions, rate) as load:
                 under_way = Watched(seen, load)
                 yield under_way
             under_way.timeline = seen.timeline(name, load.result(seen.began_at), load.weights(seen.began_at))

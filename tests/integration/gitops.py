@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import tomlkit
 import yaml
 
+from ci import project
 from ci.base import command, paths
 from ci.base.command import Result
 from ci.base.wait import NotYet, until
@@ -18,6 +20,8 @@ from ci.cluster import model_store
 from ci.cluster.kubectl import Kubectl
 from ci.results import Event
 from ci.supply import pins
+from ci.tree import argocd
+from tests.harness.sample import KNOWN_ANSWER
 
 ARGOCD = "argocd"
 APPLICATION = "sklearn-iris"
@@ -25,6 +29,7 @@ NAMESPACES = {"dev": "ml-serving-dev", "staging": "ml-serving-staging"}
 SECRET = "model-store"
 COMMAND_SECONDS = 180
 SYNC_SECONDS = 240
+SOAK = "5s"
 TESTED = ("gitops", "helm", "k8s")
 SHORT = {
     "canary": {
@@ -39,7 +44,11 @@ SHORT = {
             "consecutiveErrorLimit": 1,
         },
     },
-    "exampleModel": {"storageSecret": SECRET, "resources": {"requests": {"cpu": "20m", "memory": "192Mi"}}},
+    "exampleModel": {
+        "storageSecret": SECRET,
+        "resources": {"requests": {"cpu": "20m", "memory": "192Mi"}},
+        "knownAnswer": KNOWN_ANSWER,
+    },
     "autoscaling": {"minReplicas": 1},
     "monitoring": {"scrapeInterval": "5s"},
 }
@@ -61,9 +70,12 @@ def copy(folder: Path) -> Path:
         data["chart"]["revision"] = "main"
         data["model"] = {"version": "v1", "storageUri": model_store.uri(APPLICATION, "v1"), "digest": ""}
         data["image"] |= {"tag": pinned.ref(data["image"]["repository"]).rpartition(":")[2], "digest": ""}
-        data["promotion"]["soak"] = "5s"
         data["values"] = SHORT
         file.write_text(yaml.safe_dump(data, sort_keys=False))
+    document = tomlkit.parse((paths.ROOT / project.FILE).read_text())
+    for environment in document["environments"]:
+        environment["soak"] = SOAK
+    (work / project.FILE).write_text(tomlkit.dumps(document))
     _git(work, "add", "--all")
     _git(work, "commit", "--quiet", "--message=The tree under test")
     _git(folder, "clone", "--quiet", "--bare", work, folder / "ml-serving-ci.git")
@@ -73,19 +85,14 @@ def copy(folder: Path) -> Path:
 
 
 def manifests(folder: Path, url: str) -> list[str]:
-    """Return what k8s/argocd/ gives an Argo CD, with another repository's address: the one thing that is changed in it.
+    """Return what `argocd render` makes of a project file, with another repository's address: the one thing changed.
 
     Args:
-        folder: That folder, whichever repository it names.
+        folder: The project's.
         url: The address.
     """
-    return [file.read_text().replace(address(folder), url) for file in sorted(folder.glob("*.yaml"))]
-
-
-def address(folder: Path) -> str:
-    """Return the address of the repository that k8s/argocd/ has Argo CD watch."""
-    watching = yaml.safe_load((folder / "argocd-applications.yaml").read_text())
-    return watching["spec"]["template"]["spec"]["source"]["repoURL"]
+    said = project.load(folder).model_copy(update={"repository": url})
+    return [content.decode() for content in argocd.render(said).values()]
 
 
 def _git(folder: Path, *args: str | Path) -> str:
@@ -119,8 +126,8 @@ class Loop:
 
     def argv(self, *args: str) -> list[str]:
         """A command of the project's, writing to the repository."""
-        where = ["--repo", str(self.clone), "--branch", "main", "--push"]
-        return [sys.executable, str(paths.ROOT / "ci" / "main.py"), *args, *where]
+        program = [sys.executable, str(paths.ROOT / "ci" / "main.py"), f"--project={self.clone}"]
+        return [*program, *args, "--branch", "main", "--push"]
 
     def on_cluster(self) -> list[str]:
         cluster = self.kubectl.cluster
@@ -142,7 +149,7 @@ class Loop:
 
         A file at a time: the ApplicationSet controller that does not know the project yet tries again in three minutes.
         """
-        for manifest in manifests(paths.ROOT / "k8s" / "argocd", self.url):
+        for manifest in manifests(paths.ROOT, self.url):
             await self.kubectl.apply(manifest, server_side=False)
 
     async def end(self) -> None:

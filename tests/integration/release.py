@@ -49,9 +49,9 @@ class Release:
         return f"/v1/models/{self.model}:predict"
 
     @property
-    def predict_url(self) -> str:
-        """As a pod of the namespace calls it."""
-        return f"http://{self.predictor}{self.predict_path}"
+    def url(self) -> str:
+        """Of its host, as a pod of the namespace calls it."""
+        return f"http://{self.predictor}"
 
     async def get(self, kind: str, name: str | None = None) -> dict[str, Any]:
         found = await self.kubectl.get(kind, name or self.predictor, self.namespace)

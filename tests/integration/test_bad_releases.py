@@ -10,7 +10,7 @@ import pytest
 
 from ci.base import duration, paths
 from ci.base.wait import NotYet, until
-from ci.canary import declared, judge, plan
+from ci.canary import judge, plan
 from ci.canary.catalogue import Shape, steady
 from ci.canary.judge import Case
 from ci.canary.observe.timeline import GUARD_SECONDS
@@ -18,9 +18,10 @@ from ci.cluster import model_store
 from ci.cluster.helm import Helm
 from ci.cluster.port_forward import port_forward
 from ci.manifests import manifests
-from ci.manifests.chart import Chart
 from ci.stack import monitoring
 from ci.stages.install import namespace
+from tests.harness.gates import DECLARED
+from tests.harness.sample import KNOWN_ANSWER
 from tests.integration.prometheus import Prometheus
 from tests.integration.release import Release
 
@@ -35,7 +36,11 @@ SCALED_DOWN_SECONDS = 120
 (terminationGracePeriodSeconds)."""
 REQUESTS_PER_SECOND = 40
 VALUES = {
-    "exampleModel": {"storageUri": model_store.uri(MODEL, "v1"), "storageSecret": SECRET},
+    "exampleModel": {
+        "storageUri": model_store.uri(MODEL, "v1"),
+        "storageSecret": SECRET,
+        "knownAnswer": KNOWN_ANSWER,
+    },
     "features": {"autoscaling": False},
     "canary": {
         "steps": [{"weight": 20, "pause": "40s"}, {"weight": 50, "pause": "20s"}],
@@ -182,8 +187,7 @@ def simulated(victim, tool):
     async def simulate(shape):
         shown = await victim.helm.run("get", "manifest", victim.name, f"--namespace={victim.namespace}")
         canary = plan.read("dev", manifests.parse(shown.stdout, {}, str(paths.CHART)))
-        chart = Chart(paths.ROOT, str(paths.CHART.relative_to(paths.ROOT)), "")
-        held_to = declared.load(chart).model_copy(update={"requests_per_second": {"dev": REQUESTS_PER_SECOND}})
+        held_to = DECLARED.model_copy(update={"requests_per_second": {"dev": REQUESTS_PER_SECOND}})
         cases = [Case(canary, shape, 0)]
         (verdict,) = await judge.judge(tool("prometheus"), tool("promtool"), cases, held_to)
         (outcome,) = verdict.outcomes

@@ -4,18 +4,18 @@ import secrets
 
 import pytest
 
-from ci.base import paths
 from ci.base.errors import CheckFailedError
 from ci.behaviour import compare, golden, serve
 from ci.cluster import model_store
 from ci.cluster.helm import Helm
-from ci.stages.behaviour import GOLDEN
-from ci.stages.install import MODEL, VERSION, namespace
+from ci.stages.install import namespace
+from tests.harness.sample import FACTS, GOLDEN
 
 pytestmark = pytest.mark.anyio
 
+ENVIRONMENT = "dev"
 SECRET = "model-store"
-VERSIONS = (VERSION, "v2", "mislabelled", "failing")
+VERSIONS = (FACTS.champion, "v2", "mislabelled", "failing")
 ROUNDS = 2
 
 
@@ -25,13 +25,14 @@ async def inputs():
 
 
 @pytest.fixture(scope="module")
-async def served(kubectl, tool):
+async def served(kubectl, tool, inputs):
     """Each version by a model server of its own."""
     name = f"ml-serving-behaviour-{secrets.token_hex(4)}"
     await kubectl.apply([namespace(name)])
     await model_store.credentials(kubectl, name, SECRET)
-    uris = {version: model_store.uri(MODEL, version) for version in VERSIONS}
-    urls = await serve.serve(kubectl, Helm(tool("helm"), kubectl.cluster), name, paths.ENVIRONMENTS[0], uris, SECRET)
+    uris = {version: model_store.uri(FACTS.model, version) for version in VERSIONS}
+    helm = Helm(tool("helm"), kubectl.cluster)
+    urls = await serve.serve(kubectl, helm, name, ENVIRONMENT, uris, SECRET, inputs)
     yield name, urls
     await kubectl.run("delete", "namespace", name, "--wait=false")
 
@@ -42,9 +43,13 @@ def compared(kubectl, served, inputs):
     name, urls = served
 
     async def compare_with(version):
-        pair = [urls[each] for each in (VERSION, version)]
+        pair = [urls[each] for each in (FACTS.champion, version)]
         answers = await serve.ask(kubectl, name, inputs, pair, ROUNDS)
-        return compare.compare(inputs, [model_store.uri(MODEL, each) for each in (VERSION, version)], *answers)
+        return compare.compare(
+            inputs,
+            [model_store.uri(FACTS.model, each) for each in (FACTS.champion, version)],
+            *answers,
+        )
 
     return compare_with
 
@@ -60,7 +65,7 @@ async def test_the_next_good_version_passes(compared, inputs):
 
 
 async def test_a_version_beside_itself_agrees_in_everything(compared, inputs):
-    whole = (await compared(VERSION)).slices[0]
+    whole = (await compared(FACTS.champion)).slices[0]
 
     assert (whole.agreement.count, whole.p_value) == (len(inputs.inputs), 1)
 

@@ -48,7 +48,8 @@ async def test_uninstalling_one_leaves_nothing_of_it_and_the_other_in_peace(rele
         name = item.partition("/")[2]
         return name.startswith((release.predictor, f"sh.helm.release.v1.{release.name}."))
 
-    async with traffic.traffic(release.kubectl, release.namespace, release.predict_url) as load:
+    questions = asking.questions(release.predict_path)
+    async with traffic.traffic(release.kubectl, release.namespace, release.url, questions) as load:
         # When the second is uninstalled
         await second.helm.uninstall(second.name, second.namespace)
         # Then the namespace is as it was before it came
