@@ -1,11 +1,10 @@
 """`bump`: an image or a model to another version, by a commit."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ci.commands import writing
+from ci.commands import here, writing
 from ci.commands.options import EnvironmentOption
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
@@ -26,7 +25,6 @@ def bump(
     app: writing.AppOption = None,
     why: writing.WhyOption = "",
     evidence: writing.EvidenceOption = "",
-    repo: writing.RepoOption = Path(),
     remote: writing.RemoteOption = "origin",
     branch: writing.BranchOption = None,
     push: writing.PushOption = False,
@@ -37,7 +35,7 @@ def bump(
 
     The result is rendered and checked before it is committed. A value that is there already is no commit and no error.
     """
-    destination = Destination(repo, remote, branch, push, pr, dry_run)
+    destination = Destination(here.folder(), remote, branch, push, pr, dry_run)
     run_async(_bump, component, environment, to, digest, app, why, evidence, destination)
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ci.base import files, jsonfile, paths
+from ci.base import files, jsonfile
 from ci.base.errors import UsageError
 from ci.base.progress import note, step
-from ci.commands import writing
+from ci.commands import here, writing
 from ci.commands.runner import run_async
 from ci.diff import compare, html, markdown, sides
 from ci.diff.model import Difference
@@ -28,7 +28,8 @@ def diff(
         typer.Option("--base", metavar="REF", help="Where HEAD is to be merged into; the remote's main by default."),
     ] = None,
     environments: Annotated[
-        list[str] | None, typer.Option("--env", help="dev, staging or prod, may be repeated; all of them by default.")
+        list[str] | None,
+        typer.Option("--env", help="One of the project's environments, may be repeated; all of them by default."),
     ] = None,
     out: Annotated[
         list[Path] | None,
@@ -38,32 +39,26 @@ def diff(
         int | None,
         typer.Option("--comment", metavar="NUMBER", min=1, help="Write it into a comment on that pull request."),
     ] = None,
-    repo: writing.RepoOption = Path(),
     remote: writing.RemoteOption = "origin",
 ) -> None:
     """Render the checked-out commit and where it came from as Argo CD would, and show what differs, by risk.
 
     Says which model will start a canary, and by which field. Secrets are hidden.
     """
-    run_async(_diff, base, environments or paths.ENVIRONMENTS, out or (), number, repo, remote)
+    run_async(_diff, base, environments or (), out or (), number, here.folder(), remote)
 
 
 async def _diff(
     base: str | None, environments: Sequence[str], out: Sequence[Path], number: int | None, repo: Path, remote: str
 ) -> None:
-    for environment in environments:
-        if environment not in paths.ENVIRONMENTS:
-            raise UsageError(f"--env {environment}: not one of {', '.join(paths.ENVIRONMENTS)}")
     for file in out:
         if file.suffix not in SUFFIXES:
             raise UsageError(f"--out {file}: ends in none of {', '.join(SUFFIXES)}")
-    chosen = [each for each in paths.ENVIRONMENTS if each in environments]
     repository = await git.opened(repo)
     hub = await _hub(repository, remote) if number is not None else None
-    with step(f"render {', '.join(chosen)} before and after"):
-        difference = compare.compare(*await sides.both(repository, base, remote, chosen), chosen)
-    changed = await repository.run("status", "--porcelain", "--untracked-files=no", check=False)  # none in a bare one
-    if changed.stdout:
+    with step(f"render {', '.join(environments) or 'every environment'} before and after"):
+        difference = compare.compare(*await sides.both(repository, base, remote, environments))
+    if await repository.has_uncommitted():
         note("changes that are not committed are left out")
     parts = markdown.render(difference)
     for file in out:

@@ -7,7 +7,7 @@ import typer
 
 from ci.base.errors import UsageError
 from ci.base.progress import note
-from ci.commands import writing
+from ci.commands import here, writing
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
 from ci.evidence import verify
@@ -35,7 +35,6 @@ def promote(
         Path | None,
         typer.Option("--public-key", metavar="FILE", help="The key that the evidence is verified with; PEM, P-256."),
     ] = None,
-    repo: writing.RepoOption = Path(),
     remote: writing.RemoteOption = "origin",
     branch: writing.BranchOption = None,
     push: writing.PushOption = False,
@@ -46,7 +45,7 @@ def promote(
 
     To prod, what moves must also be what a run of `test` proved: --evidence FILE --public-key FILE.
     """
-    destination = Destination(repo, remote, branch, push, pr, dry_run)
+    destination = Destination(here.folder(), remote, branch, push, pr, dry_run)
     run_async(_promote, source, target, app, (kubeconfig, context), why, (evidence, public_key), destination)
 
 

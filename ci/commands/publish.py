@@ -10,7 +10,7 @@ import typer
 from ci.base import settings
 from ci.base.errors import UsageError
 from ci.base.progress import note, step
-from ci.commands import writing
+from ci.commands import here, writing
 from ci.commands.runner import run_async
 from ci.evidence import verify
 from ci.release import publish as publishing
@@ -40,7 +40,6 @@ def publish(
     public_key: Annotated[
         Path | None, typer.Option("--public-key", metavar="FILE", help="Whose signature the evidence has.")
     ] = None,
-    repo: writing.RepoOption = Path(),
     remote: writing.RemoteOption = "origin",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Package and check it; publish nothing.")] = False,
 ) -> None:
@@ -49,7 +48,7 @@ def publish(
     What is published never changes: another chart under the same version is refused, the same one is done already.
     """
     wanted = _Wanted(registry, tag, release, asset or [], evidence, public_key)
-    run_async(_publish, wanted, repo, remote, dry_run)
+    run_async(_publish, wanted, here.folder(), remote, dry_run)
 
 
 @dataclass(frozen=True)

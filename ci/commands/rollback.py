@@ -1,8 +1,6 @@
 """`rollback`: an environment back to its previous set, by a commit that also quarantines the failed one."""
 
-from pathlib import Path
-
-from ci.commands import writing
+from ci.commands import here, writing
 from ci.commands.options import EnvironmentOption
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
@@ -14,7 +12,6 @@ def rollback(
     app: writing.AppOption = None,
     why: writing.WhyOption = "rolled back by hand",
     evidence: writing.EvidenceOption = "",
-    repo: writing.RepoOption = Path(),
     remote: writing.RemoteOption = "origin",
     branch: writing.BranchOption = None,
     push: writing.PushOption = False,
@@ -22,7 +19,7 @@ def rollback(
     dry_run: writing.DryRunOption = False,
 ) -> None:
     """Return an environment to the set it ran before; bump and promote refuse the failed one until it is lifted."""
-    destination = Destination(repo, remote, branch, push, pr, dry_run)
+    destination = Destination(here.folder(), remote, branch, push, pr, dry_run)
     run_async(_rollback, environment, app, why, evidence, destination)
 
 

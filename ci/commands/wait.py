@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ci.base import duration
-from ci.commands import writing
+from ci.commands import here, writing
 from ci.commands.options import EnvironmentOption
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
@@ -22,12 +22,11 @@ def wait(
     timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long at most.")] = "30m",
     kubeconfig: writing.KubeconfigOption = None,
     context: writing.ContextOption = None,
-    repo: writing.RepoOption = Path(),
     remote: writing.RemoteOption = "origin",
     branch: writing.BranchOption = None,
 ) -> None:
     """Wait until Argo CD shows the set that the remote's branch has as Synced and Healthy, on every ready pod."""
-    destination = Destination(repo, remote, branch, push=True, pr=False)
+    destination = Destination(here.folder(), remote, branch, push=True, pr=False)
     run_async(_wait, environment, app, timeout, (kubeconfig, context), destination)
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ci.commands import writing
+from ci.commands import here, writing
 from ci.commands.options import EnvironmentOption
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
@@ -15,7 +15,6 @@ def watch(
     app: writing.AppOption = None,
     kubeconfig: writing.KubeconfigOption = None,
     context: writing.ContextOption = None,
-    repo: writing.RepoOption = Path(),
     remote: writing.RemoteOption = "origin",
     branch: writing.BranchOption = None,
     push: writing.PushOption = False,
@@ -25,7 +24,7 @@ def watch(
 
     Runs until it is stopped. Started again, it first looks at what happened in between.
     """
-    run_async(_watch, environment, app, (kubeconfig, context), Destination(repo, remote, branch, push, pr))
+    run_async(_watch, environment, app, (kubeconfig, context), Destination(here.folder(), remote, branch, push, pr))
 
 
 async def _watch(

@@ -13,16 +13,18 @@ from ci.base.progress import note
 from ci.base.secret import Secret
 from ci.cluster.existing import existing_cluster
 from ci.cluster.kubectl import Kubectl
+from ci.commands.options import RemoteOption as RemoteOption
 from ci.supply import supply
 from ci.tree import git, writeback
 from ci.tree.forge import github
 from ci.tree.git import Repository, Snapshot
 from ci.tree.writeback import Change, Edit, LocalBranch, RemoteBranch, Target
 
-RepoOption = Annotated[Path, typer.Option("--repo", metavar="DIR", help="A clone of the tree that Argo CD watches.")]
-RemoteOption = Annotated[str, typer.Option("--remote", metavar="NAME", help="Remote, by name or URL.")]
 BranchOption = Annotated[
-    str | None, typer.Option("--branch", metavar="B", help="Branch that Argo CD watches; the remote's own default.")
+    str | None,
+    typer.Option(
+        "--branch", metavar="B", help="Branch that Argo CD watches; the project file's, or the one checked out."
+    ),
 ]
 PushOption = Annotated[bool, typer.Option("--push", help="Write to the remote's branch; the clone stays as it is.")]
 PullRequestOption = Annotated[bool, typer.Option("--pr", help="Open or update a pull request instead.")]
@@ -45,7 +47,7 @@ class Destination:
     """Where a change goes.
 
     Attributes:
-        repo: The clone.
+        project: The project's folder, in a clone.
         remote: Name or URL.
         branch: Its name; the remote's, or the clone's, own by default.
         push: To the remote's branch.
@@ -53,7 +55,7 @@ class Destination:
         dry_run: Nowhere.
     """
 
-    repo: Path
+    project: Path
     remote: str
     branch: str | None
     push: bool
@@ -103,9 +105,9 @@ async def _opened(destination: Destination, topic: str) -> tuple[Repository, Tar
     if destination.push and destination.pr:
         raise UsageError("--push --pr: one of them", fix="--push writes to the branch, --pr asks for a review.")
     if not (destination.push or destination.pr):
-        repository = await git.opened(destination.repo)
+        repository = await git.opened(destination.project)
         return repository, LocalBranch(repository, destination.branch or await repository.current_branch())
-    repository = await git.opened(destination.repo, destination.remote, token())
+    repository = await git.opened(destination.project, destination.remote, token())
     branch = destination.branch or await repository.default_branch(destination.remote)
     if destination.pr:
         return repository, github.PullRequestBranch(repository, destination.remote, branch, _head(topic))

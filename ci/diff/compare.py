@@ -44,13 +44,12 @@ class _Found:
     noise: int = 0
 
 
-def compare(base: Side, head: Side, environments: Sequence[str]) -> Difference:
+def compare(base: Side, head: Side) -> Difference:
     """Return what becomes of the clusters.
 
     Args:
         base: Where the change started from.
         head: What is to be merged.
-        environments: Which were rendered.
     """
     found = _Found()
     for place in sorted({*base.places, *head.places}):
@@ -63,7 +62,7 @@ def compare(base: Side, head: Side, environments: Sequence[str]) -> Difference:
     return Difference(
         base.snapshot.commit,
         head.snapshot.commit,
-        tuple(environments),
+        tuple(head.environments),
         tuple(_applications(base, head)),
         tuple(found.effects),
         tuple(order),

@@ -13,14 +13,11 @@ from ci.base.errors import CheckFailedError, UsageError
 from ci.manifests import documents
 from ci.manifests.documents import Document
 from ci.supply import supply
-from ci.tree import tree
+from ci.tree import merge_base, tree
 from ci.tree.git import Repository, Snapshot
 from ci.tree.render import render
 from ci.tree.tree import Application
 
-MANIFESTS = "k8s/argocd"
-"""The folder of plain manifests that Argo CD itself is given."""
-DEFAULT_BRANCH = "main"
 TREE_MODE = "040000"
 HOOK = "helm.sh/hook"
 TEST_HOOKS = frozenset({"test", "test-success", "test-failure"})
@@ -35,11 +32,13 @@ class Side:
         snapshot: The tree, and the branch that Argo CD will read it from.
         applications: By place, as ENV/NAME.
         places: Place to the objects of every place whose input is not the same on the other side.
+        environments: Which are looked at, in order.
     """
 
     snapshot: Snapshot
     applications: Mapping[str, Application] = field(default_factory=dict)
     places: dict[str, Sequence[Document]] = field(default_factory=dict)
+    environments: Sequence[str] = ()
 
 
 async def both(repository: Repository, base: str | None, remote: str, environments: Sequence[str]) -> tuple[Side, Side]:
@@ -49,14 +48,21 @@ async def both(repository: Repository, base: str | None, remote: str, environmen
         repository: Has both; head is what it has checked out.
         base: The branch that head is to be merged into, or any other revision; the remote's main by default.
         remote: Whose branches the applications follow.
-        environments: Which are rendered.
+        environments: Which are rendered; all of both by default.
 
     Raises:
         UsageError: There is no such revision, the two have no common commit, or a file of the tree is wrong.
         CheckFailedError: Helm refuses an application.
     """
-    sides = await _opened(repository, base, remote)
-    base_inputs, head_inputs = [await _inputs(side, remote, environments) for side in sides]
+    snapshots = await merge_base.sides(repository, base, remote)
+    sides = Side(snapshots[0]), Side(snapshots[1])
+    known = await _environments(sides)
+    for environment in environments:
+        if environment not in known:
+            raise UsageError(f"--env {environment}: not one of {', '.join(known)}")
+    for side in sides:
+        side.environments = [each for each in known if each in environments or not environments]
+    base_inputs, head_inputs = [await _inputs(side, remote) for side in sides]
     helm = supply.installed("helm")
     limiter = anyio.CapacityLimiter(os.cpu_count() or 2)
 
@@ -77,50 +83,25 @@ async def both(repository: Repository, base: str | None, remote: str, environmen
                 if place not in other or other[place][1] != key:
                     group.start_soon(rendered, side, place, revision)
     for side in sides:
-        side.places[MANIFESTS] = await _manifests(side.snapshot, MANIFESTS)
+        folder = (await tree.project(side.snapshot)).paths.argocd
+        side.places[folder] = await _manifests(side.snapshot, folder)
     return sides
 
 
-async def _opened(repository: Repository, base: str | None, remote: str) -> tuple[Side, Side]:
-    revision = base or await _default_base(repository, remote)
-    tip, head = await repository.commit_of(revision), await repository.commit_of("HEAD")
-    common = await repository.run("merge-base", tip, head, check=False)
-    if common.returncode != 0:
-        raise UsageError(
-            f"--base {revision}: has no commit in common with HEAD", fix=f"git fetch --unshallow {remote}, or fetch it"
-        )
-    branch = await _branch(repository, revision, remote)
-    return Side(Snapshot(repository, common.stdout.strip(), branch)), Side(Snapshot(repository, head, branch))
+async def _environments(sides: Sequence[Side]) -> list[str]:
+    """Return the environments of head in their order, and those that are gone from it."""
+    base, head = [(await tree.project(side.snapshot)).names for side in sides]
+    return list(dict.fromkeys((*head, *base)))
 
 
-async def _default_base(repository: Repository, remote: str) -> str:
-    for revision in (f"{remote}/{DEFAULT_BRANCH}", DEFAULT_BRANCH):
-        if await repository.object_of(f"{revision}^{{commit}}") is not None:
-            return revision
-    raise UsageError(
-        f"neither {remote}/{DEFAULT_BRANCH} nor {DEFAULT_BRANCH} is in {repository.folder}",
-        fix=f"--base REF, or git fetch {remote} {DEFAULT_BRANCH}:refs/remotes/{remote}/{DEFAULT_BRANCH}",
-    )
-
-
-async def _branch(repository: Repository, revision: str, remote: str) -> str:
-    """Return the name of the branch that a revision is; of any other revision, the default branch's."""
-    words = ("rev-parse", "--symbolic-full-name", "--verify", "--quiet", "--end-of-options", revision)
-    found = await repository.run(*words, check=False)
-    name = found.stdout.strip().rpartition("\n")[2]
-    for prefix in (f"refs/remotes/{remote}/", "refs/heads/"):
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return DEFAULT_BRANCH
-
-
-async def _inputs(side: Side, remote: str, environments: Sequence[str]) -> dict[str, tuple[str, tuple[str, bytes]]]:
+async def _inputs(side: Side, remote: str) -> dict[str, tuple[str, tuple[str, bytes]]]:
     """Find a side's applications; return place to the chart's commit, and all that Helm would be given."""
     snapshot = side.snapshot
     found: dict[str, tuple[str, tuple[str, bytes]]] = {}
     applications: dict[str, Application] = {}
     charts: dict[str, str | None] = {}
-    for environment in environments:
+    own = (await tree.project(snapshot)).names
+    for environment in [each for each in side.environments if each in own]:
         for name in await tree.names(snapshot, environment):
             application = await tree.load(snapshot, environment, name)
             commit = await _chart_commit(snapshot, application, remote)
@@ -128,18 +109,30 @@ async def _inputs(side: Side, remote: str, environments: Sequence[str]) -> dict[
                 charts[commit] = await tree.chart(snapshot, commit)
             chart = charts[commit]
             if chart is None:
-                raise UsageError(f"{application.file}: there is no {tree.CHART_FOLDER} at {commit[:12]}")
+                raise UsageError(f"{application.file}: there is no {application.project.paths.chart} at {commit[:12]}")
             place = f"{environment}/{name}"
             applications[place] = application
-            found[place] = (commit, (chart, application.content))
+            found[place] = (
+                commit,
+                (
+                    f"{chart} {await _values(snapshot, application, commit)} {application.namespace}",
+                    application.content,
+                ),
+            )
     side.applications = applications
     return found
+
+
+async def _values(snapshot: Snapshot, application: Application, commit: str) -> str | None:
+    """Return git's name for the environment's values in the tree, which go with the chart's commit."""
+    file = f"{application.project.paths.tree}/{application.environment}/{tree.VALUES}"
+    return await snapshot.repository.object_of(f"{commit}:{snapshot.repository.at(file)}")
 
 
 async def _chart_commit(snapshot: Snapshot, application: Application, remote: str) -> str:
     """Return the commit whose chart an application gets: a branch is where it will be after the merge."""
     revision = application.release[tree.CHART[0]]
-    if revision in (snapshot.branch, "HEAD"):
+    if snapshot.follows(revision):
         return snapshot.commit
     followed = await snapshot.repository.object_of(f"refs/remotes/{remote}/{revision}^{{commit}}")
     if followed is not None:

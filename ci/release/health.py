@@ -12,7 +12,6 @@ from ci.cluster.kubectl import Kubectl
 from ci.tree import tree
 from ci.tree.tree import Application, Release
 
-NAMESPACE = "argocd"
 SOURCE_URI = "internal.serving.kserve.io/storage-initializer-sourceuri"
 """Annotation of a pod: the model that it loaded. KServe puts it there."""
 CONTAINER = "kserve-container"
@@ -81,11 +80,11 @@ async def from_argo_cd(kubectl: Kubectl, application: Application) -> Health:
     Raises:
         CheckFailedError: Argo CD has no such Application.
     """
-    found = await kubectl.get("applications.argoproj.io", application.argo_name, NAMESPACE)
+    found = await kubectl.get("applications.argoproj.io", application.argo_name, application.project.argocd.namespace)
     if found is None:
         raise CheckFailedError(
             f"Argo CD on {kubectl.cluster.name} has no Application {application.argo_name}",
-            fix="kubectl apply -f k8s/argocd/, or --context of the cluster that has Argo CD",
+            fix=f"kubectl apply -f {application.project.paths.argocd}/, or --context of the cluster that has Argo CD",
         )
     selector = f"serving.kserve.io/inferenceservice={application.name}"
     pods = await kubectl.get_list("pods", application.namespace, selector)

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci.base import paths
 from ci.base.errors import CheckFailedError, CommandError, UsageError
 from ci.base.wait import NotYet, until
 from ci.evidence import verify
 from ci.evidence.verify import Evidence, Promotion
+from ci.project import FILE, Project
 from ci.release import quarantine
 from ci.release.health import Health, wanted
 from ci.tree import git, tree
@@ -37,7 +37,7 @@ class Promote:
         application: Which; may be left out where the environment has one only.
         why: The reason, for the commit.
         evidence: Where it can be checked, as the commit tells it.
-        proof: Evidence to hold the promotion against; none is promoted to prod without it.
+        proof: Evidence to hold the promotion against; none is promoted to a protected environment without it.
         helm: The executable that renders the result.
         look: How the source's health is read.
         say: Gets each decision as a line that a person can check.
@@ -62,8 +62,9 @@ class Promote:
             QuarantinedError: The set failed before.
             EvidenceError: The evidence does not prove this very promotion.
         """
-        require_next(self.source, self.target)
-        if self.target == verify.PROTECTED and self.proof is None:
+        project = await tree.project(snapshot)
+        require_next(project, self.source, self.target)
+        if project.environment(self.target).protected and self.proof is None:
             raise UsageError(
                 f"--to {self.target}: nothing is promoted there without evidence",
                 fix="--evidence FILE --public-key FILE: what `test` wrote, and the key it is verified with",
@@ -107,14 +108,15 @@ async def _pinned(snapshot: Snapshot, commit: str, present: str) -> str:
     return commit
 
 
-def require_next(source: str, target: str) -> None:
-    """Refuse a promotion that leaves an environment out, goes back or stays."""
+def require_next(project: Project, source: str, target: str) -> None:
+    """Refuse a promotion from an environment that does not let sets into the other: one left out, back, or nowhere."""
     for environment in (source, target):
-        if environment not in paths.ENVIRONMENTS:
-            raise UsageError(f"{environment}: not one of the environments {', '.join(paths.ENVIRONMENTS)}")
-    if paths.ENVIRONMENTS.index(target) != paths.ENVIRONMENTS.index(source) + 1:
+        project.environment(environment)
+    allowed = project.evidence_for(target)
+    if source not in allowed:
         raise UsageError(
-            f"--from {source} --to {target}: a version moves {' → '.join(paths.ENVIRONMENTS)}, step by step"
+            f"--from {source} --to {target}: a version moves {' → '.join(project.names)}, step by step",
+            fix=f"--from {' or '.join(allowed)}" if allowed else f"bump is how a set gets into {target}",
         )
 
 
@@ -123,23 +125,23 @@ def require_proven(source: Application, health: Health) -> str:
     require_running(source, health)
     if health.seconds < source.soak:
         raise NotProvenError(
-            f"{source.argo_name} is healthy for {health.seconds:.0f} s; promotion.soak in {source.file} is "
+            f"{source.argo_name} is healthy for {health.seconds:.0f} s; soak of {source.environment} in {FILE} is "
             f"{source.soak:.0f} s",
             fix=f"Try again in {source.soak - health.seconds:.0f} s.",
         )
-    return f"{health.text}; pods that run it: {len(health.pods)}; {source.file} asks for {source.soak:.0f} s"
+    return f"{health.text}; pods that run it: {len(health.pods)}; {FILE} asks for {source.soak:.0f} s"
 
 
 def require_running(source: Application, health: Health) -> None:
     """Refuse an application that does not run what its file says, or not well."""
-    name = source.argo_name
+    name, namespace = source.argo_name, source.project.argocd.namespace
     if health.deployed != wanted(source.release):
         raise NotProvenError(
             f"{name} runs {health.deployed}, not what {source.file} says",
-            fix=f"Wait until Argo CD has synced it: kubectl get application {name} -n argocd",
+            fix=f"Wait until Argo CD has synced it: kubectl get application {name} -n {namespace}",
         )
     if not health.good:
-        raise NotProvenError(f"{name} is {health.text}", fix=f"kubectl describe application {name} -n argocd")
+        raise NotProvenError(f"{name} is {health.text}", fix=f"kubectl describe application {name} -n {namespace}")
     if not health.pods:
         raise NotProvenError(f"{name} has no ready pod", fix=f"kubectl get pods -n {source.namespace}")
     for pod in health.pods:

@@ -90,14 +90,16 @@ async def package(repository: Repository, helm: Path, commit: str, out: Path) ->
     Raises:
         CheckFailedError: The version was released with another chart.
     """
-    archive = await chart_package.write(repository, helm, commit, out)
-    chart = yaml.safe_load(await Snapshot(repository, commit, "").read(f"{tree.CHART_FOLDER}/Chart.yaml") or b"")
+    snapshot = Snapshot(repository, commit, "")
+    folder = (await tree.project(snapshot)).paths.chart
+    archive = await chart_package.write(repository, helm, commit, folder, out)
+    chart = yaml.safe_load(await snapshot.read(f"{folder}/Chart.yaml") or b"")
     packaged = Package(chart["name"], chart["version"], archive)
-    released = await repository.object_of(f"refs/tags/{packaged.tag}:{tree.CHART_FOLDER}")
-    if released not in (None, await repository.object_of(f"{commit}:{tree.CHART_FOLDER}")):
+    released = await repository.object_of(f"refs/tags/{packaged.tag}:{repository.at(folder)}")
+    if released not in (None, await repository.object_of(f"{commit}:{repository.at(folder)}")):
         raise CheckFailedError(
             f"{packaged.tag} is another chart than the one at {commit[:12]}, of the same version",
-            fix=f"Raise version in {tree.CHART_FOLDER}/Chart.yaml.",
+            fix=f"Raise version in {folder}/Chart.yaml.",
         )
     return packaged
 

@@ -1,6 +1,6 @@
 """Releases that failed: refused by name until somebody removes their file from git.
 
-An entry is a file of its own, gitops/quarantine/APPLICATION/NAME.yaml, so two of them never conflict and lifting one is
+An entry is a file of its own, TREE/quarantine/APPLICATION/NAME.yaml, so two of them never conflict and lifting one is
 a `git rm`. It holds the values that the failed change brought; a release is refused when it has all of them.
 """
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import yaml
 
 from ci.base.errors import CheckFailedError
+from ci.project import Project
+from ci.tree import tree
 from ci.tree.git import Snapshot
-from ci.tree.tree import FOLDER, KEYS, Application, Release, dotted
-
-QUARANTINE = f"{FOLDER}/quarantine"
+from ci.tree.tree import KEYS, Application, Release, dotted
 
 
 class QuarantinedError(CheckFailedError):
@@ -43,17 +43,16 @@ class Entry:
     measurements: Sequence[str] = ()
     revision: str = ""
 
-    @property
-    def file(self) -> str:
-        """The entry's path in the tree: the same change has the same file."""
+    def file(self, project: Project) -> str:
+        """Return the entry's path in a project: the same change has the same file."""
         digest = hashlib.sha256(repr(sorted(self.values.items())).encode()).hexdigest()[:12]
-        return f"{QUARANTINE}/{self.application}/{digest}.yaml"
+        return f"{folder_of(project, self.application)}/{digest}.yaml"
 
     def matches(self, release: Release) -> bool:
         """Tell whether a release has every value of this entry."""
         return all(release[key] == self.values[dotted(key)] for key in KEYS if dotted(key) in self.values)
 
-    def content(self) -> bytes:
+    def content(self, project: Project) -> bytes:
         """Return the file."""
         data = {
             "application": self.application,
@@ -64,13 +63,18 @@ class Entry:
             "values": dict(self.values),
             "measurements": list(self.measurements),
         }
-        head = f"# Refused by bump and promote. To lift: git rm {self.file}\n"
+        head = f"# Refused by bump and promote. To lift: git rm {self.file(project)}\n"
         return (head + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)).encode()
+
+
+def folder_of(project: Project, application: str) -> str:
+    """Return the folder of an application's entries."""
+    return f"{project.paths.tree}/quarantine/{application}"
 
 
 async def entries(snapshot: Snapshot, application: str) -> list[Entry]:
     """Return what is quarantined of an application."""
-    folder = f"{QUARANTINE}/{application}"
+    folder = folder_of(await tree.project(snapshot), application)
     found = []
     for name in await snapshot.entries(folder):
         content = await snapshot.read(f"{folder}/{name}")
@@ -103,9 +107,10 @@ async def require_free(snapshot: Snapshot, application: str, release: Release) -
     """
     for entry in await entries(snapshot, application):
         if entry.matches(release):
+            file = entry.file(await tree.project(snapshot))
             what = ", ".join(f"{key} {value}" for key, value in entry.values.items())
             raise QuarantinedError(
                 f"{what} is quarantined since {entry.since}: it failed in {entry.environment} ({entry.reason})",
-                fix=f"Once it is safe: git rm {entry.file}, commit and push, then run this again.",
+                fix=f"Once it is safe: git rm {file}, commit and push, then run this again.",
                 detail="\n".join(entry.measurements),
             )

@@ -58,6 +58,7 @@ class Rollback:
             tuple(self.measurements),
             self.revision,
         )
+        file = entry.file(application.project)
         return Edit(
             application.file,
             {key: good[key] for key in changed},
@@ -67,20 +68,22 @@ class Rollback:
                 "rollback",
                 [
                     *tree.changes(bad, good),
-                    f"Back to what {commit[:12]} had; {entry.file} keeps it from coming again.",
+                    f"Back to what {commit[:12]} had; {file} keeps it from coming again.",
                     *self.measurements,
                 ],
                 self.why,
                 self.evidence,
             ),
-            {entry.file: entry.content()},
+            {file: entry.content(application.project)},
         )
 
 
 async def _previous(snapshot: Snapshot, application: Application) -> tuple[Release, str]:
     """Return the last set before the present one that is not in quarantine, and the commit that had it."""
     barred = await quarantine.entries(snapshot, application.name)
-    history = await snapshot.repository.output("rev-list", "--first-parent", snapshot.commit, "--", application.file)
+    history = await snapshot.repository.output(
+        "rev-list", "--first-parent", snapshot.commit, "--", snapshot.repository.at(application.file)
+    )
     for commit in history.split():
         content = await replace(snapshot, commit=commit).read(application.file)
         if content is None:

@@ -25,6 +25,9 @@ COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 FILES = ("100644", "100755")
 """Git's modes of regular files."""
 
+HEADER = 40
+"""More characters than `cat-file --batch` writes after a hash: a kind and a size."""
+
 SETTINGS = (
     "i18n.commitEncoding=UTF-8",
     "i18n.logOutputEncoding=UTF-8",
@@ -52,12 +55,18 @@ class Repository:
         common: Git's own folder, the same for all work trees of the repository.
         secrets: Strings that no error may show.
         environment: Variables for every git command: an https remote's token travels here.
+        prefix: The project's folder in it, "" for the top: paths of the tree are from there.
     """
 
     folder: Path
     common: Path
     secrets: tuple[str, ...]
     environment: Mapping[str, str]
+    prefix: str = ""
+
+    def at(self, path: str) -> str:
+        """Return a path of the project as one from the top of the repository."""
+        return str(PurePosixPath(self.prefix, path))
 
     async def run(
         self,
@@ -108,8 +117,8 @@ class Repository:
         return await self.output("show", "--no-patch", "--format=%B", commit)
 
     async def last_change(self, commit: str, path: str) -> tuple[str, str]:
-        """Return the commit that changed a file last, as seen from another one, and its message."""
-        found = await self.output("rev-list", "--max-count=1", "--format=%B", commit, "--", path)
+        """Return the commit that changed a file of the project last, as seen from another one, and its message."""
+        found = await self.output("rev-list", "--max-count=1", "--format=%B", commit, "--", self.at(path))
         head, _, message = found.partition("\n")
         return head.removeprefix("commit "), message
 
@@ -123,6 +132,32 @@ class Repository:
         found = await self.run("cat-file", "--batch-check=%(objectname)", stdin="".join(f"{name}\n" for name in names))
         lines = found.stdout.splitlines()
         return [None if line == f"{name} missing" else line for name, line in zip(names, lines, strict=True)]
+
+    async def contents_of(self, *objects: str) -> list[bytes]:
+        """Return what objects hold, byte for byte, in one go.
+
+        Args:
+            objects: Hashes of files' contents.
+
+        Raises:
+            UsageError: One of them is not there.
+        """
+        found = await self.run("cat-file", "--batch", stdin="".join(f"{each}\n" for each in objects))
+        contents, rest = [], memoryview(found.raw)
+        for each in objects:
+            header, _, _ = bytes(rest[: len(each) + HEADER]).partition(b"\n")
+            words = header.split()
+            if len(words) != 3:  # "HASH missing"
+                raise UsageError(f"{each}: no such object in {self.folder}", fix="git fetch --refetch")
+            start, size = len(header) + 1, int(words[2])
+            contents.append(bytes(rest[start : start + size]))
+            rest = rest[start + size + 1 :]
+        return contents
+
+    async def has_uncommitted(self) -> bool:
+        """Return whether files of the project that git knows are not as they were committed."""
+        words = ("status", "--porcelain", "--untracked-files=no", "--", self.prefix or ".")
+        return bool((await self.run(*words, check=False)).stdout)  # none in a bare repository
 
     async def identity(self) -> dict[str, str]:
         """Return the variables that name who commits, where git knows no name for the user."""
@@ -218,6 +253,8 @@ class Snapshot:
         repository: Where the commit is.
         commit: The commit.
         branch: The branch whose tip it was.
+
+    Paths are from the project's folder.
     """
 
     repository: Repository
@@ -229,7 +266,7 @@ class Snapshot:
     async def entries(self, folder: str) -> dict[str, str]:
         """Return the names in a folder, each with its git mode; none where there is no such folder."""
         if folder not in self._folders:
-            listed = await self.repository.run("ls-tree", "-z", self.commit, f"{inside(folder)}/")
+            listed = await self.repository.run("ls-tree", "-z", self.commit, f"{self._place(folder)}/")
             lines = [line.partition("\t") for line in listed.stdout.split("\0") if line]
             self._folders[folder] = {PurePosixPath(path).name: words.split()[0] for words, _, path in lines}
         return self._folders[folder]
@@ -250,11 +287,14 @@ class Snapshot:
             return None
         if mode not in FILES:
             raise UsageError(f"{path}: a symbolic link or folder, not a file (git mode {mode})")
-        return (await self.repository.run("cat-file", "blob", f"{self.commit}:{inside(path)}")).raw
+        return (await self.repository.run("cat-file", "blob", f"{self.commit}:{self._place(path)}")).raw
 
     async def _mode(self, path: str) -> str | None:
         pure = inside(path)
         return (await self.entries(str(pure.parent))).get(pure.name)
+
+    def _place(self, path: str) -> PurePosixPath:
+        return inside(self.repository.at(str(inside(path))))
 
     async def with_files(self, files: Mapping[str, bytes], message: str) -> str:
         """Make a commit on top of this one; no branch, work tree or index changes.
@@ -270,7 +310,7 @@ class Snapshot:
         lines = []
         for path, content in files.items():
             blob = await run("hash-object", "-w", "--stdin", stdin=content)
-            lines.append(f"{await self._mode(path) or FILES[0]} {blob.stdout.strip()}\t{inside(path)}\0")
+            lines.append(f"{await self._mode(path) or FILES[0]} {blob.stdout.strip()}\t{self._place(path)}\0")
         with tempfile.TemporaryDirectory() as work:
             index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
             await run("read-tree", self.commit, env=index)
@@ -279,6 +319,10 @@ class Snapshot:
         sign = await run("config", "--type=bool", "commit.gpgSign", check=False)
         words = ["commit-tree", tree, "-p", self.commit, *(["-S"] if sign.stdout.strip() == "true" else [])]
         return (await run(*words, stdin=message, env=await self.repository.identity())).stdout.strip()
+
+    def follows(self, revision: str) -> bool:
+        """Return whether a revision is wherever this tree will be: the branch's own name, or HEAD."""
+        return revision in (self.branch, "HEAD")
 
     async def resolve(self, revision: str) -> str:
         """Return the commit that a revision names; the branch's own name means this snapshot.
@@ -290,7 +334,7 @@ class Snapshot:
 
 
 async def opened(folder: Path, remote: str | None = None, token: Secret | None = None) -> Repository:
-    """Return the repository that a folder is, or is in.
+    """Return the repository that a project's folder is, or is in.
 
     Args:
         folder: A work tree or a bare repository.
@@ -304,16 +348,17 @@ async def opened(folder: Path, remote: str | None = None, token: Secret | None =
     if not (settings.variable("GIT_SSH_COMMAND") or settings.variable("GIT_SSH")):
         environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
     if not folder.is_dir():
-        raise UsageError(f"--repo {folder}: no such folder")
+        raise UsageError(f"--project {folder}: no such folder")
     bare = Repository(folder, folder, (), environment)
     found = await bare.run("rev-parse", "--git-common-dir", "--is-bare-repository", "--show-cdup", check=False)
     if found.returncode != 0:
         raise _not_opened(folder, found.stderr)
     common, is_bare, *up = found.stdout.splitlines()
     top = folder.resolve() if is_bare == "true" else Path(folder, *up).resolve()
+    prefix = "" if is_bare == "true" else folder.resolve().relative_to(top).as_posix().removeprefix(".")
     common_folder = (folder / common).resolve()
     if remote is None:
-        return Repository(top, common_folder, (), environment)
+        return Repository(top, common_folder, (), environment, prefix)
     url = await remote_url(bare, remote)
     secrets = [form for userinfo in PASSWORD.findall(url) for form in _forms(userinfo)]
     scheme, _, rest = url.partition("://")
@@ -325,7 +370,7 @@ async def opened(folder: Path, remote: str | None = None, token: Secret | None =
             "GIT_CONFIG_KEY_0": f"http.{scheme}://{host.partition('/')[0]}/.extraHeader",
             "GIT_CONFIG_VALUE_0": f"Authorization: Basic {token.basic}",
         }
-    return Repository(top, common_folder, tuple(sorted(secrets, key=len, reverse=True)), environment)
+    return Repository(top, common_folder, tuple(sorted(secrets, key=len, reverse=True)), environment, prefix)
 
 
 async def remote_url(repository: Repository, remote: str) -> str:
@@ -363,12 +408,14 @@ def _not_opened(folder: Path, printed: str) -> UsageError:
     """Return why git opens no repository in a folder, from what it printed."""
     if owned := OWNER.search(printed):
         trust = f"git config --global --add safe.directory {shlex.quote(owned[1])}"
-        return UsageError(f"--repo {folder}: it belongs to another user, so git refuses it until: {trust}", fix=trust)
+        return UsageError(
+            f"--project {folder}: it belongs to another user, so git refuses it until: {trust}", fix=trust
+        )
     if "not a git repository" in printed:
-        said, fix = "not a git repository", "--repo DIR, a clone of the tree that Argo CD watches"
+        said, fix = "not a git repository", "--project DIR, in a clone of the tree that Argo CD watches"
     else:
         said, fix = printed.strip().partition("\n")[0], f"git -C {shlex.quote(str(folder))} rev-parse"
-    return UsageError(f"--repo {folder}: {said}", fix=fix)
+    return UsageError(f"--project {folder}: {said}", fix=fix)
 
 
 def _unreachable(repository: Repository, remote: str, error: CommandError) -> MachineError:

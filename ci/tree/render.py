@@ -13,7 +13,7 @@ from ci.tree.git import Repository
 from ci.tree.tree import Application
 
 RENDER_SECONDS = 60
-_last: dict[tuple[str | None, bytes, str, str], str] = {}
+_last: dict[tuple[str | None, ...], str] = {}
 """What was rendered last, by chart and application: whoever lost a race to the branch asks for the very same again."""
 
 
@@ -29,8 +29,16 @@ async def render(repository: Repository, helm: Path, application: Application, r
     Raises:
         CheckFailedError: Helm refuses: the values do not fit the chart's schema or templates.
     """
-    chart = await repository.object_of(f"{revision}:{tree.CHART_FOLDER}")
-    key = (chart, application.content, application.environment, application.name)
+    chart = await repository.object_of(f"{revision}:{repository.at(application.project.paths.chart)}")
+    values_file = f"{application.project.paths.tree}/{application.environment}/{tree.VALUES}"
+    key = (
+        chart,
+        await repository.object_of(f"{revision}:{repository.at(values_file)}"),
+        values_text(application),
+        application.environment,
+        application.name,
+        application.namespace,
+    )
     if key not in _last:
         rendered = await _render(repository, helm, application, revision)
         _last.clear()
@@ -40,7 +48,8 @@ async def render(repository: Repository, helm: Path, application: Application, r
 
 async def _render(repository: Repository, helm: Path, application: Application, revision: str) -> str:
     with tempfile.TemporaryDirectory() as work:
-        chart = await chart_files(repository, revision, Path(work))
+        chart = await chart_files(repository, revision, application.project.paths.chart, Path(work))
+        files = await values_files(repository, revision, application, chart, Path(work))
         try:
             rendered = await command.run(
                 [
@@ -50,10 +59,10 @@ async def _render(repository: Repository, helm: Path, application: Application, 
                     chart,
                     "--include-crds",
                     f"--namespace={application.namespace}",
-                    f"--values={chart / 'values' / f'{application.environment}.yaml'}",
+                    *(f"--values={file}" for file in files),
                     "--values=-",
                 ],
-                stdin=yaml.safe_dump(values(application)),
+                stdin=values_text(application),
                 timeout=RENDER_SECONDS,
             )
         except CommandError as error:
@@ -64,17 +73,45 @@ async def _render(repository: Repository, helm: Path, application: Application, 
     return rendered.stdout
 
 
-async def chart_files(repository: Repository, revision: str, folder: Path) -> Path:
-    """Write the chart of a revision below an empty folder, and return its own."""
+async def values_files(
+    repository: Repository, revision: str, application: Application, chart: Path, work: Path
+) -> list[Path]:
+    """Return the values files of an application's environment that are there, the stronger one last.
+
+    As the ApplicationSet names them: the chart's own for the environment, and the tree's, both as the chart's revision
+    has them.
+    """
+    in_tree = f"{application.project.paths.tree}/{application.environment}/{tree.VALUES}"
+    found = [chart / "values" / f"{application.environment}.yaml"]
+    blob = await repository.run("cat-file", "blob", f"{revision}:{repository.at(in_tree)}", check=False)
+    if blob.returncode == 0:
+        found.append(work / tree.VALUES)
+        found[-1].write_bytes(blob.raw)
+    return [file for file in found if file.is_file()]
+
+
+async def chart_files(repository: Repository, revision: str, chart: str, folder: Path) -> Path:
+    """Write the chart of a revision below an empty folder, and return its own.
+
+    Args:
+        repository: Has the revision.
+        revision: A commit, or a whole tree.
+        chart: The chart's folder in the project.
+        folder: The empty one.
+    """
     index = {"GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(folder)}
-    chart = tree.CHART_FOLDER
-    await repository.run("read-tree", f"--prefix={chart}/", f"{revision}:{chart}", env=index)
+    await repository.run("read-tree", f"--prefix={chart}/", f"{revision}:{repository.at(chart)}", env=index)
     await repository.run("checkout-index", "--all", f"--prefix={folder}/", env=index)
     return folder / chart
 
 
+def values_text(application: Application) -> str:
+    """Return the same values as YAML."""
+    return yaml.safe_dump(values(application))
+
+
 def values(application: Application) -> dict[str, Any]:
-    """Return the Helm values that k8s/argocd/argocd-applications.yaml makes of an application's file."""
+    """Return the Helm values that the ApplicationSet makes of an application's file (ci/tree/argocd.py)."""
     own: dict[str, Any] = dict(application.values)
     model = dict(own.get("exampleModel") or {})
     model |= {

@@ -1,10 +1,11 @@
-"""Scalars in a YAML file, changed so that only their own bytes differ."""
+"""Scalars and keys in a YAML file, changed so that only their own bytes differ."""
 
 import codecs
 import itertools
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -81,6 +82,75 @@ def set_scalars(content: bytes, values: Mapping[KeyPath, str], name: str = "file
         said = f"{name}: {which}: cannot be set without a change to something else"
         raise UsageError(said, fix="Write it as `key: value`, on a line of its own.")
     return mark + edited.encode()
+
+
+def keys(content: bytes, name: str = "file", within: KeyPath = ()) -> dict[str, int]:
+    """Return the keys of a mapping, each with its line; none where there is no mapping.
+
+    Args:
+        content: The file, one document.
+        name: What errors call it.
+        within: The way to the mapping; the whole file by default.
+
+    Raises:
+        UsageError: The file is not YAML in UTF-8, or more than one document.
+    """
+    _, text = _decoded(content, name)
+    node = _composed(text, name)
+    for step in within:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        node = next((value for key, value in pairs if key.value == step), None)
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    return {key.value: key.start_mark.line + 1 for key, _ in pairs if isinstance(key, yaml.ScalarNode)}
+
+
+def without(content: bytes, gone: Collection[str], name: str = "file") -> bytes:
+    """Remove keys of a file, each with its value and the comments beside and right above it.
+
+    Everything else stays, byte for byte, and so does the comment that the file begins with.
+
+    Args:
+        content: The file, one document.
+        gone: Keys of the mapping that the file is; one that is not there is none to remove.
+        name: What errors call the file.
+
+    Raises:
+        UsageError: The file is not YAML in UTF-8, or a key cannot be removed without a change to something else.
+    """
+    mark, text = _decoded(content, name)
+    root = _composed(text, name)
+    if not isinstance(root, yaml.MappingNode):
+        return content
+    edited = text
+    for key, value in reversed(root.value):
+        if key.value in gone:
+            edited = _without_lines(edited, key, value)
+    left = [(key, value) for key, value in root.value if key.value not in gone]
+    try:
+        now = yaml.compose(edited, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        now = root
+    if _as_written(left) != _as_written(now.value if now else []):
+        first = next(key for key, _ in root.value if key.value in gone)
+        said = (
+            f"{name}:{first.start_mark.line + 1}: {first.value}: cannot be removed without a change to something else"
+        )
+        raise UsageError(said, fix=f"Remove it by hand: {', '.join(sorted(gone))}.")
+    return mark + edited.encode()
+
+
+def written(value: str, style: str | None = None) -> str:
+    """Return how a string is written on one line, so that every reader of YAML reads it back as that string.
+
+    Args:
+        value: The string.
+        style: The quotes that it should have, by PyYAML's name; by default none where it needs none.
+    """
+    if not style and PLAIN.fullmatch(value) and value.lower() not in NOT_STRINGS:
+        return value
+    # within single quotes a line break would be a real one
+    quotes = "'" if style == "'" and not LINE_BREAK.search(value) else '"'
+    return yaml.dump(value, default_style=quotes, width=sys.maxsize, allow_unicode=True).removesuffix("\n")
 
 
 class _Node(NamedTuple):
@@ -185,21 +255,45 @@ def _replacement(text: str, event: yaml.ScalarEvent, value: str) -> tuple[int, i
     assert event.start_mark is not None
     assert event.end_mark is not None
     start, end = event.start_mark.index, event.end_mark.index
-    written = value
-    if event.style or not PLAIN.fullmatch(value) or value.lower() in NOT_STRINGS:
-        # within single quotes a line break would be a real one
-        style = "'" if event.style == "'" and not LINE_BREAK.search(value) else '"'
-        written = yaml.dump(value, default_style=style, width=sys.maxsize, allow_unicode=True).removesuffix("\n")
+    scalar = written(value, event.style)
     if event.anchor or event.tag:  # the event begins with them; only the tokens tell where they end
         tokens = yaml.scan(text[start:end], Loader=yaml.CLoader)
         own = next((token for token in tokens if isinstance(token, yaml.ScalarToken)), None)
         start = start + own.start_mark.index if own else end
     if start == end:
-        return end, end, written if text[end - 1].isspace() else f" {written}"
+        return end, end, scalar if text[end - 1].isspace() else f" {scalar}"
     if block := BLOCK_SCALAR.match(text[start:end]) if event.style in ("|", ">") else None:
         body = block["body"]
-        written += block["comment"] + body[len(body.rstrip(" \t\r\n")) :]
-    return start, end, written
+        scalar += block["comment"] + body[len(body.rstrip(" \t\r\n")) :]
+    return start, end, scalar
+
+
+def _without_lines(text: str, key: yaml.Node, value: yaml.Node) -> str:
+    """Return a text without the lines that a key and its value begin and end in."""
+    lines = text.split("\n")
+    first, last = key.start_mark.line, _last(value).end_mark.line
+    comment = first
+    while comment and lines[comment - 1].startswith("#"):
+        comment -= 1
+    if comment and not lines[comment - 1].startswith("---"):
+        first = comment
+    after = last + 1
+    if (first == 0 or not lines[first - 1].strip()) and after < len(lines) - 1 and not lines[after].strip():
+        after += 1
+    return "\n".join(lines[:first] + lines[after:])
+
+
+def _last(node: yaml.Node) -> yaml.Node:
+    """Return the node that a value ends with: a block's own end is where the next thing begins."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _last(last[1] if isinstance(last, tuple) else last)
+    return node
+
+
+def _as_written(pairs: list[tuple[yaml.Node, yaml.Node]]) -> str:
+    """Return what pairs of a mapping say, whatever is between them."""
+    return str(yaml.serialize(yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)))
 
 
 def _differ_only_in(before: str, after: str, values: Mapping[int, str]) -> bool:
@@ -242,8 +336,20 @@ def _decoded(content: bytes, name: str) -> tuple[bytes, str]:
 
 
 def _events(text: str, name: str) -> Iterator[yaml.Event]:
-    try:
+    with _reading(text, name):
         yield from yaml.parse(text, Loader=yaml.CLoader)
+
+
+def _composed(text: str, name: str) -> yaml.Node | None:
+    with _reading(text, name):
+        return yaml.compose(text, Loader=yaml.CSafeLoader)
+
+
+@contextmanager
+def _reading(text: str, name: str) -> Iterator[None]:
+    """Have errors of YAML name file and line."""
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{name}:{line}: not YAML: {error.problem}", fix=f"yamllint {name}") from error

@@ -8,14 +8,16 @@ from typing import Any
 
 import yaml
 
-from ci.base import duration, paths
+from ci import project as projects
 from ci.base.errors import UsageError
-from ci.tree import scalars as edit
+from ci.manifests import places
+from ci.project import Environment, Project
+from ci.tree import scalars
 from ci.tree.git import Snapshot
 from ci.tree.scalars import KeyPath
 
-FOLDER = "gitops"
-CHART_FOLDER = paths.CHART.relative_to(paths.ROOT).as_posix()
+VALUES = "values.yaml"
+"""In an environment's folder: Helm values of all its applications, which are no application."""
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 
 CHART = (("chart", "revision"),)
@@ -27,6 +29,9 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 KEYS: tuple[KeyPath, ...] = (*CHART, *MODEL, *IMAGE)
 """The set that is verified, and moves, as one."""
 
+OLD = ("namespace", "promotion")
+"""Keys of a file that say what the project file says now."""
+
 Release = Mapping[KeyPath, str]
 """Value of each of `KEYS`."""
 
@@ -36,11 +41,13 @@ class Application:
     """One application in one environment.
 
     Attributes:
-        environment: "dev", "staging" or "prod".
+        project: The project, as the same commit has it.
+        environment: Its name.
         name: The model's InferenceService, and the release of the chart.
         content: The file, byte for byte.
     """
 
+    project: Project
     environment: str
     name: str
     content: bytes
@@ -48,7 +55,7 @@ class Application:
     @property
     def file(self) -> str:
         """The file's path in the tree."""
-        return file_of(self.environment, self.name)
+        return file_of(self.project, self.environment, self.name)
 
     @property
     def argo_name(self) -> str:
@@ -58,10 +65,23 @@ class Application:
     @functools.cached_property
     def release(self) -> Release:
         """What runs: chart revision, model and image."""
-        release = edit.read(self.content, [key for key in KEYS if key != MODEL_DIGEST], self.file)
-        if MODEL_DIGEST[1] not in self._loaded[MODEL_DIGEST[0]]:
-            return {**release, MODEL_DIGEST: ""}
-        return {**release, **edit.read(self.content, [MODEL_DIGEST], self.file)}
+        try:
+            return scalars.read(self.content, KEYS, self.file)
+        except UsageError:
+            release = scalars.read(self.content, [key for key in KEYS if key != MODEL_DIGEST], self.file)
+            if MODEL_DIGEST[1] in self._loaded[MODEL_DIGEST[0]]:
+                raise
+        return {**release, MODEL_DIGEST: ""}
+
+    def checked(self) -> "Application":
+        """Return this application, once its file is seen to be one's.
+
+        Raises:
+            UsageError: It is not YAML, lacks a key, or its values are no mapping.
+        """
+        if not (self.release and isinstance(self.values, Mapping)):
+            raise UsageError(f"{self.file}: values: not a mapping")
+        return self
 
     def differing(self, release: Release) -> Release:
         """Return those of some values that differ from what runs."""
@@ -69,17 +89,22 @@ class Application:
 
     def with_release(self, release: Release) -> "Application":
         """Return this application with these values set."""
-        return replace(self, content=edit.set_scalars(self.content, self.differing(release), self.file))
+        return replace(self, content=scalars.set_scalars(self.content, self.differing(release), self.file))
+
+    @property
+    def place(self) -> Environment:
+        """Its environment."""
+        return self.project.environment(self.environment)
 
     @property
     def namespace(self) -> str:
         """Where it runs."""
-        return self._text("namespace")
+        return self.place.namespace
 
     @property
     def soak(self) -> float:
         """Seconds it must be healthy here before it may move on."""
-        return duration.seconds(self._text("promotion", "soak"))
+        return self.place.soak_seconds
 
     @functools.cached_property
     def values(self) -> Mapping[str, Any]:
@@ -90,21 +115,29 @@ class Application:
     def _loaded(self) -> Mapping[str, Any]:
         return yaml.load(self.content, yaml.CSafeLoader) or {}
 
-    def _text(self, *path: str) -> str:
-        return edit.read(self.content, [path], self.file)[path]
+
+async def project(snapshot: Snapshot) -> Project:
+    """Return the project as a commit has it.
+
+    Raises:
+        UsageError: The commit has no project file, or one that is not what it should be.
+    """
+    content = await snapshot.read(projects.FILE)
+    if content is None:
+        raise UsageError(f"{projects.FILE}: no such file at {snapshot.commit[:12]}", fix="python ci/main.py migrate")
+    return projects.parse(content)
 
 
-def file_of(environment: str, name: str) -> str:
+def file_of(project: Project, environment: str, name: str) -> str:
     """Return the path of an application's file.
 
     Raises:
         UsageError: The environment is unknown, or the name is none.
     """
-    if environment not in paths.ENVIRONMENTS:
-        raise UsageError(f"{environment}: not one of the environments {', '.join(paths.ENVIRONMENTS)}")
+    project.environment(environment)
     if not NAME.fullmatch(name):
         raise UsageError(f"--app {name}: not the name of an application (lower-case letters, digits and dashes)")
-    return f"{FOLDER}/{environment}/{name}.yaml"
+    return f"{project.paths.tree}/{environment}/{name}.yaml"
 
 
 async def load(snapshot: Snapshot, environment: str, name: str | None = None) -> Application:
@@ -113,15 +146,17 @@ async def load(snapshot: Snapshot, environment: str, name: str | None = None) ->
     Raises:
         UsageError: There is none of that name, or more than one to choose from.
     """
+    own = await project(snapshot)
     if name is None:
         known = await names(snapshot, environment)
         if len(known) != 1:
-            said = f"{FOLDER}/{environment} has {len(known)} applications"
+            folder = f"{own.paths.tree}/{environment}"
             raise UsageError(
-                said, fix=f"--app, one of {', '.join(known[:10])}" if known else f"Add {FOLDER}/{environment}/NAME.yaml"
+                f"{folder} has {len(known)} applications",
+                fix=f"--app, one of {', '.join(known[:10])}" if known else f"Add {folder}/NAME.yaml",
             )
         name = known[0]
-    file = file_of(environment, name)
+    file = file_of(own, environment, name)
     content = await snapshot.read(file)
     if content is None:
         known = await names(snapshot, environment)
@@ -129,19 +164,36 @@ async def load(snapshot: Snapshot, environment: str, name: str | None = None) ->
             f"{file}: no such file at {snapshot.commit[:12]}",
             fix=f"{environment} has {', '.join(known[:10]) or 'none'}.",
         )
-    return Application(environment, name, content)
+    return read(own, environment, name, content)
+
+
+def read(project: Project, environment: str, name: str, content: bytes) -> Application:
+    """Return an application by its file.
+
+    Raises:
+        UsageError: It says what stands in the project file now.
+    """
+    application = Application(project, environment, name, content)
+    for key in OLD:
+        if key.encode() in content and (line := places.values_line(content.decode(errors="replace"), (key,))):
+            raise UsageError(
+                f"{application.file}:{line}: {key}: stands in {projects.FILE} now, once for the environment",
+                fix="python ci/main.py migrate",
+            )
+    return application
 
 
 async def names(snapshot: Snapshot, environment: str) -> Sequence[str]:
     """Return the names of an environment's applications."""
-    folder = file_of(environment, "any").rpartition("/")[0]
+    folder = file_of(await project(snapshot), environment, "any").rpartition("/")[0]
     entries = await snapshot.entries(folder)
-    return sorted(name.removesuffix(".yaml") for name in entries if name.endswith(".yaml"))
+    return sorted(name.removesuffix(".yaml") for name in entries if name.endswith(".yaml") and name != VALUES)
 
 
 async def chart(snapshot: Snapshot, commit: str) -> str | None:
     """Return git's name for the chart's content at a commit: the same for the same files; None where there is none."""
-    return await snapshot.repository.object_of(f"{commit}:{CHART_FOLDER}")
+    folder = (await project(snapshot)).paths.chart
+    return await snapshot.repository.object_of(f"{commit}:{snapshot.repository.at(folder)}")
 
 
 def image(release: Release) -> str:

@@ -5,13 +5,13 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import tenacity
 from filelock import AsyncFileLock, Timeout
 
 from ci.base.errors import CheckFailedError, CommandError, UsageError
-from ci.tree import scalars
+from ci.tree import blocks, scalars
 from ci.tree.git import PushRefusedError, Repository, Snapshot
 from ci.tree.scalars import KeyPath
 
@@ -40,19 +40,24 @@ class Edit:
         values: Key path to new value.
         message: The commit's.
         added: Path to content of files that come with it.
+        blocks: Key path to the mapping that is written there, in the same file.
     """
 
     file: str
     values: Mapping[KeyPath, str]
     message: str
     added: Mapping[str, bytes] = field(default_factory=dict)
+    blocks: Mapping[tuple[str, ...], Mapping[str, Any]] = field(default_factory=dict)
 
     async def files(self, snapshot: Snapshot) -> dict[str, bytes]:
         """Return the content of every file that differs, made from the snapshot's own."""
         content = await snapshot.read(self.file)
         if content is None:
             raise UsageError(f"{self.file}: no such file in the tree")
-        return {self.file: scalars.set_scalars(content, self.values, self.file), **self.added}
+        edited = scalars.set_scalars(content, self.values, self.file)
+        for path, value in self.blocks.items():
+            edited = blocks.set_block(edited, path, value, self.file)
+        return {self.file: edited, **self.added}
 
 
 Change = Callable[[Snapshot], Awaitable[Edit | None]]
@@ -162,7 +167,9 @@ async def _require_unchanged(first: Snapshot, now: Snapshot, edit: Edit) -> None
         return
     repository = first.repository
     span = f"{first.commit}..{now.commit}"
-    commits = (await repository.output("rev-list", "--reverse", "--end-of-options", span, "--", edit.file)).split()
+    commits = (
+        await repository.output("rev-list", "--reverse", "--end-of-options", span, "--", repository.at(edit.file))
+    ).split()
     before = await _values(first, edit)
     for commit in commits:
         then = await _values(replace(first, commit=commit), edit)
@@ -241,14 +248,15 @@ class LocalBranch:
         return bare == "false" and head.stdout.strip() == f"refs/heads/{self.branch}"
 
     async def _write(self, path: str, old: str, new: str) -> None:
-        file = self.repository.folder / path
+        place = self.repository.at(path)
+        file = self.repository.folder / place
         if _leaves(self.repository.folder, file):
             raise UsageError(f"{path}: a symbolic link leads out of the work tree")
-        *known, staged = await self.repository.objects_of(f"{old}:{path}", f"{new}:{path}", f":{path}")
-        there = await self.repository.output("hash-object", f"--path={path}", file) if file.exists() else None
+        *known, staged = await self.repository.objects_of(f"{old}:{place}", f"{new}:{place}", f":{place}")
+        there = await self.repository.output("hash-object", f"--path={place}", file) if file.exists() else None
         if not {staged, there} <= set(known):
-            raise UsageError(f"{path}: has changes that are not committed", fix=f"git diff HEAD -- {path}")
-        await self.repository.run("restore", f"--source={new}", "--staged", "--worktree", "--", path)
+            raise UsageError(f"{path}: has changes that are not committed", fix=f"git diff HEAD -- {place}")
+        await self.repository.run("restore", f"--source={new}", "--staged", "--worktree", "--", place)
 
 
 def _leaves(folder: Path, file: Path) -> bool:

@@ -46,8 +46,8 @@ class Change:
 
         async def compared():
             repository = await git.opened(self.clone.folder)
-            both = await sides.both(repository, base, "origin", environments or paths.ENVIRONMENTS)
-            return compare.compare(*both, environments or paths.ENVIRONMENTS)
+            both = await sides.both(repository, base, "origin", environments or ())
+            return compare.compare(*both)
 
         return anyio.run(compared)
 
@@ -75,7 +75,7 @@ def of_objects(before, after, place="dev/iris"):
         Side(Snapshot(repository, commit * 40, "main"), {}, {place: objects})
         for commit, objects in (("a", before), ("b", after))
     ]
-    return compare.compare(*both, ["dev"])
+    return compare.compare(*both)
 
 
 def config(name="settings", **fields):

@@ -1,4 +1,4 @@
-"""A real git remote with this checkout's chart and tree in it, and people who write to it."""
+"""A real git remote with a project in it, made with the tool's own chart, and people who write to it."""
 
 import atexit
 import os
@@ -13,21 +13,57 @@ from pathlib import Path
 
 import yaml
 
+from ci import project
 from ci.base.paths import CHART, ROOT
 from ci.supply.supply import installed
-from ci.tree import scalars as edit
+from ci.tree import tree
 from tests.unit.conftest import find_tool
 
 FILE = "gitops/dev/sklearn-iris.yaml"
 MODEL = "gs://kfserving-examples/models/sklearn/{}/model"
-FIRST = {
-    ("model", "version"): "1.0",
-    ("model", "storageUri"): MODEL.format("1.0"),
-    ("model", "digest"): "",
-    ("image", "tag"): "v0.20.0",
-    ("image", "digest"): "",
-}
-"""What every environment begins with, whatever this checkout's tree has moved on to."""
+PROJECT = """\
+repository = "https://github.com/acme/models.git"
+
+[[environments]]
+name = "dev"
+namespace = "ml-serving-dev"
+soak = "10m"
+
+[[environments]]
+name = "staging"
+namespace = "ml-serving-staging"
+soak = "1h"
+
+[[environments]]
+name = "prod"
+namespace = "ml-serving"
+protected = true
+soak = "24h"
+"""
+APPLICATION = f"""\
+# sklearn-iris in {{environment}}
+chart:
+  revision: main
+model:
+  version: "1.0"
+  storageUri: {MODEL.format("1.0")}
+  digest: "" # of the model's files
+image:
+  repository: docker.io/kserve/sklearnserver
+  tag: v0.20.0
+  digest: ""
+# Helm values that this environment changes, on top of the chart's values/{{environment}}.yaml.
+values: {{{{}}}}
+"""
+"""What every environment begins with."""
+
+
+def application(environment, content=None):
+    """The application of an environment, as it begins or by another file."""
+    text = APPLICATION.format(environment=environment).encode()
+    return tree.read(project.parse(PROJECT.encode()), environment, "sklearn-iris", content or text)
+
+
 PERSON = {
     "GIT_AUTHOR_NAME": "Jane",
     "GIT_AUTHOR_EMAIL": "jane@example.com",
@@ -39,10 +75,11 @@ PERSON = {
 SECONDS = 300
 
 
-def run(argv, *, cwd=None, check=True, env=None):
+def run(argv, *, cwd=None, check=True, env=None, stdin=None):
     return subprocess.run(
         argv,
         cwd=cwd,
+        input=stdin,
         check=check,
         capture_output=True,
         text=True,
@@ -136,9 +173,11 @@ def _first():
     atexit.register(shutil.rmtree, root)
     seed = root / "seed"
     shutil.copytree(CHART, seed / CHART.relative_to(ROOT))
-    shutil.copytree(ROOT / "gitops", seed / "gitops")
-    for file in seed.glob("gitops/*/sklearn-iris.yaml"):
-        file.write_bytes(edit.set_scalars(file.read_bytes(), FIRST))
+    (seed / project.FILE).write_text(PROJECT)
+    for environment in project.parse(PROJECT.encode()).names:
+        file = seed / "gitops" / environment / "sklearn-iris.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(APPLICATION.format(environment=environment))
     return published(seed, root).folder
 
 
@@ -157,7 +196,7 @@ def helm():
 
 
 def arguments(clone, *args):
-    return [sys.executable, ROOT / "ci" / "main.py", *args, f"--repo={clone.folder}"]
+    return [sys.executable, ROOT / "ci" / "main.py", f"--project={clone.folder}", *args]
 
 
 def bump(clone, to, *args, component="model", check=True, env=None):

@@ -1,21 +1,89 @@
-"""What k8s/argocd/ tells Argo CD: it fits the chart, the tree of applications, and what KServe reports."""
+"""What Argo CD is given: it fits the project file, the chart, the tree of applications, and what KServe reports."""
 
 import itertools
+import json
 import subprocess
+import sys
 
 import pytest
 import yaml
 from lupa import lua51
 
-from ci.base.paths import ENVIRONMENTS, ROOT
+from ci import project
+from ci.base.errors import UsageError
+from ci.base.paths import ROOT
+from ci.checks import argocd as checks
+from ci.tree import argocd, tree
 from ci.tree import render as checked
-from ci.tree.tree import Application
 
-ARGOCD = ROOT / "k8s" / "argocd"
-PROJECT = yaml.safe_load((ARGOCD / "appproject.yaml").read_text())["spec"]
-APPLICATION_SET = yaml.safe_load((ARGOCD / "argocd-applications.yaml").read_text())["spec"]
+CONFIG = yaml.safe_load((ROOT / "k8s/argocd/patches/argocd-cm.yaml").read_text())["data"]
+ENVIRONMENTS = ("dev", "staging", "prod")
+OURS = """
+repository = "https://git.example.com/models.git"
+
+[[environments]]
+name = "dev"
+namespace = "ml-serving-dev"
+
+[[environments]]
+name = "staging"
+namespace = "ml-serving-staging"
+
+[[environments]]
+name = "prod"
+namespace = "ml-serving"
+protected = true
+windows = [{ schedule = "0 7 * * 1-5", duration = "10h", description = "While people are at work" }]
+"""
+"""The chart has values for these environments."""
+THEIRS = """
+repository = "ssh://git@git.acme.example/platform.git"
+branch = "release/1.x"
+
+[paths]
+tree = "what runs"
+chart = "charts/serving"
+argocd = "argo"
+
+[argocd]
+namespace = "gitops"
+project = "scoring"
+
+[[environments]]
+name = "play"
+namespace = "scoring"
+
+[[environments]]
+name = "1e3"
+namespace = "on"
+protected = true
+
+[[environments]]
+name = "live"
+namespace = "scoring"
+cluster = "arn:aws:eks:eu-west-1:1:cluster/live"
+protected = true
+windows = [
+    { schedule = "0 7 * * 1-5", duration = "1d", timezone = "Europe/Paris", manual = false },
+    { schedule = "30 22 * * 6", duration = "90" },
+]
+
+[[environments]]
+name = "live-eu"
+namespace = "scoring"
+cluster = "live-eu"
+"""
+"""Nothing as in this repository."""
+
+
+def made(text=OURS, prefix=""):
+    """Return the specs of the AppProject and the ApplicationSet that a project file makes."""
+    rendered = argocd.render(project.parse(text.encode()), prefix)
+    return [yaml.safe_load(content)["spec"] for content in rendered.values()]
+
+
+PROJECT, APPLICATION_SET = made()
 TEMPLATE = APPLICATION_SET["template"]
-CONFIG = yaml.safe_load((ARGOCD / "patches" / "argocd-cm.yaml").read_text())["data"]
 WAVE = "argocd.argoproj.io/sync-wave"
 FLAGS = ("kserve", "canaryDeployment", "sloMonitoring", "autoscaling")
 COMBINATIONS = [dict(zip(FLAGS, switches, strict=True)) for switches in itertools.product((True, False), repeat=4)]
@@ -25,13 +93,18 @@ EVERYTHING_ELSE = {
     "exampleModel": {"storageSecret": "models"},
 }
 FILE = {
-    "namespace": "ml-serving-dev",
     "chart": {"revision": "main"},
     "model": {"version": "v1", "storageUri": "s3://models/sklearn-iris/v1"},
     "image": {"repository": "docker.io/kserve/sklearnserver", "tag": "v0.20.0", "digest": ""},
-    "promotion": {"soak": "10m"},
     "values": {},
 }
+
+
+def generators(application_set):
+    """Return the environments that the list generator has, and the git generator."""
+    (generator,) = application_set["generators"]
+    listed, git = generator["matrix"]["generators"]
+    return {element["environment"]: element for element in listed["list"]["elements"]}, git["git"]
 
 
 def kinds(objects):
@@ -74,11 +147,13 @@ def render(chart, tmp_path):
     (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: templates\nversion: 0.0.0\n")
     (tmp_path / "templates" / "one.yaml").write_text("text: {{ tpl .Values.text .Values.parameters | quote }}\n")
 
-    def execute(text, content=FILE, file="gitops/dev/sklearn-iris.yaml", check=True):
+    def execute(text, content=FILE, file="gitops/dev/sklearn-iris.yaml", check=True, application_set=APPLICATION_SET):
         folder, _, name = file.rpartition("/")
         path = {"path": folder, "basename": folder.rpartition("/")[2], "filename": name}
-        # Helm looks for its own Template in what it renders with.
-        parameters = {**content, "path": path, "Template": {"BasePath": "", "Name": ""}}
+        environments, _ = generators(application_set)
+        # As Argo CD's matrix merges them; Helm looks for its own Template in what it renders with.
+        parameters = {**content, "path": path, **environments[path["basename"]]}
+        parameters["Template"] = {"BasePath": "", "Name": ""}
         result = subprocess.run(
             [chart.helm, "template", "x", tmp_path, "-f", "-"],
             input=yaml.safe_dump({"text": text, "parameters": parameters}),
@@ -104,7 +179,8 @@ def test_an_application_is_named_by_environment_and_file(render):
     assert render(TEMPLATE["metadata"]["name"], file=file) == "prod-wine.v2"
     helm = TEMPLATE["spec"]["source"]["helm"]
     assert render(helm["releaseName"], file=file) == "wine.v2"
-    assert [render(name, file=file) for name in helm["valueFiles"]] == ["values/prod.yaml"]
+    assert [render(name, file=file) for name in helm["valueFiles"]] == ["values/prod.yaml", "/gitops/prod/values.yaml"]
+    assert helm["ignoreMissingValueFiles"] is True, "an environment may have either, or none"
 
 
 def test_the_chart_runs_what_the_file_says(render, chart):
@@ -123,7 +199,7 @@ def test_the_chart_runs_what_the_file_says(render, chart):
 @pytest.mark.parametrize("own", [{}, {"autoscaling": {"maxReplicas": 2}, "exampleModel": {"storageSecret": "models"}}])
 def test_what_is_checked_before_a_commit_is_what_argo_cd_renders(render, digest, own):
     content = {**FILE, "values": own, "image": {**FILE["image"], "digest": digest}}
-    file = Application("dev", "sklearn-iris", yaml.safe_dump(content).encode())
+    file = tree.read(project.parse(OURS.encode()), "dev", "sklearn-iris", yaml.safe_dump(content).encode())
 
     assert values(render, content) == checked.values(file)
 
@@ -163,17 +239,93 @@ def test_what_runs_in_production_outlives_its_application(render, env, finalizer
     assert APPLICATION_SET["syncPolicy"]["preserveResourcesOnDeletion"] is True
 
 
-def test_the_set_stays_inside_its_project():
-    (generator,) = APPLICATION_SET["generators"]
-    source, destination = TEMPLATE["spec"]["source"], TEMPLATE["spec"]["destination"]
-    assert {generator["git"]["repoURL"], source["repoURL"]} == set(PROJECT["sourceRepos"])
-    assert {entry["server"] for entry in PROJECT["destinations"]} == {destination["server"]}
-    assert [file["path"] for file in generator["git"]["files"]] == [f"gitops/{env}/*.yaml" for env in ENVIRONMENTS]
-    assert {entry["namespace"] for entry in PROJECT["destinations"]} == {
-        "ml-serving-dev",
-        "ml-serving-staging",
-        "ml-serving",
+@pytest.mark.parametrize(("text", "prefix"), [(OURS, ""), (THEIRS, "teams/scoring")])
+def test_the_set_stays_inside_its_project(render, text, prefix):
+    allowed, application_set = made(text, prefix)
+    environments, git = generators(application_set)
+    template = application_set["template"]["spec"]
+    assert {git["repoURL"], template["source"]["repoURL"]} == set(allowed["sourceRepos"])
+    destinations = []
+    for name in environments:
+        options = {"file": f"x/{name}/y.yaml", "application_set": application_set}
+        rendered = {key: render(value, **options) for key, value in template["destination"].items()}
+        destinations.append({key: value for key, value in rendered.items() if value})
+    assert destinations == allowed["destinations"]
+
+
+def test_no_file_of_the_tree_says_where_it_goes(render):
+    elsewhere = {"environment": "prod", "namespace": "kube-system", "cluster": "live", "protected": "true"}
+    content = {**FILE, **elsewhere}
+    destination = TEMPLATE["spec"]["destination"]
+    assert {key: render(value, content) for key, value in destination.items()} == {
+        "server": "https://kubernetes.default.svc",
+        "name": "",
+        "namespace": "ml-serving-dev",
     }
+    assert render(TEMPLATE["metadata"]["name"], content) == "dev-sklearn-iris"
+
+
+def test_a_project_file_makes_what_it_says():
+    """In a sub-folder, on several clusters, with names that YAML takes for numbers."""
+    said = project.parse(THEIRS.encode())
+    rendered = argocd.render(said, "teams/scoring")
+    assert list(rendered) == ["argo/appproject.yaml", "argo/argocd-applications.yaml"]
+    app_project, application_set = (yaml.safe_load(content) for content in rendered.values())
+    for each in (app_project, application_set):
+        assert each["metadata"] == {"name": "scoring", "namespace": "gitops"}
+    assert app_project["spec"]["destinations"] == [
+        {"server": "https://kubernetes.default.svc", "namespace": "scoring"},
+        {"server": "https://kubernetes.default.svc", "namespace": "on"},
+        {"name": "arn:aws:eks:eu-west-1:1:cluster/live", "namespace": "scoring"},
+        {"name": "live-eu", "namespace": "scoring"},
+    ]
+    environments, git = generators(application_set["spec"])
+    assert tuple(environments) == said.names
+    assert [each["protected"] for each in environments.values()] == ["false", "true", "true", "false"]
+    assert (git["repoURL"], git["revision"]) == ("ssh://git@git.acme.example/platform.git", "release/1.x")
+    watched = "teams/scoring/what runs/{{ .environment }}"
+    assert git["files"] == [
+        {"path": f"{watched}/*.yaml"},
+        {"path": f"{watched}/values.yaml", "exclude": True},
+        {"path": f"{watched}/*/*.yaml", "exclude": True},
+    ]
+    template = application_set["spec"]["template"]
+    assert template["spec"]["project"] == template["metadata"]["labels"]["app.kubernetes.io/part-of"] == "scoring"
+    assert template["spec"]["source"]["path"] == "teams/scoring/charts/serving"
+    assert template["spec"]["source"]["helm"]["valueFiles"][1] == f"/{watched}/values.yaml"
+
+
+def test_every_parameter_of_an_environment_has_a_value():
+    """Argo CD's matrix leaves out what is empty, and a file of the tree could say it then."""
+    for text in (OURS, THEIRS):
+        for element in generators(made(text)[1])[0].values():
+            assert set(element) == {"environment", "namespace", "cluster", "protected"}
+            assert all(isinstance(value, str) and value for value in element.values())
+
+
+def test_git_finds_the_applications_and_nothing_else(tmp_path):
+    """Argo CD asks `git ls-files` with the generator's patterns."""
+    folder = tmp_path / "teams/scoring/what runs/live"
+    for name in ("wine.yaml", "wine.v2.yaml", "values.yaml", "deeper/not.yaml", "deeper/and/not.yaml", "README.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("a: b\n")
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    subprocess.run(["git", "-C", tmp_path, "add", "."], check=True)
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for each in generators(made(THEIRS, "teams/scoring")[1])[1]["files"]:
+        pattern = each["path"].replace("{{ .environment }}", "live")
+        listed = subprocess.run(
+            ["git", "-C", tmp_path, "ls-files", "-z", "--", pattern], check=True, capture_output=True, text=True
+        )
+        found[each.get("exclude", False)] |= set(listed.stdout.split("\0")) - {""}
+    watched = "teams/scoring/what runs/live"
+    assert found[False] - found[True] == {f"{watched}/wine.yaml", f"{watched}/wine.v2.yaml"}
+
+
+@pytest.mark.parametrize("prefix", ["teams/*", "a:b", "{{ x }}", "$HOME"])
+def test_a_folder_that_argo_cd_reads_as_something_else_is_refused(prefix):
+    with pytest.raises(UsageError, match="cannot watch a folder"):
+        argocd.render(project.parse(OURS.encode()), prefix)
 
 
 def test_a_namespace_that_is_made_is_in_the_mesh():
@@ -182,8 +334,149 @@ def test_a_namespace_that_is_made_is_in_the_mesh():
     assert policy["managedNamespaceMetadata"]["labels"] == {"istio-injection": "enabled"}
 
 
-def test_the_windows_bind_production_alone():
-    assert [window["applications"] for window in PROJECT["syncWindows"]] == [["prod-*"]]
+def test_the_windows_bind_their_environment_alone():
+    """By cluster and namespace, which no other has: `live-*` would be the applications of live-eu as well."""
+    (window,) = PROJECT["syncWindows"]
+    assert window == {
+        "kind": "allow",
+        "description": "While people are at work",
+        "schedule": "0 7 * * 1-5",
+        "duration": "10h",
+        "timeZone": "UTC",
+        "clusters": ["https://kubernetes.default.svc"],
+        "namespaces": ["ml-serving"],
+        "andOperator": True,
+        "manualSync": True,
+    }
+    first, second = made(THEIRS)[0]["syncWindows"]
+    for each in (first, second):
+        assert each["clusters"] == ["arn:aws:eks:eu-west-1:1:cluster/live"]
+        assert (each["namespaces"], each["andOperator"]) == (["scoring"], True)
+    assert (first["timeZone"], first["manualSync"]) == ("Europe/Paris", False)
+    assert [first["duration"], second["duration"]] == ["86400.0s", "90.0s"], "as Go reads it"
+
+
+def test_without_windows_argo_cd_may_sync_at_any_time():
+    (windows,) = [line for line in OURS.splitlines() if line.startswith("windows")]
+    assert "syncWindows" not in made(OURS.replace(windows, ""))[0]
+
+
+# --- the files of a project, and its project file ---
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A project in a sub-folder of its repository."""
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    folder = tmp_path / "teams" / "scoring"
+    (folder / "argo" / "patches").mkdir(parents=True)
+    (folder / "argo" / "patches" / "own.yaml").write_text("a: b\n")
+    (folder / project.FILE).write_text(THEIRS)
+    return folder
+
+
+def written(folder):
+    command = [sys.executable, ROOT / "ci" / "main.py", "argocd", "render"]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def findings(folder):
+    return checks.findings(folder, project.load(folder), "teams/scoring")
+
+
+def test_rendering_writes_two_files_and_lint_is_content(folder):
+    assert [finding.message for finding in findings(folder)] == ["there is no such file"] * 2
+    assert written(folder).split() == ["argo/appproject.yaml", "argo/argocd-applications.yaml"]
+    assert findings(folder) == []
+    there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert there == [
+        "argo/appproject.yaml",
+        "argo/argocd-applications.yaml",
+        "argo/patches/own.yaml",
+        "ml-serving-ci.toml",
+    ]
+
+
+def test_what_is_changed_by_hand_is_found_and_rendered_away(folder):
+    written(folder)
+    file = folder / "argo" / "argocd-applications.yaml"
+    file.write_text(file.read_text().replace("limit: 5", "limit: 6"))
+    (finding,) = findings(folder)
+    assert file.read_text().splitlines()[finding.line - 1].strip() == "limit: 6"
+    assert finding.place == f"argo/argocd-applications.yaml:{finding.line}"
+    assert finding.message == "has 'limit: 6', and the project file makes it 'limit: 5'"
+    assert (finding.severity, finding.remedy) == ("error", "python ci/main.py argocd render")
+    written(folder)
+    assert findings(folder) == []
+
+
+def test_a_change_of_the_project_file_is_findings(folder):
+    written(folder)
+    (folder / project.FILE).write_text(THEIRS.replace('namespace = "on"', 'namespace = "off"'))
+    assert {finding.file for finding in findings(folder)} == {"argo/appproject.yaml", "argo/argocd-applications.yaml"}
+
+
+def test_a_file_that_ends_too_early_is_findings(folder):
+    written(folder)
+    file = folder / "argo" / "appproject.yaml"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-1]))
+    (finding,) = findings(folder)
+    assert (finding.line, "no more lines" in finding.message) == (len(lines), True)
+
+
+PATCH = [
+    {"op": "add", "path": "/spec/template/metadata/annotations/team", "value": "scoring & co: on"},
+    {"op": "replace", "path": "/spec/template/spec/syncPolicy/retry/limit", "value": 9},
+]
+
+
+def patch(folder, content):
+    (folder / project.FILE).write_text(
+        THEIRS.replace("[argocd]", '[argocd]\npatches.ApplicationSet = "patches/own.json"')
+    )
+    (folder / "argo" / "patches" / "own.json").write_text(content)
+
+
+def test_a_patch_that_the_project_file_names_is_no_difference(folder):
+    written(folder)
+    file = folder / "argo" / "argocd-applications.yaml"
+    before = yaml.safe_load(file.read_text())
+    patch(folder, json.dumps(PATCH))
+    assert [finding.file for finding in findings(folder)] == ["argo/argocd-applications.yaml"]
+    written(folder)
+    assert findings(folder) == []
+    after = yaml.safe_load(file.read_text())
+    assert after["spec"]["template"]["metadata"]["annotations"].pop("team") == "scoring & co: on"
+    assert after["spec"]["template"]["spec"]["syncPolicy"]["retry"].pop("limit") == 9
+    before["spec"]["template"]["spec"]["syncPolicy"]["retry"].pop("limit")
+    assert after == before, "and nothing else"
+    assert 'environment: "1e3"' in file.read_text(), "to Go, a number without quotes"
+    assert "own.json" in file.read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[\n{]", "argo/patches/own.json:2: no JSON: "),
+        ('{"op": "add"}', "argo/patches/own.json: "),
+        ('[{"op": "replace", "path": "/spec/nothing/here", "value": 1}]', "argo/patches/own.json: "),
+        ('[{"op": "sing", "path": "/spec"}]', "argo/patches/own.json: Unknown operation 'sing'"),
+    ],
+)
+def test_a_patch_that_does_not_fit_is_refused_in_one_line(folder, content, said):
+    patch(folder, content)
+    with pytest.raises(UsageError) as error:
+        findings(folder)
+    assert error.value.message.startswith(said)
+    assert "\n" not in error.value.message
+
+
+def test_a_patch_that_is_not_there_is_told(folder):
+    patch(folder, "[]")
+    (folder / "argo" / "patches" / "own.json").unlink()
+    with pytest.raises(UsageError, match=r"argocd.patches.ApplicationSet: argo/patches/own.json: No such file"):
+        findings(folder)
 
 
 def test_what_rollouts_moves_is_ignored_and_the_rest_the_chart_leaves_out(chart):

@@ -295,7 +295,7 @@ def test_a_chart_folder_that_is_missing_is_told(change):
 
 
 def run(change, *args, check=True, env=None):
-    program = [sys.executable, paths.ROOT / "ci" / "main.py", "diff", f"--repo={change.clone.folder}"]
+    program = [sys.executable, paths.ROOT / "ci" / "main.py", f"--project={change.clone.folder}", "diff"]
     return remotes.run([*program, *args], check=check, env=env)
 
 
@@ -327,7 +327,7 @@ def test_into_githubs_job_summary_goes_what_github_takes_and_what_is_left_out_is
     whole = run(change, "--env=dev").stdout
     summary = tmp_path / "summary.md"
     summary.write_bytes(b"x" * ((1 << 20) - room))
-    program = [sys.executable, paths.ROOT / "ci" / "main.py", "diff", f"--repo={change.clone.folder}", "--env=dev"]
+    program = [sys.executable, paths.ROOT / "ci" / "main.py", f"--project={change.clone.folder}", "diff", "--env=dev"]
     with summary.open("ab") as output:
         environment = {**os.environ, "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
         subprocess.run(program, stdout=output, env=environment, check=True, timeout=300)

@@ -165,7 +165,7 @@ def test_a_command_that_is_interrupted_does_not_wait_for_a_silent_server(tmp_pat
     git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.com"]
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message=One"], check=True)
-    words = ["evidence", "fetch", "--commit=HEAD", f"--out={tmp_path / 'out'}", f"--repo={tmp_path}"]
+    words = [f"--project={tmp_path}", "evidence", "fetch", "--commit=HEAD", f"--out={tmp_path / 'out'}"]
     argv = [sys.executable, paths.ROOT / "ci" / "main.py", *words, f"--remote=https://github.com/{SLUG}"]
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -189,7 +189,7 @@ def test_diff_writes_its_comment_and_shows_no_token(server, tmp_path):
     change.edit("gitops/dev/sklearn-iris.yaml", "models/sklearn/1.0/model", "models/sklearn/2.0/model")
     change.commit()
     change.clone.git("remote", "add", "hub", f"https://github.com/{SLUG}.git")
-    program = [sys.executable, paths.ROOT / "ci" / "main.py", "diff", f"--repo={change.clone.folder}"]
+    program = [sys.executable, paths.ROOT / "ci" / "main.py", f"--project={change.clone.folder}", "diff"]
     words = ["--env=dev", "--comment=7", "--remote=hub", "--base=origin/main"]
     environment = {"GITHUB_API_URL": server.url, "ML_SERVING_CI_TOKEN": TOKEN}
 

@@ -8,22 +8,20 @@ import anyio
 import pytest
 import yaml
 
-from ci.base.errors import WaitTimeoutError
-from ci.base.paths import ROOT
+from ci.base.errors import UsageError, WaitTimeoutError
 from ci.release import aborted, health, promote
 from ci.release.health import Health
 from ci.release.promote import NotProvenError, require_proven, settled
 from ci.tree import tree
 from ci.tree.render import values
-from ci.tree.tree import Application
+from tests.harness import remote
 
 DIGEST = "sha256:" + "a" * 64
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 
 
 def application(environment="dev"):
-    name = "sklearn-iris"
-    return Application(environment, name, (ROOT / tree.file_of(environment, name)).read_bytes())
+    return remote.application(environment)
 
 
 def argo(pinned="", **changes):
@@ -121,15 +119,19 @@ def test_a_set_that_is_not_yet_deployed_is_not_proven_by_the_one_that_is():
         require_proven(application(), health.read(other, [pod()], "Argo CD", NOW))
 
 
-def test_a_soak_time_that_is_none_is_refused():
-    content = application().content.replace(b"soak: 10m", b"soak: a while")
+@pytest.mark.parametrize("key", ["namespace: ml-serving", "promotion: {soak: 10m}"])
+def test_a_file_in_the_old_form_is_told_the_way_out(key):
+    content = application("dev").content + key.encode()
 
-    with pytest.raises(Exception, match="a while: not a duration"):
-        require_proven(Application("dev", "sklearn-iris", content), read())
+    with pytest.raises(
+        UsageError, match=rf"gitops/dev/sklearn-iris.yaml:\d+: {key.partition(':')[0]}: stands in"
+    ) as told:
+        remote.application("dev", content)
+    assert told.value.fix == "python ci/main.py migrate"
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
-def test_every_file_of_the_tree_says_all_that_the_commands_need(environment):
+def test_an_application_says_all_that_the_commands_need(environment):
     found = application(environment)
 
     assert set(found.release) == set(tree.KEYS)

@@ -19,12 +19,12 @@ REJECTIONS = (
 
 
 def test_1_another_writer_pushes_after_our_clone(remote, clone, other):
-    other.replace(b"soak: 10m", b"soak: 20m", "Wait longer")
+    other.replace(b"values: {}", b"values: {slo: {latency: {p95Threshold: 0.4}}}", "Be faster")
 
     bump(clone, "2.0", "--push")
 
-    assert remote.commits() == ["Bump sklearn-iris model in dev to 2.0", "Wait longer", "First"]
-    assert remote.data()["promotion"]["soak"] == "20m"
+    assert remote.commits() == ["Bump sklearn-iris model in dev to 2.0", "Be faster", "First"]
+    assert remote.data()["values"] == {"slo": {"latency": {"p95Threshold": 0.4}}}
     assert remote.data()["model"] == {"version": "2.0", "storageUri": MODEL.format("2.0"), "digest": ""}
     assert clone.git("status", "--porcelain") == ""
     assert clone.git("log", "--format=%s") == "First", "--push leaves the clone alone"
@@ -178,7 +178,7 @@ def test_7_killed_while_it_writes_to_the_work_tree(clone, tmp_path, command):
 
 
 def test_what_a_person_has_not_committed_is_not_touched(clone):
-    content = clone.read().replace(b"10m", b"30m")
+    content = clone.read().replace(b"values: {}", b"values: {slo: {latency: {p95Threshold: 0.4}}}")
     (clone.folder / FILE).write_bytes(content)
 
     result = bump(clone, "2.0", check=False)

@@ -45,13 +45,13 @@ def test_it_goes_back_to_a_set_from_before_models_were_pinned(clone):
 
 def test_what_others_changed_since_stays(clone):
     bump(clone, "2.0")
-    clone.replace(b"soak: 10m", b"soak: 20m")
+    clone.replace(b"values: {}", b"values: {slo: {latency: {p95Threshold: 0.4}}}")
 
     rollback(clone)
 
     data = yaml.safe_load(clone.read())
     assert data["model"]["version"] == "1.0"
-    assert data["promotion"]["soak"] == "20m"
+    assert data["values"] == {"slo": {"latency": {"p95Threshold": 0.4}}}
 
 
 def test_a_quarantined_version_is_refused_until_it_is_lifted(clone):

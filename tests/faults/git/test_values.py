@@ -11,8 +11,6 @@ from tests.harness.remote import FILE, MODEL, arguments, bump, helm, run
 PECULIAR = """\
 # what dev runs
 ---
-namespace: &ns ml-serving-dev   # an anchor
-
 chart: {revision: main}
 
 model:
@@ -21,18 +19,16 @@ model:
 
 
 image:
-  repository: docker.io/kserve/sklearnserver
+  repository: &repository docker.io/kserve/sklearnserver   # an anchor
   tag: v0.20.0
   digest:
-promotion:
-  soak: 10m
 values:
   exampleModel:
     podAnnotations:
       note: |
         version: "1.0"
         stays as it is
-      where: *ns
+      where: *repository
 """
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -248,3 +244,31 @@ def test_unknown_words_are_named(clone):
         assert result.returncode == 2, result.stderr
         assert said in result.stderr
         assert "Traceback" not in result.stderr
+
+
+def test_a_model_is_bumped_together_with_the_known_answer_of_its_golden_file(clone):
+    golden = """\
+name: flowers
+version: 2
+source: a handful of flowers, named by hand
+known: one
+gates: {all: {accuracy: 1}}
+inputs:
+  - {id: one, instance: [1, 2], expected: 2}
+"""
+    clone.commit("golden/sklearn-iris.yaml", golden.encode(), "Another question")
+
+    bump(clone, "2.0")
+
+    data = yaml.safe_load(clone.read())
+    assert data["model"]["version"] == "2.0"
+    assert data["values"]["exampleModel"]["knownAnswer"] == {
+        "protocol": "v1",
+        "path": "/v1/models/sklearn-iris:predict",
+        "request": {"instances": [[1, 2]]},
+        "at": "$.predictions[0]",
+        "expected": 2,
+        "absolute": 0.0,
+        "relative": 0.0,
+    }
+    assert clone.git("log", "-1", "--name-only", "--format=") == FILE

@@ -9,6 +9,7 @@ from ci.commands import writing
 from ci.commands.writing import Destination
 from ci.release import health, watch
 from ci.tree import tree
+from tests.harness import remote
 from tests.harness.remote import MODEL, bump
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +63,7 @@ def look(clone):
 
 def running(clone):
     """The abort of what the tree wants now."""
-    release = tree.Application("dev", "sklearn-iris", clone.read()).release
+    release = remote.application("dev", clone.read()).release
     return Cluster(release[("model", "storageUri")], tree.image(release))
 
 

@@ -1,0 +1,394 @@
+"""The project file, `ml-serving-ci.toml`: how things are in a user's repository. docs/project.md explains every key."""
+
+import re
+import tomllib
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+import tomlkit
+import tomlkit.items
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ci.base import duration
+from ci.base.errors import UsageError
+
+FILE = "ml-serving-ci.toml"
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""A DNS label, as names of namespaces are (https://www.rfc-editor.org/rfc/rfc1123#section-2)."""
+RESERVED = {"defaults": "the chart's own values alone", "quarantine": "the folder of sets that failed"}
+"""What no environment may be called, with what the name means."""
+EXPLAINED = "docs/project.md explains every key"
+MARK = "\0here"
+"""No TOML has it, so it is found again."""
+BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
+ADDRESS = re.compile(r"\S+")
+SCHEDULE = re.compile(r"\S+( \S+){4}")
+PATTERN = frozenset("*?![]{}")
+"""Argo CD takes what has one of these for a pattern or a template."""
+PATH = PATTERN | frozenset("\\$:")
+"""In a path, for a variable or another kind of address, too."""
+IN_CLUSTER = "in-cluster"
+"""Argo CD's name for the cluster that it runs in
+(https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#clusters)."""
+
+
+def _like(form: re.Pattern[str], wanted: str) -> AfterValidator:
+    def checked(text: str) -> str:
+        if not form.fullmatch(text):
+            raise ValueError(f"{text!r}: not {wanted}")
+        return text
+
+    return AfterValidator(checked)
+
+
+def _literal(text: str, special: frozenset[str] = PATTERN) -> str:
+    if wrong := sorted({char for char in text if char in special or ord(char) < ord(" ")}):
+        raise ValueError(f"{text!r}: Argo CD does not take {' '.join(map(repr, wrong))} for what it is")
+    return text
+
+
+def _inside(text: str) -> str:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or str(path) != text or text == ".":
+        raise ValueError(f"{text!r} is no path below the project file's folder, such as gitops or deploy/models")
+    return _literal(text, PATH)
+
+
+def _cluster(text: str) -> str:
+    if text == IN_CLUSTER:
+        raise ValueError(f"{IN_CLUSTER} is where an environment is that names no cluster: leave it out")
+    return _literal(text)
+
+
+def _seconds(text: str) -> str:
+    try:
+        duration.seconds(text)
+    except UsageError as error:
+        raise ValueError(error.message) from None
+    return text
+
+
+def _zone(text: str) -> str:
+    if text not in zoneinfo.available_timezones():
+        raise ValueError(f"{text!r} is no time zone, such as UTC or Europe/Paris")
+    return text
+
+
+Kind = Literal["AppProject", "ApplicationSet"]
+Folder = Annotated[str, AfterValidator(_inside)]
+Duration = Annotated[str, AfterValidator(_seconds)]
+Label = Annotated[str, _like(LABEL, "a name of lower-case letters, digits and dashes, 63 at most")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Paths(_Strict):
+    """Where things are, from the project file's folder.
+
+    Attributes:
+        tree: What Argo CD watches: TREE/ENVIRONMENT/NAME.yaml.
+        chart: The chart that its applications are made with.
+        argocd: What Argo CD is given, made by `argocd render`.
+        golden: GOLDEN/NAME.yaml, a golden file an application.
+    """
+
+    tree: Folder = "gitops"
+    chart: Folder = "helm/charts/ml-serving"
+    argocd: Folder = "k8s/argocd"
+    golden: Folder = "golden"
+
+
+class ArgoCD(_Strict):
+    """Argo CD.
+
+    Attributes:
+        namespace: Where it runs.
+        project: Name of the AppProject, and of the ApplicationSet.
+        patches: JSON patches (RFC 6902) of what is made of this file: files below `paths.argocd`, by kind.
+    """
+
+    namespace: Label = "argocd"
+    project: Label = "ml-serving"
+    patches: Mapping[Kind, Folder] = {}
+
+
+class Window(_Strict):
+    """When Argo CD may sync an environment by itself (https://argo-cd.readthedocs.io/en/stable/user-guide/sync_windows/).
+
+    Attributes:
+        schedule: When it opens, in cron's five fields.
+        duration: How long it stays open.
+        timezone: Of the schedule.
+        manual: Whether a person may sync at any time.
+        description: Why, for whoever waits.
+    """
+
+    schedule: Annotated[str, _like(SCHEDULE, "cron's five fields, such as 0 7 * * 1-5")]
+    duration: Duration
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    manual: bool = True
+    description: str = ""
+
+
+class Environment(_Strict):
+    """A named place in the order of promotion.
+
+    Attributes:
+        name: As its folder in the tree.
+        namespace: Where its applications run.
+        cluster: The destination's name in Argo CD; without it, the cluster that Argo CD runs in.
+        context: The kubeconfig's context for its health; the current one by default.
+        protected: Whether only proven sets reach it: an Application that is gone leaves what it serves there, too.
+        evidence: Environments whose evidence lets a set in; by default the one before it.
+        soak: How long it must run a set well before the set may move on.
+        windows: When Argo CD may sync it; at any time by default.
+    """
+
+    name: Label
+    namespace: Label
+    cluster: Annotated[str, Field(min_length=1), AfterValidator(_cluster)] | None = None
+    context: str | None = Field(default=None, min_length=1)
+    protected: bool = False
+    evidence: tuple[str, ...] | None = Field(default=None, strict=False)
+    soak: Duration = "0s"
+    windows: tuple[Window, ...] = Field(default=(), strict=False)
+
+    @property
+    def soak_seconds(self) -> float:
+        """`soak`, in seconds."""
+        return duration.seconds(self.soak)
+
+
+class Models(_Strict):
+    """Where models come from.
+
+    Attributes:
+        mirrors: Folders, from the project file's, with the same files as below a URI; by the URI's beginning.
+    """
+
+    mirrors: Mapping[str, str] = {}
+
+
+class Throwaway(_Strict):
+    """What a throw-away cluster changes of an environment; report and evidence list it.
+
+    Attributes:
+        replicas: Most pods of one version.
+        longest_pause: What longer pauses of the canary's steps are cut to.
+        values: Helm values over the environment's, by application, or "*" for all.
+    """
+
+    replicas: int | None = Field(default=None, ge=1)
+    longest_pause: Duration | None = None
+    values: Mapping[str, Mapping[str, Any]] = {}
+
+    def allowed(self, application: str) -> frozenset[str]:
+        """Return what may be changed of an application, by the keys that allow it ("throwaway.values.*.resources")."""
+        given = self.model_dump(include={"replicas", "longest_pause"}, exclude_none=True)
+        values = {name: self.values[name] for name in ("*", application) if name in self.values}
+        return frozenset(f"throwaway.{key}" for key in (*given, *_below("values", values)))
+
+
+def _below(path: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the dotted path of everything below a mapping."""
+    for key, value in values.items():
+        yield f"{path}.{key}"
+        if isinstance(value, Mapping):
+            yield from _below(f"{path}.{key}", value)
+
+
+class Project(_Strict):
+    """All of the file.
+
+    Attributes:
+        repository: Address of the repository that Argo CD watches.
+        branch: The branch it watches there.
+        forge: Where it is hosted.
+        paths: Where things are.
+        argocd: Argo CD.
+        models: Where models come from.
+        throwaway: What a throw-away cluster changes.
+        environments: In the order of promotion.
+    """
+
+    repository: Annotated[str, _like(ADDRESS, "an address without spaces"), AfterValidator(_literal)]
+    branch: Annotated[str, _like(BRANCH, "the name of a branch")] = "main"
+    forge: Literal["github"] = "github"
+    paths: Paths = Paths()
+    argocd: ArgoCD = ArgoCD()
+    models: Models = Models()
+    throwaway: Throwaway = Throwaway()
+    environments: tuple[Environment, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for path, said in self._contradictions():
+            raise _ContradictionError(path, said)
+        return self
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The environments' names, in order."""
+        return tuple(each.name for each in self.environments)
+
+    def environment(self, name: str) -> Environment:
+        """Return the environment of a name.
+
+        Raises:
+            UsageError: There is none.
+        """
+        for each in self.environments:
+            if each.name == name:
+                return each
+        raise UsageError(f"{name}: not one of the environments {', '.join(self.names)}", fix=f"{FILE} has them")
+
+    def evidence_for(self, name: str) -> tuple[str, ...]:
+        """Return the environments whose evidence lets a set into one: it is promoted from any of them."""
+        own = self.environment(name).evidence
+        if own is not None:
+            return own
+        number = self.names.index(name)
+        return self.names[number - 1 : number]
+
+    def targets(self, name: str) -> tuple[str, ...]:
+        """Return the environments that a set of this one may be promoted to."""
+        return tuple(each for each in self.names if name in self.evidence_for(each))
+
+    def _contradictions(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield what is wrong between values that are each right, with the place."""
+        places: dict[tuple[str | None, str], str] = {}
+        for number, each in enumerate(self.environments):
+            at = ("environments", number)
+            if each.name in RESERVED:
+                yield (*at, "name"), f"{each.name} is taken: {RESERVED[each.name]}"
+            if self.names.index(each.name) != number:
+                yield (*at, "name"), f"there are two environments {each.name}"
+            other = places.setdefault((each.cluster, each.namespace), each.name)
+            if other != each.name:
+                where = f" of cluster {each.cluster}" if each.cluster else ""
+                yield (*at, "namespace"), f"{other} has namespace {each.namespace}{where} already"
+            for source in each.evidence or ():
+                if source not in self.names:
+                    yield (*at, "evidence"), f"there is no environment {source}"
+                elif self.names.index(source) == number:
+                    yield (*at, "evidence"), f"{source} lets itself in"
+                elif self.names.index(source) > number:
+                    yield (*at, "evidence"), f"{source} comes after {each.name}: sets would move in a cycle"
+        named = {"tree": self.paths.tree, "chart": self.paths.chart, "argocd": self.paths.argocd}
+        for key, path in named.items():
+            for other_key, other_path in named.items():
+                if key != other_key and PurePosixPath(path).is_relative_to(other_path):
+                    yield ("paths", key), f"{path} is inside {other_key}, {other_path}"
+
+
+class _ContradictionError(ValueError):
+    """What is wrong, and where."""
+
+    def __init__(self, path: tuple[str | int, ...], said: str) -> None:
+        super().__init__(said)
+        self.path = path
+
+
+def find(start: Path) -> Path:
+    """Return the folder of the project file: this one, or the nearest above it that has one.
+
+    Raises:
+        UsageError: None has.
+    """
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder
+    raise UsageError(
+        f"{start}: no {FILE} here or above", fix=f"--project DIR, with the folder that has it; {EXPLAINED}"
+    )
+
+
+def load(folder: Path) -> Project:
+    """Read the project file of a folder.
+
+    Raises:
+        UsageError: It is not there, or not what it should be; file, line and key are named.
+    """
+    file = folder / FILE
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(
+            f"{file}: no such file", fix=f"--project DIR, with the folder that has it; {EXPLAINED}"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from error
+    return parse(content, str(file))
+
+
+def parse(content: bytes, name: str = FILE) -> Project:
+    """Return what a project file says.
+
+    Args:
+        content: The file.
+        name: What it is called in errors.
+
+    Raises:
+        UsageError: It is no TOML, or says what it cannot mean; line and key are named.
+    """
+    try:
+        text = content.decode()
+        data = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UsageError(f"{name}:{line}: not text in UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"at line (\d+)", str(error))
+        where = f":{place[1]}" if place else f":{text.count(chr(10)) + 1}"
+        said = re.sub(r" \(at (line \d+, column \d+|end of document)\)", "", str(error))
+        raise UsageError(f"{name}{where}: no TOML: {said}") from None
+    try:
+        return Project.model_validate(data)
+    except ValidationError as error:
+        # an unknown key first: it may be how one that is missing was written
+        errors = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+        wrong = [_told(text, name, item) for item in errors]
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    raise UsageError(f"{wrong[0]}{more}", fix=EXPLAINED, detail="\n".join(wrong) if more else None)
+
+
+def _told(text: str, name: str, item: Any) -> str:
+    cause = item.get("ctx", {}).get("error")
+    path: tuple[str | int, ...] = cause.path if isinstance(cause, _ContradictionError) else item["loc"]
+    said = {"extra_forbidden": "unknown key", "missing": "not given"}.get(item["type"])
+    said = said or item["msg"].removeprefix("Value error, ")
+    line = _line(text, path)
+    return f"{name}{f':{line}' if line else ''}: {_dotted(path)}: {said}"
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    """Return a path as people write it: environments[0].name."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _line(text: str, path: tuple[str | int, ...]) -> int:
+    """Return the line of what a path leads to, or of the nearest thing around it; 0 where that is the whole file."""
+    item: Any = tomlkit.parse(text)
+    document = item
+    found: Any = None
+    for part in path:
+        try:
+            item = item.item(part) if hasattr(item, "item") else item[part]
+        except (LookupError, TypeError, ValueError):
+            break
+        if isinstance(item, tomlkit.items.InlineTable | tomlkit.items.Array):
+            found = item
+            break
+        if isinstance(item, tomlkit.items.AoT):
+            found = item.body[0]
+        elif isinstance(item, tomlkit.items.Item):
+            found = item
+    if found is None:
+        return 0
+    found.comment(MARK)  # the rest is written as it stands
+    return next((n for n, line in enumerate(tomlkit.dumps(document).splitlines(), 1) if line.endswith(MARK)), 0)

@@ -1,0 +1,115 @@
+"""What Argo CD is given: an AppProject and an ApplicationSet, made of the project file."""
+
+import functools
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+import jinja2
+import jsonpatch
+import yaml
+
+from ci.base import duration
+from ci.base.errors import UsageError
+from ci.project import FILE, IN_CLUSTER, PATH, Kind, Project
+from ci.tree import scalars
+
+FILES: Mapping[Kind, str] = {"AppProject": "appproject.yaml", "ApplicationSet": "argocd-applications.yaml"}
+"""By kind, in the order in which Argo CD should get them."""
+HERE = "https://kubernetes.default.svc"
+"""Address of the cluster that Argo CD runs in, for what runs there."""
+GO_UNITS = ("s", "m", "h")
+"""Of the project file's units, those that Go's durations have as well (https://pkg.go.dev/time#ParseDuration)."""
+
+
+def render(project: Project, prefix: str = "", patches: Mapping[Kind, bytes] | None = None) -> dict[str, bytes]:
+    """Return the files of `paths.argocd`, by their paths from the project file's folder.
+
+    Args:
+        project: What the project file says.
+        prefix: The project file's folder in its git repository, "" for the top.
+        patches: What `read_patches` returned; none by default.
+
+    Raises:
+        UsageError: The folder's name has characters that stand for something else in Argo CD, or a patch does not fit.
+    """
+    if wrong := sorted(PATH & set(prefix)):
+        raise UsageError(f"{prefix}: Argo CD cannot watch a folder with {' '.join(wrong)} in its name")
+    tree, chart = (str(PurePosixPath(prefix, path)) for path in (project.paths.tree, project.paths.chart))
+    rendered = {}
+    for kind, name in FILES.items():
+        template = _environment().get_template(f"{name}.j2")
+        text = template.render(project=project, tree=tree, chart=chart, own=IN_CLUSTER, here=HERE)
+        if patches and kind in patches:
+            text = _patched(text, patches[kind], f"{project.paths.argocd}/{project.argocd.patches[kind]}")
+        rendered[f"{project.paths.argocd}/{name}"] = text.encode()
+    return rendered
+
+
+def read_patches(folder: Path, project: Project) -> dict[Kind, bytes]:
+    """Return the patches that a project file names, by kind.
+
+    Raises:
+        UsageError: One is not there.
+    """
+    found = {}
+    for kind, name in project.argocd.patches.items():
+        path = f"{project.paths.argocd}/{name}"
+        try:
+            found[kind] = (folder / path).read_bytes()
+        except OSError as error:
+            raise UsageError(f"{FILE}: argocd.patches.{kind}: {path}: {error.strerror}") from error
+    return found
+
+
+def _patched(text: str, patch: bytes, name: str) -> str:
+    """Return a manifest with a patch applied; its comments are gone."""
+    try:
+        changed = jsonpatch.JsonPatch(json.loads(patch)).apply(yaml.load(text, yaml.CSafeLoader))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{name}:{error.lineno}: no JSON: {error.msg}") from error
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise UsageError(
+            f"{name}: {said}", fix="https://www.rfc-editor.org/rfc/rfc6902 is how it is written"
+        ) from error
+    made = f"# Made of {FILE} and {name} by `python ci/main.py argocd render`: change those, not this one.\n"
+    return made + yaml.dump(changed, Dumper=_Dumper, sort_keys=False, width=sys.maxsize, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes strings so that every reader of YAML takes them for strings, and text of several lines as such."""
+
+
+def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None if scalars.written(text) == text else '"'
+    return dumper.represent_scalar(scalars.STRING, text, style=style)
+
+
+_Dumper.add_representer(str, _string)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(  # noqa: S701 - no HTML
+        loader=jinja2.PackageLoader("ci.tree"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        # {{ }} is the ApplicationSet's own
+        variable_start_string="[[",
+        variable_end_string="]]",
+        block_start_string="[%",
+        block_end_string="%]",
+        comment_start_string="[#",
+        comment_end_string="#]",
+    )
+    environment.filters |= {"scalar": scalars.written, "go": _go}
+    return environment
+
+
+def _go(text: str) -> str:
+    """Return a duration as Go writes it."""
+    return text if text.endswith(GO_UNITS) else f"{duration.seconds(text)}s"

@@ -1,0 +1,100 @@
+"""A mapping put into a YAML file, on lines of its own; every other line stays as it is."""
+
+import codecs
+import copy
+import sys
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from ci.base.errors import UsageError
+
+INDENT = 2
+
+
+def set_block(content: bytes, path: tuple[str, ...], value: Mapping[str, Any], name: str = "file") -> bytes:
+    """Set what stands at a path to a mapping; keys on the way that are not there are written, too.
+
+    Args:
+        content: The file, one document in block style.
+        path: Keys from the top.
+        value: The mapping.
+        name: What errors call the file.
+
+    Returns:
+        The file; the very same bytes where it says so already.
+
+    Raises:
+        UsageError: The file is no YAML, or the place is written in a way that has no lines of its own.
+    """
+    mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
+    text = content.removeprefix(mark).decode(errors="surrogateescape")
+    try:
+        before = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{name}: no YAML: {' '.join(str(error).split())}") from error
+    wanted = _with(before, path, value)
+    if wanted == before:
+        return content
+    edited = _edited(text, root, path, value)
+    try:
+        done = yaml.safe_load(edited)
+    except yaml.YAMLError:
+        done = None
+    if done != wanted:
+        raise UsageError(
+            f"{name}: {'.'.join(path)} cannot be set without a change to something else",
+            fix=f"Write it on lines of its own: {yaml.safe_dump(value, default_flow_style=True, width=sys.maxsize)}",
+        )
+    return mark + edited.encode(errors="surrogateescape")
+
+
+def _with(data: Any, path: tuple[str, ...], value: Any) -> Any:
+    """Return data with a value at a path."""
+    if not path:
+        return value
+    own = dict(data) if isinstance(data, Mapping) else {}
+    own[path[0]] = _with(copy.deepcopy(own.get(path[0])), path[1:], value)
+    return own
+
+
+def _edited(text: str, root: yaml.Node | None, path: tuple[str, ...], value: Mapping[str, Any]) -> str:
+    lines = text.splitlines(keepends=True)
+    ending = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+    if lines and not lines[-1].endswith(ending):
+        lines[-1] += ending
+    node, key, depth = root, None, 0
+    while depth < len(path) and isinstance(node, yaml.MappingNode) and node.value and not node.flow_style:
+        pair = next((pair for pair in node.value if pair[0].value == path[depth]), None)
+        if pair is None:
+            break
+        (key, node), depth = pair, depth + 1
+    if isinstance(node, yaml.MappingNode) and node.value and depth < len(path):
+        first, last = node.value[0][0], node.value[-1][1]
+        at, column = _end(last) + 1, first.start_mark.column
+    elif key is not None and node is not None:
+        start = key.start_mark.line
+        at, column = start + 1, key.start_mark.column + INDENT
+        lines[start] = f"{lines[start][: key.end_mark.column]}:{ending}"
+        del lines[at : max(at, _end(node) + 1)]
+    else:
+        at, column = len(lines), 0
+    block: Any = value
+    for step in reversed(path[depth:]):
+        block = {step: block}
+    dumped = yaml.safe_dump(block, sort_keys=False, allow_unicode=True, width=sys.maxsize, default_flow_style=None)
+    written = textwrap.indent(dumped, " " * column).splitlines()
+    return "".join([*lines[:at], *(f"{line}{ending}" for line in written), *lines[at:]])
+
+
+def _end(node: yaml.Node) -> int:
+    """Return the last line of a node: a block's own end is where the next thing begins."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.line) - (
+        1 if node.end_mark.column == 0 and node.end_mark.line > node.start_mark.line else 0
+    )

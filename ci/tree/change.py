@@ -1,0 +1,413 @@
+"""What of a project differs between two commits: what a proof of the change has to look at, and why.
+
+Pure reading: nothing is written, and git is asked a few times however many applications there are.
+
+An application is in where something differs that Argo CD makes it of, or that it is held to:
+
+- its file, TREE/ENVIRONMENT/NAME.yaml;
+- where its `chart.revision` follows the branch, the chart's content but for other environments' `values/*.yaml`, and
+  the environment's values in the tree. Any other revision is the same on both sides, so that only the file can move it;
+- its golden file;
+- its environment in the project file, but for the keys in `MOVING`.
+
+The platform is in only where the project is the tool's own checkout, which is where `PINS` is: with any path that is
+not of the tree, the golden files, Argo CD's manifests, the project file or documents (`docs/`, `*.md` at the top).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from ci import project as projects
+from ci.base.errors import UsageError
+from ci.project import Project
+from ci.tree import git, tree
+from ci.tree.git import Snapshot
+from ci.tree.tree import Application
+
+PINS = "ci/supply/pins.toml"
+"""What the tool pins, which no other repository has."""
+DOCUMENTS = "docs"
+MOVING = frozenset({"context", "protected", "evidence", "soak", "windows"})
+"""Keys of an environment that say when and whether a set moves: no application is made of them."""
+Kind = Literal["changed", "new", "renamed", "moved", "deleted", "unchanged"]
+Key = tuple[str, str]
+"""Environment and name of an application."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One thing that differs.
+
+    Attributes:
+        path: The file, from the project's folder.
+        said: What of it, in a few words; empty where the file says it all.
+    """
+
+    path: str
+    said: str = ""
+
+    @property
+    def text(self) -> str:
+        """In one line."""
+        return f"{self.path}: {self.said}" if self.said else self.path
+
+
+@dataclass(frozen=True)
+class ApplicationChange:
+    """An application that a proof has to look at.
+
+    Attributes:
+        environment: Where.
+        name: Its name, at head; of a deleted one, at base.
+        kind: "renamed" within its environment, "moved" to another, both with the very same file: with another one it is
+            "new", and the old one "deleted". "unchanged" only where everything is asked for.
+        why: What differs.
+        was: Environment and name before, where it was renamed or moved.
+    """
+
+    environment: str
+    name: str
+    kind: Kind
+    why: tuple[Reason, ...] = ()
+    was: Key | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What differs.
+
+    Attributes:
+        base: The commit it differs from; None where everything is asked for.
+        head: The commit that is looked at.
+        everything: Whether no base was named, so that the platform and every application are in.
+        platform: Why the platform is in; empty where it is not, or everything is asked for.
+        applications: In the order of promotion, then by name.
+        aside: What differs, too, and no part is made of.
+        malformed: Files of head that stand where applications do and are none that can be read, each with a line that
+            names it and says what is wrong; they are in no other list.
+    """
+
+    base: str | None
+    head: str
+    everything: bool = False
+    platform: tuple[Reason, ...] = ()
+    applications: tuple[ApplicationChange, ...] = ()
+    aside: tuple[Reason, ...] = ()
+    malformed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def runs_platform(self) -> bool:
+        """Whether the platform is in."""
+        return self.everything or bool(self.platform)
+
+    @property
+    def served(self) -> tuple[ApplicationChange, ...]:
+        """Those of the applications that head has: a deleted one can only be told of."""
+        return tuple(each for each in self.applications if each.kind != "deleted")
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to prove, and nothing wrong."""
+        return not (self.runs_platform or self.applications or self.malformed)
+
+
+async def everything(head: Snapshot) -> Change:
+    """Return the platform and every application of a commit.
+
+    Raises:
+        UsageError: It has no project file, or one that is not what it should be.
+    """
+    side = await _read(head, await tree.project(head))
+    found, malformed = await _applications(side, side.keys)
+    applications = tuple(ApplicationChange(*key, "unchanged") for key in found)
+    return Change(None, head.commit, True, applications=applications, malformed={**side.strangers, **malformed})
+
+
+async def between(base: Snapshot, head: Snapshot) -> Change:
+    """Return what differs between two commits of a project.
+
+    Args:
+        base: Where the change came from; where it has no project file that can be read, every application is new.
+        head: What the change makes of it; both have the branch that Argo CD reads.
+
+    Raises:
+        UsageError: Head has no project file, or one that is not what it should be.
+    """
+    own = await tree.project(head)
+    after = await _read(head, own)
+    unread = None
+    try:
+        before = await _read(base, await tree.project(base))
+    except UsageError as error:
+        before, unread = _Side(base, own, {}), Reason(projects.FILE, f"before, {error.message}")
+    paths = await _paths(base, head)
+    applications, malformed = await _applications(after, after.keys)
+    differing = {key: content for key, content in before.keys.items() if after.keys.get(key) != content}
+    comparison = _Comparison(before, after, paths, (await _applications(before, differing))[0], unread)
+    changes = list(comparison.applications(applications))
+    platform = comparison.platform() if await head.repository.object_of(_named(head, PINS)) is not None else ()
+    wrong = {**after.strangers, **malformed}
+    return Change(
+        base.commit,
+        head.commit,
+        platform=platform,
+        applications=tuple(sorted(changes, key=lambda each: after.order((each.environment, each.name)))),
+        aside=comparison.aside(changes, {*wrong, *(reason.path for reason in platform)}),
+        malformed=wrong,
+    )
+
+
+class _Side:
+    """One commit.
+
+    Attributes:
+        snapshot: The commit.
+        project: Its project file.
+        files: Git's mode and name of the content of each file in tree, golden files and chart.
+        keys: Its applications' contents, in the order of promotion.
+        strangers: Files that stand where applications do and are none, each with a line that says why.
+    """
+
+    def __init__(self, snapshot: Snapshot, project: Project, files: Mapping[str, tuple[str, str]]) -> None:
+        self.snapshot, self.project, self.files = snapshot, project, files
+        self.strangers: dict[str, str] = {}
+        keys = {}
+        for path, (mode, content) in self.below(project.paths.tree).items():
+            environment, _, file = path.partition("/")
+            if "/" in file or not file.endswith(".yaml") or file == tree.VALUES or environment in projects.RESERVED:
+                continue
+            key = environment, file.removesuffix(".yaml")
+            wrong = self._wrong(key, mode)
+            if wrong is None:
+                keys[key] = content
+            else:
+                self.strangers[self.file(key)] = f"{self.file(key)}: {wrong}"
+        self.keys = dict(sorted(keys.items(), key=lambda item: self.order(item[0])))
+
+    def _wrong(self, key: Key, mode: str) -> str | None:
+        if key[0] not in self.project.names:
+            return f"{key[0]} is not one of the environments {', '.join(self.project.names)}"
+        if not tree.NAME.fullmatch(key[1]):
+            return "not the name of an application (lower-case letters, digits and dashes)"
+        return None if mode in git.FILES else f"not a file (git mode {mode})"
+
+    def below(self, folder: str) -> dict[str, tuple[str, str]]:
+        """Return the files in a folder, by their paths from there."""
+        start = f"{folder}/"
+        return {path.removeprefix(start): file for path, file in self.files.items() if path.startswith(start)}
+
+    def order(self, key: Key) -> tuple[int, str, str]:
+        """Return what applications are sorted by: promotion, then names; environments that are gone come last."""
+        names = self.project.names
+        return (names.index(key[0]) if key[0] in names else len(names), *key)
+
+    def file(self, key: Key) -> str:
+        """Return the path of an application's file."""
+        return f"{self.project.paths.tree}/{key[0]}/{key[1]}.yaml"
+
+    def values(self, key: Key) -> str:
+        """Return the path of the values that its environment has in the tree."""
+        return f"{self.project.paths.tree}/{key[0]}/{tree.VALUES}"
+
+    def golden(self, key: Key) -> str:
+        """Return the path of its golden file."""
+        return f"{self.project.paths.golden}/{key[1]}.yaml"
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Two sides of a change.
+
+    Attributes:
+        before: The one.
+        after: The other.
+        paths: Every path that differs, in order.
+        old: The applications of `before` whose files differ and can be read.
+        unread: Why `before` has no project, where it has none.
+    """
+
+    before: _Side
+    after: _Side
+    paths: Sequence[str]
+    old: Mapping[Key, Application]
+    unread: Reason | None
+
+    def applications(self, found: Mapping[Key, Application]) -> Iterator[ApplicationChange]:
+        """Yield the applications that differ.
+
+        Args:
+            found: Those of head that can be read.
+        """
+        chart, settings = self._chart(), self._settings()
+        gone = [key for key in self.before.keys if self.after.file(key) not in self.after.files]
+        by_content = {self.before.keys[key]: key for key in gone}
+        for key, application in found.items():
+            if key in self.before.keys:
+                why = (
+                    *self._text(key, application),
+                    *(self._followed(key, chart) if self._follows(application) else ()),
+                    *self._file(self.before.golden(key), self.after.golden(key)),
+                    *(reason for path, reason in settings.items() if _made_of(path, key[0])),
+                )
+                if why:
+                    yield ApplicationChange(*key, "changed", why)
+                continue
+            was = by_content.pop(self.after.keys[key], None)
+            if was is None:
+                yield ApplicationChange(*key, "new", (self.unread or Reason(application.file, "new"),))
+            else:
+                gone.remove(was)
+                kind: Kind = "renamed" if was[0] == key[0] else "moved"
+                yield ApplicationChange(*key, kind, (Reason(application.file, f"was {self.before.file(was)}"),), was)
+        for key in gone:
+            yield ApplicationChange(*key, "deleted", (Reason(self.before.file(key), "gone"),))
+
+    def platform(self) -> tuple[Reason, ...]:
+        """Return what differs of the tool, in its own checkout."""
+        apart = {
+            folder
+            for side in (self.before, self.after)
+            for folder in (side.project.paths.tree, side.project.paths.golden, side.project.paths.argocd)
+        }
+        return tuple(
+            Reason(path)
+            for path in self.paths
+            if not _inside(path, {*apart, DOCUMENTS})
+            and path != projects.FILE
+            and not ("/" not in path and path.endswith(".md"))
+        )
+
+    def aside(self, changes: Sequence[ApplicationChange], told: set[str]) -> tuple[Reason, ...]:
+        """Return what differs and is no reason.
+
+        Args:
+            changes: The applications that are in.
+            told: Other paths that are told of.
+        """
+        reasons = {reason for each in changes for reason in each.why}
+        explained = (
+            told | {reason.path for reason in reasons} | {self.before.file(each.was) for each in changes if each.was}
+        )
+        settings = [reason for reason in self._settings().values() if reason not in reasons]
+        if projects.FILE in self.paths and projects.FILE not in explained and not settings:
+            settings = [Reason(projects.FILE, "its text alone")]
+        explained.add(projects.FILE)
+        return (*settings, *(Reason(path) for path in self.paths if not _inside(path, explained)))
+
+    def _text(self, key: Key, application: Application) -> Iterator[Reason]:
+        """Yield how an application's file differs."""
+        if self.before.keys[key] == self.after.keys[key]:
+            return
+        old = self.old.get(key)
+        if old is None:
+            said = ["could not be read before"]
+        else:
+            said = tree.changes(old.release, application.release)
+            said += ["values"] if old.values != application.values else []
+        yield Reason(application.file, ", ".join(said) or "its text alone")
+
+    def _follows(self, application: Application) -> bool:
+        return self.after.snapshot.follows(application.release[tree.CHART[0]])
+
+    def _followed(self, key: Key, chart: Mapping[str, Reason]) -> Iterator[Reason]:
+        """Yield what differs of chart and environment's values, which an application gets from the branch."""
+        own = PurePosixPath("values", f"{key[0]}.yaml")
+        mine = [each for path, each in chart.items() if PurePosixPath(path).parent != own.parent or path == str(own)]
+        if len(mine) == 1:
+            yield mine[0]
+        elif mine:
+            yield Reason(self.after.project.paths.chart, f"{len(mine)} files")
+        yield from self._file(self.before.values(key), self.after.values(key))
+
+    def _chart(self) -> dict[str, Reason]:
+        """Return the files of the chart that differ, by their paths in it."""
+        folder = self.after.project.paths.chart
+        old, new = self.before.below(self.before.project.paths.chart), self.after.below(folder)
+        return {path: Reason(f"{folder}/{path}") for path in sorted({*old, *new}) if old.get(path) != new.get(path)}
+
+    def _file(self, old: str, new: str) -> Iterator[Reason]:
+        """Yield how one file differs, whatever its path was."""
+        was, now = self.before.files.get(old), self.after.files.get(new)
+        if was != now:
+            yield Reason(new, "new" if was is None else "gone" if now is None else "")
+
+    def _settings(self) -> dict[tuple[str, ...], Reason]:
+        """Return the keys of the project file that differ."""
+        if self.unread is not None:
+            return {}
+        old, new = _flat(self.before.project), _flat(self.after.project)
+        both = {*self.before.project.names} & {*self.after.project.names}
+        return {
+            path: Reason(projects.FILE, ".".join(path))
+            for path in sorted({*old, *new})
+            if old.get(path) != new.get(path) and (path[0] != "environments" or not path[1:] or path[1] in both)
+        }
+
+
+async def _read(snapshot: Snapshot, project: Project) -> _Side:
+    where = project.paths
+    folders = [snapshot.repository.at(path) for path in (where.tree, where.golden, where.chart)]
+    listed = await snapshot.repository.run("ls-tree", "-r", "-z", snapshot.commit, "--", *folders)
+    files = {}
+    for line in listed.stdout.split("\0")[:-1]:
+        words, _, path = line.partition("\t")
+        mode, _, content = words.split()
+        files[_own(snapshot, path)] = mode, content
+    return _Side(snapshot, project, files)
+
+
+async def _paths(base: Snapshot, head: Snapshot) -> list[str]:
+    """Return every path of the project that differs, in order."""
+    repository = head.repository
+    words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", base.commit, head.commit)
+    below = ["--", repository.prefix] if repository.prefix else []
+    listed = await repository.run(*words, *below)
+    return [_own(head, path) for path in listed.stdout.split("\0")[:-1]]
+
+
+def _own(snapshot: Snapshot, path: str) -> str:
+    """Return a path from the top of the repository as one of the project; `Repository.at` is the other way."""
+    prefix = snapshot.repository.prefix
+    return path.removeprefix(f"{prefix}/") if prefix else path
+
+
+def _named(snapshot: Snapshot, path: str) -> str:
+    return f"{snapshot.commit}:{snapshot.repository.at(path)}"
+
+
+async def _applications(side: _Side, keys: Mapping[Key, str]) -> tuple[dict[Key, Application], dict[str, str]]:
+    """Return applications of a side, in order, and what is wrong with the others."""
+    found, malformed = {}, {}
+    for key, content in zip(keys, await side.snapshot.repository.contents_of(*keys.values()), strict=True):
+        try:
+            found[key] = tree.read(side.project, *key, content).checked()
+        except UsageError as error:
+            malformed[side.file(key)] = error.message
+    return found, malformed
+
+
+def _inside(path: str, folders: set[str]) -> bool:
+    """Return whether a path is one of some, or below one."""
+    return path in folders or any(str(each) in folders for each in PurePosixPath(path).parents)
+
+
+def _made_of(path: tuple[str, ...], environment: str) -> bool:
+    """Return whether the applications of an environment are made of a key of the project file."""
+    return path[:2] == ("environments", environment) and path[2] not in MOVING
+
+
+def _flat(project: Project) -> dict[tuple[str, ...], Any]:
+    """Return a project file's values by the way to each; environments by name, their order by itself."""
+    data = project.model_dump(mode="json")
+    environments = {each["name"]: each for each in data.pop("environments")}
+    return {("environments",): list(environments), **dict(_leaves({**data, "environments": environments}))}
+
+
+def _leaves(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, item in value.items():
+        if isinstance(item, dict):
+            yield from _leaves(item, (*path, key))
+        else:
+            yield (*path, key), item

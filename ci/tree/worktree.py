@@ -1,0 +1,47 @@
+"""The tree as the project's folder has it, committed or not: what a change is about to put there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ci.project import Project
+from ci.tree import tree
+
+QUARANTINE = "quarantine"
+"""A folder of the tree that is no environment: of sets that failed."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the tree that has the form of an application's: TREE/FOLDER/NAME.yaml.
+
+    Attributes:
+        environment: Its folder, which need not be one of the project's environments.
+        name: Its name, which need not be an application's.
+        path: From the project's folder.
+    """
+
+    environment: str
+    name: str
+    path: str
+
+
+def files(folder: Path, project: Project) -> Sequence[File]:
+    """Return the applications' files, in the environments' order; those in no environment's folder last.
+
+    Args:
+        folder: The project's.
+        project: Names tree and environments.
+    """
+    found = [
+        File(file.parent.name, file.stem, file.relative_to(folder).as_posix())
+        for file in sorted((folder / project.paths.tree).glob("*/*.yaml"))
+        if file.name != tree.VALUES and file.parent.name != QUARANTINE
+    ]
+    order = {name: number for number, name in enumerate(project.names)}
+    return sorted(found, key=lambda file: (order.get(file.environment, len(order)), file.path))
+
+
+def values_file(project: Project, environment: str) -> PurePosixPath:
+    """Return where an environment's Helm values are in the tree, which may lack them."""
+    return PurePosixPath(project.paths.tree, environment, tree.VALUES)

@@ -1,0 +1,497 @@
+"""What differs between two commits of a project: real repositories, none of them like this one."""
+
+import json
+import sys
+
+import anyio
+import pytest
+
+from ci.base import jsonfile
+from ci.base.errors import UsageError
+from ci.base.paths import ROOT
+from ci.results import Report, Stage
+from ci.tree import change, git, merge_base
+from tests.harness import remote as remotes
+from tests.harness.remote import run
+
+PROJECT = """
+repository = "https://example.com/acme/platform"
+branch = "trunk"
+
+[paths]
+tree = "deploy/models"
+chart = "charts/serve"
+argocd = "deploy/argo"
+golden = "questions"
+
+[[environments]]
+name = "west"
+namespace = "models-west"
+soak = "10m"
+
+[[environments]]
+name = "east"
+namespace = "models-east"
+protected = true
+"""
+APPLICATION = """
+chart:
+  revision: {revision}
+model:
+  version: "{version}"
+  storageUri: s3://acme/{version}
+  digest: ""
+image:
+  repository: example.com/server
+  tag: v1
+  digest: ""
+values: {{}}
+"""
+PINNED = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Work:
+    """A clone of a project on a branch of its own, made from trunk."""
+
+    def __init__(self, clone, below="."):
+        self.clone, self.folder = clone, clone.folder / below
+
+    def write(self, path, text):
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def edit(self, path, old, new):
+        text = (self.folder / path).read_text()
+        assert text.count(old) == 1, (path, text)
+        self.write(path, text.replace(old, new))
+
+    def move(self, old, new):
+        (self.folder / new).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / old).rename(self.folder / new)
+
+    def commit(self):
+        self.clone.git("add", "--all")
+        self.clone.git("commit", "--quiet", "--allow-empty", "--message=Change")
+
+    def change(self, base="origin/trunk"):
+        """Commit what was done, and return what that changes."""
+        self.commit()
+
+        async def found():
+            repository = await git.opened(self.folder)
+            return await change.between(*await merge_base.sides(repository, base, "origin"))
+
+        return anyio.run(found)
+
+    def plan(self, *arguments, check=True):
+        argv = [sys.executable, ROOT / "ci" / "main.py", f"--project={self.folder}", "plan", *arguments]
+        return run(argv, check=check, env={"NO_COLOR": "1"})
+
+
+def made(root, files=(), below="."):
+    """A project with a ranking model in both environments, east pinned to a chart, and a pricing model in west."""
+    seed = root / "seed"
+    (seed / below).mkdir(parents=True)
+    run(["git", "init", "--quiet", "--initial-branch=trunk", "."], cwd=seed)
+    first = {
+        "ml-serving-ci.toml": PROJECT,
+        "deploy/models/README.md": "Models\n",
+        "deploy/models/west/ranking.yaml": APPLICATION.format(revision="trunk", version="1.0"),
+        "deploy/models/west/pricing.yaml": APPLICATION.format(revision="HEAD", version="7"),
+        "deploy/models/east/ranking.yaml": APPLICATION.format(revision=PINNED, version="1.0"),
+        "deploy/argo/project.yaml": "kind: AppProject\n",
+        "charts/serve/Chart.yaml": "name: serve\n",
+        "charts/serve/values/west.yaml": "replicas: 1\n",
+        "charts/serve/values/east.yaml": "replicas: 2\n",
+        "questions/ranking.yaml": "inputs: []\n",
+        **dict(files),
+    }
+    for path, text in first.items():
+        file = seed / below / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    clone = remotes.published(seed, root).clone("ours")
+    clone.git("checkout", "--quiet", "-b", "change")
+    return Work(clone, below)
+
+
+@pytest.fixture
+def work(tmp_path):
+    return made(tmp_path)
+
+
+def kinds(found):
+    return {(each.environment, each.name): each.kind for each in found.applications}
+
+
+def reasons(found, environment="west", name="ranking"):
+    (each,) = [each for each in found.applications if (each.environment, each.name) == (environment, name)]
+    return [reason.text for reason in each.why]
+
+
+def aside(found):
+    return [reason.text for reason in found.aside]
+
+
+# --- what an application is made of ---
+
+
+def test_where_nothing_differs_nothing_is_in(work):
+    found = work.change()
+
+    assert found.nothing
+    assert (found.platform, found.applications, found.aside, found.malformed) == ((), (), (), {})
+
+
+def test_an_application_is_in_by_its_own_file_and_no_other_is(work):
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+
+    found = work.change()
+
+    assert kinds(found) == {("west", "ranking"): "changed"}
+    assert reasons(found) == ["deploy/models/west/ranking.yaml: model.version: 1.0 → 2.0"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"), [("{}", "{replicas: 3}", "values"), ("chart:", "# why\nchart:", "its text alone")]
+)
+def test_what_else_differs_in_a_file_is_said(work, old, new, said):
+    work.edit("deploy/models/west/pricing.yaml", old, new)
+
+    assert reasons(work.change(), name="pricing") == [f"deploy/models/west/pricing.yaml: {said}"]
+
+
+def test_the_chart_counts_for_those_that_follow_the_branch(work):
+    work.write("charts/serve/templates/model.yaml", "kind: InferenceService\n")
+
+    found = work.change()
+
+    assert kinds(found) == {("west", "pricing"): "changed", ("west", "ranking"): "changed"}
+    assert reasons(found) == ["charts/serve/templates/model.yaml"]
+
+
+def test_an_environments_values_in_the_chart_count_there_alone(work):
+    work.edit("charts/serve/values/east.yaml", "2", "3")
+    found = work.change()
+    assert kinds(found) == {}
+    assert aside(found) == ["charts/serve/values/east.yaml"]  # east is pinned
+
+    work.edit("charts/serve/values/west.yaml", "1", "3")
+    assert kinds(work.change()) == {("west", "pricing"): "changed", ("west", "ranking"): "changed"}
+
+
+def test_an_environments_values_in_the_tree_are_no_application_and_count_there(work):
+    work.write("deploy/models/west/values.yaml", "replicas: 4\n")
+
+    found = work.change()
+
+    assert kinds(found) == {("west", "pricing"): "changed", ("west", "ranking"): "changed"}
+    assert reasons(found) == ["deploy/models/west/values.yaml: new"]
+
+
+def test_a_golden_file_counts_in_every_environment_of_its_model(work):
+    work.edit("questions/ranking.yaml", "[]", "[1]")
+
+    assert kinds(work.change()) == {("west", "ranking"): "changed", ("east", "ranking"): "changed"}
+
+
+def test_where_an_environment_is_counts_and_when_its_sets_move_does_not(work):
+    work.edit("ml-serving-ci.toml", 'soak = "10m"', 'soak = "20m"')
+    work.edit("ml-serving-ci.toml", "protected = true", "")
+    found = work.change()
+    assert found.nothing
+    assert aside(found) == [
+        "ml-serving-ci.toml: environments.east.protected",
+        "ml-serving-ci.toml: environments.west.soak",
+    ]
+
+    work.edit("ml-serving-ci.toml", "models-west", "models-here")
+    found = work.change()
+    assert reasons(found) == ["ml-serving-ci.toml: environments.west.namespace"]
+    assert kinds(found) == {("west", "pricing"): "changed", ("west", "ranking"): "changed"}
+
+
+def test_what_no_application_is_made_of_is_told(work):
+    work.edit("deploy/models/README.md", "Models", "Our models")
+    work.write("ml-serving-ci.toml", f"# ours\n{PROJECT}")
+    work.write("src/app.py", "")
+
+    found = work.change()
+
+    assert found.nothing
+    assert aside(found) == ["ml-serving-ci.toml: its text alone", "deploy/models/README.md", "src/app.py"]
+
+
+# --- applications that come and go ---
+
+
+def test_an_application_under_another_name_and_file_is_a_new_one_and_the_old_one_is_deleted(work):
+    work.move("deploy/models/west/pricing.yaml", "deploy/models/west/costs.yaml")
+    work.edit("deploy/models/west/costs.yaml", 'version: "7"', 'version: "8"')
+
+    found = work.change()
+
+    assert kinds(found) == {("west", "costs"): "new", ("west", "pricing"): "deleted"}
+    assert [each.name for each in found.served] == ["costs"]
+    assert found.aside == ()
+
+
+def test_an_application_that_is_copied_is_new(work):
+    text = (work.folder / "deploy/models/west/pricing.yaml").read_text()
+    work.write("deploy/models/east/pricing.yaml", text)
+
+    assert kinds(work.change()) == {("east", "pricing"): "new"}
+
+
+def test_a_renamed_application_is_told_once_with_what_it_was(work):
+    work.move("deploy/models/west/pricing.yaml", "deploy/models/west/costs.yaml")
+
+    (only,) = work.change().applications
+
+    assert (only.environment, only.name, only.kind, only.was) == ("west", "costs", "renamed", ("west", "pricing"))
+    assert only.why[0].text == "deploy/models/west/costs.yaml: was deploy/models/west/pricing.yaml"
+
+
+def test_a_moved_application_is_told_once_with_where_it_was(work):
+    work.move("deploy/models/west/pricing.yaml", "deploy/models/east/pricing.yaml")
+
+    (only,) = work.change().applications
+
+    assert (only.environment, only.kind, only.was) == ("east", "moved", ("west", "pricing"))
+
+
+def test_a_whole_tree_that_moves_changes_no_application(work):
+    for environment, name in (("west", "ranking"), ("west", "pricing"), ("east", "ranking")):
+        work.move(f"deploy/models/{environment}/{name}.yaml", f"models/{environment}/{name}.yaml")
+    work.edit("ml-serving-ci.toml", 'tree = "deploy/models"', 'tree = "models"')
+
+    assert work.change().applications == ()
+
+
+def test_without_a_project_file_before_every_application_is_new(tmp_path):
+    work = made(tmp_path, {"ml-serving-ci.toml": "nothing = true\n"})
+    work.write("ml-serving-ci.toml", PROJECT)
+
+    found = work.change()
+
+    assert set(kinds(found).values()) == {"new"}
+    assert "ml-serving-ci.toml: before, " in reasons(found)[0]
+
+
+def test_applications_are_in_the_order_of_promotion(work):
+    for environment in ("east", "west"):
+        work.write(f"deploy/models/{environment}/abuse.yaml", APPLICATION.format(revision="trunk", version="9"))
+    (work.folder / "deploy/models/west/ranking.yaml").unlink()
+
+    assert list(kinds(work.change())) == [("west", "abuse"), ("west", "ranking"), ("east", "abuse")]
+
+
+# --- what is wrong ---
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "said"),
+    [
+        ("west/pricing.yaml", "chart: [", "deploy/models/west/pricing.yaml:2: not YAML"),
+        ("west/pricing.yaml", "", "deploy/models/west/pricing.yaml: chart.revision: the file has nothing in it"),
+        ("west/pricing.yaml", APPLICATION.format(revision="trunk", version="7").replace("{}", "[1]"), "not a mapping"),
+        ("west/pricing.yaml", "namespace: models", "deploy/models/west/pricing.yaml:1: namespace: stands in"),
+        ("qa/pricing.yaml", "", "deploy/models/qa/pricing.yaml: qa is not one of the environments west, east"),
+        ("west/Pricing.yaml", "", "deploy/models/west/Pricing.yaml: not the name of an application"),
+    ],
+)
+def test_an_application_that_cannot_be_read_is_named_and_the_others_go_on(work, path, text, said):
+    work.write(f"deploy/models/{path}", text)
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+
+    found = work.change()
+
+    assert kinds(found) == {("west", "ranking"): "changed"}
+    (line,) = found.malformed.values()
+    assert said in line
+    assert line.startswith(f"deploy/models/{path}")
+    assert found.aside == ()
+
+
+def test_a_link_is_no_application(work):
+    (work.folder / "deploy/models/west/other.yaml").symlink_to("ranking.yaml")
+
+    assert list(work.change().malformed) == ["deploy/models/west/other.yaml"]
+
+
+def test_head_without_a_project_file_is_wrong_use(work):
+    (work.folder / "ml-serving-ci.toml").unlink()
+
+    with pytest.raises(UsageError, match=r"ml-serving-ci\.toml: no such file"):
+        work.change()
+
+
+def test_without_a_common_commit_there_is_no_change(work):
+    work.clone.git("checkout", "--quiet", "--orphan", "alone")
+
+    with pytest.raises(UsageError, match="no commit in common"):
+        work.change()
+
+
+# --- the platform ---
+
+
+@pytest.mark.parametrize(
+    ("path", "platform"),
+    [
+        ("ci/main.py", True),
+        ("charts/serve/Chart.yaml", True),
+        ("pyproject.toml", True),
+        (".github/workflows/release.yaml", True),
+        ("docs/plan.md", False),
+        ("README.md", False),
+        ("deploy/argo/project.yaml", False),
+        ("deploy/models/README.md", False),
+        ("questions/spelling.yaml", False),
+    ],
+)
+def test_the_platform_is_in_by_what_the_tool_is_made_of_in_its_own_checkout(tmp_path, path, platform):
+    work = made(tmp_path, {"ci/supply/pins.toml": ""})
+    work.write(path, "another\n")
+
+    found = work.change()
+
+    assert [reason.path for reason in found.platform] == ([path] if platform else [])
+    assert (path in aside(found)) != platform
+
+
+def test_the_platform_is_never_in_elsewhere(work):
+    work.write("ci/main.py", "")
+    work.write("pyproject.toml", "")
+
+    assert work.change().platform == ()
+
+
+# --- large, and not at the top ---
+
+
+def test_a_project_in_a_folder_of_a_monorepo(tmp_path):
+    work = made(tmp_path, below="services/ml")
+    work.write("../shop/app.py", "")
+    work.write("../../deploy/models/west/ranking.yaml", "")
+    assert work.change().nothing
+    assert aside(work.change()) == []
+
+    work.write("deploy/models/west/values.yaml", "a: 1\n")
+    work.move("deploy/models/west/pricing.yaml", "deploy/models/west/costs.yaml")
+    found = work.change()
+    assert kinds(found) == {("west", "costs"): "renamed", ("west", "ranking"): "changed"}
+    assert reasons(found) == ["deploy/models/west/values.yaml: new"]
+
+
+def test_of_500_applications_the_changed_one_is_found_and_the_malformed_one_named(tmp_path, monkeypatch):
+    def processes(work):
+        trace = tmp_path / "trace"
+        trace.unlink(missing_ok=True)
+        work.commit()
+        monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
+        found = work.change()
+        monkeypatch.delenv("GIT_TRACE2_EVENT")
+        return found, trace.read_text().count('"event":"start"')
+
+    def edited(root, number):
+        names = [f"model-{each:03}" for each in range(number)]
+        work = made(
+            root,
+            {f"deploy/models/west/{name}.yaml": APPLICATION.format(revision="trunk", version=name) for name in names},
+        )
+        work.edit("deploy/models/west/model-001.yaml", 'version: "model-001"', 'version: "x"')
+        work.write("deploy/models/west/model-002.yaml", "chart: [")
+        return work
+
+    found, many = processes(edited(tmp_path / "many", 500))
+    assert kinds(found) == {("west", "model-001"): "changed"}
+    assert list(found.malformed) == ["deploy/models/west/model-002.yaml"]
+    assert many == processes(edited(tmp_path / "few", 3))[1]
+
+
+# --- the command ---
+
+
+def test_plan_shows_each_part_and_why(work):
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+    (work.folder / "deploy/models/east/ranking.yaml").unlink()
+    work.write("src/app.py", "")
+    work.commit()
+
+    shown = work.plan("--base", "origin/trunk")
+
+    assert shown.stdout.splitlines() == [
+        "west/ranking  changed  deploy/models/west/ranking.yaml: model.version: 1.0 → 2.0",
+        "east/ranking  deleted  deploy/models/east/ranking.yaml: gone",
+    ]
+    assert shown.stderr.split() == ["no", "part", "of", "it:", "src/app.py"]
+
+
+def test_plan_says_that_nothing_is_to_run(work):
+    assert work.plan("--base", "origin/trunk").stdout == "nothing to run\n"
+
+
+def test_plan_for_machines(work):
+    work.move("deploy/models/west/pricing.yaml", "deploy/models/west/costs.yaml")
+    work.commit()
+
+    data = json.loads(work.plan("--base", "origin/trunk", "--json").stdout)
+
+    assert data["platform"] == {"runs": False, "minutes": None, "why": []}
+    (only,) = data["applications"]
+    assert only == {
+        "environment": "west",
+        "name": "costs",
+        "kind": "renamed",
+        "why": [{"path": "deploy/models/west/costs.yaml", "said": "was deploy/models/west/pricing.yaml"}],
+        "was": "west/pricing",
+    }
+
+
+def test_without_a_base_everything_is_in_with_the_minutes_of_the_last_whole_run(work):
+    (work.folder / "report").mkdir()
+    stages = [Stage("lint", "passed", 30.0), Stage("stack", "passed", 700.0)]
+    jsonfile.write(work.folder / "report" / "report.json", Report("test", "2026-01-01T00:00:00Z", stages=stages))
+
+    assert [line.split() for line in work.plan().stdout.splitlines()] == [
+        ["platform", "12", "min", "last"],
+        ["west/pricing", "unchanged"],
+        ["west/ranking", "unchanged"],
+        ["east/ranking", "unchanged"],
+    ]
+
+    (work.folder / "report" / "report.json").write_text("{}")
+    assert work.plan().stdout.splitlines()[0].split() == ["platform"]
+
+
+def test_plan_names_a_malformed_application_after_the_others_and_exits_2(work):
+    work.write("deploy/models/west/pricing.yaml", "chart: [")
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+    work.commit()
+
+    shown = work.plan("--base", "origin/trunk", check=False)
+
+    assert shown.returncode == 2
+    assert "west/ranking  changed" in shown.stdout
+    assert "error: deploy/models/west/pricing.yaml:2: not YAML" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["--base", "nope"], "nope: no such revision"), (["--base"], "--base")]
+)
+def test_a_wrong_base_is_one_line_and_exits_2(work, arguments, said):
+    shown = work.plan(*arguments, check=False)
+
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert said in shown.stderr
+
+
+def test_plan_says_that_it_leaves_out_what_is_not_committed(work):
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+
+    shown = work.plan("--base", "origin/trunk")
+
+    assert shown.stdout == "nothing to run\n"
+    assert "not committed" in shown.stderr
