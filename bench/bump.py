@@ -80,11 +80,17 @@ async def _one(clone: Path, runs: int) -> list[float]:
 
 
 def _parallel(clone: Path, number: int) -> None:
-    program = [sys.executable, paths.ROOT / "ci" / "main.py", "bump", "model", "--env=dev", "--to=9.9", "--push"]
-    bumps = [
-        subprocess.Popen([*program, f"--app=iris-{each}", f"--repo={clone}"], stdout=subprocess.DEVNULL)
-        for each in range(number)
+    program = [
+        sys.executable,
+        paths.ROOT / "ci" / "main.py",
+        f"--project={clone}",
+        "bump",
+        "model",
+        "--env=dev",
+        "--to=9.9",
+        "--push",
     ]
+    bumps = [subprocess.Popen([*program, f"--app=iris-{each}"], stdout=subprocess.DEVNULL) for each in range(number)]
     failed = sum(bump.wait() != 0 for bump in bumps)
     if failed:
         sys.exit(f"{failed} of {number} bumps failed")

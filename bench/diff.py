@@ -78,7 +78,7 @@ def _commit(folder: Path) -> str:
 
 
 def _seconds(folder: Path, base: str) -> float:
-    program = [sys.executable, paths.ROOT / "ci" / "main.py", "diff", f"--repo={folder}", f"--base={base}"]
+    program = [sys.executable, paths.ROOT / "ci" / "main.py", f"--project={folder}", "diff", f"--base={base}"]
     started = time.monotonic()
     subprocess.run(program, check=True, capture_output=True)
     return time.monotonic() - started

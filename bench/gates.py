@@ -1,14 +1,16 @@
 """`python bench/gates.py`: what replaying every fault takes, and how often 204 healthy versions are stopped.
 
-Rendered by the supply's Helm; the seconds are those of making the series, Prometheus' answers, and the replay.
+Of this project's own targets, rendered by the supply's Helm; the seconds are those of making the series, Prometheus'
+answers, and the replay.
 """
 
 import argparse
+import json
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 if __package__ in (None, ""):  # `python bench/gates.py`: make the package importable from the checkout
@@ -18,17 +20,18 @@ import anyio
 from rich.console import Console
 from rich.table import Table
 
-from ci.base import paths
+from ci import project
+from ci.base import command, paths
 from ci.canary import declared, judge, plan
 from ci.canary.plan import Plan
+from ci.checks import chart, targets, tools
 from ci.checks import gates as check
-from ci.checks.chart import RELEASE, objects
-from ci.manifests.chart import NAMESPACE, Chart, Rendering
-from ci.manifests.manifests import Manifest
+from ci.manifests.chart import Rendering
 from ci.supply.supply import Supply, choose
 
 REPEAT = 34
 """Of each of the six healthy shapes."""
+PROJECT = project.load(paths.ROOT)
 
 
 def main() -> None:
@@ -38,40 +41,45 @@ def main() -> None:
     options = parser.parse_args()
     supply = Supply(choose("auto"))
     anyio.run(supply.fetch, ["helm", "prometheus", "promtool"])
-    chart = Chart(paths.ROOT, str(paths.CHART.relative_to(paths.ROOT)), supply.version("kubernetes"))
-    rendered = {name: _rendered(supply.tool("helm"), chart, name) for name in paths.RENDERINGS}
+    renderings = anyio.run(_rendered, supply)
     executables = supply.tool("prometheus"), supply.tool("promtool")
     seconds = []
     for _ in range(options.runs):
         started = time.monotonic()
-        anyio.run(check.assess, *executables, chart, rendered)
+        anyio.run(partial(check.assess, *executables, paths.ROOT, PROJECT.paths.tree, renderings))
         seconds.append(time.monotonic() - started)
     table = Table(title="Gates", title_justify="left", box=None, pad_edge=False)
     for heading in ("", "Median", "Least", "Most", "Goal"):
         table.add_column(heading, justify="right" if heading else "left")
     figures = (f"{value:.1f} s" for value in (statistics.median(seconds), min(seconds), max(seconds)))
-    table.add_row(f"every shape, {len(paths.RENDERINGS)} environments", *figures, "≤ 30 s")
-    for name in paths.RENDERINGS:
-        canary = plan.read(name, rendered[name])
+    table.add_row(f"every shape, {len(renderings)} targets", *figures, "≤ 30 s")
+    for each in renderings:
+        canary = plan.read(each.target.name, each.objects)
         assert canary is not None
-        stopped, all_of_them = anyio.run(_stopped, executables, chart, canary)
-        table.add_row(f"healthy versions stopped, {name}", f"{stopped} of {all_of_them}", "", "", "≤ 1 %")
+        stopped, all_of_them = anyio.run(_stopped, executables, canary)
+        table.add_row(f"healthy versions stopped, {each.target.name}", f"{stopped} of {all_of_them}", "", "", "≤ 1 %")
     Console().print(table)
 
 
-async def _stopped(executables: tuple[Path, Path], chart: Chart, canary: Plan) -> tuple[int, int]:
+async def _stopped(executables: tuple[Path, Path], canary: Plan) -> tuple[int, int]:
     cases = [case for case in judge.catalogued([canary], REPEAT) if not case.shape.bad]
-    verdicts = await judge.judge(*executables, cases, declared.load(chart))
+    verdicts = await judge.judge(*executables, cases, declared.load(paths.ROOT, PROJECT.paths.tree))
     by = Counter(f"{each.shape}: {outcome.metric}" for each in verdicts for outcome in each.wrong)
     for what, number in by.items():
         print(f"{canary.environment}: {what}: {number}", file=sys.stderr)
     return sum(by.values()), len(cases)
 
 
-def _rendered(helm: Path, chart: Chart, environment: str) -> list[Manifest]:
-    argv = [helm, "template", RELEASE, ".", f"--namespace={NAMESPACE}", *chart.options(environment)]
-    done = subprocess.run(argv, cwd=chart.root / chart.path, check=True, capture_output=True, text=True)
-    return objects(chart, Rendering(environment, done.stdout))
+async def _rendered(supply: Supply) -> list[Rendering]:
+    async with targets.found(paths.ROOT, PROJECT, targets.Chosen()) as found:
+        folder = found.folder / "helm"
+        chart.laid_out(found.judged, folder)
+        commands = chart.commands(found.judged, "template", supply.version("kubernetes"))
+        wanted = [{"folder": str(folder / each.folder), "arguments": list(each.arguments)} for each in commands]
+        argv = [sys.executable, tools.EACH, supply.tool("helm")]
+        done = await command.run(argv, stdin=json.dumps(wanted))
+        outputs = [tools.Output(**each) for each in json.loads(done.stdout)]
+        return [chart.rendered(target, output) for target, output in zip(found.judged, outputs, strict=True)]
 
 
 if __name__ == "__main__":

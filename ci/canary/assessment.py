@@ -3,10 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Literal
 
 from ci.canary.declared import Declared
-from ci.canary.replay import Outcome
 from ci.results import Finding, Gate
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a canary ended.
+
+    Attributes:
+        phase: "Healthy" where it became stable, "Degraded" where it was aborted, "Paused" where it waits for a person,
+            "Unknown" where the next measurement is not known.
+        second: When.
+        step: Which weight, counted from 1, was in force.
+        metric: What decided; empty where nothing did.
+        why: In Argo Rollouts' own words.
+    """
+
+    phase: Literal["Healthy", "Degraded", "Paused", "Unknown"]
+    second: int
+    step: int
+    metric: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -14,21 +34,28 @@ class Verdict:
     """What the gates made of one shape.
 
     Attributes:
-        environment: Whose values.
+        environment: Name of the target, as ENV/APP.
         shape: The shape's name.
         bad: Whether it must be stopped.
         outcomes: How each replay ended.
+        unseen: Why nothing could have told this version from a good one; empty where something could.
     """
 
     environment: str
     shape: str
     bad: bool
     outcomes: Sequence[Outcome]
+    unseen: str = ""
 
     @property
     def wrong(self) -> Sequence[Outcome]:
         """Escapes of a bad version, or false alarms of a good one."""
         return [outcome for outcome in self.outcomes if self.bad == (outcome.phase == "Healthy")]
+
+    def accepted(self, declared: Declared) -> str:
+        """Return why it is lived with: gates.yaml says so, or nothing could have told; empty where it is not."""
+        listed = declared.accepts(self.shape, self.environment)
+        return listed.reason if listed else self.unseen
 
 
 @dataclass(frozen=True)
@@ -36,7 +63,7 @@ class Chance:
     """What one metric can tell during one step.
 
     Attributes:
-        environment: Whose values.
+        environment: Name of the target, as ENV/APP.
         metric: "success-rate", "latency-p95" or "requests".
         step: Counted from 1.
         weight: Of the step, percent.
@@ -70,8 +97,8 @@ class Assessment:
     """What came out.
 
     Attributes:
-        verdicts: One for each shape and environment.
-        chances: One for each judging metric, step and environment.
+        verdicts: One for each shape and target.
+        chances: One for each judging metric, step and target.
         declared: What they are held to.
         findings: What is wrong and not accepted.
     """
@@ -89,7 +116,6 @@ class Assessment:
     def _gate(self, verdict: Verdict) -> Gate:
         shown = max(verdict.wrong or verdict.outcomes, key=attrgetter("second"))
         assert shown.phase != "Unknown", "only a recording ends too early"
-        accepted = self.declared.accepts(verdict.shape, verdict.environment) if verdict.wrong else None
         return Gate(
             verdict.environment,
             verdict.shape,
@@ -100,7 +126,7 @@ class Assessment:
             shown.metric,
             len(verdict.outcomes),
             len(verdict.wrong),
-            accepted.reason if accepted else "",
+            verdict.accepted(self.declared) if verdict.wrong else "",
         )
 
 
@@ -130,7 +156,7 @@ class Recorded:
     """What the gates would have made of a recorded canary.
 
     Attributes:
-        environment: Whose values.
+        environment: Name of the target, as ENV/APP.
         outcome: How it would have ended.
         notes: How the recording was read.
         shares: What it has, step by step.

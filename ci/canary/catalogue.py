@@ -25,6 +25,7 @@ def every(period: float, lasting: float, value: float, otherwise: float) -> Cour
 NEVER = steady(0)
 ALWAYS = steady(1)
 TWO = steady(2)
+WRONG_ANSWERS = "wrong answers"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def faults(length: float) -> Sequence[Shape]:
         Shape("slow growth", True, slowness=lambda seconds: 16 ** np.clip(seconds / length, 0, 1)),
         Shape("crash loop", True, errors=every(30, 10, 1, 0)),
         Shape("one bad pod of 5", True, errors=steady(0.5), canary_pods=steady(5), affected=1),
-        Shape("wrong answers", True, wrong=True),
+        Shape(WRONG_ANSWERS, True, wrong=True),
         Shape("no data", True, scraped=NEVER),
         Shape("NaN", True, traffic=lambda seconds: np.where(seconds < -30, 1.0, 0.0)),
         Shape("too little traffic", True, errors=steady(0.5), traffic=steady(0.005)),

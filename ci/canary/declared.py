@@ -1,14 +1,13 @@
-"""What the gates are held to: gates.yaml beside the chart's values."""
+"""What the gates are held to: gates.yaml at the top of the project's tree."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ci.base.errors import UsageError
-from ci.manifests.chart import Chart
+from ci.manifests import places
 
 FILE = "gates.yaml"
 
@@ -55,24 +54,12 @@ class Power(_Strict):
     false_abort: float = Field(gt=0, lt=1, alias="falseAbort")
 
 
-class Answers(_Strict):
-    """What the known request is answered with.
-
-    Attributes:
-        right: By a good version.
-        wrong: By a bad one.
-    """
-
-    right: list[Any]
-    wrong: list[Any]
-
-
 class Accepted(_Strict):
     """An escape, a false alarm or a weak step that is known and lived with.
 
     Attributes:
         what: The shape's name, or "power: METRIC at WEIGHT %".
-        environments: Where.
+        environments: Where: ENV for all of its applications, or ENV/APP.
         reason: Why.
     """
 
@@ -85,11 +72,11 @@ class Declared(_Strict):
     """All of the file.
 
     Attributes:
-        requests_per_second: Least traffic of the whole service during a release, by environment.
+        requests_per_second: Least traffic of a whole service during a release, by ENV, or by ENV/APP, which counts
+            where it is there.
         healthy: What must go through.
         regression: What must not.
         power: How surely.
-        answers: To the known request.
         accepted: Exceptions.
     """
 
@@ -97,38 +84,61 @@ class Declared(_Strict):
     healthy: Healthy
     regression: Regression
     power: Power
-    answers: Answers
     accepted: list[Accepted] = []
 
-    def require_traffic(self, chart: Chart, environments: Sequence[str]) -> None:
-        """Refuse environments whose traffic is not declared.
+    def requests(self, target: str) -> float:
+        """Return the least traffic of a target, by its name.
 
         Raises:
-            UsageError: One is not.
+            UsageError: It is not declared.
         """
-        for name in environments:
-            if name not in self.requests_per_second:
-                raise UsageError(f"{chart.path}/{FILE}: requestsPerSecond.{name}: not declared")
+        for place in _places(target):
+            if place in self.requests_per_second:
+                return self.requests_per_second[place]
+        keys = " nor ".join(_places(target))
+        raise UsageError(
+            f"{FILE}: requestsPerSecond: {'neither ' if '/' in target else 'no '}{keys}",
+            fix=f"Declare there how many requests a second {target} gets at least while a release is under way.",
+        )
 
-    def accepts(self, what: str, environment: str) -> Accepted | None:
-        """Return the exception for something in an environment, or None."""
-        return next((item for item in self.accepted if item.what == what and environment in item.environments), None)
+    def accepts(self, what: str, target: str) -> Accepted | None:
+        """Return the exception for something in a target, by its name, or None."""
+        places = set(_places(target))
+        return next((item for item in self.accepted if item.what == what and places & set(item.environments)), None)
 
 
-def load(chart: Chart) -> Declared:
-    """Read the file of a chart.
+def _places(target: str) -> Sequence[str]:
+    """Return what a target may be declared as, what counts first."""
+    environment, _, application = target.partition("/")
+    return [target, environment] if application else [target]
+
+
+def load(folder: Path, tree: str) -> Declared:
+    """Read the file of a project.
+
+    Args:
+        folder: The project's.
+        tree: Its tree, from there.
 
     Raises:
         UsageError: It is not there, or says what it cannot mean.
     """
-    path = f"{chart.path}/{FILE}"
-    file: Path = chart.root / path
-    if not file.is_file():
-        raise UsageError(f"{path}: there is no such file", fix="docs/gates.md explains what it declares")
+    path = f"{tree}/{FILE}"
     try:
-        return Declared.model_validate(yaml.safe_load(file.read_text()))
+        text = (folder / path).read_text()
+        data = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path}: no such file",
+            fix="Write requestsPerSecond, healthy, regression and power into it; docs/gates.md has one to begin with.",
+        ) from None
     except yaml.YAMLError as error:
         raise UsageError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+    if isinstance(data, dict) and "answers" in data:
+        line = places.values_line(text, ("answers",))
+        raise UsageError(f"{path}:{line}: answers: no longer needed, the values have the known answer: remove it")
+    try:
+        return Declared.model_validate(data)
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise UsageError(f"{path}: {said}") from error

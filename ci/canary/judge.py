@@ -8,22 +8,25 @@ from itertools import groupby
 from pathlib import Path
 
 from ci.base import tasks
-from ci.canary import catalogue, engine, replay, series
-from ci.canary.assessment import Verdict
+from ci.base.errors import CheckFailedError
+from ci.canary import catalogue, engine, known_answer, replay, series
+from ci.canary.assessment import Outcome, Verdict
 from ci.canary.catalogue import Shape
 from ci.canary.declared import Declared
 from ci.canary.engine import Answers, Engine
 from ci.canary.plan import Metric, Plan
-from ci.canary.replay import NoAnswerError, Outcome
+from ci.canary.replay import NoAnswerError
 from ci.canary.series import Sample
+
+NO_KNOWN_ANSWER = "the application has no known answer: nothing tells a right one from a wrong one"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One shape in one environment, once.
+    """One shape in one target, once.
 
     Attributes:
-        plan: The environment's canary.
+        plan: The target's canary.
         shape: The shape.
         seed: Tells replays of the same shape apart.
     """
@@ -40,7 +43,7 @@ class Case:
 
     def samples(self, declared: Declared) -> Iterator[Sample]:
         """Yield what Prometheus would have of it."""
-        requests = declared.requests_per_second[self.plan.environment]
+        requests = declared.requests(self.plan.environment)
         return series.samples(self.plan, self.shape, declared.healthy, requests, self.seed, self.revisions)
 
 
@@ -48,7 +51,7 @@ def catalogued(plans: Sequence[Plan], repeat: int = 1) -> list[Case]:
     """Return every shape of the catalogue for each canary.
 
     Args:
-        plans: The environments' canaries.
+        plans: The canaries.
         repeat: How often each, every time with other requests.
     """
     return [
@@ -66,21 +69,30 @@ async def judge(prometheus: Path, promtool: Path, cases: Sequence[Case], declare
         prometheus: The executable.
         promtool: The executable that makes its blocks.
         cases: What to replay; those of one shape stand together.
-        declared: Traffic, what healthy means, and how a known request is answered.
+        declared: Traffic, and what healthy means.
+
+    Raises:
+        CheckFailedError: A metric asks neither Prometheus nor for the known answer.
     """
     outcomes: dict[int, Outcome] = {}
     samples = (sample for case in cases for sample in case.samples(declared))
     async with engine.running(prometheus, promtool, samples) as running, tasks.group() as group:
 
         async def one(number: int, case: Case) -> None:
-            outcomes[number] = await _replayed(running, case, declared)
+            outcomes[number] = await _replayed(running, case)
 
         for number, case in enumerate(cases):
             group.start_soon(one, number, case)
-    numbered = groupby(enumerate(cases), key=lambda item: (item[1].plan.environment, item[1].shape))
+    numbered = groupby(enumerate(cases), key=lambda item: (item[1].plan, item[1].shape))
     return [
-        Verdict(environment, shape.name, shape.bad, [outcomes[number] for number, _ in group])
-        for (environment, shape), group in numbered
+        Verdict(
+            plan.environment,
+            shape.name,
+            shape.bad,
+            [outcomes[number] for number, _ in group],
+            NO_KNOWN_ANSWER if shape.wrong and plan.known_answer is None else "",
+        )
+        for (plan, shape), group in numbered
     ]
 
 
@@ -103,14 +115,19 @@ async def answers(
     return known
 
 
-async def _replayed(running: Engine, case: Case, declared: Declared) -> Outcome:
+async def _replayed(running: Engine, case: Case) -> Outcome:
     plan, shape = case.plan, case.shape
     grid = math.gcd(plan.grid, int(shape.clock))
     known = await answers(running, plan, case.revisions, int(plan.seconds + shape.clock), grid)
 
-    def ask(metric: Metric, second: int) -> Sequence[object]:
+    def ask(metric: Metric, second: int) -> object:
         if not metric.query:
-            return declared.answers.wrong if shape.wrong else declared.answers.right
+            if plan.known_answer is None:
+                raise CheckFailedError(
+                    f"the gates cannot know what metric {metric.name} is answered: no AnalysisTemplate says so",
+                    fix=f"annotate it with {known_answer.ANNOTATION}, as the chart does",
+                )
+            return plan.known_answer.wrong if shape.wrong else plan.known_answer.right
         if not shape.answering(series.at(second))[0]:
             raise NoAnswerError
         asked = int(second + shape.clock)

@@ -1,6 +1,7 @@
 """What will judge a canary: the steps of a rendered Rollout and the metrics of its AnalysisTemplates."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from string import Template
@@ -8,6 +9,8 @@ from typing import Any
 
 from ci.base import duration
 from ci.base.errors import CheckFailedError
+from ci.canary import known_answer
+from ci.canary.known_answer import KnownAnswer
 from ci.manifests.manifests import Manifest, dig, entries, named
 from ci.manifests.series import ARGUMENT
 
@@ -15,6 +18,7 @@ HELD_SECONDS = 300.0
 """How long a step without a time is taken to wait for the person who promotes."""
 RETRY_SECONDS = 10.0
 """After an error the next measurement comes so much later (Argo Rollouts' DefaultErrorRetryInterval)."""
+QUOTED = re.compile(r'"([^"\\]*)"')
 ERROR_LIMIT = 4
 """Argo Rollouts' own consecutiveErrorLimit."""
 
@@ -74,7 +78,7 @@ class Plan:
     """A canary as its Rollout has it.
 
     Attributes:
-        environment: Whose values it was rendered with.
+        environment: Name of the target it was rendered for, as ENV/APP.
         namespace: Where the series come from.
         model: Their model.
         service: Their service.
@@ -82,6 +86,7 @@ class Plan:
         steps: In order.
         background: Measured while the steps run.
         starting_step: Index of the step from which on.
+        known_answer: What its known request must be answered with; None where it has none.
     """
 
     environment: str
@@ -92,6 +97,7 @@ class Plan:
     steps: Sequence[Step]
     background: Sequence[Metric]
     starting_step: int
+    known_answer: KnownAnswer | None = None
 
     @property
     def metrics(self) -> Sequence[Metric]:
@@ -106,6 +112,24 @@ class Plan:
 
         steps = [replace(step, metrics=queried(step.metrics)) for step in self.steps]
         return replace(self, steps=steps, background=queried(self.background))
+
+    def unnamed(self) -> "Plan":
+        """Return this canary without its own names, in queries where one is all of a quoted string.
+
+        Two canaries that are equal then ask the same about series that differ in these labels' values alone, so with
+        the same traffic they are judged alike.
+        """
+        names = {self.service: '"<service>"', self.model: '"<model>"', self.namespace: '"<namespace>"'}
+
+        def metrics(measured: Sequence[Metric]) -> tuple[Metric, ...]:
+            return tuple(
+                replace(metric, query=QUOTED.sub(lambda match: names.get(match[1], match[0]), metric.query))
+                for metric in measured
+            )
+
+        steps = [replace(step, metrics=metrics(step.metrics)) for step in self.steps]
+        background = metrics(self.background)
+        return replace(self, environment="", namespace="", model="", service="", steps=steps, background=background)
 
     def weights(self) -> list[tuple[float, int]]:
         """Return each weight with the second from which on it is in force, if nothing stops the canary."""
@@ -128,9 +152,10 @@ class Plan:
 
     @property
     def grid(self) -> int:
-        """Seconds of which every measurement's time is a multiple."""
+        """Seconds of which the time of every question to Prometheus is a multiple."""
         durations = [RETRY_SECONDS, *(step.pause for step in self.steps)]
-        durations += [duration for metric in self.metrics for duration in (metric.interval, metric.initial_delay)]
+        asked = [metric for metric in self.metrics if metric.query]
+        durations += [duration for metric in asked for duration in (metric.interval, metric.initial_delay)]
         return math.gcd(*(int(each) for each in durations if each))
 
     def position(self, weight: int) -> int:
@@ -154,7 +179,7 @@ def read(environment: str, objects: Sequence[Manifest]) -> Plan | None:
     """Return what judges the canary, or None where the values have no canary, or nothing that judges it.
 
     Args:
-        environment: Whose values made the objects.
+        environment: Name of the target that was rendered.
         objects: What the chart rendered.
 
     Raises:
@@ -177,6 +202,7 @@ def read(environment: str, objects: Sequence[Manifest]) -> Plan | None:
         [_step(step, objects) for _, step in entries(dig(canary, "steps"))],
         _metrics(background, objects) if background else (),
         dig(background, "startingStep") or 0,
+        known_answer.read([item for item in objects if item.kind == "AnalysisTemplate"]),
     )
 
 

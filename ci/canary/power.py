@@ -98,7 +98,7 @@ def _judged(plan: Plan) -> Iterator[int]:
 
 
 def _chance(plan: Plan, metric: Metric, step: int, declared: Declared) -> Chance:
-    looks = _looks(plan, metric, step, declared.requests_per_second[plan.environment])
+    looks = _looks(plan, metric, step, declared.requests(plan.environment))
     weight = plan.weights()[step - 1][1]
     bad, good = _JUDGES[metric.name](metric, declared)
     failing = sum(good(look.requests) for look in looks)

@@ -17,6 +17,7 @@ from celpy.celparser import CELParseError
 from celpy.evaluation import CELEvalError, CELFunction
 
 from ci.base.errors import CheckFailedError
+from ci.canary.assessment import Outcome
 from ci.canary.plan import RETRY_SECONDS, Metric, Plan
 
 Phase = Literal["Running", "Successful", "Inconclusive", "Error", "Failed"]
@@ -32,28 +33,8 @@ class UnknownError(Exception):
     """Nobody knows what would have been answered."""
 
 
-Ask = Callable[[Metric, int], Sequence[Any]]
+Ask = Callable[[Metric, int], Any]
 """What a metric's provider answers at a second; raises `NoAnswerError` or `UnknownError`."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a canary ended.
-
-    Attributes:
-        phase: "Healthy" where it became stable, "Degraded" where it was aborted, "Paused" where it waits for a person,
-            "Unknown" where the next measurement is not known.
-        second: When.
-        step: Which weight, counted from 1, was in force.
-        metric: What decided; empty where nothing did.
-        why: In Argo Rollouts' own words.
-    """
-
-    phase: Literal["Healthy", "Degraded", "Paused", "Unknown"]
-    second: int
-    step: int
-    metric: str = ""
-    why: str = ""
 
 
 def replay(plan: Plan, ask: Ask) -> Outcome:
@@ -169,7 +150,8 @@ class Analysis:
 def measure(metric: Metric, second: int, ask: Ask) -> Phase:
     """Return the phase of one measurement."""
     try:
-        result = tuple(ask(metric, second))
+        result = ask(metric, second)
+        result = tuple(result) if isinstance(result, list) else result
         good = _holds(metric.success, result) if metric.success else None
         bad = _holds(metric.failure, result) if metric.failure else None
     except (NoAnswerError, CELEvalError):
@@ -181,9 +163,10 @@ def measure(metric: Metric, second: int, ask: Ask) -> Phase:
     return "Successful" if good or good is None else "Inconclusive"
 
 
-@lru_cache(maxsize=10_000)
-def _holds(condition: str, result: tuple[Any, ...]) -> bool:
-    return bool(_program(condition).evaluate({"result": json_to_cel(list(result))}))
+@lru_cache(maxsize=10_000, typed=True)
+def _holds(condition: str, result: Any) -> bool:
+    value = list(result) if isinstance(result, tuple) else result
+    return bool(_program(condition).evaluate({"result": json_to_cel(value)}))
 
 
 FUNCTIONS: dict[str, CELFunction] = {

@@ -1,22 +1,24 @@
-"""The chart: linted and rendered with every environment's values."""
+"""Helm on every target: what it is given, and what it says."""
 
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import dagger
 import yaml
 
+from ci.base.errors import CheckFailedError
 from ci.checks import tools
-from ci.manifests import manifests, places
-from ci.manifests.chart import Chart, Rendering
+from ci.manifests.chart import Chart, Rendering, Target
 from ci.results import Finding
 
-RELEASE = "ml-serving"
 VALUES = re.compile(r"- at '(?P<at>[^']*)': (?P<what>.+)")
 NAMED_KEYS = re.compile(r"'([^']+)'")
-UNPARSABLE_VALUES = re.compile(r"failed to parse (?P<file>\S+): .*?(?:yaml: (?:line (?P<line>\d+): )?(?P<what>.+))")
-NO_VALUES = re.compile(r"open (?P<file>values/\S+): no such file")
+UNPARSABLE_VALUES = re.compile(
+    r"failed to parse \.\./\.\./values/\d+/(?P<place>\d+)\.yaml: .*?(?:yaml: (?:line \d+: )?(?P<what>.+))"
+)
 PLACES = (
     re.compile(r"execution error at \(\S+?/(?P<file>templates/[^\s:)]+):(?P<line>\d+)(?::\d+)?\): (?P<what>.+)"),
     re.compile(r"parse error at \(\S+?/(?P<file>templates/[^\s:)]+):(?P<line>\d+)(?::\d+)?\): (?P<what>.+)"),
@@ -28,124 +30,140 @@ LINT = re.compile(
 )
 
 
-def helm(client: dagger.Client, executable: Path, chart: Chart) -> dagger.Container:
-    """Return a container with helm and the chart.
+async def lint(helm: dagger.Container, targets: Sequence[Target], version: str) -> list[tuple[str, Finding]]:
+    """Run `helm lint --strict` on targets.
 
     Args:
-        client: The Dagger session.
-        executable: Helm on the host.
-        chart: The chart.
+        helm: What `tools.batch` returned, with the folder that `laid_out` filled.
+        targets: What `laid_out` was given.
+        version: The cluster's.
 
     Returns:
-        The container.
+        What it says, each with its target's name.
     """
-    folder = client.host().directory(str(chart.root / chart.path))
-    return tools.static(client, executable).with_mounted_directory("/src", folder)
+    outputs = await tools.execute_all(helm, commands(targets, "lint", version))
+    return [
+        (target.name, finding)
+        for target, output in zip(targets, outputs, strict=True)
+        for finding in linted(target, output)
+    ]
 
 
-async def lint(helm: dagger.Container, chart: Chart, environment: str) -> list[Finding]:
-    """Run `helm lint --strict` with an environment's values.
+async def render(helm: dagger.Container, targets: Sequence[Target], version: str) -> list[Rendering]:
+    """Run `helm template` on targets.
 
     Args:
-        helm: What `helm` returned.
-        chart: The chart.
-        environment: Whose values.
+        helm: As for `lint`.
+        targets: As for `lint`.
+        version: As for `lint`.
 
     Returns:
-        What it says; its warnings count as errors.
+        The objects of each, or why there are none.
     """
-    output = await tools.execute(
-        helm,
-        ["lint", ".", "--strict", "--quiet", *chart.options(environment)],
-    )
-    return [] if output.code == 0 else findings(chart, environment, output.stdout + output.stderr)
+    outputs = await tools.execute_all(helm, commands(targets, "template", version))
+    return [rendered(target, output) for target, output in zip(targets, outputs, strict=True)]
 
 
-async def render(helm: dagger.Container, chart: Chart, environment: str) -> Rendering:
-    """Run `helm template` with an environment's values.
+def laid_out(targets: Sequence[Target], folder: Path) -> None:
+    """Write everything that Helm reads of targets below a folder, for `commands`.
 
     Args:
-        helm: What `helm` returned.
-        chart: The chart.
-        environment: Whose values.
-
-    Returns:
-        The manifests, or why there are none.
+        targets: What is rendered.
+        folder: An empty one.
     """
-    output = await tools.execute(
-        helm,
-        ["template", RELEASE, ".", *chart.options(environment)],
-    )
+    for source, name in _charts(targets).items():
+        shutil.copytree(source, folder / name, ignore_dangling_symlinks=True)
+    for number, target in enumerate(targets):
+        (folder / "values" / str(number)).mkdir(parents=True)
+        for place, values in enumerate(target.values):
+            file = folder / "values" / str(number) / f"{place}.yaml"
+            file.write_text(values.text if values.given is None else values.given)
+
+
+def commands(targets: Sequence[Target], what: Literal["lint", "template"], version: str) -> list[tools.Command]:
+    """Return a helm command for each target, to be run where `laid_out` wrote them.
+
+    Args:
+        targets: What `laid_out` was given.
+        what: The command. A warning of `helm lint` counts as an error.
+        version: The cluster's, for Helm's capabilities.
+    """
+    charts = _charts(targets)
+    found = []
+    for number, target in enumerate(targets):
+        words = {
+            "lint": ["lint", ".", "--strict", "--quiet"],
+            "template": ["template", target.release, ".", "--include-crds"],
+        }[what]
+        # the last values are the chart's own, which Helm finds in it
+        files = [f"--values=../../values/{number}/{place}.yaml" for place in range(len(target.values) - 1)]
+        options = [f"--namespace={target.namespace}", *reversed(files), f"--kube-version={version}"]
+        found.append(tools.Command(charts[target.chart.folder], [*words, *options]))
+    return found
+
+
+def _charts(targets: Sequence[Target]) -> dict[Path, str]:
+    return {
+        source: f"charts/{number}"
+        for number, source in enumerate(dict.fromkeys(target.chart.folder for target in targets))
+    }
+
+
+def linted(target: Target, output: tools.Output) -> list[Finding]:
+    """Return what `helm lint` has to say about a target; its warnings count as errors."""
+    return [] if output.code == 0 else findings(target, output.stdout + output.stderr)
+
+
+def rendered(target: Target, output: tools.Output) -> Rendering:
+    """Return what `helm template` made of a target, or why it did not."""
     if output.code:
-        return Rendering(environment, "", tuple(findings(chart, environment, output.stderr)))
-    return Rendering(environment, output.stdout)
+        return Rendering(target, "", tuple(findings(target, output.stderr)))
+    rendering = Rendering(target, output.stdout)
+    try:
+        _ = rendering.objects
+    except CheckFailedError as error:
+        place, _, said = error.message.partition(": ")
+        return Rendering(target, "", (Finding("chart", place, 0, said, error.fix or ""),))
+    return rendering
 
 
-def objects(chart: Chart, rendering: Rendering) -> list[manifests.Manifest]:
-    """Return the objects of a rendering.
-
-    Args:
-        chart: The chart it was made from.
-        rendering: What `render` returned, without findings.
-
-    Returns:
-        The objects.
-    """
-    return manifests.parse(rendering.text, chart.templates(), chart.path)
-
-
-def findings(chart: Chart, environment: str, output: str) -> list[Finding]:
-    """Read what helm says about a chart it refuses.
+def findings(target: Target, output: str) -> list[Finding]:
+    """Read what helm says about a target that it refuses.
 
     Args:
-        chart: The chart.
-        environment: Whose values were used.
+        target: The target.
         output: What `helm lint` or `helm template` printed.
 
     Returns:
-        One finding for each thing wrong, at the values file or template that has it.
+        One finding for each thing wrong, at the values or template that has it.
     """
-    found = [*_values(chart, environment, output), *_templates(chart, output)]
+    found = [*_values(target, output), *_templates(target.chart, output)]
     if not found:
-        found = list(_lint(chart, output))
+        found = list(_lint(target.chart, output))
     if not found:
         said = " ".join(output.split()) or "helm failed and said nothing"
-        found = [Finding("chart", chart.path, 0, said, "mend what helm names; `helm template` shows it alone")]
+        found = [
+            Finding("chart", target.chart.name, 0, said, "correct what helm names; `helm template` shows it alone")
+        ]
     return list(dict.fromkeys(found))
 
 
-def _values(chart: Chart, environment: str, output: str) -> Iterator[Finding]:
-    """Yield what is wrong with the values: not there, no YAML, or not what values.schema.json asks for."""
-    for match in NO_VALUES.finditer(output):
-        yield Finding(
-            "values", f"{chart.path}/{match['file']}", 0, "there is no such file", "every environment has one"
-        )
+def _values(target: Target, output: str) -> Iterator[Finding]:
+    """Yield what is wrong with the values: no YAML, or not what values.schema.json asks for."""
     for match in UNPARSABLE_VALUES.finditer(output):
-        file = f"{chart.path}/{match['file']}"
-        yield Finding("values", file, _syntax_line(chart.root / file), f"no YAML: {match['what']}", "mend the syntax")
-    files = {
-        file: (chart.root / file).read_text(errors="replace")
-        for file in chart.files(environment)
-        if (chart.root / file).is_file()
-    }
+        values = target.values[int(match["place"])]
+        line = _syntax_line(values.text)
+        yield Finding("values", values.file, line, f"no YAML: {match['what']}", "correct the syntax")
     for match in VALUES.finditer(output):
         path = tuple(match["at"].strip("/").split("/")) if match["at"].strip("/") else ()
         extra = NAMED_KEYS.findall(match["what"]) if "additional propert" in match["what"] else [""]
         for key in extra:
             whole = (*path, key) if key else path
-            file, line = next(
-                ((file, line) for file, text in files.items() if (line := places.values_line(text, _indices(whole)))),
-                (chart.files(environment)[0], 0),
-            )
+            file, line = target.place(_indices(whole))
             name = ".".join(whole) or "the values"
             if key:
-                yield Finding(
-                    "values",
-                    file,
-                    line,
-                    f"{name}: unknown key",
-                    f"remove it or correct its name; {chart.path}/values.yaml lists the keys",
-                )
+                listed = f"{target.chart.name}/values.yaml lists the keys"
+                yield Finding("values", file, line, f"{name}: unknown key", f"remove it or correct its name; {listed}")
             else:
                 yield Finding("values", file, line, f"{name}: {match['what']}", "give it what values.schema.json asks")
 
@@ -154,13 +172,13 @@ def _indices(path: tuple[str, ...]) -> tuple[str | int, ...]:
     return tuple(int(part) if part.isdecimal() else part for part in path)
 
 
-def _syntax_line(file: Path) -> int:
+def _syntax_line(text: str) -> int:
     """Return where PyYAML stumbles: libyaml's own mark is exact, helm's message gives the line before."""
     try:
-        yaml.compose(file.read_bytes(), Loader=yaml.CSafeLoader)
+        yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         return error.problem_mark.line + 1 if error.problem_mark else 0
-    except (yaml.YAMLError, OSError):
+    except yaml.YAMLError:
         return 0
     return 0
 
@@ -172,7 +190,7 @@ def _templates(chart: Chart, output: str) -> Iterator[Finding]:
             line = match.groupdict().get("line")
             yield Finding(
                 "chart",
-                f"{chart.path}/{match['file']}",
+                f"{chart.name}/{match['file']}",
                 int(line) if line else 0,  # a line of the rendered text is none of the template's
                 " ".join(match["what"].split()),
                 "correct the template, or the values that it reads here",
@@ -185,7 +203,7 @@ def _lint(chart: Chart, output: str) -> Iterator[Finding]:
         file = match["file"].rstrip("/")
         yield Finding(
             "chart",
-            f"{chart.path}/{file}",
+            f"{chart.name}/{file}",
             0,
             " ".join(match["what"].split()),
             "change what helm names; `helm lint --strict` is satisfied when it says nothing",

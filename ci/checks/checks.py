@@ -1,17 +1,22 @@
 """Every check that needs no cluster, at once, and their findings as one list."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagger
 
-from ci.base import paths, tasks
-from ci.base.errors import CheckFailedError
-from ci.checks import chart, gates, rules, schema, style, tools
-from ci.manifests import manifests, references
-from ci.manifests.chart import Chart, Rendering
+from ci.base import tasks
+from ci.base.errors import CheckFailedError, UsageError
+from ci.canary import declared
+from ci.checks import argocd, chart, gates, golden, rules, schema, style, targets, tools
+from ci.checks.merged import merged
+from ci.checks.targets import Chosen, Targets
+from ci.manifests import references
+from ci.manifests.chart import DEFAULTS, Rendering
+from ci.project import Project
 from ci.results import Finding, Gate
+from ci.tree import git
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class Lint:
     """What the checks say.
 
     Attributes:
-        findings: By file and line; what several environments share is there once.
+        findings: By file and line; what several targets share is there once.
         gates: The canary's gates against simulated faults.
     """
 
@@ -27,153 +32,142 @@ class Lint:
     gates: list[Gate]
 
 
+@dataclass(frozen=True)
+class Rendered:
+    """What Helm made of targets.
+
+    Attributes:
+        renderings: Of those that it did not refuse, in the targets' order.
+        findings: Why there are no others.
+        known: As in `Targets`; nothing where one was refused.
+    """
+
+    renderings: list[Rendering]
+    findings: list[Finding]
+    known: Collection[str]
+
+
 @dataclass
 class _Run:
     client: dagger.Client
     tools: tools.Tools
     root: Path
-    chart: Chart
-    helm: dagger.Container
-    environments: Sequence[str]
-    found: list[tuple[str, Finding]] = field(default_factory=list)  # with the environment, or ""
+    project: Project
+    targets: Targets
+    found: list[tuple[str, Finding]]  # with the target's name, or ""
     gates: list[Gate] = field(default_factory=list)
 
-    async def keep(self, environment: str, check: Callable[..., Awaitable[list[Finding]]], *args: object) -> None:
-        self.found += [(environment, finding) for finding in await check(*args)]
+    async def keep(self, check: Callable[..., Awaitable[list[Finding]]], *args: object) -> None:
+        self.found += [("", finding) for finding in await check(*args)]
+
+    async def keep_named(self, check: Callable[..., Awaitable[list[tuple[str, Finding]]]], *args: object) -> None:
+        self.found += await check(*args)
 
 
 async def lint(
-    client: dagger.Client,
-    tool: tools.Tools,
-    root: Path = paths.ROOT,
-    environments: Sequence[str] = paths.ENVIRONMENTS,
+    client: dagger.Client, tool: tools.Tools, root: Path, project: Project, chosen: Chosen | None = None
 ) -> Lint:
-    """Run every check on a checkout.
+    """Run every check on a project.
 
     Args:
         client: The Dagger session.
         tool: What the checks run with.
-        root: The top of the checkout.
-        environments: Whose values the chart is rendered with.
+        root: The project's folder.
+        project: The project.
+        chosen: What of its applications; all by default.
 
     Returns:
         What they find.
+
+    Raises:
+        UsageError: There is no such environment, or no such application.
     """
-    source = the_chart(tool, root)
-    run = _Run(client, tool, root, source, chart.helm(client, tool.helm, source), environments)
-    async with tasks.group() as group:
-        group.start_soon(_style, run)
-        group.start_soon(_chart, run)
-    return Lint(merged(run.found, environments), run.gates)
+    async with targets.found(root, project, chosen or Chosen()) as found:
+        run = _Run(client, tool, root, project, found, [("", finding) for finding in found.findings])
+        repository = await git.opened(root)
+        run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
+        run.found += golden.findings(root, project, found.judged)
+        async with tasks.group() as group:
+            group.start_soon(_style, run)
+            if found.judged:
+                group.start_soon(_targets, run)
+        return Lint(merged(run.found, [each.name for each in found.judged]), run.gates)
 
 
-async def render(
-    client: dagger.Client, tool: tools.Tools, environments: Sequence[str], root: Path = paths.ROOT
-) -> list[Rendering]:
-    """Render the chart with the values of each environment.
+async def render(client: dagger.Client, tool: tools.Tools, root: Path, project: Project, chosen: Chosen) -> Rendered:
+    """Render a project's applications, each as Argo CD would.
 
     Args:
         client: The Dagger session.
         tool: What it takes.
-        environments: Which ones.
-        root: The top of the checkout.
+        root: The project's folder.
+        project: The project.
+        chosen: What of its applications.
 
-    Returns:
-        The renderings, in the same order.
+    Raises:
+        UsageError: There is no such environment, or no such application.
     """
-    source = the_chart(tool, root)
-    helm = chart.helm(client, tool.helm, source)
-    renderings: dict[str, Rendering] = {}
-
-    async def one(environment: str) -> None:
-        renderings[environment] = await chart.render(helm, source, environment)
-
-    async with tasks.group() as group:
-        for environment in environments:
-            group.start_soon(one, environment)
-    return [renderings[environment] for environment in environments]
-
-
-def the_chart(tool: tools.Tools, root: Path = paths.ROOT) -> Chart:
-    """Return the project's chart.
-
-    Args:
-        tool: Names the cluster's version.
-        root: The top of the checkout.
-
-    Returns:
-        The chart.
-    """
-    return Chart(root, str(paths.CHART.relative_to(paths.ROOT)), tool.kubernetes_version)
+    async with targets.found(root, project, chosen) as found:
+        renderings: list[Rendering] = []
+        if found.judged:
+            helm = _helm(client, tool, found)
+            renderings = await chart.render(helm, found.judged, tool.kubernetes_version)
+        refused = [(each.target.name, finding) for each in renderings for finding in each.findings]
+        findings = merged(
+            [*(("", finding) for finding in found.findings), *refused], [each.name for each in found.judged]
+        )
+        known = () if findings else found.known
+        return Rendered([each for each in renderings if not each.findings], findings, known)
 
 
-def merged(found: Sequence[tuple[str, Finding]], environments: Sequence[str]) -> list[Finding]:
-    """Say once what several environments share, and name the environment where only some have it.
-
-    Args:
-        found: Findings, each with its environment ("" for those without).
-        environments: All of them.
-
-    Returns:
-        The findings by file and line.
-    """
-    by_finding: dict[Finding, list[str]] = {}
-    for environment, finding in found:
-        by_finding.setdefault(finding, []).append(environment)
-    result = []
-    for finding, where in by_finding.items():
-        some = [environment for environment in environments if environment in where]
-        if some and len(some) < len(environments):
-            result.append(replace(finding, message=f"{finding.message} [{', '.join(some)}]"))
-        else:
-            result.append(finding)
-    return sorted(result, key=lambda finding: (finding.file, finding.line, finding.check, finding.message))
+def _helm(client: dagger.Client, tool: tools.Tools, found: Targets) -> dagger.Container:
+    folder = found.folder / "helm"
+    chart.laid_out(found.judged, folder)
+    return tools.batch(client, tool.helm, folder)
 
 
 async def _style(run: _Run) -> None:
-    container = style.linters(run.client, run.tools.wheels, run.root)
+    container = style.linters(run.client, run.tools.wheels)
     async with tasks.group() as group:
-        group.start_soon(run.keep, "", style.yaml, run.client, container, run.root)
-        group.start_soon(run.keep, "", style.python, run.client, container, run.root)
-        group.start_soon(run.keep, "", style.workflows, run.client, container, run.tools.actionlint, run.root)
+        group.start_soon(run.keep, style.yaml, run.client, container, run.root, run.project)
+        group.start_soon(run.keep, style.python, run.client, container, run.root)
+        group.start_soon(run.keep, style.workflows, run.client, container, run.tools.actionlint, run.root)
 
 
-async def _chart(run: _Run) -> None:
-    parsed: dict[str, list[manifests.Manifest]] = {}
-
-    async def one(environment: str) -> None:
-        rendering = await chart.render(run.helm, run.chart, environment)
-        run.found += [(environment, finding) for finding in rendering.findings]
-        if not rendering.findings:
-            parsed[environment] = chart.objects(run.chart, rendering)
-
+async def _targets(run: _Run) -> None:
+    judged, version = run.targets.judged, run.tools.kubernetes_version
+    helm = _helm(run.client, run.tools, run.targets)
     async with tasks.group() as group:
-        for environment in run.environments:
-            group.start_soon(run.keep, environment, chart.lint, run.helm, run.chart, environment)
-            group.start_soon(one, environment)
-    # in one order, whichever came first: the same question gets the remembered answer
-    rendered = {environment: parsed[environment] for environment in run.environments if environment in parsed}
-    if not rendered:
+        group.start_soon(run.keep_named, chart.lint, helm, judged, version)
+        all_of_them = await chart.render(helm, judged, version)
+        run.found += [(each.target.name, finding) for each in all_of_them for finding in each.findings]
+        renderings = [each for each in all_of_them if not each.findings]
+        if not renderings:
+            return
+        for each in renderings:
+            run.found += [(each.target.name, finding) for finding in references.check(each.objects)]
+        folder = run.targets.folder
+        group.start_soon(run.keep_named, schema.validate, run.client, run.tools, renderings, folder / "schema")
+        group.start_soon(run.keep_named, rules.check, run.client, run.tools.promtool, renderings, folder / "rules")
+        group.start_soon(_gates, run, renderings)
+        own = [rule for each in renderings if each.target.name == DEFAULTS for rule in rules.sources(each.objects)]
+        if own and (run.root / rules.TESTS).is_dir():  # the tests are about the chart's own values
+            group.start_soon(run.keep, rules.test, run.client, run.tools.promtool, run.root, own)
+
+
+async def _gates(run: _Run, renderings: Sequence[Rendering]) -> None:
+    tree = run.project.paths.tree
+    whole = not run.targets.findings and len(renderings) == len(run.targets.judged)
+    known = run.targets.known if whole else ()
+    try:
+        found = await gates.assess(run.tools.prometheus, run.tools.promtool, run.root, tree, renderings, known=known)
+    except UsageError as error:
+        file = f"{tree}/{declared.FILE}"
+        said = error.message.removeprefix(f"{file}: ")
+        run.found.append(("", Finding("gates", file, 0, said, error.fix or "docs/gates.md explains the file")))
         return
-    async with tasks.group() as group:
-        group.start_soon(_schema, run, rendered)
-        group.start_soon(_gates, run, rendered)
-        for environment, objects in rendered.items():
-            run.found += [(environment, finding) for finding in references.check(objects)]
-            group.start_soon(run.keep, environment, rules.check, run.client, run.tools.promtool, run.root, objects)
-
-
-async def _gates(run: _Run, rendered: dict[str, list[manifests.Manifest]]) -> None:
-    rendering = await chart.render(run.helm, run.chart, paths.DEFAULTS)
-    defaults = {} if rendering.findings else {paths.DEFAULTS: chart.objects(run.chart, rendering)}
-    found = await gates.assess(run.tools.prometheus, run.tools.promtool, run.chart, defaults | rendered)
     run.found += [("", finding) for finding in found.findings]
     run.gates = found.gates
-
-
-async def _schema(run: _Run, rendered: dict[str, list[manifests.Manifest]]) -> None:
-    for environment, findings in (await schema.validate(run.client, run.tools, rendered)).items():
-        run.found += [(environment, finding) for finding in findings]
 
 
 def refuse(findings: Sequence[Finding]) -> None:

@@ -1,100 +1,183 @@
-"""The gates of a checkout's chart: what they stop, what they let through, how much they can see, and what is wrong."""
+"""The gates of every target: what they stop, what they let through, how much they can see, and what is wrong."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
+from ci.base.errors import CheckFailedError
 from ci.canary import declared as declarations
 from ci.canary import judge, plan, power
 from ci.canary.assessment import Assessment, Chance, Verdict, is_weak
 from ci.canary.catalogue import faults, healthy
 from ci.canary.declared import Declared
 from ci.canary.plan import Plan
+from ci.checks.merged import merged
 from ci.manifests import places
-from ci.manifests.chart import Chart
-from ci.manifests.manifests import Manifest
+from ci.manifests.chart import PAST, Rendering, Target
 from ci.results import Finding
 
 
+@dataclass(frozen=True)
+class _Alike:
+    """Canaries that are judged alike: but for their names they ask the same, about the same traffic."""
+
+    unnamed: Plan
+    requests: float
+    plans: list[Plan] = field(default_factory=list)
+
+    @property
+    def first(self) -> Plan:
+        """The one that is judged."""
+        return self.plans[0]
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """What is wrong in one target, if it is not accepted."""
+
+    what: str
+    path: places.Path
+    said: str
+    remedy: str
+
+
 async def assess(
-    prometheus: Path, promtool: Path, chart: Chart, rendered: Mapping[str, Sequence[Manifest]], repeat: int = 1
+    prometheus: Path,
+    promtool: Path,
+    folder: Path,
+    tree: str,
+    renderings: Sequence[Rendering],
+    *,
+    repeat: int = 1,
+    known: Collection[str] = (),
 ) -> Assessment:
-    """Try the gates of each environment.
+    """Try the gates of each rendering.
 
     Args:
         prometheus: The executable.
         promtool: The executable.
-        chart: The chart.
-        rendered: Its objects by environment.
+        folder: The project's.
+        tree: Its tree, from there, with gates.yaml.
+        renderings: Without findings.
         repeat: How often each shape is replayed.
+        known: What gates.yaml may name, where `renderings` are all that the project has.
 
     Raises:
         UsageError: gates.yaml is not there, or wrong.
-        CheckFailedError: A canary that cannot be replayed.
     """
-    declared = declarations.load(chart)
-    plans = [found for name, objects in rendered.items() if (found := plan.read(name, objects))]
-    declared.require_traffic(chart, [each.environment for each in plans])
-    cases = judge.catalogued(plans, repeat)
-    verdicts = await judge.judge(prometheus, promtool, cases, declared) if cases else []
-    chances = [(each, chance) for each in plans for chance in power.chances(each, declared)]
-    findings = [
-        *(finding for verdict in verdicts for finding in _of_verdict(chart, verdict, declared)),
-        *(finding for each, chance in chances for finding in _of_chance(chart, each, chance, declared)),
-        *_of_declared(chart, declared, plans, [chance for _, chance in chances]),
-    ]
-    return Assessment(verdicts, [chance for _, chance in chances], declared, findings)
+    declared = declarations.load(folder, tree)
+    targets = {each.target.name: each.target for each in renderings}
+    plans, found = _read(renderings)
+    groups = _grouped(plans, declared)
+    cases = judge.catalogued([group.first for group in groups], repeat)
+    judged = await judge.judge(prometheus, promtool, cases, declared) if cases else []
+    verdicts: list[Verdict] = []
+    chances: list[Chance] = []
+    for group in groups:
+        own = [verdict for verdict in judged if verdict.environment == group.first.environment]
+        able = power.chances(group.first, declared)
+        wrong = [*_of_verdicts(own, declared), *_of_chances(group.first, able, declared)]
+        for each in group.plans:
+            verdicts += [replace(verdict, environment=each.environment) for verdict in own]
+            chances += [replace(chance, environment=each.environment) for chance in able]
+            found += [
+                (each.environment, _finding(targets[each.environment], item))
+                for item in wrong
+                if not declared.accepts(item.what, each.environment)
+            ]
+    if known:
+        shapes = {shape.name for shape in (*faults(1), *healthy(1))} | {chance.name for chance in chances}
+        found += [("", finding) for finding in _unknown(folder, f"{tree}/{declarations.FILE}", declared, shapes, known)]
+    order = list(targets)
+    verdicts.sort(key=lambda verdict: order.index(verdict.environment))
+    return Assessment(verdicts, chances, declared, merged(found, order))
 
 
-def _of_verdict(chart: Chart, verdict: Verdict, declared: Declared) -> Iterator[Finding]:
-    tolerated = 1 - declared.power.catch if verdict.bad else declared.power.false_abort
-    share = len(verdict.wrong) / len(verdict.outcomes)
-    if share <= tolerated or declared.accepts(verdict.shape, verdict.environment):
-        return
-    often = f" in {len(verdict.wrong)} of {len(verdict.outcomes)} replays" if len(verdict.outcomes) > 1 else ""
-    first = verdict.wrong[0]
-    if verdict.bad:
-        said = (
-            f"the fault '{verdict.shape}' escapes{often}: nothing stops it in {first.second} s [{verdict.environment}]"
-        )
-        remedy = "tighten canary.analysis or lengthen the steps"
-    else:
-        why = f"{first.metric} at {first.second} s: {first.why}"
-        said = f"the healthy '{verdict.shape}' is stopped{often} by {why} [{verdict.environment}]"
-        remedy = "loosen that metric, or widen canary.analysis.window"
-    yield Finding("gates", *_place(chart, verdict.environment, ("canary", "analysis")), said, f"{remedy}, {_LISTED}")
+def _read(renderings: Sequence[Rendering]) -> tuple[list[Plan], list[tuple[str, Finding]]]:
+    """Return the canaries, and why one cannot be replayed."""
+    plans: list[Plan] = []
+    found: list[tuple[str, Finding]] = []
+    for each in renderings:
+        try:
+            canary = plan.read(each.target.name, each.objects)
+        except CheckFailedError as error:
+            place = each.target.place(("canary",))
+            found.append((each.target.name, Finding("gates", *place, error.message, error.fix or "correct the canary")))
+        else:
+            plans += [canary] if canary else []
+    return plans, found
 
 
-def _of_chance(chart: Chart, canary: Plan, chance: Chance, declared: Declared) -> Iterator[Finding]:
-    if not is_weak(chance, declared) or declared.accepts(chance.name, chance.environment):
-        return
-    said = [f"step {chance.step} ({chance.weight} %) is too weak: over {chance.requests} requests {chance.metric}"]
-    if chance.catch is not None and chance.catch < declared.power.catch:
-        said.append(
-            f"stops the declared regression with a chance of {chance.catch:.3f} ({declared.power.catch} wanted),"
-        )
-    said.append(f"and a good version with up to {chance.false_abort:.3f} (at most {declared.power.false_abort} wanted)")
-    place = _place(chart, chance.environment, ("canary", "steps", chance.step - 1))
-    remedy = f"{power.sufficient(canary, chance, declared)} would do; or list it as '{chance.name}', with a reason"
-    yield Finding("gates", *place, f"{' '.join(said)} [{chance.environment}]", remedy)
+def _grouped(plans: Sequence[Plan], declared: Declared) -> list[_Alike]:
+    groups: list[_Alike] = []
+    for each in plans:
+        unnamed, requests = each.unnamed(), declared.requests(each.environment)
+        group = next((group for group in groups if (group.unnamed, group.requests) == (unnamed, requests)), None)
+        if group is None:
+            group = _Alike(unnamed, requests)
+            groups.append(group)
+        group.plans.append(each)
+    return groups
 
 
-def _of_declared(
-    chart: Chart, declared: Declared, plans: Sequence[Plan], chances: Sequence[Chance]
+def _finding(target: Target, wrong: _Wrong) -> Finding:
+    file, line = target.place(wrong.path)
+    # or else what a pinned chart lacks would hold up every change, the one that raises it as well
+    severity: Literal["error", "warning"] = "warning" if PAST.match(file) else "error"
+    return Finding("gates", file, line, wrong.said, wrong.remedy, severity)
+
+
+def _of_verdicts(verdicts: Sequence[Verdict], declared: Declared) -> Iterator[_Wrong]:
+    for verdict in verdicts:
+        tolerated = 1 - declared.power.catch if verdict.bad else declared.power.false_abort
+        if verdict.unseen or len(verdict.wrong) / len(verdict.outcomes) <= tolerated:
+            continue
+        often = f" in {len(verdict.wrong)} of {len(verdict.outcomes)} replays" if len(verdict.outcomes) > 1 else ""
+        first = verdict.wrong[0]
+        if verdict.bad:
+            said = f"the fault '{verdict.shape}' escapes{often}: nothing stops it in {first.second} s"
+            remedy = "tighten canary.analysis or lengthen the steps"
+        else:
+            why = f"{first.metric} at {first.second} s: {first.why}"
+            said = f"the healthy '{verdict.shape}' is stopped{often} by {why}"
+            remedy = "loosen that metric, or widen canary.analysis.window"
+        yield _Wrong(verdict.shape, ("canary", "analysis"), said, f"{remedy}, {_LISTED}")
+
+
+def _of_chances(canary: Plan, chances: Sequence[Chance], declared: Declared) -> Iterator[_Wrong]:
+    for chance in chances:
+        if not is_weak(chance, declared):
+            continue
+        said = [f"step {chance.step} ({chance.weight} %) is too weak: over {chance.requests} requests {chance.metric}"]
+        if chance.catch is not None and chance.catch < declared.power.catch:
+            said.append(
+                f"stops the declared regression with a chance of {chance.catch:.3f} ({declared.power.catch} wanted),"
+            )
+        most = declared.power.false_abort
+        said.append(f"and a good version with up to {chance.false_abort:.3f} (at most {most} wanted)")
+        remedy = f"{power.sufficient(canary, chance, declared)} would do; or list it as '{chance.name}', with a reason"
+        yield _Wrong(chance.name, ("canary", "steps", chance.step - 1), " ".join(said), remedy)
+
+
+def _unknown(
+    folder: Path, file: str, declared: Declared, shapes: Collection[str], known: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield exceptions for what does not exist: a misspelled one would except nothing."""
-    known = {shape.name for shape in (*faults(1), *healthy(1))} | {chance.name for chance in chances}
-    file = f"{chart.path}/{declarations.FILE}"
+    """Yield what is declared about what does not exist: a misspelled exception would except nothing."""
+    text = (folder / file).read_text()
+    named: list[tuple[places.Path, str]] = [
+        (("requestsPerSecond", name), name) for name in declared.requests_per_second
+    ]
     for index, item in enumerate(declared.accepted):
-        if item.what not in known and {each.environment for each in plans} >= set(item.environments):
-            line = places.values_line((chart.root / file).read_text(), ("accepted", index, "what"))
+        path = ("accepted", index)
+        if item.what not in shapes:
+            line = places.values_line(text, (*path, "what"))
             yield Finding("gates", file, line, f"accepted: there is no '{item.what}'", "`gates` prints the names")
+        named += [((*path, "environments", number), name) for number, name in enumerate(item.environments)]
+    for place, name in named:
+        if name not in known:
+            said = f"{place[0]}: there is no {name}"
+            yield Finding("gates", file, places.values_line(text, place), said, "an environment, or ENV/APP")
 
 
 _LISTED = f"or list it with a reason under accepted in {declarations.FILE}"
-
-
-def _place(chart: Chart, environment: str, path: Sequence[str | int]) -> tuple[str, int]:
-    """Return the values file that decides, and the line in it."""
-    files = chart.files(environment)
-    found = ((file, places.values_line((chart.root / file).read_text(), path)) for file in files)
-    return next(((file, line) for file, line in found if line), (files[0], 0))

@@ -13,6 +13,7 @@ import yaml
 from ci.base.errors import CheckFailedError
 from ci.checks import tools
 from ci.manifests import manifests, places, series
+from ci.manifests.chart import Rendering
 from ci.results import Finding
 
 TESTS = "tests/rules"
@@ -27,37 +28,63 @@ JUNIT = "/tmp/results.xml"  # noqa: S108 - in the container
 
 
 async def check(
-    client: dagger.Client, promtool: Path, root: Path, objects: Sequence[manifests.Manifest]
-) -> list[Finding]:
-    """Check and test the rules of one rendering.
+    client: dagger.Client, promtool: Path, renderings: Sequence[Rendering], folder: Path
+) -> list[tuple[str, Finding]]:
+    """Have promtool read the rules of each rendering.
 
     Args:
         client: The Dagger session.
         promtool: The executable on the host.
-        root: The top of the checkout, with the tests in `TESTS`.
-        objects: The rendered objects.
+        renderings: Without findings.
+        folder: An empty one of the host.
 
     Returns:
-        What promtool refuses, what the tests see go wrong, and which rules they leave out.
+        What it refuses, each with its target's name.
     """
-    sources = [manifest for manifest in objects if manifest.kind == "PrometheusRule"]
-    if not sources:
+    ruled = [(each.target.name, found) for each in renderings if (found := sources(each.objects))]
+    for number, (_, found) in enumerate(ruled):
+        (folder / str(number)).mkdir(parents=True)
+        (folder / str(number) / RULES_FILE).write_text(text(found))
+    if not ruled:
         return []
-    tests = client.host().directory(str(root / TESTS), include=["*_test.yaml"])
-    container = tools.static(client, promtool).with_mounted_directory(
-        "/src", tests.with_new_file(RULES_FILE, text(sources))
-    )
-    output = await tools.execute(container, ["check", "rules", "--lint=all", "--lint-fatal", RULES_FILE])
-    if output.code:
-        return list(refused(sources, output.stderr))
+    commands = [
+        tools.Command(str(number), ["check", "rules", "--lint=all", "--lint-fatal", RULES_FILE])
+        for number in range(len(ruled))
+    ]
+    outputs = await tools.execute_all(tools.batch(client, promtool, folder), commands)
+    return [
+        (name, finding)
+        for (name, found), output in zip(ruled, outputs, strict=True)
+        if output.code
+        for finding in refused(found, output.stderr)
+    ]
+
+
+async def test(client: dagger.Client, promtool: Path, root: Path, rules: Sequence[manifests.Manifest]) -> list[Finding]:
+    """Run the chart's tests of its rules.
+
+    Args:
+        client: The Dagger session.
+        promtool: The executable on the host.
+        root: The project's folder, with the tests in `TESTS`.
+        rules: The PrometheusRules that the chart's own values make.
+
+    Returns:
+        What the tests see go wrong, and which rules they leave out.
+    """
     files = sorted((root / TESTS).glob("*_test.yaml"))
-    left_out = untested(sources, [path.read_text() for path in files])
+    left_out = untested(rules, [path.read_text() for path in files])
     if not files:
         return left_out
-    ended = container.with_exec(
-        ["test", f"--junit={JUNIT}", "rules", *(path.name for path in files)],
-        use_entrypoint=True,
-        expect=dagger.ReturnType.ANY,
+    tests = client.host().directory(str(root / TESTS), include=["*_test.yaml"])
+    ended = (
+        tools.static(client, promtool)
+        .with_mounted_directory("/src", tests.with_new_file(RULES_FILE, text(rules)))
+        .with_exec(
+            ["test", f"--junit={JUNIT}", "rules", *(path.name for path in files)],
+            use_entrypoint=True,
+            expect=dagger.ReturnType.ANY,
+        )
     )
     if await ended.exit_code() == 0:
         return left_out
@@ -65,6 +92,11 @@ async def check(
     if not found:
         raise CheckFailedError("promtool test rules failed", detail=await ended.stderr())
     return [*found, *left_out]
+
+
+def sources(objects: Sequence[manifests.Manifest]) -> list[manifests.Manifest]:
+    """Return the PrometheusRules among objects."""
+    return [manifest for manifest in objects if manifest.kind == "PrometheusRule"]
 
 
 def text(sources: Sequence[manifests.Manifest]) -> str:
@@ -95,10 +127,10 @@ def refused(sources: Sequence[manifests.Manifest], said: str) -> Iterator[Findin
     for line in lines:
         match = RULE.search(line)
         if match is None:
-            yield _finding(sources, (), line.removeprefix(f"{RULES_FILE}: "), "mend the rule")
+            yield _finding(sources, (), line.removeprefix(f"{RULES_FILE}: "), "correct the rule")
             continue
         path = (match["group"], int(match["number"]) - 1)
-        yield _finding(sources, path, match["what"], "mend the rule")
+        yield _finding(sources, path, match["what"], "correct the rule")
 
 
 def _finding(
@@ -230,7 +262,7 @@ def results(junit: str, root: Path) -> list[Finding]:
             name = case.get("name", "")
             for failure in (*case.iter("failure"), *case.iter("error")):
                 said = " ".join((failure.text or "").replace(f"name: {name},", "").split())
-                remedy = "mend the rule in the chart, or the expectation if the rule was meant to change"
+                remedy = "correct the rule in the chart, or the expectation if the rule was meant to change"
                 found.append(Finding("rules", file, _test_line(text, name), f"{name}: {said}", remedy))
     return found
 

@@ -14,6 +14,7 @@ import dagger
 from ci.base.errors import CheckFailedError
 from ci.checks import tools
 from ci.manifests import manifests
+from ci.manifests.chart import Rendering
 from ci.results import Finding
 
 CRDS = {
@@ -32,24 +33,26 @@ ECHO = "some validation rules were not checked"
 
 
 async def validate(
-    client: dagger.Client, tool: tools.Tools, rendered: Mapping[str, Sequence[manifests.Manifest]]
-) -> dict[str, list[Finding]]:
-    """Validate the objects of every environment.
+    client: dagger.Client, tool: tools.Tools, renderings: Sequence[Rendering], folder: Path
+) -> list[tuple[str, Finding]]:
+    """Validate the objects of renderings.
 
     Args:
         client: The Dagger session.
         tool: The executables and module folders.
-        rendered: The objects by environment.
+        renderings: Without findings.
+        folder: An empty one of the host.
 
     Returns:
-        What the schemas refuse, by environment.
+        What the schemas refuse, each with its target's name.
     """
     container = tools.static(client, tool.kubectl_validate)
-    arguments = [*(f"{environment}.yaml" for environment in rendered), "--output=json", "--local-schemas=/schemas"]
-    documents = client.directory()
-    for environment, objects in rendered.items():
-        text = "---\n".join(manifest.text.rstrip("\n") + "\n" for manifest in objects)
-        documents = documents.with_new_file(f"{environment}.yaml", text)
+    rendered = {each.target.name: each.objects for each in renderings}
+    arguments = [*(f"{name}.yaml" for name in rendered), "--output=json", "--local-schemas=/schemas"]
+    for name, objects in rendered.items():
+        file = folder / f"{name}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("---\n".join(manifest.text.rstrip("\n") + "\n" for manifest in objects))
     for name, pattern in CRDS.items():
         files = tool.crds[name].resolve() / pattern
         crds = client.host().directory(str(files.parent), include=[files.name], exclude=["kustomization.yaml"])
@@ -57,8 +60,9 @@ async def validate(
         arguments.append(f"--local-crds=/crds/{name}")
     versions = {str(manifest.data.get("apiVersion")) for objects in rendered.values() for manifest in objects}
     container = container.with_mounted_directory("/schemas", _openapi(client, tool.kubernetes, versions))
+    documents = client.host().directory(str(folder))
     output = await tools.execute(container.with_mounted_directory("/src", documents), arguments)
-    return findings(output, rendered)
+    return [(name, finding) for name, found in findings(output, rendered).items() for finding in found]
 
 
 def _openapi(client: dagger.Client, kubernetes: Path, versions: set[str]) -> dagger.Directory:
@@ -77,10 +81,10 @@ def findings(output: tools.Output, rendered: Mapping[str, Sequence[manifests.Man
 
     Args:
         output: What it printed.
-        rendered: The objects it was given, by environment, in the same order.
+        rendered: The objects it was given, by their target's name, in the same order.
 
     Returns:
-        One finding for each thing it refuses, by environment.
+        One finding for each thing it refuses, by the target's name.
 
     Raises:
         CheckFailedError: It could not do its work at all.
@@ -90,13 +94,13 @@ def findings(output: tools.Output, rendered: Mapping[str, Sequence[manifests.Man
     except json.JSONDecodeError as error:
         raise CheckFailedError("kubectl-validate did not run", detail=output.stdout + output.stderr) from error
     found: dict[str, list[Finding]] = {}
-    for environment, objects in rendered.items():
-        found[environment] = []
-        for manifest, status in zip(objects, results[f"{environment}.yaml"], strict=True):
+    for name, objects in rendered.items():
+        found[name] = []
+        for manifest, status in zip(objects, results[f"{name}.yaml"], strict=True):
             if status["status"] == "Success":
                 continue
-            causes = manifest.dig(status, "details", "causes") or [{"message": status.get("message", "")}]
-            found[environment] += [_finding(manifest, cause) for cause in causes if ECHO not in cause["message"]]
+            causes = manifests.dig(status, "details", "causes") or [{"message": status.get("message", "")}]
+            found[name] += [_finding(manifest, cause) for cause in causes if ECHO not in cause["message"]]
     return found
 
 

@@ -1,4 +1,8 @@
-"""YAML, Python and workflow files against their linters."""
+"""YAML, Python and workflow files against their linters.
+
+Of a project those that Argo CD and GitHub read: YAML of its tree, chart and Argo CD's files, and its workflows. The
+tool's own checkout is looked at whole, Python as well: how a user writes other files is not this tool's business.
+"""
 
 import json
 import re
@@ -7,47 +11,70 @@ from typing import Any
 
 import dagger
 
+from ci.base import paths
 from ci.base.errors import CheckFailedError
 from ci.checks import tools
+from ci.project import Project
 from ci.results import Finding
 
 REQUIREMENTS = "ci/checks/requirements-lint.txt"
 WORKFLOWS = ".github/workflows"
+OWN = "ci/main.py"
+"""What the tool's own checkout has."""
+CONFIG = ".yamllint.yaml"
+CONFIGS = (".yamllint", CONFIG, ".yamllint.yml")
+"""Where yamllint looks for its rules; the tool's own count where a project has none."""
 YAMLLINT = re.compile(
     r"^(?:\./)?(?P<file>.+?):(?P<line>\d+):\d+: \[(?P<level>\w+)\] (?P<what>.+?)(?: \((?P<rule>[\w-]+)\))?$"
 )
 
 
-def linters(client: dagger.Client, wheels: Path, root: Path) -> dagger.Container:
+def linters(client: dagger.Client, wheels: Path) -> dagger.Container:
     """Return the container with yamllint, ruff and zizmor.
 
     Args:
         client: The Dagger session.
         wheels: Folder with their wheels on the host.
-        root: The top of the checkout.
 
     Returns:
         The container.
     """
-    return tools.python(client, wheels, root / REQUIREMENTS)
+    return tools.python(client, wheels, paths.ROOT / REQUIREMENTS)
+
+
+def yaml_files(root: Path, project: Project) -> tuple[list[str], list[str]]:
+    """Return the patterns of a project's YAML files, and of those among them that are none: Helm's templates.
+
+    Args:
+        root: The project's folder.
+        project: The project.
+    """
+    chart = project.paths.chart
+    folders = [project.paths.tree, chart, project.paths.argocd, project.paths.golden, WORKFLOWS]
+    below = ["**"] if (root / OWN).is_file() else [f"{folder}/**" for folder in folders]
+    patterns = [f"{folder}/*.{ending}" for folder in below for ending in ("yaml", "yml")]
+    return [*CONFIGS, *patterns], [f"{chart}/templates", f"{chart}/charts"]
 
 
 def _files(client: dagger.Client, root: Path, include: list[str], exclude: list[str]) -> dagger.Directory:
     return client.host().directory(str(root), include=include, exclude=exclude, gitignore=True)
 
 
-async def yaml(client: dagger.Client, container: dagger.Container, root: Path) -> list[Finding]:
-    """Run yamllint on every YAML file that is one: Helm templates are not.
+async def yaml(client: dagger.Client, container: dagger.Container, root: Path, project: Project) -> list[Finding]:
+    """Run yamllint on a project's YAML files.
 
     Args:
         client: The Dagger session.
         container: What `linters` returned.
-        root: The top of the checkout.
+        root: The project's folder.
+        project: The project.
 
     Returns:
         What it says.
     """
-    sources = _files(client, root, ["**/*.yaml", "**/*.yml"], ["helm/charts/*/templates"])
+    sources = _files(client, root, *yaml_files(root, project))
+    if not any((root / name).is_file() for name in CONFIGS):
+        sources = sources.with_file(CONFIG, client.host().file(str(paths.ROOT / CONFIG)))
     output = await tools.execute(
         container.with_mounted_directory("/src", sources), ["yamllint", "--strict", "--format=parsable", "."]
     )
@@ -69,7 +96,7 @@ def yaml_findings(output: tools.Output) -> list[Finding]:
     found = []
     for match in filter(None, map(YAMLLINT.match, output.stdout.splitlines())):
         rule = match["rule"] or "syntax"
-        remedy = "mend the syntax" if rule == "syntax" else f"follow the rule {rule} of .yamllint.yaml"
+        remedy = "correct the syntax" if rule == "syntax" else f"follow the rule {rule} of .yamllint.yaml"
         found.append(Finding("yaml", match["file"], int(match["line"]), match["what"], remedy))
     if output.code and not found:
         raise CheckFailedError("yamllint did not run", detail=output.stdout + output.stderr)
@@ -77,16 +104,18 @@ def yaml_findings(output: tools.Output) -> list[Finding]:
 
 
 async def python(client: dagger.Client, container: dagger.Container, root: Path) -> list[Finding]:
-    """Run `ruff check` and `ruff format --check` on every Python file.
+    """Run `ruff check` and `ruff format --check` on the tool's own checkout; other projects have rules of their own.
 
     Args:
         client: The Dagger session.
         container: What `linters` returned.
-        root: The top of the checkout.
+        root: The project's folder.
 
     Returns:
         What they say.
     """
+    if not (root / OWN).is_file():
+        return []
     sources = _files(client, root, ["**/*.py", "pyproject.toml"], [])
     container = container.with_mounted_directory("/src", sources)
     options = ["--no-cache", "--output-format=json", "."]
@@ -115,7 +144,7 @@ def ruff_findings(output: tools.Output, folder: str = "/src") -> list[Finding]:
         if code == "unformatted":
             remedy = f"ruff format {file}"
         elif code == "invalid-syntax":
-            remedy = "mend the syntax"
+            remedy = "correct the syntax"
         elif item["fix"] and item["fix"]["applicability"] == "safe":
             remedy = f"ruff check --fix {file}"
         else:
@@ -125,13 +154,13 @@ def ruff_findings(output: tools.Output, folder: str = "/src") -> list[Finding]:
 
 
 async def workflows(client: dagger.Client, container: dagger.Container, actionlint: Path, root: Path) -> list[Finding]:
-    """Run actionlint (correctness) on the workflows, and zizmor (security) on them and on our own actions.
+    """Run actionlint (correctness) on the workflows, and zizmor (security) on them and on the actions beside them.
 
     Args:
         client: The Dagger session.
         container: What `linters` returned.
         actionlint: The executable on the host.
-        root: The top of the checkout.
+        root: The project's folder.
 
     Returns:
         What they say.

@@ -1,5 +1,7 @@
 """What the checks run with, and the containers they run in."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,9 @@ INSTALL = [
     *("python", "-m", "pip", "install", "--no-index", "--find-links=/wheels", "--require-hashes"),
     *("--break-system-packages", "--requirement=/requirements.txt"),  # the container's own Python, whoever packed it
 ]
+
+EACH = Path(__file__).parent / "each.py"
+"""Runs many commands in one container, for starting a container takes longer than most of them."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,26 @@ def static(client: dagger.Client, executable: Path) -> dagger.Container:
     )
 
 
+def batch(client: dagger.Client, executable: Path, folder: Path) -> dagger.Container:
+    """Return a container in which `execute_all` runs a static executable, with a folder of the host at `/src`.
+
+    Args:
+        client: The Dagger session.
+        executable: The file on the host.
+        folder: What the commands read.
+
+    Returns:
+        The container.
+    """
+    return (
+        client.container()
+        .from_(PYTHON)
+        .with_file("/bin/program", client.host().file(str(executable.resolve())), permissions=0o755)
+        .with_file("/bin/each.py", client.host().file(str(EACH)))
+        .with_mounted_directory("/src", client.host().directory(str(folder)))
+    )
+
+
 def python(client: dagger.Client, wheels: Path, requirements: Path) -> dagger.Container:
     """Return a Python container with the linters that come as wheels.
 
@@ -94,6 +119,34 @@ def python(client: dagger.Client, wheels: Path, requirements: Path) -> dagger.Co
         .with_exec(INSTALL)
         .with_workdir("/src")
     )
+
+
+@dataclass(frozen=True)
+class Command:
+    """One of many commands.
+
+    Attributes:
+        folder: Where it runs, below the folder that `batch` was given.
+        arguments: Behind the executable.
+    """
+
+    folder: str
+    arguments: Sequence[str]
+
+
+async def execute_all(container: dagger.Container, commands: Sequence[Command]) -> list[Output]:
+    """Run commands side by side in one container, each to its end, whatever its exit code.
+
+    Args:
+        container: What `batch` returned.
+        commands: What to run.
+
+    Returns:
+        What each left, in their order.
+    """
+    wanted = json.dumps([{"folder": f"/src/{each.folder}", "arguments": list(each.arguments)} for each in commands])
+    ended = container.with_exec(["python", "/bin/each.py", "/bin/program"], stdin=wanted)
+    return [Output(**each) for each in json.loads(await ended.stdout())]
 
 
 async def execute(container: dagger.Container, arguments: list[str], *, entrypoint: bool = True) -> Output:

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from ci.base import paths
 from ci.base.errors import UsageError
 from ci.canary import recording
 from ci.canary.recording import TARGET, Given
-from ci.commands.options import SupplyOption
+from ci.checks.targets import Chosen
+from ci.commands import here
+from ci.commands.options import OneApplicationOption, SupplyOption
 from ci.commands.runner import run_async
 from ci.supply.supply import Supply, choose
 
@@ -39,8 +40,12 @@ def _labels(pairs: Sequence[str]) -> dict[str, str]:
 
 def gates(
     environment: Annotated[
-        str | None, typer.Option("--env", help="dev, staging, prod, or defaults; all of them by default.")
+        str | None,
+        typer.Option(
+            "--env", metavar="NAME", help="One environment, or defaults, the chart's own values; all by default."
+        ),
     ] = None,
+    application: OneApplicationOption = None,
     repeat: Annotated[int, typer.Option(min=1, max=200, help="Replays of each shape, each with other requests.")] = 1,
     series: Annotated[
         Path | None,
@@ -68,35 +73,29 @@ def gates(
     supply: SupplyOption = "auto",
 ) -> None:
     """Replay the canary's steps against a catalogue of faults and of healthy versions, with Prometheus' own engine."""
-    given = Given(start, _labels(label or ()), stable, canary)
+    given, chosen = Given(start, _labels(label or ()), stable, canary), Chosen(environment, application)
     if series is None:
-        run_async(_simulated, environment, repeat, given, json_file, supply)
+        run_async(_simulated, chosen, repeat, given, json_file, supply)
     else:
-        run_async(_recorded, environment, repeat, series, given, json_file, supply)
+        run_async(_recorded, chosen, repeat, series, given, json_file, supply)
 
 
-async def _simulated(environment: str | None, repeat: int, given: Given, json_file: Path | None, way: str) -> None:
+async def _simulated(chosen: Chosen, repeat: int, given: Given, json_file: Path | None, way: str) -> None:
     if given != Given():
         raise UsageError(f"there is no --series: {RECORDING}")
-    environments, supply = _renderings(environment), Supply(choose(way))
+    folder, project, supply = here.folder(), here.found(), Supply(choose(way))
+    chosen.require(project)
     from ci.commands import replays  # takes seconds to load, and wrong use is told at once
 
-    await replays.simulated(supply, environments, repeat, json_file)
+    await replays.simulated(supply, replays.Judged(folder, project, chosen), repeat, json_file)
 
 
-async def _recorded(
-    environment: str | None, repeat: int, series: Path, given: Given, json_file: Path | None, way: str
-) -> None:
+async def _recorded(chosen: Chosen, repeat: int, series: Path, given: Given, json_file: Path | None, way: str) -> None:
     if repeat != 1:
         raise UsageError(f"--series has requests of its own: {RECORDING}")
     record = recording.read(series)
-    environments, supply = _renderings(environment), Supply(choose(way))
+    folder, project, supply = here.folder(), here.found(), Supply(choose(way))
+    chosen.require(project)
     from ci.commands import replays
 
-    await replays.recorded(supply, environments, series.name, record, given, json_file)
-
-
-def _renderings(environment: str | None) -> Sequence[str]:
-    if environment is not None and environment not in paths.RENDERINGS:
-        raise UsageError(f"--env {environment}: not one of {', '.join(paths.RENDERINGS)}")
-    return paths.RENDERINGS if environment is None else (environment,)
+    await replays.recorded(supply, replays.Judged(folder, project, chosen), series.name, record, given, json_file)

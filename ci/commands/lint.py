@@ -8,23 +8,30 @@ from rich.console import Console
 
 from ci.base import jsonfile
 from ci.base.progress import step
-from ci.commands.options import SupplyOption
+from ci.checks.targets import Chosen
+from ci.commands import here
+from ci.commands.options import OneApplicationOption, OneEnvironmentOption, SupplyOption
 from ci.commands.runner import run_async
 from ci.report import terminal
 from ci.supply.supply import Supply, choose
 
 
 def lint(
+    environment: OneEnvironmentOption = None,
+    application: OneApplicationOption = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the findings there too.")
     ] = None,
     supply: SupplyOption = "auto",
 ) -> None:
-    """Check the chart, its rules, and the YAML, Python and workflow files; every finding has its file and line."""
-    run_async(_lint, json_file, supply)
+    """Check every application as Argo CD renders it, and YAML and workflow files; a finding has its file and line."""
+    run_async(_lint, environment, application, json_file, supply)
 
 
-async def _lint(json_file: Path | None, way: str) -> None:
+async def _lint(environment: str | None, application: str | None, json_file: Path | None, way: str) -> None:
+    folder, project = here.folder(), here.found()
+    chosen = Chosen(environment, application)
+    chosen.require(project)
     supply = Supply(choose(way))
     from ci.checks import (
         checks,
@@ -33,7 +40,7 @@ async def _lint(json_file: Path | None, way: str) -> None:
 
     async with session.opened(supply) as (client, tools):
         with step("lint"):
-            findings = (await checks.lint(client, tools)).findings
+            findings = (await checks.lint(client, tools, folder, project, chosen)).findings
     if json_file is not None:
         jsonfile.write(json_file, findings)
     Console(soft_wrap=True, highlight=False).print(terminal.findings(findings))

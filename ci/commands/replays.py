@@ -1,7 +1,8 @@
 """The two ways of `gates`: every shape of the catalogue, or one recorded canary."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -12,31 +13,59 @@ from ci.base.progress import step
 from ci.canary import plan
 from ci.canary import recorded as recordings
 from ci.canary.recording import Given, Recording
-from ci.checks import chart, checks, session
+from ci.checks import checks, session
 from ci.checks import gates as check
+from ci.checks.checks import Rendered
+from ci.checks.targets import Chosen
 from ci.checks.tools import Tools
-from ci.manifests.chart import Chart
-from ci.manifests.manifests import Manifest
-from ci.report import matrix
+from ci.project import Project
+from ci.report import matrix, terminal
 from ci.report import recorded as recorded_report
 from ci.supply.supply import Supply
 
+NAMED = 5
+"""Of more targets than these, so many are named."""
 
-async def simulated(supply: Supply, environments: Sequence[str], repeat: int, json_file: Path | None) -> None:
+
+@dataclass(frozen=True)
+class Judged:
+    """What is judged.
+
+    Attributes:
+        folder: The project's.
+        project: The project.
+        chosen: What of it.
+    """
+
+    folder: Path
+    project: Project
+    chosen: Chosen
+
+
+async def simulated(supply: Supply, judged: Judged, repeat: int, json_file: Path | None) -> None:
     """Replay every shape of the catalogue, and print what came out.
 
     Args:
         supply: Where the tools come from.
-        environments: Whose values, as in `paths.RENDERINGS`.
+        judged: Whose canaries.
         repeat: Replays of each shape, each with other requests.
         json_file: Gets the outcomes, too.
 
     Raises:
-        CheckFailedError: A fault escapes or a healthy version is stopped that is not listed, or the chart is wrong.
+        CheckFailedError: A fault escapes or a healthy version is stopped that is not listed, or a target is wrong.
+        UsageError: There is no such environment or application, or gates.yaml is wrong.
     """
-    async with _rendered(supply, environments) as (tools, source, rendered):
-        with step(f"gates of {', '.join(rendered)}"):
-            assessment = await check.assess(tools.prometheus, tools.promtool, source, rendered, repeat)
+    async with _rendered(supply, judged) as (tools, rendered):
+        with step(_said(rendered)):
+            assessment = await check.assess(
+                tools.prometheus,
+                tools.promtool,
+                judged.folder,
+                judged.project.paths.tree,
+                rendered.renderings,
+                repeat=repeat,
+                known=rendered.known,
+            )
     if json_file is not None:
         jsonfile.write(json_file, assessment)
     _print(matrix.render(assessment))
@@ -44,27 +73,27 @@ async def simulated(supply: Supply, environments: Sequence[str], repeat: int, js
 
 
 async def recorded(
-    supply: Supply, environments: Sequence[str], name: str, recording: Recording, given: Given, json_file: Path | None
+    supply: Supply, judged: Judged, name: str, recording: Recording, given: Given, json_file: Path | None
 ) -> None:
     """Replay a recorded canary, and print what the gates would have made of it.
 
     Args:
         supply: Where the tools come from.
-        environments: Whose values, as in `paths.RENDERINGS`.
+        judged: Whose canaries.
         name: The recording's, for people.
         recording: What Prometheus recorded.
         given: What the user says about it.
         json_file: Gets the outcomes, too.
 
     Raises:
-        CheckFailedError: The canary would not have gone through, or the chart is wrong.
-        UsageError: The recording is not of such a canary.
+        CheckFailedError: The canary would not have gone through, or a target is wrong.
+        UsageError: There is no such environment or application, or the recording is not of such a canary.
     """
-    async with _rendered(supply, environments) as (tools, _, rendered):
-        plans = [found for each, objects in rendered.items() if (found := plan.read(each, objects))]
+    async with _rendered(supply, judged) as (tools, rendered):
+        plans = [found for each in rendered.renderings if (found := plan.read(each.target.name, each.objects))]
         if not plans:
-            raise CheckFailedError(f"{', '.join(rendered)}: no canary that anything judges")
-        with step(f"gates of {', '.join(each.environment for each in plans)} on {name}"):
+            raise CheckFailedError(f"{_said(rendered)}: no canary that anything judges")
+        with step(f"{_said(rendered)} on {name}"):
             ended = [
                 await recordings.replayed(tools.prometheus, tools.promtool, each, recording, given) for each in plans
             ]
@@ -78,15 +107,20 @@ async def recorded(
 
 
 @asynccontextmanager
-async def _rendered(
-    supply: Supply, environments: Sequence[str]
-) -> AsyncIterator[tuple[Tools, Chart, dict[str, Sequence[Manifest]]]]:
-    """Have the tools, the chart, and its objects with each environment's values."""
+async def _rendered(supply: Supply, judged: Judged) -> AsyncIterator[tuple[Tools, Rendered]]:
+    """Have the tools, and what is judged, rendered."""
     async with session.opened(supply) as (client, tools):
-        source = checks.the_chart(tools)
-        renderings = await checks.render(client, tools, environments)
-        checks.refuse([finding for rendering in renderings for finding in rendering.findings])
-        yield tools, source, {each.environment: chart.objects(source, each) for each in renderings}
+        rendered = await checks.render(client, tools, judged.folder, judged.project, judged.chosen)
+        if rendered.findings:
+            _print(terminal.findings(rendered.findings))
+            checks.refuse(rendered.findings)
+        yield tools, rendered
+
+
+def _said(rendered: Rendered) -> str:
+    """Return whose gates they are, in words."""
+    names = [each.target.name for each in rendered.renderings]
+    return f"gates of {', '.join(names[:NAMED])}" + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _print(result: RenderableType) -> None:

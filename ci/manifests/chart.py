@@ -1,58 +1,116 @@
-"""A chart in a checkout, and what values make of it."""
+"""What Helm is given for one application, and where each part of it stands."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from ci.base import paths
+from ci.manifests import manifests, places
+from ci.manifests.manifests import Manifest
 from ci.results import Finding
 
-NAMESPACE = "ml-serving"
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """What one environment's values make of the chart.
-
-    Attributes:
-        environment: Its name.
-        text: What helm printed; empty where it failed.
-        findings: Why it failed.
-    """
-
-    environment: str
-    text: str
-    findings: tuple[Finding, ...] = ()
+DEFAULTS = "defaults"
+"""The target that is the chart's own values alone."""
+PAST = re.compile(r"[0-9a-f]{12}:")
+"""How findings name a file that a commit has, and that no change of the work tree corrects."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart in a checkout, and the cluster it is for.
+    """A chart's files.
 
     Attributes:
-        root: The top of the checkout.
-        path: The chart's folder, from there.
-        kube_version: The cluster's version, for helm's capabilities.
+        folder: Where they are on this machine.
+        name: The folder as findings name it: from the project's, and behind "COMMIT:" where git has it.
     """
 
-    root: Path
-    path: str
-    kube_version: str
+    folder: Path
+    name: str
 
-    def files(self, environment: str) -> tuple[str, ...]:
-        """Return the values files of an environment, from the top of the checkout, the stronger one first."""
-        own = f"{self.path}/values.yaml"
-        return (own,) if environment == paths.DEFAULTS else (f"{self.path}/values/{environment}.yaml", own)
-
-    def options(self, environment: str) -> list[str]:
-        """Return what helm is told to see the chart as that environment does, or as it is where there is none."""
-        values = [] if environment == paths.DEFAULTS else [f"--values=values/{environment}.yaml"]
-        return [f"--namespace={NAMESPACE}", *values, f"--kube-version={self.kube_version}"]
-
-    def templates(self) -> dict[str, str]:
-        """Return the text of each template by its path in the chart."""
-        folder = self.root / self.path
+    @cached_property
+    def templates(self) -> Mapping[str, str]:
+        """Text of each template by its path in the chart."""
         return {
-            str(file.relative_to(folder)): file.read_text(errors="replace")
-            for file in sorted((folder / "templates").rglob("*"))
+            str(file.relative_to(self.folder)): file.read_text(errors="replace")
+            for file in sorted((self.folder / "templates").rglob("*"))
             if file.is_file()
         }
+
+
+@dataclass(frozen=True)
+class Values:
+    """Helm values, and the file that they come from.
+
+    Attributes:
+        file: As findings name it.
+        text: The file.
+        given: What Helm gets of it; the file itself by default.
+        top: Where in the file the values begin.
+        elsewhere: Where in the file it is that a value comes from, for those that stand outside of `top`.
+    """
+
+    file: str
+    text: str
+    given: str | None = None
+    top: places.Path = ()
+    elsewhere: Mapping[places.Path, places.Path] = field(default_factory=dict)
+
+    def line(self, path: places.Path) -> int:
+        """Return the line of a value; 0 where the file does not have it."""
+        return places.values_line(self.text, self.elsewhere.get(tuple(path), (*self.top, *path)))
+
+
+@dataclass(frozen=True)
+class Target:
+    """One rendering that is judged: an application in an environment, or the chart's own values.
+
+    Attributes:
+        environment: Its name; `DEFAULTS` for the chart's own values.
+        application: Its name; None for the chart's own values.
+        release: The Helm release.
+        namespace: Where it runs.
+        chart: The chart.
+        values: From the strongest to the chart's own, the last.
+    """
+
+    environment: str
+    application: str | None
+    release: str
+    namespace: str
+    chart: Chart
+    values: Sequence[Values]
+
+    @property
+    def name(self) -> str:
+        """What reports call it: ENV/APP."""
+        return self.environment if self.application is None else f"{self.environment}/{self.application}"
+
+    def place(self, path: places.Path) -> tuple[str, int]:
+        """Return the file whose value at a path counts, and its line; line 0 where no file has it."""
+        found = ((each.file, each.line(path)) for each in self.values)
+        return next(((file, line) for file, line in found if line), (self.values[0].file, 0))
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What Helm makes of a target.
+
+    Attributes:
+        target: The target.
+        text: What Helm printed; empty where it failed.
+        findings: Why it failed.
+    """
+
+    target: Target
+    text: str
+    findings: tuple[Finding, ...] = ()
+
+    @cached_property
+    def objects(self) -> Sequence[Manifest]:
+        """The objects.
+
+        Raises:
+            CheckFailedError: One is YAML to Helm but not to PyYAML.
+        """
+        return manifests.parse(self.text, self.target.chart.templates, self.target.chart.name)

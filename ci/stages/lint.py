@@ -5,8 +5,8 @@ from ci.stages.run import Run
 
 
 async def execute(run: Run) -> None:
-    """Run every check on the checkout; an error among the findings fails the stage."""
+    """Run every check on the project; an error among the findings fails the stage."""
     async with session.opened(run.supply) as (client, tools):
-        found = await checks.lint(client, tools)
+        found = await checks.lint(client, tools, run.options.project, run.project)
     run.report.gates = found.gates
     run.judge(found.findings)

@@ -1,14 +1,15 @@
-"""Stage `template`: the chart as every environment would get it, kept with the report."""
+"""Stage `template`: every application as Argo CD would render it, kept with the report."""
 
-from ci.base import files, paths
+from ci.base import files
 from ci.checks import checks, session
+from ci.checks.targets import Chosen
 from ci.stages.run import Run
 
 
 async def execute(run: Run) -> None:
-    """Render every environment into the report's folder."""
+    """Render every application into the report's folder."""
     async with session.opened(run.supply) as (client, tools):
-        renderings = await checks.render(client, tools, paths.ENVIRONMENTS)
-    for rendering in renderings:
-        run.judge(rendering.findings)
-        files.write(run.options.report / "rendered" / f"{rendering.environment}.yaml", rendering.text.encode())
+        rendered = await checks.render(client, tools, run.options.project, run.project, Chosen(defaults=False))
+    for each in rendered.renderings:
+        files.write(run.options.report / "rendered" / f"{each.target.name}.yaml", each.text.encode())
+    run.judge(rendered.findings)

@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
-from ci.base import paths
-from ci.base.paths import DEFAULTS
+from ci.base.paths import CHART
+from ci.canary.declared import Declared
 from ci.canary.plan import Metric, Plan, Step, read
-from ci.checks.chart import objects
-from ci.manifests.chart import Chart, Rendering
-from tests.unit.conftest import find_tool
+from ci.manifests.chart import DEFAULTS, Chart, Rendering, Target, Values
+from tests.harness.project import GATES
+from tests.unit.conftest import KNOWN, find_tool
 
-SOURCE = Chart(paths.ROOT, str(paths.CHART.relative_to(paths.ROOT)), "v1.37.0")
+CHARTS_OWN = Chart(CHART, "chart")
+DECLARED = Declared.model_validate(GATES)
+"""Traffic and what is accepted: of the chart's own values, and of what it has for environments of these names."""
 SERIES = 'inference_request_total{revision="${Latest}"}'
 
 
@@ -40,15 +42,18 @@ def plan(*metrics, gate=(), pauses=(60, 60), weights=(20, 50), **changes):
     return replace(default, **changes)
 
 
-def rendered(chart, values=None, environment=DEFAULTS):
-    """What the chart makes of an environment's values and more of them."""
-    result = chart.template(values, env=None if environment == DEFAULTS else environment)
+def rendering(chart, values=None, environment=DEFAULTS, name=None):
+    """What the chart makes of its values, those it has for an environment, a known answer, and more of them."""
+    result = chart.template({**KNOWN, **(values or {})}, env=None if environment == DEFAULTS else environment)
     assert result.returncode == 0, result.stderr
-    return objects(SOURCE, Rendering(environment, result.stdout))
+    files = ["values.yaml"] if environment == DEFAULTS else [f"values/{environment}.yaml", "values.yaml"]
+    found = [Values(f"chart/{file}", (CHART / file).read_text()) for file in files]
+    environment, _, application = (name or environment).partition("/")
+    return Rendering(Target(environment, application or None, "release", "here", CHARTS_OWN, found), result.stdout)
 
 
 def rendered_plan(chart, values=None, environment=DEFAULTS):
-    found = read(environment, rendered(chart, values, environment))
+    found = read(environment, rendering(chart, values, environment).objects)
     assert found is not None
     return found
 

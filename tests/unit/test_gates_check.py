@@ -1,30 +1,61 @@
 """The catalogue against the chart's own gates, with Prometheus' own engine; and gates that are broken on purpose."""
 
+import copy
+import re
+from dataclasses import replace
+from functools import partial
+
 import anyio
 import pytest
 import yaml
 
 from ci.base.errors import CheckFailedError, UsageError
-from ci.base.paths import DEFAULTS, ROOT
-from ci.canary import declared as declarations
+from ci.base.paths import ROOT
 from ci.canary import engine, judge
+from ci.canary.declared import Declared
+from ci.canary.plan import Step
 from ci.canary.series import Sample
 from ci.checks import gates as check
-from ci.manifests.chart import Chart
-from tests.harness.gates import SOURCE, executables, rendered, rendered_plan
+from ci.manifests.chart import DEFAULTS, Values
+from tests.harness.gates import DECLARED, executables, metric, rendered_plan, rendering
+from tests.harness.project import GATES
+from tests.unit.conftest import KNOWN_ANSWER
+
+TREE = "tree"
+CHARTS = {"staging": 20, "prod": 50}
+"""Requests a second of the environments that the chart has values for."""
 
 
-def assess(chart, values=None, environment=DEFAULTS, source=SOURCE):
-    return anyio.run(check.assess, *executables(), source, {environment: rendered(chart, values, environment)})
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder with what the gates are held to."""
+    return declaring(tmp_path_factory.mktemp("gates"), lambda data: data["requestsPerSecond"].update(CHARTS))
+
+
+def declaring(folder, change):
+    """Write what the gates are held to, changed."""
+    data = copy.deepcopy(GATES)
+    change(data)
+    (folder / TREE).mkdir()
+    (folder / TREE / "gates.yaml").write_text(yaml.safe_dump(data))
+    return folder
+
+
+def assess(project, *renderings, known=()):
+    return anyio.run(partial(check.assess, *executables(), project, TREE, renderings, known=known))
 
 
 def analysis(**changes):
     return {"canary": {"analysis": changes}}
 
 
+UNKNOWN = {"exampleModel": {}}
+"""Values of an application without a known answer."""
+
+
 @pytest.fixture(scope="module")
-def defaults(chart):
-    return assess(chart)
+def defaults(chart, project):
+    return assess(project, rendering(chart))
 
 
 def test_the_charts_defaults_stop_every_fault_and_let_every_healthy_version_through(defaults):
@@ -38,8 +69,8 @@ def test_the_catalogue_is_as_large_as_it_says(defaults):
 
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])
-def test_an_environments_values_do_so_too(chart, environment):
-    found = assess(chart, environment=environment)
+def test_an_environments_values_do_so_too(chart, project, environment):
+    found = assess(project, rendering(chart, environment=environment))
 
     assert found.findings == []
     assert {verdict.shape for verdict in found.verdicts if verdict.wrong} == set()
@@ -50,7 +81,8 @@ def replayed(chart, values, *shapes, environment="prod"):
     canary = rendered_plan(chart, values, environment)
     cases = [case for case in judge.catalogued([canary]) if case.shape.name in shapes]
     assert len(cases) == len(shapes)
-    return anyio.run(judge.judge, *executables(), cases, declarations.load(SOURCE))
+    declared = DECLARED.model_copy(update={"requests_per_second": {environment: 50 if environment == "prod" else 20}})
+    return anyio.run(judge.judge, *executables(), cases, declared)
 
 
 @pytest.mark.parametrize(
@@ -69,53 +101,98 @@ def test_without_a_gate_its_faults_escape(chart, values, escapes):
     assert [verdict.shape for verdict in verdicts if verdict.wrong] == escapes
 
 
-def test_an_escape_is_a_finding_at_the_values_that_decide(chart):
-    found = assess(chart, analysis(knownAnswer=False))
+def test_an_escape_is_a_finding_at_the_values_that_decide(chart, project):
+    found = assess(project, rendering(chart, analysis(knownAnswer=False)))
 
     (finding,) = found.findings
     assert "the fault 'wrong answers' escapes" in finding.message
-    assert finding.file.endswith("ml-serving/values.yaml")
+    assert finding.file == "chart/values.yaml"
     assert finding.line > 0
 
 
-def test_a_gate_that_is_too_strict_is_a_false_alarm(chart):
-    found = assess(chart, analysis(minRequests=100_000))
+def test_a_gate_that_is_too_strict_is_a_false_alarm(chart, project):
+    found = assess(project, rendering(chart, analysis(minRequests=100_000)))
 
     alarms = [finding for finding in found.findings if "is stopped" in finding.message]
     assert len(alarms) == 6
     assert "requests" in alarms[0].message
 
 
-def declaring(tmp_path, change):
-    """A chart with another gates.yaml beside the same values."""
-    folder = tmp_path / SOURCE.path
-    folder.mkdir(parents=True)
-    for name in ("values.yaml", "gates.yaml"):
-        (folder / name).write_text((ROOT / SOURCE.path / name).read_text())
-    (folder / "values").symlink_to(ROOT / SOURCE.path / "values")
-    data = yaml.safe_load((folder / "gates.yaml").read_text())
-    change(data)
-    (folder / "gates.yaml").write_text(yaml.safe_dump(data))
-    return Chart(tmp_path, SOURCE.path, SOURCE.kube_version)
+def test_where_nothing_tells_right_from_wrong_that_escape_is_known_and_no_other(chart, project):
+    found = assess(project, rendering(chart, UNKNOWN))
+
+    assert found.findings == []
+    (gate,) = [each for each in found.gates if each.shape == "wrong answers"]
+    assert (gate.wrong, gate.end) == (1, "Healthy")
+    assert "no known answer" in gate.accepted
+    assert {each.shape for each in found.gates if each.wrong} <= {"wrong answers", "5xx 1 %"}
+
+
+NUMBERS = {"protocol": "v1", "request": {"instances": [[1]]}, "at": "$.predictions"}
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"expected": [0.25, 7], "relative": 0.5},
+        {"expected": [0.25, 0], "absolute": 3},
+        {"expected": ["cat", "dog"]},
+        {"expected": False},
+        {"expected": 1e20},
+    ],
+    ids=lambda known: str(known["expected"]),
+)
+def test_a_right_and_a_wrong_answer_are_those_of_the_values(chart, known):
+    values = {"exampleModel": {"knownAnswer": {**NUMBERS, **known}}}
+    verdicts = replayed(chart, values, "wrong answers", "noise", environment="dev")
+
+    outcomes = {verdict.shape: verdict.outcomes[0] for verdict in verdicts}
+    assert outcomes["noise"].phase == "Healthy"
+    wrong = outcomes["wrong answers"]
+    assert (wrong.phase, wrong.metric) == ("Degraded", "known-answer")
+    assert wrong.second == 5, "the first question comes 5 s after the first weight"
+
+
+def test_a_condition_that_takes_every_answer_is_an_escape(chart):
+    blind = replace(rendered_plan(chart), background=(), steps=())
+    condition = 'result == "cat" || result != "cat"'
+    gate = metric("known-answer", query="", success=condition, failure="", count=1)
+    canary = replace(blind, steps=[Step(weight=20), Step(pause=60), Step(metrics=(gate,))])
+    (case,) = [case for case in judge.catalogued([canary]) if case.shape.wrong]
+
+    (verdict,) = anyio.run(judge.judge, *executables(), [case], DECLARED)
+
+    assert (len(verdict.wrong), verdict.unseen) == (1, "")
+
+
+def test_a_question_whose_right_answer_nobody_says_is_refused_by_the_name_of_its_metric(chart):
+    canary = replace(rendered_plan(chart), known_answer=None)
+    cases = [case for case in judge.catalogued([canary]) if case.shape.name == "noise"]
+
+    with pytest.raises(CheckFailedError, match="metric known-answer is answered") as caught:
+        anyio.run(judge.judge, *executables(), cases, DECLARED)
+
+    assert "ml-serving/known-answer" in caught.value.fix
 
 
 def test_an_escape_with_a_reason_is_no_finding_and_one_that_does_not_exist_is(chart, tmp_path):
     def accept(data):
         data["accepted"] += [
-            {"what": "wrong answers", "environments": ["defaults"], "reason": "the model has no known answer"},
+            {"what": "wrong answers", "environments": ["defaults"], "reason": "the mesh lets no controller in"},
             {"what": "wrong answer", "environments": ["defaults"], "reason": "a slip of the pen"},
         ]
 
-    found = assess(chart, analysis(knownAnswer=False), source=declaring(tmp_path, accept))
+    declared = declaring(tmp_path, accept)
+    found = assess(declared, rendering(chart, analysis(knownAnswer=False)), known=GATES["requestsPerSecond"])
 
     (finding,) = found.findings
     assert "there is no 'wrong answer'" in finding.message
 
 
 def test_a_step_that_is_too_weak_says_what_would_do(chart, tmp_path):
-    source = declaring(tmp_path, lambda data: data["requestsPerSecond"].update(defaults=5))
+    project = declaring(tmp_path, lambda data: data["requestsPerSecond"].update(defaults=5))
 
-    weak = [finding for finding in assess(chart, source=source).findings if "too weak" in finding.message]
+    weak = [finding for finding in assess(project, rendering(chart)).findings if "too weak" in finding.message]
 
     assert weak
     assert "step 1 (20 %)" in weak[0].message
@@ -128,14 +205,15 @@ def test_a_step_that_is_too_weak_says_what_would_do(chart, tmp_path):
         (lambda data: data.pop("healthy"), "healthy: Field required"),
         (lambda data: data["power"].update(catch=95), "power.catch"),
         (lambda data: data.update(powr={}), "powr: Extra inputs"),
-        (lambda data: data["requestsPerSecond"].pop("defaults"), "requestsPerSecond.defaults: not declared"),
+        (lambda data: data.update(answers={"right": [0]}), r"gates.yaml:\d+: answers: no longer needed"),
+        (lambda data: data["requestsPerSecond"].pop("defaults"), "requestsPerSecond: no defaults"),
         (lambda data: data["accepted"].append({"what": "NaN", "environments": ["dev"], "reason": "-"}), "reason"),
     ],
-    ids=["missing", "out of range", "unknown", "no traffic", "no reason"],
+    ids=["missing", "out of range", "unknown", "old", "no traffic", "no reason"],
 )
 def test_a_wrong_declaration_is_refused_by_the_name_of_its_key(chart, tmp_path, change, said):
     with pytest.raises(UsageError, match=said):
-        assess(chart, source=declaring(tmp_path, change))
+        assess(declaring(tmp_path, change), rendering(chart))
 
 
 def test_a_step_with_thresholds_of_its_own_is_judged_by_them(chart):
@@ -154,8 +232,8 @@ def test_a_good_version_passes_a_gate_of_each_step(chart):
     assert (verdict.outcomes[0].phase, verdict.outcomes[0].second) == ("Healthy", 120)
 
 
-def test_a_canary_without_monitoring_has_nothing_to_replay(chart):
-    found = assess(chart, {"features": {"sloMonitoring": False}})
+def test_a_canary_without_monitoring_has_nothing_to_replay(chart, project):
+    found = assess(project, rendering(chart, {"features": {"sloMonitoring": False}}))
 
     assert (found.verdicts, found.chances, found.findings) == ([], [], [])
 
@@ -173,3 +251,116 @@ def test_prometheus_refusal_of_a_query_is_told():
 
     with pytest.raises(CheckFailedError, match="does not take a query"):
         anyio.run(refused)
+
+
+def called(name):
+    return {"exampleModel": {"name": name, "knownAnswer": KNOWN_ANSWER}}
+
+
+def test_canaries_that_differ_in_names_alone_are_judged_once_and_told_of_each(chart, project, monkeypatch):
+    judged = []
+    real = judge.judge
+
+    async def counted(prometheus, promtool, cases, declared):
+        judged.append({case.plan.environment for case in cases})
+        return await real(prometheus, promtool, cases, declared)
+
+    monkeypatch.setattr(judge, "judge", counted)
+    names = ["lab/fraud-score", "lab/price-rank", "trial/fraud-score"]
+    alike = [rendering(chart, called(name.rpartition("/")[2]), name=name) for name in names]
+    other = rendering(chart, {**called("x"), **analysis(knownAnswer=False)}, name="live/x")
+
+    found = assess(project, *alike, other)
+
+    assert judged == [{"lab/fraud-score", "live/x"}]
+    assert list(dict.fromkeys(verdict.environment for verdict in found.verdicts)) == [*names, "live/x"]
+    by_name = {name: [each for each in found.verdicts if each.environment == name] for name in names}
+    assert len({tuple((each.shape, len(each.wrong)) for each in own) for own in by_name.values()}) == 1
+    (finding,) = found.findings
+    assert finding.message.endswith("[live/x]")
+
+
+def test_what_is_judged_once_would_have_come_out_alike(chart, project):
+    one, other = (rendering(chart, called(name), name=f"lab/{name}") for name in ("fraud-score", "price-rank"))
+
+    verdicts = [assess(project, each).verdicts for each in (one, other)]
+
+    assert [each.outcomes for each in verdicts[0]] == [each.outcomes for each in verdicts[1]]
+
+
+def test_an_applications_own_traffic_counts(chart, tmp_path):
+    project = declaring(tmp_path, lambda data: data["requestsPerSecond"].update({"lab/price-rank": 5}))
+    renderings = [rendering(chart, called(name), name=f"lab/{name}") for name in ("fraud-score", "price-rank")]
+
+    found = assess(project, *renderings).findings
+
+    assert found
+    assert all(finding.message.endswith("[lab/price-rank]") for finding in found)
+
+
+def test_limits_of_a_commit_of_the_past_are_a_warning_and_those_of_the_application_an_error(chart, project):
+    def pinned(name, *stronger):
+        found = rendering(chart, {**called(name), **analysis(knownAnswer=False)}, name=f"lab/{name}")
+        own = replace(found.target.values[0], file="0123456789ab:chart/values.yaml")
+        return replace(found, target=replace(found.target, values=[*stronger, own]))
+
+    said = Values("tree/lab/price-rank.yaml", "values:\n  canary:\n    analysis: {}\n", top=("values",))
+
+    found = assess(project, pinned("fraud-score"), pinned("price-rank", said)).findings
+
+    assert [(each.file, each.severity) for each in found] == [
+        ("0123456789ab:chart/values.yaml", "warning"),
+        (said.file, "error"),
+    ]
+
+
+def test_an_exception_may_be_for_one_application(chart, tmp_path):
+    def accept(data):
+        reason = "the mesh lets no controller in"
+        data["accepted"].append({"what": "wrong answers", "environments": ["lab/fraud-score"], "reason": reason})
+
+    values = analysis(knownAnswer=False)
+    names = ("fraud-score", "price-rank")
+    renderings = [rendering(chart, {**called(name), **values}, name=f"lab/{name}") for name in names]
+
+    (finding,) = assess(declaring(tmp_path, accept), *renderings).findings
+
+    assert finding.message.endswith("[lab/price-rank]")
+
+
+def test_traffic_that_is_declared_for_what_is_not_there_is_found_at_its_line(chart, tmp_path):
+    project = declaring(tmp_path, lambda data: data["requestsPerSecond"].update({"lab/price-rnak": 5}))
+
+    (finding,) = assess(project, rendering(chart), known=[*GATES["requestsPerSecond"], "lab/price-rank"]).findings
+
+    assert finding.message == "requestsPerSecond: there is no lab/price-rnak"
+    lines = (project / TREE / "gates.yaml").read_text().splitlines()
+    assert lines[finding.line - 1].strip() == "lab/price-rnak: 5"
+
+
+def test_a_project_without_the_file_is_told_what_to_write(chart, tmp_path):
+    with pytest.raises(UsageError, match=r"tree/gates\.yaml: no such file") as refused:
+        assess(tmp_path, rendering(chart))
+    assert "requestsPerSecond" in refused.value.fix
+
+
+def test_a_canary_that_cannot_be_replayed_is_found_and_the_others_are_judged(chart, project):
+    broken = rendering(chart, called("broken"), name="lab/broken")
+    without = "\n---\n".join(part for part in broken.text.split("\n---\n") if "kind: AnalysisTemplate" not in part)
+
+    found = assess(project, replace(broken, text=without), rendering(chart))
+
+    (finding,) = found.findings
+    assert "which is not there" in finding.message
+    assert {verdict.environment for verdict in found.verdicts} == {DEFAULTS}
+
+
+def test_the_file_that_the_documentation_begins_with_is_one():
+    block = re.search(r"```yaml\n(requestsPerSecond:.+?)```", (ROOT / "docs" / "gates.md").read_text(), re.DOTALL)[1]
+
+    declared = Declared.model_validate(yaml.safe_load(block))
+
+    assert declared.requests("prod/fraud-score") == 400
+    assert declared.requests("prod/other") == 50
+    assert declared.accepts("5xx 1 %", "prod/fraud-score")
+    assert not declared.accepts("5xx 1 %", "prod/other")

@@ -6,12 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ci.canary import declared as declarations
 from ci.canary import power
-from tests.harness.gates import SOURCE, metric, plan
+from tests.harness.gates import DECLARED, metric, plan
 
 DRAWS = 20_000
-DECLARED = declarations.load(SOURCE)
 
 
 def declared(requests, errors=0.05, healthy=0.0002):

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from ci.base import paths
 from ci.base.errors import UsageError
-from ci.canary import declared as declarations
 from ci.canary import engine, judge, overlay, recorded, recording
 from ci.canary.engine import BASE
 from ci.canary.recording import Given
-from tests.harness.gates import SOURCE, executables, rendered_plan
+from tests.harness.gates import DECLARED, executables, rendered_plan
 
 SHAPES = ("5xx 5 %", "5xx later", "p95 x2", "crash loop", "counter reset", "scrape gap", "noise", "restart")
 BUCKETS = "inference_request_duration_milliseconds_bucket"
@@ -37,14 +36,13 @@ async def asked(url, **parameters):
 @pytest.fixture(scope="module")
 def kept(canary):
     """By shape: its case, the simulator's verdict, and what Prometheus answers to the command of docs/gates.md."""
-    declared = declarations.load(SOURCE)
     cases = [case for case in judge.catalogued([canary]) if case.shape.name in SHAPES]
-    verdicts = anyio.run(judge.judge, *executables(), cases, declared)
+    verdicts = anyio.run(judge.judge, *executables(), cases, DECLARED)
     query = re.search(r"'query=(?P<query>.+)'", (paths.ROOT / "docs" / "gates.md").read_text())["query"]
     end = BASE + canary.seconds
 
     async def answers():
-        samples = (sample for case in cases for sample in case.samples(declared))
+        samples = (sample for case in cases for sample in case.samples(DECLARED))
         async with engine.running(*executables(), samples) as running:
             raw = await asked(f"{running.url}/api/v1/query", query=query, time=end)
             selector = query.rpartition("[")[0]

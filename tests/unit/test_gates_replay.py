@@ -114,6 +114,21 @@ def test_the_step_is_the_weight_that_was_in_force():
     assert outcome.step == 2
 
 
+@pytest.mark.parametrize(
+    ("condition", "right", "wrong"),
+    [
+        ('result == "cat"', "cat", "dog"),
+        ("result == true", True, False),
+        ("result == 3.0", 3.0, 4.0),
+        ("len(result) == 2 && result[1] >= 0.5", [0.0, 0.5], [0.0, 0.25]),
+    ],
+)
+def test_a_result_need_not_be_a_list(condition, right, wrong):
+    known = metric("known-answer", success=condition, failure="", failure_limit=0, initial_delay=5)
+    assert ends(plan(known), right)[0] == "Healthy"
+    assert ends(plan(known), wrong) == ("Degraded", 5, "known-answer")
+
+
 def test_a_condition_that_is_none_is_refused_by_its_text():
     with pytest.raises(CheckFailedError, match="result >>= 3"):
         replay.replay(plan(metric(success="result >>= 3")), ask_for([1.0]))

@@ -1,121 +1,172 @@
-"""What helm says about a broken chart becomes findings at the right place; helm really runs on each."""
-
-import shutil
-import subprocess
+"""What helm says about a broken chart or its values becomes findings at the right place; helm really runs on each."""
 
 import pytest
 
-from ci.base.paths import CHART, ROOT
-from ci.checks import chart as pipeline
+from tests.harness import project as projects
+from tests.harness.project import CHART_FOLDER, TREE
 
-PATH = str(CHART.relative_to(ROOT))
+TARGET = "lab/fraud-score"
+APPLICATION = f"{TREE}/lab/fraud-score.yaml"
+IN_TREE = f"{TREE}/lab/values.yaml"
+IN_CHART = f"{CHART_FOLDER}/values/lab.yaml"
+OWN = f"{CHART_FOLDER}/values.yaml"
+SCALER = f"{CHART_FOLDER}/templates/hpa.yaml"
 
 
 @pytest.fixture
-def copy(tmp_path, chart):
-    """A checkout with a copy of the chart, and what the findings are when helm runs on it."""
-    folder = tmp_path / PATH
-    shutil.copytree(CHART, folder)
-    described = pipeline.Chart(tmp_path, PATH, "v1.35.0")
-
-    def findings(command):
-        arguments = ["lint", ".", "--strict", "--quiet"] if command == "lint" else ["template", "ml-serving", "."]
-        result = subprocess.run(
-            [chart.helm, *arguments, *described.options("dev")],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        output = result.stdout + result.stderr
-        assert result.returncode != 0, output
-        return pipeline.findings(described, "dev", output)
-
-    return folder, findings
+def made(tmp_path):
+    return projects.made(tmp_path, environments=("lab",), applications=("fraud-score",))
 
 
-def append(file, text):
+@pytest.fixture
+def findings(made, chart):
+    """What is found of an application, by `helm lint` or by `helm template`."""
+
+    def found(what="template"):
+        of_target = made.helm(chart.helm, what, defaults=False)[TARGET]
+        return list(of_target if what == "lint" else of_target.findings)
+
+    return found
+
+
+def append(made, path, text):
+    file = made.folder / path
     file.write_text(file.read_text() + text)
+    return len(file.read_text().splitlines())
 
 
 @pytest.mark.parametrize("command", ["lint", "template"])
-def test_a_wrong_type_names_the_key_and_its_line(copy, command):
-    folder, findings = copy
-    values = folder / "values" / "dev.yaml"
-    values.write_text("canary:\n  maxSurge: 1\nautoscaling:\n  maxReplicas: many\n")
+def test_a_project_as_it_should_be_has_no_finding(findings, command):
+    assert findings(command) == []
+
+
+@pytest.mark.parametrize("command", ["lint", "template"])
+@pytest.mark.parametrize("file", [IN_TREE, IN_CHART])
+def test_a_wrong_type_names_the_key_and_its_line(made, findings, command, file):
+    made.write(file, "canary:\n  maxSurge: 1\nautoscaling:\n  minReplicas: many\n")
+
     (finding,) = findings(command)
-    assert (finding.file, finding.line) == (f"{PATH}/values/dev.yaml", 4)
-    assert "autoscaling.maxReplicas" in finding.message
+
+    assert (finding.file, finding.line) == (file, 4)
+    assert "autoscaling.minReplicas" in finding.message
     assert "want integer" in finding.message
 
 
 @pytest.mark.parametrize("command", ["lint", "template"])
-def test_an_unknown_key_names_itself(copy, command):
-    folder, findings = copy
-    (folder / "values" / "dev.yaml").write_text("# a comment\nautoscaling:\n  maxReplica: 3\nnothing: 1\n")
-    found = {(finding.line, finding.message) for finding in findings(command)}
-    assert found == {(3, "autoscaling.maxReplica: unknown key"), (4, "nothing: unknown key")}
+def test_a_wrong_value_of_an_application_is_found_in_its_file(made, findings, command):
+    made.deploy("lab", "fraud-score", values={"autoscaling": {"minReplicas": "many"}, "exampleModel": {"replica": 2}})
+
+    found = {(finding.line, finding.message.partition(":")[0]) for finding in findings(command)}
+
+    lines = (made.folder / APPLICATION).read_text().splitlines()
+    assert {finding.file for finding in findings(command)} == {APPLICATION}
+    assert {(lines[line - 1].strip(), name) for line, name in found} == {
+        ("minReplicas: many", "autoscaling.minReplicas"),
+        ("replica: 2", "exampleModel.replica"),
+    }
 
 
-def test_a_wrong_type_in_the_chart_s_own_values_is_found_there(copy):
-    folder, findings = copy
-    values = folder / "values.yaml"
-    text = values.read_text()
-    values.write_text(text.replace("p95Threshold: 0.5", "p95Threshold: fast"))
-    (folder / "values" / "dev.yaml").write_text("{}\n")
-    (finding,) = findings("template")
-    assert finding.file == f"{PATH}/values.yaml"
-    assert "p95Threshold" in values.read_text().splitlines()[finding.line - 1]
+def test_what_the_set_says_is_found_where_the_set_says_it(made, findings):
+    text = projects.application("fraud-score").replace("digest: ''", "digest: sha256:no", 1)
+    made.write(APPLICATION, text)
+
+    (finding,) = findings()
+
+    assert finding.file == APPLICATION
+    assert text.splitlines()[finding.line - 1].strip() == "digest: sha256:no"
 
 
 @pytest.mark.parametrize("command", ["lint", "template"])
-def test_values_that_are_no_yaml_name_file_and_line(copy, command):
-    folder, findings = copy
-    (folder / "values" / "dev.yaml").write_text("a: 1\nb: [1\nc: 2\n")
+def test_the_strongest_file_that_has_the_value_is_named(made, findings, command):
+    made.write(IN_CHART, "autoscaling: {minReplicas: few}\n")
+    made.write(IN_TREE, "autoscaling: {minReplicas: many}\n")
+
     (finding,) = findings(command)
-    assert (finding.file, finding.line) == (f"{PATH}/values/dev.yaml", 3)
+
+    assert finding.file == IN_TREE
+
+
+@pytest.mark.parametrize("command", ["lint", "template"])
+def test_an_unknown_key_names_itself(made, findings, command):
+    made.write(IN_TREE, "# a comment\nautoscaling:\n  maxReplica: 3\nnothing: 1\n")
+
+    found = {(finding.line, finding.message) for finding in findings(command)}
+
+    assert found == {(3, "autoscaling.maxReplica: unknown key"), (4, "nothing: unknown key")}
+
+
+def test_a_wrong_type_in_the_chart_s_own_values_is_found_there(made, findings):
+    text = (made.folder / OWN).read_text()
+    made.write(OWN, text.replace("p95Threshold: 0.5", "p95Threshold: fast"))
+
+    (finding,) = findings()
+
+    assert finding.file == OWN
+    assert "p95Threshold" in text.splitlines()[finding.line - 1]
+
+
+@pytest.mark.parametrize("command", ["lint", "template"])
+@pytest.mark.parametrize("file", [IN_TREE, IN_CHART])
+def test_values_that_are_no_yaml_name_file_and_line(made, findings, command, file):
+    made.write(file, "a: 1\nb: [1\nc: 2\n")
+
+    (finding,) = findings(command)
+
+    assert (finding.file, finding.line) == (file, 3)
     assert finding.message.startswith("no YAML")
 
 
 @pytest.mark.parametrize("command", ["lint", "template"])
-def test_an_environment_without_values_is_named(copy, command):
-    folder, findings = copy
-    (folder / "values" / "dev.yaml").unlink()
-    (finding,) = findings(command)
-    assert (finding.file, finding.line) == (f"{PATH}/values/dev.yaml", 0)
+def test_an_environment_needs_no_values_of_its_own(made, findings, command):
+    (made.folder / IN_TREE).unlink()
+
+    assert findings(command) == []
 
 
-def test_a_template_that_refuses_the_values_says_why_and_where(copy):
-    folder, findings = copy
-    append(folder / "templates" / "hpa.yaml", '\n{{ fail "one thing contradicts another" }}\n')
-    (finding,) = findings("template")
-    assert finding.file == f"{PATH}/templates/hpa.yaml"
-    assert finding.line == len((folder / "templates" / "hpa.yaml").read_text().splitlines())
+def test_a_template_that_refuses_the_values_says_why_and_where(made, findings):
+    line = append(made, SCALER, '\n{{ fail "one thing contradicts another" }}\n')
+
+    (finding,) = findings()
+
+    assert (finding.file, finding.line) == (SCALER, line)
     assert finding.message == "one thing contradicts another"
 
 
 @pytest.mark.parametrize("command", ["lint", "template"])
 @pytest.mark.parametrize("fault", ["{{ .Values.no.such.key }}", "{{ if }}"])
-def test_a_template_that_fails_is_named_with_its_line(copy, command, fault):
-    folder, findings = copy
-    file = folder / "templates" / "hpa.yaml"
-    append(file, f"\n{fault}\n")
+def test_a_template_that_fails_is_named_with_its_line(made, findings, command, fault):
+    line = append(made, SCALER, f"\n{fault}\n")
+
     (finding,) = findings(command)
-    assert (finding.file, finding.line) == (f"{PATH}/templates/hpa.yaml", len(file.read_text().splitlines()))
+
+    assert (finding.file, finding.line) == (SCALER, line)
 
 
 @pytest.mark.parametrize("command", ["lint", "template"])
-def test_a_template_that_renders_no_yaml_is_named(copy, command):
-    folder, findings = copy
-    append(folder / "templates" / "hpa.yaml", "\n---\na: [1\n")
+def test_a_template_that_renders_no_yaml_is_named(made, findings, command):
+    append(made, SCALER, "\n---\na: [1\n")
+
     (finding,) = findings(command)
-    assert finding.file == f"{PATH}/templates/hpa.yaml"
+
+    assert finding.file == SCALER
 
 
-def test_a_warning_of_helm_lint_is_a_finding(copy):
-    folder, findings = copy
-    (folder / "templates" / "odd.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: Odd_name\n")
+def test_what_is_yaml_to_helm_alone_is_named(made, findings):
+    made.write(
+        f"{CHART_FOLDER}/templates/odd.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: !odd 1}\n",
+    )
+
+    (finding,) = findings()
+
+    assert finding.file == f"{CHART_FOLDER}/templates/odd.yaml"
+
+
+def test_a_warning_of_helm_lint_is_a_finding(made, findings):
+    odd = f"{CHART_FOLDER}/templates/odd.yaml"
+    made.write(odd, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: Odd_name\n")
+
     (finding,) = findings("lint")
-    assert finding.file == f"{PATH}/templates/odd.yaml"
+
+    assert finding.file == odd
     assert "Odd_name" in finding.message

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from ci.base.errors import CheckFailedError
-from ci.checks import checks, rules, schema, style
-from ci.checks.tools import Output
+from ci.checks import rules, schema, style
+from ci.checks.merged import merged
+from ci.checks.tools import Command, Output
 from ci.manifests import manifests
 from ci.results import Finding
+from tests.harness import project as projects
 
 SCRIPTS = Path(sys.executable).parent  # of the test extra's own packages
 
@@ -349,7 +351,7 @@ def test_ruff(tmp_path):
     assert {(finding.file, finding.line, finding.remedy) for finding in found} >= {
         ("unused.py", 1, "ruff check --fix unused.py"),
         ("ugly.py", 1, "ruff format ugly.py"),
-        ("broken.py", 1, "mend the syntax"),
+        ("broken.py", 1, "correct the syntax"),
     }
 
 
@@ -358,7 +360,7 @@ def test_yamllint(tmp_path):
     output = run(tmp_path, SCRIPTS / "yamllint", "--strict", "--format=parsable", "-d", "{extends: relaxed}", ".")
     found = {(finding.file, finding.line): finding for finding in style.yaml_findings(output)}
     assert found["twice.yaml", 2].remedy.startswith("follow the rule key-duplicates")
-    assert found["broken.yaml", 2].remedy == "mend the syntax"
+    assert found["broken.yaml", 2].remedy == "correct the syntax"
 
 
 def test_zizmor(tmp_path):
@@ -388,9 +390,46 @@ def test_a_linter_that_did_not_run_is_an_error_and_no_clean_bill(read):
         read(Output(2, "", "error: unexpected argument"))
 
 
-def test_what_every_environment_has_is_said_once_and_what_some_have_names_them():
-    everywhere = Finding("chart", "a.yaml", 1, "broken", "mend")
-    somewhere = Finding("chart", "a.yaml", 2, "wrong", "mend")
+EVERYWHERE = Finding("chart", "a.yaml", 1, "broken", "correct it")
+TARGETS = ("defaults", "lab/a", "lab/b", "live/a", *(f"trial/{number}" for number in range(9)))
+
+
+@pytest.mark.parametrize(
+    ("having", "said"),
+    [
+        (TARGETS, "broken"),
+        (("live/a", "lab/a"), "broken [lab/a, live/a]"),
+        (("lab/a", "lab/b"), "broken [lab/*]"),
+        (("defaults", "lab/a", "lab/b"), "broken [defaults, lab/*]"),
+        (TARGETS[4:-1], "broken [trial/0, trial/1, trial/2, trial/3, trial/4, and 3 more]"),
+    ],
+)
+def test_what_all_targets_have_is_said_once_and_what_some_have_names_them(having, said):
     anywhere = Finding("python", "a.py", 1, "ugly", "format")
-    found = [("dev", everywhere), ("prod", everywhere), ("prod", somewhere), ("", anywhere)]
-    assert [finding.message for finding in checks.merged(found, ("dev", "prod"))] == ["ugly", "broken", "wrong [prod]"]
+    found = [("", anywhere), *((name, EVERYWHERE) for name in having)]
+
+    assert [finding.message for finding in merged(found, TARGETS)] == ["ugly", said]
+
+
+def test_many_commands_run_at_once_and_each_leaves_its_own(tmp_path):
+    (tmp_path / "there").mkdir()
+    script = "import os, sys; print(os.path.basename(os.getcwd())); print(sys.argv[1], file=sys.stderr); sys.exit(3)"
+    commands = [Command("there", ["-c", script, "a"]), Command(".", ["-c", "print('ü')"])]
+
+    failed, succeeded = projects.executed(sys.executable, commands, tmp_path)
+
+    assert failed == Output(3, "there\n", "a\n")
+    assert succeeded == Output(0, "ü\n", "")
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_yaml_that_counts_is_the_projects_or_all_of_the_tools_own_checkout(tmp_path, own):
+    made = projects.made(tmp_path)
+    if own:
+        made.write(style.OWN, "")
+
+    patterns, without = style.yaml_files(made.folder, made.project)
+
+    assert ("**/*.yaml" in patterns) is own
+    assert (f"{projects.TREE}/**/*.yml" in patterns) is not own
+    assert f"{projects.CHART_FOLDER}/templates" in without

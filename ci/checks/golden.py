@@ -1,0 +1,56 @@
+"""Golden files: read as `test` reads them, and the chart's known answer held against them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import yaml
+
+from ci.base.errors import UsageError
+from ci.behaviour import golden, known_answer
+from ci.behaviour.golden import Golden
+from ci.checks import targets
+from ci.manifests.chart import Target
+from ci.project import Project
+from ci.results import Finding
+
+CHECK = "golden"
+
+
+def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[tuple[str, Finding]]:
+    """Return what is wrong with the golden files of applications, each with the application's name.
+
+    Args:
+        folder: The project's.
+        project: The project.
+        judged: The applications.
+    """
+    read: dict[str, Golden | UsageError | None] = {}
+    found: list[tuple[str, Finding]] = []
+    for target in judged:
+        if target.application is None:
+            continue
+        path = f"{project.paths.golden}/{target.application}.yaml"
+        if path not in read:
+            read[path] = _read(folder / path, path)
+        found += [(target.name, each) for each in _of(target, path, read[path])]
+    return found
+
+
+def _read(file: Path, path: str) -> Golden | UsageError | None:
+    if not file.is_file():
+        return None
+    try:
+        return golden.parse(file.read_text(encoding="utf-8", errors="replace"), path)
+    except UsageError as error:
+        return error
+
+
+def _of(target: Target, path: str, read: Golden | UsageError | None) -> Iterator[Finding]:
+    if isinstance(read, UsageError):
+        yield targets.placed(CHECK, path, read)
+    elif read is not None and target.application is not None:
+        values = yaml.safe_load(target.values[0].given or "") or {}
+        said = known_answer.differs(read, (values.get("exampleModel") or {}).get("knownAnswer"), target.application)
+        if said is not None:
+            file, line = target.place(("exampleModel", "knownAnswer"))
+            yield Finding(CHECK, file, line, said, f"write there what {path} says; bump model does so by itself")

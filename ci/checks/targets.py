@@ -1,0 +1,261 @@
+"""All that is judged of a project: each application as Argo CD would render it, and the chart's own values."""
+
+import re
+import tempfile
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from ci import project as projects
+from ci.base.errors import UsageError
+from ci.manifests import places
+from ci.manifests.chart import DEFAULTS, Chart, Target, Values
+from ci.project import Project
+from ci.results import Finding
+from ci.tree import git, render, tree, worktree
+from ci.tree.git import Repository
+from ci.tree.tree import Application
+from ci.tree.worktree import File
+
+HEAD = "HEAD"
+"""In place of a branch: the one that the repository calls its own."""
+REMOTE = "origin"
+"""Whose branches are meant where an application follows another one than the project's."""
+MODEL = "exampleModel"
+ELSEWHERE: Mapping[places.Path, places.Path] = {
+    (MODEL, "storageUri"): ("model", "storageUri"),
+    (MODEL, "digest"): ("model", "digest"),
+    (MODEL, "image"): ("image",),
+}
+"""What `render.values` puts over an application's own values, and where in its file that stands."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a person wants judged; all by default.
+
+    Attributes:
+        environment: One environment, or `DEFAULTS`.
+        application: One application, in every environment that has it.
+        defaults: Whether the chart's own values are judged, too.
+    """
+
+    environment: str | None = None
+    application: str | None = None
+    defaults: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether all is judged."""
+        return self.environment is None and self.application is None
+
+    def require(self, project: Project) -> None:
+        """Refuse an environment that is none.
+
+        Raises:
+            UsageError: There is no such environment.
+        """
+        if self.environment is not None and not (self.defaults and self.environment == DEFAULTS):
+            project.environment(self.environment)
+
+    def has(self, environment: str, application: str | None) -> bool:
+        """Tell whether something is judged."""
+        return self.environment in (None, environment) and self.application in (None, application)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is judged.
+
+    Attributes:
+        judged: In the environments' order.
+        findings: What keeps the others from being judged.
+        known: Every environment, and every application as ENV/APP; nothing, where not all of them are judged.
+        folder: For whoever works on them; gone with them.
+    """
+
+    judged: Sequence[Target]
+    findings: Sequence[Finding]
+    known: Collection[str]
+    folder: Path
+
+
+@asynccontextmanager
+async def found(folder: Path, project: Project, chosen: Chosen) -> AsyncIterator[Targets]:
+    """Have what is judged of a project.
+
+    An application gets the chart of the work tree where it follows the branch that Argo CD watches, so a change of the
+    chart is judged with it; else the chart of its revision, out of git. A file that is wrong is a finding, and the
+    others are judged.
+
+    Args:
+        folder: The project's.
+        project: The project.
+        chosen: What of it.
+
+    Raises:
+        UsageError: There is no such environment, or no such application.
+    """
+    chosen.require(project)
+    files = worktree.files(folder, project)
+    with tempfile.TemporaryDirectory(prefix="ml-serving-ci-") as work:
+        reader = _Reader(folder, project, Path(work) / "git")
+        judged = list(reader.defaults()) if chosen.defaults and chosen.has(DEFAULTS, None) else []
+        for file in files:
+            if chosen.has(file.environment, file.name):
+                judged += await reader.judged(file)
+        if chosen.application is not None and not judged and not reader.findings:
+            raise _unknown(project, chosen, files)
+        known = {*project.names, DEFAULTS, *(f"{file.environment}/{file.name}" for file in files)}
+        yield Targets(judged, reader.findings, known if chosen.whole else (), Path(work))
+
+
+def _unknown(project: Project, chosen: Chosen, files: Sequence[File]) -> UsageError:
+    where = f"{project.paths.tree}/{chosen.environment or '*'}"
+    known = sorted({file.name for file in files if chosen.environment in (None, file.environment)})
+    more = f" and {len(known) - 10} more" if len(known) > 10 else ""
+    return UsageError(
+        f"--app {chosen.application}: there is no {where}/{chosen.application}.yaml",
+        fix=f"One of {', '.join(known[:10])}{more}" if known else f"Add {where}/NAME.yaml.",
+    )
+
+
+@dataclass
+class _Reader:
+    folder: Path
+    project: Project
+    work: Path
+    findings: list[Finding] = field(default_factory=list)
+    repository: Repository | None = None
+    commits: dict[str, str] = field(default_factory=dict)  # by revision
+    charts: dict[str, Chart] = field(default_factory=dict)  # by git's name of the files
+    in_tree: dict[tuple[str, str], str | None] = field(default_factory=dict)  # by commit and file
+
+    def defaults(self) -> Iterator[Target]:
+        """Yield the chart's own values, as the work tree has them."""
+        chart = self._own_chart()
+        if chart is None:
+            said = f"paths.chart: there is no {self.project.paths.chart}"
+            self.findings.append(Finding("tree", projects.FILE, 0, said, "name the chart's folder"))
+            return
+        name = PurePosixPath(self.project.paths.chart).name
+        yield Target(DEFAULTS, None, name, name, chart, list(_own_values(chart)))
+
+    async def judged(self, file: File) -> list[Target]:
+        """Return the target that a file makes; none, and a finding, where it is wrong."""
+        if file.environment not in self.project.names:
+            said = f"{file.environment} is no environment: Argo CD does not deploy it"
+            remedy = f"move it to one of {', '.join(self.project.names)}, or name the environment in {projects.FILE}"
+            self.findings.append(Finding("tree", file.path, 0, said, remedy))
+            return []
+        if not tree.NAME.fullmatch(file.name):
+            said = f"{file.name} is no name of an application"
+            self.findings.append(Finding("tree", file.path, 0, said, "lower-case letters, digits and dashes only"))
+            return []
+        try:
+            return [await self._target(file)]
+        except UsageError as error:
+            self.findings.append(placed("tree", file.path, error))
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 0
+            self.findings.append(Finding("tree", file.path, line, f"no YAML: {error.problem}", "correct the syntax"))
+        except OSError as error:
+            self.findings.append(Finding("tree", file.path, 0, str(error.strerror), "make it a file that can be read"))
+        return []
+
+    async def _target(self, file: File) -> Target:
+        content = (self.folder / file.path).read_bytes()
+        application = tree.read(self.project, file.environment, file.name, content)
+        revision = application.release[tree.CHART[0]]
+        text = content.decode("utf-8-sig")
+        for path in (("values",), ("values", MODEL)):
+            value = application.values if len(path) == 1 else application.values.get(MODEL)
+            if not isinstance(value, Mapping | None):
+                line = places.values_line(text, path)
+                raise UsageError(f"{file.path}:{line}: {'.'.join(path)}: is no mapping", fix="Write keys below it.")
+        try:
+            chart, in_tree = await self._followed(application, revision)
+        except UsageError as error:
+            line = places.values_line(text, tree.CHART[0])
+            raise UsageError(f"{file.path}:{line}: {error.message}", fix=error.fix) from error
+        given = yaml.safe_dump(render.values(application), allow_unicode=True)
+        own = Values(file.path, text, given, ("values",), ELSEWHERE)
+        values = [own, *in_tree, *_own_values(chart, file.environment)]
+        return Target(file.environment, file.name, file.name, application.namespace, chart, values)
+
+    async def _followed(self, application: Application, revision: str) -> tuple[Chart, list[Values]]:
+        """Return an application's chart, and its environment's values in the tree, both at the chart's revision."""
+        file = str(worktree.values_file(self.project, application.environment))
+        if revision in (self.project.branch, HEAD):
+            chart = self._own_chart()
+            if chart is None:
+                raise UsageError(f"chart.revision: there is no {self.project.paths.chart}", fix="Put the chart there.")
+            there = self.folder / file
+            return chart, [Values(file, there.read_text(errors="replace"))] if there.is_file() else []
+        commit = await self._commit(revision)
+        chart = await self._chart_at(commit, revision)
+        text = await self._text_at(commit, file)
+        return chart, [] if text is None else [Values(f"{commit[:12]}:{file}", text)]
+
+    def _own_chart(self) -> Chart | None:
+        folder = self.folder / self.project.paths.chart
+        return self.charts.setdefault("", Chart(folder, self.project.paths.chart)) if folder.is_dir() else None
+
+    async def _commit(self, revision: str) -> str:
+        if not revision:
+            raise UsageError("chart.revision: is empty", fix=f"A commit, or {self.project.branch}.")
+        self.repository = self.repository or await git.opened(self.folder)
+        if revision not in self.commits:
+            followed = await self.repository.object_of(f"refs/remotes/{REMOTE}/{revision}^{{commit}}")
+            found = followed or await self.repository.object_of(f"{revision}^{{commit}}")
+            if found is None:
+                said = f"chart.revision: git has no {revision}"
+                raise UsageError(said, fix=f"git fetch {REMOTE} {revision}; in a shallow clone, git fetch --unshallow")
+            self.commits[revision] = found
+        return self.commits[revision]
+
+    async def _chart_at(self, commit: str, revision: str) -> Chart:
+        assert self.repository is not None
+        path = self.project.paths.chart
+        files = await self.repository.object_of(f"{commit}:{self.repository.at(path)}")
+        if files is None:
+            raise UsageError(f"chart.revision: {revision} has no {path}", fix="Name a revision that has the chart.")
+        if files not in self.charts:
+            work = self.work / files
+            work.mkdir(parents=True)
+            there = await render.chart_files(self.repository, commit, path, work)
+            self.charts[files] = Chart(there, f"{commit[:12]}:{path}")
+        return self.charts[files]
+
+    async def _text_at(self, commit: str, file: str) -> str | None:
+        assert self.repository is not None
+        if (commit, file) not in self.in_tree:
+            name = f"{commit}:{self.repository.at(file)}"
+            blob = await self.repository.run("cat-file", "blob", name, check=False)
+            self.in_tree[commit, file] = blob.raw.decode(errors="replace") if blob.returncode == 0 else None
+        return self.in_tree[commit, file]
+
+
+def _own_values(chart: Chart, environment: str | None = None) -> Iterator[Values]:
+    """Yield the chart's own values for an environment, where it has some, and its values for all."""
+    own, further = chart.folder / "values.yaml", chart.folder / "values" / f"{environment}.yaml"
+    if environment is not None and further.is_file():
+        yield Values(f"{chart.name}/values/{environment}.yaml", further.read_text(errors="replace"))
+    yield Values(f"{chart.name}/values.yaml", own.read_text(errors="replace") if own.is_file() else "")
+
+
+def placed(check: str, file: str, error: UsageError) -> Finding:
+    """Return what is wrong with a file, whose name the error begins with, as a finding.
+
+    Args:
+        check: Whose finding it is.
+        file: The file, from the project's folder.
+        error: What is wrong.
+    """
+    place = re.match(rf"{re.escape(file)}(?::(\d+))?: ", error.message)
+    line = int(place[1]) if place and place[1] else 0
+    said = error.message[place.end() :] if place else error.message
+    return Finding(check, file, line, said, error.fix or "correct the file")

@@ -1,0 +1,132 @@
+"""A project of the tests' own: nothing in it is called as the sample is, but for the chart, which is the tool's."""
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import yaml
+
+from ci import project
+from ci.base.paths import CHART
+from ci.checks import chart, targets, tools
+from ci.checks.targets import Chosen
+from tests.harness.remote import run
+
+ENVIRONMENTS = ("lab", "trial", "live")
+APPLICATIONS = ("fraud-score", "price-rank")
+TREE = "deploy"
+CHART_FOLDER = "charts/serving"
+VERSION = "v1.37.0"
+GATES = {
+    "requestsPerSecond": {"defaults": 20, **dict.fromkeys(ENVIRONMENTS, 20)},
+    "healthy": {"errors": 0.0002, "slow": 0.001, "p95": 0.2},
+    "regression": {"errors": 0.05, "slow": 0.2},
+    "power": {"catch": 0.95, "falseAbort": 0.01},
+    "accepted": [
+        {
+            "what": "5xx 1 %",
+            "environments": ["defaults", *ENVIRONMENTS],
+            "reason": "the very limit, which some hundreds of requests see half of the time",
+        }
+    ],
+}
+
+
+def toml(environments=ENVIRONMENTS):
+    """The project file."""
+    named = "\n".join(f'[[environments]]\nname = "{name}"\nnamespace = "acme-{name}"\n' for name in environments)
+    return (
+        'repository = "https://git.example.com/acme/models.git"\nbranch = "trunk"\n\n'
+        f'[paths]\ntree = "{TREE}"\nchart = "{CHART_FOLDER}"\nargocd = "argo"\n\n{named}'
+    )
+
+
+def application(name, revision="trunk", values=None):
+    """The file of an application."""
+    content = {
+        "chart": {"revision": revision},
+        "model": {"version": "7", "storageUri": f"s3://acme/{name}/7", "digest": ""},
+        "image": {"repository": f"registry.example.com/{name}", "tag": "3.1", "digest": ""},
+        "values": values or {},
+    }
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+@dataclass(frozen=True)
+class Made:
+    """The project."""
+
+    folder: Path
+    environments: tuple[str, ...] = field(default=ENVIRONMENTS)
+
+    @property
+    def project(self):
+        return project.load(self.folder)
+
+    def write(self, path, text):
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return file
+
+    def deploy(self, environment, name, revision="trunk", values=None):
+        """Write an application; return its file as findings name it."""
+        path = f"{TREE}/{environment}/{name}.yaml"
+        self.write(path, application(name, revision, values))
+        return path
+
+    def git(self, *words):
+        return run(["git", *words], cwd=self.folder).stdout.strip()
+
+    def commit(self):
+        """Commit all of it; return the commit."""
+        if not (self.folder / ".git").exists():
+            self.git("init", "--quiet", "--initial-branch=trunk")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message=Change")
+        return self.git("rev-parse", "HEAD")
+
+    def judged(self, look=lambda found: found, **chosen):
+        """Return what `look` makes of its targets, while the charts that they have are there."""
+
+        async def looked():
+            async with targets.found(self.folder, self.project, Chosen(**chosen)) as found:
+                return look(found)
+
+        return anyio.run(looked)
+
+    def helm(self, helm, what, **chosen):
+        """By target's name what `lint` or `template` makes of it; helm runs as in the pipeline."""
+
+        def ran(found):
+            chart.laid_out(found.judged, found.folder / "helm")
+            commands = chart.commands(found.judged, what, VERSION)
+            outputs = executed(helm, commands, found.folder / "helm")
+            read = {"lint": chart.linted, "template": chart.rendered}[what]
+            return {each.name: read(each, output) for each, output in zip(found.judged, outputs, strict=True)}
+
+        return self.judged(ran, **chosen)
+
+
+def executed(program, commands, folder):
+    """Run commands as the pipeline's container does."""
+    wanted = [{"folder": str(folder / each.folder), "arguments": list(each.arguments)} for each in commands]
+    ended = run([sys.executable, tools.EACH, program], stdin=json.dumps(wanted))
+    return [tools.Output(**each) for each in json.loads(ended.stdout)]
+
+
+def made(folder, *, environments=ENVIRONMENTS, applications=APPLICATIONS):
+    """Make a project in which every environment has every application, and values of its own for all of them."""
+    made = Made(folder, environments)
+    made.write(project.FILE, toml(environments))
+    shutil.copytree(CHART, folder / CHART_FOLDER)
+    shutil.rmtree(folder / CHART_FOLDER / "values")
+    made.write(f"{TREE}/gates.yaml", yaml.safe_dump(GATES, sort_keys=False))
+    for environment in environments:
+        made.write(f"{TREE}/{environment}/values.yaml", "autoscaling:\n  maxReplicas: 7\n")
+        for name in applications:
+            made.deploy(environment, name)
+    return made
