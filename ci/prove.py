@@ -14,7 +14,7 @@ import anyio
 from rich.console import Console
 from securesystemslib.signer import CryptoSigner
 
-from ci.base import failures, jsonfile, paths, progress, tasks
+from ci.base import failures, jsonfile, progress, tasks
 from ci.base.errors import CIError, MachineError, UsageError
 from ci.base.progress import note, step
 from ci.cluster import diagnostics
@@ -25,8 +25,10 @@ from ci.host import docker, preflight, usage
 from ci.report import folder, html, junit, notify, summary, terminal
 from ci.results import Failure, Report, Usage
 from ci.results import Stage as StageResult
-from ci.stages.order import Stage, left_out
+from ci.stages import scope as scopes
+from ci.stages.order import MODELS, PLATFORM, Stage, left_out
 from ci.stages.run import Options, Run
+from ci.stages.scope import Scope
 from ci.supply.supply import Supply
 
 
@@ -72,7 +74,14 @@ class Errors:
 
 
 async def prove(
-    options: Options, stages: Sequence[Stage], supply: Supply, signer: CryptoSigner | None, *, install: bool
+    options: Options,
+    stages: Sequence[Stage],
+    supply: Supply,
+    signer: CryptoSigner | None,
+    *,
+    install: bool,
+    scope: Scope | None = None,
+    platform: bool = True,
 ) -> None:
     """Run stages, and write what came of it, however it ends.
 
@@ -82,6 +91,8 @@ async def prove(
         supply: Where tools and images come from.
         signer: Signs the evidence; None leaves it unsigned.
         install: Whether Docker may be installed and started.
+        scope: What is proven; everything by default.
+        platform: Whether the platform is to be proven.
 
     Raises:
         CIError: A stage failed; the report says which.
@@ -92,16 +103,20 @@ async def prove(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         outcome="interrupted",
     )
-    report.left_out = left_out(stages)
+    report.left_out = left_out(stages, platform=platform)
     report.versions = {name: pin.version for name, pin in supply.pins.modules.items()}
     jsonfile.write(options.report / statement.REPORT, report)  # a folder that takes no file is told now, not at the end
     errors, under_way = Errors(report), "host and supply"
     with notify.telling() as tell:
         tell(notify.started(report))
         try:
-            checkout = await _checkout() if not report.left_out else None  # a narrowed run has no evidence
+            # a narrowed run has no evidence, and asks nothing of git unless it proves applications
+            wanted = not report.left_out or MODELS in [stage.name for stage in stages]
+            checkout = await _checkout(options.project) if wanted else None
+            if scope is None and checkout is not None:
+                scope = await scopes.everything(checkout.repository, checkout.tree)
             async with AsyncExitStack() as cleanup:
-                run = Run(options, supply, report, cleanup)
+                run = Run(options, supply, report, cleanup, scope=scope, platform=platform)
                 with step(f"host and supply ({supply.way})"):
                     for check in await preflight.room(supply.cache):
                         preflight.require(check)
@@ -116,7 +131,7 @@ async def prove(
                         else:
                             await _execute(stage, run, began, errors)
             report.seconds, under_way = time.monotonic() - began, "evidence"
-            if checkout is not None:
+            if checkout is not None and not report.left_out:  # a narrowed run proves nothing for promote
                 await write_evidence(run, checkout, signer)
             report.outcome = "passed"
         except Exception as error:
@@ -144,10 +159,10 @@ async def _measured(report: Report, supply: Supply) -> AsyncIterator[None]:
                 report.usage = Usage(meter.memory, meter.disk, held)
 
 
-async def _checkout() -> Checkout | None:
+async def _checkout(folder: Path) -> Checkout | None:
     """Return the checkout that is tested; without git it is tested as well, but no evidence can name it."""
     try:
-        return await checkouts.look(paths.ROOT)
+        return await checkouts.look(folder)
     except (UsageError, MachineError) as error:
         progress.warning("no evidence will be written", error.message)
         return None
@@ -171,7 +186,8 @@ async def write_evidence(run: Run, checkout: Checkout, signer: CryptoSigner | No
     jsonfile.write(into / statement.REPORT, dataclasses.replace(run.report, outcome="passed"))
     try:
         with step("evidence"):
-            environment, supply = run.options.environment, run.supply
+            platform = PLATFORM in [stage.name for stage in run.report.stages]
+            environment, supply = run.options.environment if platform else None, run.supply
             file = await gather.write(into, run.report, environment, run.models, checkout, supply, signer)
     except CIError as error:
         run.report.stages.append(StageResult("evidence", "failed", time.monotonic() - began, error.message))

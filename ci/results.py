@@ -1,6 +1,6 @@
 """What a run found out, as plain data; every view (terminal, JSON, JUnit, HTML, summary) is made from it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,10 +11,10 @@ class Finding:
 
     Attributes:
         check: The check's name ("schema", "references", "rules", ...).
-        file: Path from the top of the checkout.
+        file: Path from the project's folder; behind "COMMIT:" where git has it.
         line: Line in it, from 1; 0 where the whole file is meant.
         message: What is wrong.
-        remedy: How to mend it.
+        remedy: How to correct it.
         severity: An error fails the run, a warning does not.
     """
 
@@ -386,14 +386,16 @@ class ChangedAnswer:
     Attributes:
         input: Its id in the golden file.
         slices: The slices it is in, beside "all".
-        expected: The right answer, as JSON; the champion's.
+        expected: The right answer, as JSON; empty where the golden file's schema alone says what is right.
         answered: The candidate's, as JSON; empty where it gave none, or not the same one each time.
+        reason: Why that is wrong, in one line: where it differs and how, what the schema says, why there is none.
     """
 
     input: str
     slices: list[str]
     expected: str
     answered: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -427,8 +429,10 @@ class Behaviour:
         champion: storageUri of the version that serves now.
         candidate: storageUri of the one that would replace it.
         requests: Requests to each version, those to warm up left out.
-        champion_failed: Of the champion's, those without a 2xx answer.
+        champion_failed: Of the champion's, those without an answer: no 2xx, or nothing where the golden file says.
         candidate_failed: Of the candidate's.
+        champion_failure: Why the first of the champion's got none, in one line; empty where all got one.
+        candidate_failure: The same of the candidate's.
         slices: "all" first, then each slice, the worst regression first.
         regressions: Every input whose answer went from right to wrong, in the file's order.
         latency: p50, p95 and p99, over the pairs of requests that both answered; empty where there is no such pair.
@@ -446,6 +450,54 @@ class Behaviour:
     regressions: list[ChangedAnswer] = field(default_factory=list)
     latency: list[LatencyDifference] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    champion_failure: str = ""
+    candidate_failure: str = ""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A set as it was served on the throw-away cluster.
+
+    Attributes:
+        release: The set, by dotted key as in the application's file ("model.version").
+        model: Digest of the files that were served, "sha256:HEX"; empty where the image brings its model along.
+        image: Digest of the image that was served.
+        built: Whether that image was built here, by the supply or by the user, and is not the published one.
+    """
+
+    release: Mapping[str, str]
+    model: str
+    image: str
+    built: bool
+
+
+@dataclass
+class Proof:
+    """What a run proved of one application.
+
+    Attributes:
+        environment: Whose values it had.
+        name: The application's.
+        candidate: The set that was proven.
+        champion: The set that it was held against, and that a canary replaced; None where there was none.
+        rules: What was not done as for any change, a sentence each: a first deploy has no champion, for one.
+        golden: SHA-256 of the golden file; empty where there is none.
+        behaviour: Golden inputs through champion and candidate, or through the candidate alone.
+        canary: The canary from champion to candidate; None where there was none.
+        back: Whether the champion's set was put back, and answered.
+        overlay: What the throw-away cluster changed of the environment, a line each.
+    """
+
+    environment: str
+    name: str
+    candidate: Served
+    champion: Served | None = None
+    rules: list[str] = field(default_factory=list)
+    golden: str = ""
+    behaviour: Behaviour | None = None
+    canary: CanaryTimeline | None = None
+    back: bool = False
+    overlay: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -487,6 +539,7 @@ class Report:
         files: What the run left beside this report.
         behaviour: How the answers of the next model version differ, where golden inputs went through both.
         dashboards: The release's dashboards, drawn from what Prometheus had.
+        applications: What was proven of each application.
     """
 
     command: str
@@ -508,3 +561,4 @@ class Report:
     files: list[File] = field(default_factory=list)
     behaviour: Behaviour | None = None
     dashboards: list[Dashboard] = field(default_factory=list)
+    applications: list[Proof] = field(default_factory=list)

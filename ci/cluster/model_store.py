@@ -36,13 +36,13 @@ def uri(model: str, version: str) -> str:
     return f"s3://{BUCKET}/{model}/{version}"
 
 
-async def install(kubectl: Kubectl, supply: Supply, models: Path) -> None:
+async def install(kubectl: Kubectl, supply: Supply, models: Path | None) -> None:
     """Have the store running with these models in it; called again, it adds and replaces models.
 
     Args:
         kubectl: On the cluster.
         supply: Where the image comes from.
-        models: Folder with MODEL/VERSION/files.
+        models: Folder with MODEL/VERSION/files; None leaves it as it is.
 
     Raises:
         WaitTimeoutError: The store did not start.
@@ -65,8 +65,9 @@ async def install(kubectl: Kubectl, supply: Supply, models: Path) -> None:
             )
         except CommandError as error:
             raise WaitTimeoutError(f"Deployment {NAMESPACE}/{NAME} available", READY_SECONDS, error.message) from error
-        await upload(kubectl, models)
-        await kubectl.apply([_digests(models)])
+        if models is not None:
+            await upload(kubectl, models)
+            await kubectl.apply([_digests(models)])
 
 
 async def digest(kubectl: Kubectl, uri: str) -> str:
@@ -99,13 +100,31 @@ async def upload(kubectl: Kubectl, models: Path) -> None:
         await anyio.to_thread.run_sync(put, url, keys, models)
 
 
-def put(url: str, keys: dict[str, str], models: Path) -> None:
+async def add(kubectl: Kubectl, model: str, version: str, folder: Path) -> None:
+    """Put one version of a model into the store.
+
+    Args:
+        kubectl: On the cluster.
+        model: Its name.
+        version: The version's.
+        folder: With its files.
+
+    Raises:
+        CheckFailedError: The store refused it.
+    """
+    keys = await _keys(kubectl)
+    async with port_forward(kubectl, f"svc/{NAME}", PORT, NAMESPACE) as url:
+        await anyio.to_thread.run_sync(put, url, keys, folder, f"{model}/{version}/")
+
+
+def put(url: str, keys: dict[str, str], models: Path, below: str = "") -> None:
     """Put every file of a folder into the store's bucket, which is made if it is not there.
 
     Args:
         url: The store's address.
         keys: Its credentials.
         models: The folder.
+        below: What the keys begin with.
     """
     with requests.Session() as session:
         session.auth = AWS4Auth(*(keys[name] for name in KEYS), REGION, "s3")
@@ -114,8 +133,9 @@ def put(url: str, keys: dict[str, str], models: Path) -> None:
             if made.status_code not in (HTTPStatus.OK, HTTPStatus.CONFLICT):
                 raise CheckFailedError(f"the model store made no bucket {BUCKET}: {made.status_code}", detail=made.text)
             for file in sorted(path for path in models.rglob("*") if path.is_file()):
-                key = file.relative_to(models).as_posix()
-                stored = session.put(f"{url}/{BUCKET}/{key}", data=file.read_bytes(), timeout=UPLOAD_SECONDS)
+                key = f"{below}{file.relative_to(models).as_posix()}"
+                with file.open("rb") as content:
+                    stored = session.put(f"{url}/{BUCKET}/{key}", data=content, timeout=UPLOAD_SECONDS)
                 if stored.status_code != HTTPStatus.OK:
                     raise CheckFailedError(
                         f"the model store did not take {key}: {stored.status_code}", detail=stored.text

@@ -1,25 +1,32 @@
 """`test`: prove a change on a real cluster."""
 
-import dataclasses
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ci import project
 from ci.base import paths, settings
 from ci.base.errors import UsageError
-from ci.commands.options import EnvironmentOption, SupplyOption
+from ci.commands import here
+from ci.commands.options import RemoteOption, SupplyOption
 from ci.commands.runner import run_async
 from ci.evidence import envelope
 from ci.report import folder
+from ci.stages import scope as scopes
 from ci.stages.order import ORDER, chosen
 from ci.stages.run import Options
 from ci.supply.supply import Supply, choose
 
 
 def test(
-    environment: EnvironmentOption = "dev",
+    environment: Annotated[
+        str | None,
+        typer.Option("--env", help="Whose values the platform deploys; the first one's by default."),
+    ] = None,
     supply: SupplyOption = "auto",
     only: Annotated[
         list[str] | None,
@@ -28,6 +35,11 @@ def test(
         ),
     ] = None,
     skip: Annotated[list[str] | None, typer.Option(help="Leave this stage out; may be repeated.")] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="REF", help="Prove what differs from it; everything by default.")
+    ] = None,
+    app: Annotated[str | None, typer.Option("--app", metavar="NAME", help="Prove this application alone.")] = None,
+    remote: RemoteOption = "origin",
     keep: Annotated[bool, typer.Option("--keep", help="Leave the cluster running for a look.")] = False,
     report: Annotated[
         Path, typer.Option(help="Folder for report.html, report.json, junit.xml, evidence and logs.")
@@ -41,25 +53,45 @@ def test(
     ] = False,
     no_install: Annotated[bool, typer.Option("--no-install", help="Never install or start Docker here.")] = False,
 ) -> None:
-    """Lint and template the chart, start a real cluster, and prove a good canary on it."""
-    options = Options(environment, keep, kubeconfig, context, install_stack, report)
-    run_async(_test, options, supply, only or [], skip or [], not no_install)
+    """Prove a change on a real cluster: the platform, and every application with its own model.
+
+    With --base, only what differs from it: `plan --base REF` says beforehand what that is.
+    """
+    asked = functools.partial(
+        Options, keep=keep, kubeconfig=kubeconfig, context=context, allow_install=install_stack, application=app
+    )
+    run_async(_test, asked, environment, report, supply, only or [], skip or [], not no_install, (base, remote))
 
 
-async def _test(options: Options, way: str, only: list[str], skip: list[str], install: bool) -> None:
-    options = dataclasses.replace(options, report=folder.resolved(options.report))
-    if options.environment not in paths.ENVIRONMENTS:
-        raise UsageError(f"--env {options.environment}: not one of {', '.join(paths.ENVIRONMENTS)}")
+async def _test(
+    asked: Callable[..., Options],
+    environment: str | None,
+    report: Path,
+    way: str,
+    only: list[str],
+    skip: list[str],
+    install: bool,
+    since: tuple[str | None, str],
+) -> None:
+    report, own = folder.resolved(report), project.load(paths.ROOT)
+    named = own.environment(environment or own.names[0]).name
+    options = asked(project=here.folder(), environment=named, report=report)
     if sys.flags.optimize:
         raise UsageError(
             "python -O (PYTHONOPTIMIZE) leaves out what the tests assert",
             fix="env -u PYTHONOPTIMIZE python ci/main.py test",
         )
     only = only or settings.only([stage.name for stage in ORDER])
-    stages = chosen(only, skip, existing=options.kubeconfig is not None)
+    base, remote = since
+    scope = await scopes.since(options.project, base, remote) if base is not None else None
+    if scope is not None and scope.change.nothing:
+        typer.echo(f"nothing differs from {base}: there is nothing to prove")
+        return
+    platform = (scope is None or scope.change.runs_platform) and options.application is None
+    stages = chosen(only, skip, existing=options.kubeconfig is not None, platform=platform)
     supply = Supply(choose(way))
     signer = envelope.signer()
     from ci import prove  # takes seconds to load, and wrong use is told at once
 
     with folder.taken(options.report):
-        await prove.prove(options, stages, supply, signer, install=install)
+        await prove.prove(options, stages, supply, signer, install=install, scope=scope, platform=platform)

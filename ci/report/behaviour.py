@@ -12,6 +12,9 @@ CELLS = 31
 LEGEND = "○ champion, ● candidate, ─ 95 % interval of the candidate"
 LATENCY_LEGEND = "● candidate less champion, ─ 95 % interval, │ no difference"
 ANSWER_CHARACTERS = 80
+REASON_CHARACTERS = 200
+GLANCE_CHARACTERS = 40
+"""Of an answer that a reader compares with another at a glance."""
 LONGEST = 600
 """Characters of a text in Markdown."""
 PLAIN = " .,:/-%()"
@@ -53,8 +56,27 @@ def difference(item: LatencyDifference) -> str:
 
 
 def answered(item: ChangedAnswer) -> str:
-    """Return what the candidate answered, the beginning of it where it is long."""
-    return cut(item.answered or "no steady answer", ANSWER_CHARACTERS)
+    """Return what the candidate answered, and why it is wrong where that is not plain to see."""
+    plain = all(0 < len(each) <= GLANCE_CHARACTERS for each in (item.expected, item.answered))
+    parts = [cut(item.answered, ANSWER_CHARACTERS), "" if plain else cut(item.reason, REASON_CHARACTERS)]
+    return ": ".join(filter(None, parts)) or "no steady answer"
+
+
+def expected(item: ChangedAnswer) -> str:
+    """Return the right answer, the beginning of it where it is long."""
+    return cut(item.expected or "by the schema", ANSWER_CHARACTERS)
+
+
+def failed(behaviour: Behaviour) -> list[str]:
+    """Return how many requests got no answer, and why the first of them did, a line for each version that has such."""
+    return [
+        f"{name}: {number} of {behaviour.requests} requests got no answer, the first: {cut(why, REASON_CHARACTERS)}"
+        for name, number, why in (
+            ("champion", behaviour.champion_failed, behaviour.champion_failure),
+            ("candidate", behaviour.candidate_failed, behaviour.candidate_failure),
+        )
+        if number
+    ]
 
 
 def accuracy_axis(behaviour: Behaviour) -> float:
@@ -111,7 +133,8 @@ def markdown(behaviour: Behaviour) -> str:
         f"{behaviour.requests} requests to each; failed: {behaviour.champion_failed} → {behaviour.candidate_failed}.",
         "",
         *(f"- ✗ {_code(line)}" for line in behaviour.failures),
-        *([""] if behaviour.failures else []),
+        *(f"- {_code(line)}" for line in failed(behaviour)),
+        *([""] if behaviour.failures or failed(behaviour) else []),
         "| Slice | Agreement | Champion right | Candidate right | Right → wrong | Wrong → right | p |",
         "|---|--:|--:|--:|--:|--:|--:|",
         *(
@@ -137,7 +160,7 @@ def markdown(behaviour: Behaviour) -> str:
             "| Right → wrong | Slices | Expected | Answered |",
             "|---|---|---|---|",
             *(
-                f"| {_code(item.input)} | {', '.join(map(_code, item.slices))} | {_code(item.expected)} "
+                f"| {_code(item.input)} | {', '.join(map(_code, item.slices))} | {_code(expected(item))} "
                 f"| {_code(answered(item))} |"
                 for item in behaviour.regressions[:SHOWN]
             ),

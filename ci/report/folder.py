@@ -27,7 +27,7 @@ PATTERNS = (
     "pytest-*",
     "evidence.dsse.json",
     "sbom.cdx.json",
-    f"{paths.CHART.name}-*.tgz",
+    "*-[0-9]*.tgz",
 )
 
 MARK = ".ml-serving-ci.json"

@@ -14,12 +14,13 @@ import jinja2
 from markupsafe import Markup
 
 from ci.base import files, text
-from ci.report import behaviour, chart, dashboards, matrix, words
+from ci.report import applications, behaviour, chart, dashboards, matrix, words
 from ci.results import Gate, Report, errors_first
 
 SECTIONS = {
     "outcome": "Outcome",
     "stages": "Stages",
+    "applications": "Applications",
     "diagnostics": "Diagnostics",
     "findings": "Findings",
     "canaries": "Canaries",
@@ -84,6 +85,7 @@ def _environment() -> jinja2.Environment:
         "headline": words.headline,
         "narrowed": words.narrowed,
         "used": words.used,
+        "applications": applications,
         "behaviour": behaviour,
         "chart_of": chart.canary,
         "drawn_of": dashboards.chart,

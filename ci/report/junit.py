@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ci.base import files
 from ci.base.text import cut, inert, legal, one_line
+from ci.report import applications
 from ci.report.words import headline
 from ci.results import Finding, Report
 
@@ -14,7 +15,7 @@ LONGEST = 1000
 
 
 def build(report: Report, pytest_files: Sequence[Path] = ()) -> ET.Element:
-    """Return the `testsuites` element: stages, findings, then pytest's own suites.
+    """Return the `testsuites` element: stages, applications, findings, then pytest's own suites.
 
     A run that did not pass has at least one failure in it, and each failure has a text.
 
@@ -27,6 +28,8 @@ def build(report: Report, pytest_files: Sequence[Path] = ()) -> ET.Element:
     """
     report = inert(report)
     suites = [_stages(report)]
+    if report.applications:
+        suites.append(_applications(report))
     if report.findings:
         suites.append(_findings(report.findings))
     for path in pytest_files:
@@ -68,6 +71,19 @@ def _stages(report: Report) -> ET.Element:
 
 def _way_out(report: Report, where: str) -> str:
     return report.failure.fix if report.failure is not None and report.failure.where == where else ""
+
+
+def _applications(report: Report) -> ET.Element:
+    suite = _suite("applications", 0.0)
+    for proof, why in applications.ended(report):
+        case = _case(suite, f"applications.{proof.environment}", proof.name)
+        if why:
+            _fail(case, why, _way_out(report, applications.STAGE))
+        sets = applications.sets(proof)
+        served = (f"{what.lower()}: {each.model or 'no model'}, {each.image or 'no image'}" for what, each in sets)
+        lines = (applications.moved(proof), *served, *applications.told(proof), *proof.overlay)
+        ET.SubElement(case, "system-out").text = "\n".join(lines)
+    return _counted(suite)
 
 
 def _findings(findings: Sequence[Finding]) -> ET.Element:

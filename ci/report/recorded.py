@@ -6,8 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ci.canary.assessment import Recorded, Share
-from ci.canary.replay import Outcome
+from ci.canary.assessment import Outcome, Recorded, Share
 from ci.report import terminal
 
 ENDINGS = {"Healthy": "goes through", "Degraded": "is aborted", "Paused": "is held for a person"}

@@ -13,9 +13,9 @@ from pathlib import Path
 from ci.base import oserrors, settings
 from ci.base.errors import CheckFailedError
 from ci.base.text import counted, cut, lasting, one_line
-from ci.report import behaviour, matrix
+from ci.report import applications, behaviour, matrix
 from ci.report.words import headline, narrowed
-from ci.results import CanaryTimeline, Report, errors_first
+from ci.results import CanaryTimeline, Proof, Report, errors_first
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 MOST_BYTES = (1 << 20) - 1
@@ -132,11 +132,19 @@ def _parts(report: Report) -> Iterator[tuple[str, str]]:
             for stage in report.stages
         ]
         yield "stages", _table(("", "Stage", "Seconds", ""), rows)
+    if report.applications:
+        served = [row for each in applications.ended(report) for row in _sets(*each)]
+        yield "applications", _table(("", "Application", "Set", "Model served", "Image served"), served)
+        for proof in report.applications:
+            yield "applications", _proof(proof)
     if report.canaries:
         headings = ("Canary", "Ended", "After", "Requests", "Failed", "p95 stable", "p95 canary")
         yield "canaries", _table(headings, [_canary(canary) for canary in report.canaries])
     if report.behaviour is not None:
         yield "model behaviour", behaviour.markdown(report.behaviour).rstrip("\n")
+    for proof in report.applications:
+        if proof.behaviour is not None and proof.champion is not None:
+            yield "model behaviour", behaviour.markdown(proof.behaviour).rstrip("\n")
     if report.gates:
         scores = [
             f"- {escaped(name)}: {matrix.score(list(own))}"
@@ -146,6 +154,26 @@ def _parts(report: Report) -> Iterator[tuple[str, str]]:
     if report.findings:
         yield "findings", _findings(report)
     yield "command", f"<sub>{escaped(report.command)} · {IN_REPORT}</sub>"
+
+
+def _sets(proof: Proof, why: str) -> list[tuple[str, ...]]:
+    """Return a row for each set of an application."""
+    return [
+        (
+            MARKS["failed" if why else "passed"],
+            applications.name(proof),
+            f"{what}: {applications.label(served)}",
+            applications.short(served.model),
+            applications.short(served.image),
+        )
+        for what, served in applications.sets(proof)
+    ]
+
+
+def _proof(proof: Proof) -> str:
+    lines = [*applications.told(proof), *(f"changed for the throw-away cluster: {line}" for line in proof.overlay)]
+    items = "\n".join(f"- {escaped(line)}" for line in lines)
+    return f"<details><summary>{escaped(applications.name(proof))}</summary>\n\n{items}\n\n</details>"
 
 
 def _canary(canary: CanaryTimeline) -> tuple[str, ...]:

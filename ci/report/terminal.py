@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ci.base.text import counted, inert
+from ci.report import applications as words
 from ci.report import behaviour as plots
 from ci.report.words import narrowed, used
 from ci.results import (
@@ -14,6 +15,7 @@ from ci.results import (
     CanaryTimeline,
     Event,
     Finding,
+    Proof,
     Report,
     RevisionTraffic,
     Share,
@@ -45,6 +47,8 @@ def render(report: Report) -> Group:
         parts += [behaviour(report.behaviour), Text()]
     if report.gitops:
         parts += [events(report.gitops), Text()]
+    for proof, why in words.ended(report):
+        parts += [application(proof, why), Text()]
     if report.stages:
         parts += [stages(report.stages), Text()]
     mark, style = MARKS[report.outcome]
@@ -70,14 +74,19 @@ def behaviour(result: Behaviour) -> Group:
     parts: list[RenderableType] = [
         Text.assemble((f"{mark} ", style), (heading, "bold"), f": {plots.verdict(result)}"),
         *(Text(f"  ✗ {line}", style="red") for line in result.failures),
-        _slices(result),
-        _accuracies(result),
+        *(Text(f"  {line}") for line in plots.failed(result)),
+        *_answers(result),
     ]
+    return Group(*parts)
+
+
+def _answers(result: Behaviour) -> list[RenderableType]:
+    parts: list[RenderableType] = [_slices(result), _accuracies(result)]
     if result.latency:
         parts.append(_latency(result))
     if result.regressions:
         parts.append(_regressions(result))
-    return Group(*parts)
+    return parts
 
 
 def _slices(result: Behaviour) -> Table:
@@ -121,7 +130,43 @@ def _regressions(result: Behaviour) -> Table:
     table.add_column("Expected", no_wrap=True)
     table.add_column("Answered", overflow="fold")
     for item in result.regressions[: plots.SHOWN]:
-        table.add_row(Text(item.input), Text(item.expected), Text(plots.answered(item)))
+        table.add_row(Text(item.input), Text(plots.expected(item)), Text(plots.answered(item)))
+    return table
+
+
+def application(proof: Proof, why: str) -> Group:
+    """Return what was proven of one application: the sets, what was served, asked and moved; not its canary's steps.
+
+    Args:
+        proof: What was proven.
+        why: Why it failed; empty where it did not.
+
+    Returns:
+        A heading, a table, and a line for each thing there is to know.
+    """
+    mark, style = MARKS["failed" if why else "passed"]
+    heading = Text.assemble((f"{mark} ", style), (words.name(proof), "bold"), f": {words.moved(proof)}")
+    parts: list[RenderableType] = [heading]
+    if why:
+        parts.append(Text(f"  ✗ {why}", style="red"))
+    parts.append(_served(proof))
+    parts += [Text(f"  {line}") for line in words.told(proof)]
+    if proof.overlay:
+        parts.append(Text("  changed for the throw-away cluster:"))
+        parts += [Text(f"    {line}") for line in proof.overlay]
+    if proof.behaviour is not None and proof.champion is not None:
+        parts += _answers(proof.behaviour)
+    return Group(*parts)
+
+
+def _served(proof: Proof) -> Table:
+    table = titled("As served, digests cut")
+    for heading in ("", "Model", "Its files", "Image", "Served"):
+        table.add_column(heading, no_wrap=heading == "", overflow="fold")
+    for what, served in words.sets(proof):
+        model = (served.release.get("model.version", ""), words.short(served.model))
+        image = (served.release.get("image.tag", ""), words.short(served.image))
+        table.add_row(what, *map(Text, (*model, *image)))
     return table
 
 

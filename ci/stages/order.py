@@ -49,20 +49,31 @@ class Stage:
 CORES = os.cpu_count() or 1
 """On two of them the loop of commits and a scaled canary starve each other, until requests fail."""
 
+PLATFORM = "install"
+"""The stage with which the platform's part begins."""
+MODELS = "models"
+"""The stage that gets what applications are proven with."""
+
 ORDER = (
     Stage("lint", "lint.execute"),
     Stage("template", "template.execute"),
+    Stage(MODELS, "applications.models"),
     Stage("cluster", "cluster.execute"),
     Stage("stack", "stack.execute", needs=("cluster",)),
     Stage("behaviour", "behaviour.execute", needs=("stack",)),
+    Stage("applications", "applications.execute", needs=(MODELS, "stack")),
     Stage("gitops", "gitops.execute", needs=("stack",), own_cluster=True, alongside=CORES > 2, tests=True),
-    Stage("install", "install.execute", needs=("stack",)),
-    Stage("inference", "suite.inference", needs=("install",), tests=True),
-    Stage("canary", "suite.canary", needs=("install",), tests=True),
-    Stage("integration", "suite.integration", needs=("install",), tests=True),
-    Stage("uninstall", "suite.uninstall", needs=("install",), tests=True),
+    Stage(PLATFORM, "install.execute", needs=("stack",)),
+    Stage("inference", "suite.inference", needs=(PLATFORM,), tests=True),
+    Stage("canary", "suite.canary", needs=(PLATFORM,), tests=True),
+    Stage("integration", "suite.integration", needs=(PLATFORM,), tests=True),
+    Stage("uninstall", "suite.uninstall", needs=(PLATFORM,), tests=True),
     Stage("bad-releases", "suite.bad_releases", needs=("stack",), own_cluster=True, tests=True),
 )
+
+
+APPLICATION = ("lint", "template", MODELS, "applications")
+"""Where the platform is not in the change, these and what they need are all there is to prove."""
 
 
 def named(name: str) -> Stage:
@@ -70,18 +81,28 @@ def named(name: str) -> Stage:
     return next(stage for stage in ORDER if stage.name == name)
 
 
-def left_out(stages: Sequence[Stage]) -> list[str]:
-    """Return the names of the stages that a run of these leaves out, in order."""
-    return [stage.name for stage in ORDER if stage not in stages]
+def left_out(stages: Sequence[Stage], *, platform: bool = True) -> list[str]:
+    """Return the names of the stages that a run of these leaves out, in order.
+
+    Args:
+        stages: That it takes.
+        platform: Whether the platform is to be proven.
+    """
+    return [stage.name for stage in _whole(platform) if stage not in stages]
 
 
-def chosen(only: Sequence[str], skip: Sequence[str], *, existing: bool = False) -> list[Stage]:
+def _whole(platform: bool) -> Sequence[Stage]:
+    return ORDER if platform else _with_needs(APPLICATION, ())
+
+
+def chosen(only: Sequence[str], skip: Sequence[str], *, existing: bool = False, platform: bool = True) -> list[Stage]:
     """Return the stages to run, in order.
 
     Args:
         only: Run these and what they need; all when empty.
         skip: Leave these out.
         existing: Whether the cluster was there before: without `only`, stages for our own are left out.
+        platform: Whether the platform is to be proven; without `only`, else, its stages are left out.
 
     Raises:
         UsageError: A name is unknown, a stage left out is needed by one that is not, or none is left to run.
@@ -90,18 +111,25 @@ def chosen(only: Sequence[str], skip: Sequence[str], *, existing: bool = False) 
     for name in (*only, *skip):
         if name not in by_name:
             raise UsageError(f"{name or 'an empty name'}: no such stage", fix=f"One of {', '.join(by_name)}")
+    whole = [stage.name for stage in _whole(platform) if not (existing and stage.own_cluster)]
+    found = _with_needs(only or whole, skip)
+    if not found:  # it would be green
+        raise UsageError(f"--skip {' --skip '.join(skip)}: no stage is left to run", fix="Skip less.")
+    return found
+
+
+def _with_needs(names: Sequence[str], skip: Sequence[str]) -> list[Stage]:
+    """Return stages and those that they need, in order."""
     wanted: set[str] = set()
 
     def want(name: str) -> None:
         wanted.add(name)
-        for needed in by_name[name].needs:
+        for needed in named(name).needs:
             if needed in skip:
                 raise UsageError(f"--skip {needed}: {name} needs it", fix=f"Skip {name} too, or keep {needed}.")
             want(needed)
 
-    for name in only or [name for name, stage in by_name.items() if not (existing and stage.own_cluster)]:
+    for name in names:
         if name not in skip:
             want(name)
-    if not wanted:  # it would be green
-        raise UsageError(f"--skip {' --skip '.join(skip)}: no stage is left to run", fix="Skip less.")
     return [stage for stage in ORDER if stage.name in wanted]

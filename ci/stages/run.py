@@ -3,14 +3,19 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+from ci import project
+from ci.applications.prepared import Prepared
 from ci.base.errors import CheckFailedError
 from ci.cluster.cluster import Cluster
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.runs import new_id
+from ci.project import Project
 from ci.results import Finding, Report
+from ci.stages.scope import Scope
 from ci.supply.supply import Supply
 
 NAMESPACE = "ml-serving"
@@ -23,7 +28,9 @@ class Options:
     """What the person asked for.
 
     Attributes:
+        project: Folder of the project file.
         environment: Whose values are deployed.
+        application: The only application that is proven; all of the change by default.
         keep: Leave the cluster for a look.
         kubeconfig: An existing cluster instead of kind.
         context: Its context; the file's current one by default.
@@ -31,12 +38,14 @@ class Options:
         report: Folder of everything a run leaves to read.
     """
 
+    project: Path
     environment: str
     keep: bool
     kubeconfig: Path | None
     context: str | None
     allow_install: bool
     report: Path
+    application: str | None = None
 
 
 @dataclass
@@ -51,6 +60,9 @@ class Run:
         namespace: Where the chart is installed.
         made_cluster: The cluster, once the stage `cluster` has made or found it.
         models: SHA-256 of each file of the models in its store, once the stage `stack` has put them there.
+        scope: What is proven; None where there is no git repository.
+        applications: What the stage `models` got for the stage `applications`.
+        platform: Whether the platform is proven, by the sample: a run of applications alone needs none.
         id: Marks what is this run's on a cluster that others use too.
     """
 
@@ -61,7 +73,15 @@ class Run:
     namespace: str = NAMESPACE
     made_cluster: Cluster | None = None
     models: Mapping[str, str] = field(default_factory=dict)
+    scope: Scope | None = None
+    applications: list[Prepared] = field(default_factory=list)
+    platform: bool = True
     id: str = field(default_factory=new_id)
+
+    @cached_property
+    def project(self) -> Project:
+        """The project."""
+        return project.load(self.options.project)
 
     @property
     def cluster(self) -> Cluster:

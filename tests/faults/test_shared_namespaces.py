@@ -40,7 +40,7 @@ class Runs:
         self._supply = Supply(choose("auto"))
 
     def new(self, *, keep: bool = False) -> Run:
-        options = Options("dev", keep, self._cluster.kubeconfig, None, False, self._report)
+        options = Options(Path.cwd(), "dev", keep, self._cluster.kubeconfig, None, False, self._report)
         report = Report(command="test", started="", outcome="interrupted")
         return Run(options, self._supply, report, AsyncExitStack(), made_cluster=self._cluster)
 

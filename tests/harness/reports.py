@@ -9,6 +9,7 @@ from ci.canary.observe import timeline
 from ci.canary.observe.timeline import Answer, Routed
 from ci.results import (
     CanaryTimeline,
+    ChangedAnswer,
     Dashboard,
     DashboardPanel,
     Event,
@@ -18,7 +19,9 @@ from ci.results import (
     Finding,
     Gate,
     Plotted,
+    Proof,
     Report,
+    Served,
     Stage,
     WeightChange,
 )
@@ -165,6 +168,41 @@ DASHBOARD = Dashboard(
 )
 
 
+def served(version, *, built=False):
+    """A set of an application, as it was served."""
+    release = {
+        "chart.revision": "main",
+        "model.version": version,
+        "model.storageUri": f"s3://acme-models/wine/{version}",
+        "model.digest": "",
+        "image.repository": "docker.io/kserve/lgbserver",
+        "image.tag": "v0.20.0",
+        "image.digest": "",
+    }
+    return Served(release, f"sha256:{version[0] * 64}", f"sha256:{'a' * 64}", built)
+
+
+WINE = Proof(
+    "dev",
+    "wine",
+    served("2.0", built=True),
+    served("1.0"),
+    golden="c" * 64,
+    behaviour=replace(RESULT, golden="wine", champion="1.0", candidate="2.0"),
+    canary=canary("dev/wine to 2.0"),
+    back=True,
+    overlay=["exampleModel.replicas: 3 → 1 (throwaway.replicas)"],
+)
+FIRST = Proof(
+    "live-eu",
+    "reviews",
+    Served({"image.tag": "7"}, "", f"sha256:{'b' * 64}", built=False),
+    rules=["a first deploy has no champion, and no canary"],
+    behaviour=replace(RESULT, golden="reviews", champion="7", candidate="7"),
+)
+"""A container with its model in it, that ran nowhere before."""
+
+
 def passed():
     return Report(
         command="python ci/main.py test --env dev",
@@ -188,6 +226,7 @@ def passed():
         ],
         behaviour=RESULT,
         gates=list(GATES),
+        applications=[replace(WINE), replace(FIRST)],
         dashboards=[DASHBOARD],
         inference=list(INFERENCE),
         files=[
@@ -256,6 +295,26 @@ def interrupted():
     return report
 
 
+WRONG = "2.0 does not behave as wine 1 asks: accuracy in slice large is 17 of 26 (65.4%), at least 80.0% asked"
+
+
+def application_failed():
+    """The second application's answers are wrong."""
+    stages = [Stage("applications", "failed", 61.0, WRONG, 49.2)]
+    wrong = replace(WINE, environment="live-eu", candidate=served("2.0"), canary=None, back=False)
+    wrong = replace(wrong, behaviour=replace(RESULT, failures=["accuracy in slice large is 17 of 26"]))
+    return Report(
+        "python ci/main.py test --base origin/main",
+        "2026-11-26T05:39:05+00:00",
+        "failed",
+        110.2,
+        stages=[Stage(name, "passed", seconds, "", started) for name, started, seconds in STAGES[:4]] + stages,
+        canaries=[WINE.canary],
+        failure=Failure("applications", WRONG),
+        applications=[replace(WINE), wrong],
+    )
+
+
 def without_docker():
     """A run that ended before its first stage."""
     return Report(
@@ -281,6 +340,11 @@ HOSTILE = (
 def hostile(text=HOSTILE):
     """Every text that comes from outside is an attack."""
     bad = replace(canary("x", seconds=30.0), name=text, outcome=text, stable_revision=text)
+    release = dict.fromkeys(served("1").release, text)
+    sets = (Served(release, text, text, built=True), Served({**release, text: text}, text, text, built=False))
+    told = replace(RESULT, golden=text, champion=text, candidate=text, failures=[text], candidate_failure=text)
+    changed = ChangedAnswer(text, [text], text, text, text)
+    told = replace(told, slices=[replace(RESULT.slices[0], name=text)], regressions=[changed])
     return Report(
         command=text,
         started=text,
@@ -296,6 +360,7 @@ def hostile(text=HOSTILE):
         dashboards=[Dashboard(text, 1, [DashboardPanel(text, text, [Plotted(text, [(0, 1)])])])],
         gates=[Gate(text, text, True, "Healthy", 1, 1, text, 1, 1, text)],
         inference=[Example(text, text, text, text, text, 200, text, 0.1)],
+        applications=[Proof(text, text, *sets, [text], text, told, bad, overlay=[text])],
         files=[File(f"diagnostics/{text[:60]}", 1, text), File("javascript:alert(1)", 1)],
     )
 
@@ -317,6 +382,7 @@ ALL = {
     "passed": passed,
     "failed": failed,
     "interrupted": interrupted,
+    "application failed": application_failed,
     "without Docker": without_docker,
     "empty": empty,
     "hostile": hostile,

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import tenacity
@@ -40,7 +39,7 @@ def webhook(tmp_path):
 
     def start(*statuses):
         record = tmp_path / "requests"
-        argv = [sys.executable, str(Path(__file__).with_name("webhook.py")), str(record), *statuses]
+        argv = [sys.executable, str(ROOT / "tests/harness/webhook.py"), str(record), *statuses]
         started.append(subprocess.Popen(argv, stdout=subprocess.PIPE, text=True))
         return Webhook(started[-1], record)
 

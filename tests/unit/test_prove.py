@@ -15,9 +15,11 @@ from ci.base import paths
 from ci.base.errors import CheckFailedError, MachineError
 from ci.cluster.cluster import Cluster
 from ci.host import docker, preflight
+from ci.project import FILE
 from ci.stages import suite
 from ci.stages.order import ORDER, Stage
 from ci.stages.run import Options
+from tests.harness import remote
 
 pytestmark = pytest.mark.anyio
 CAUSE = CheckFailedError("the model answers 503", fix="look at its log")
@@ -42,12 +44,16 @@ async def nothing(*_, **__):
     return []
 
 
+async def no_checkout(_):
+    return None
+
+
 @pytest.fixture
 def ran(tmp_path, monkeypatch, capsys):
     """Run stages where host and supply have all they need, and return the error and what was printed."""
     monkeypatch.setattr(preflight, "room", nothing)
     monkeypatch.setattr(docker, "ensure", nothing)
-    monkeypatch.setattr(prove, "_checkout", nothing)
+    monkeypatch.setattr(prove, "_checkout", no_checkout)
     monkeypatch.setattr(prove, "_measured", lambda *_: nullcontext())
     monkeypatch.delenv("ML_SERVING_CI_WEBHOOK", raising=False)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
@@ -57,7 +63,7 @@ def ran(tmp_path, monkeypatch, capsys):
     )
 
     async def run(*stages, report=tmp_path / "report"):
-        options = Options("dev", False, None, None, False, report)
+        options = Options(paths.ROOT, "dev", False, None, None, False, report)
         try:
             await prove.prove(options, stages, supply, None, install=False)
             error = None
@@ -213,8 +219,8 @@ def broken_checkout(ran, monkeypatch, tmp_path):
     folder = tmp_path / "checkout"
     git = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@example.com"]
     subprocess.run(["git", "init", "--quiet", folder], check=True)
-    (folder / "a").write_text("a")
-    for words in (["add", "a"], ["commit", "--quiet", "--message=One"]):
+    (folder / FILE).write_text(remote.PROJECT)
+    for words in (["add", FILE], ["commit", "--quiet", "--message=One"]):
         subprocess.run([*git, *words], check=True)
     tree = subprocess.check_output([*git, "rev-parse", "HEAD^{tree}"], text=True).strip()
     (folder / ".git" / "objects" / tree[:2] / tree[2:]).unlink()

@@ -129,6 +129,74 @@ def test_a_comparison_of_versions_is_told_and_drawn():
     assert any(item.tag.endswith("svg") for item in told.iter())
 
 
+def proofs(report):
+    return section(page(report), "applications").findall("details")
+
+
+def test_an_application_has_its_sets_as_they_were_served():
+    wine, _ = proofs(reports.passed())
+    assert words(wine.find("summary")) == "dev/wine proven model 1.0, image v0.20.0 → model 2.0, image v0.20.0"
+    before, proven = ([words(cell) for cell in row] for row in wine.find(".//tbody").iter("tr"))
+    assert before == ["Before", "1.0", "1" * 12, "v0.20.0", "a" * 12, "main"]
+    assert proven == [
+        *("Proven", "2.0", "2" * 12, "v0.20.0"),
+        f"{'a' * 12} built here, not the published image",
+        "main",
+    ]
+    assert [code.get("title") for code in wine.find(".//table").iter("code")] == [
+        f"sha256:{each * 64}" for each in "1a2a"
+    ]
+
+
+def test_an_application_says_what_was_asked_and_moved_and_what_was_changed_for_it():
+    wine, _ = proofs(reports.passed())
+    assert [words(item) for item in wine.find("ul").findall("li")] == [
+        "golden inputs wine 1: 146 of 150 answers agree; accuracy 97.3% → 98.7%; 1 right → wrong, 3 wrong → right",
+        "candidate: 3 of 1500 requests got no answer, the first:",
+        "canary: Healthy after 52.9 s; 1340 requests, 0 failed, step by step",
+        "back to model 1.0, image v0.20.0: it answered",
+    ]
+    answers, overlay = wine.findall("details")
+    assert any(str(item.tag).endswith("svg") for item in answers.iter())
+    assert words(overlay) == (
+        "1 value of the environment changed for the throw-away cluster "
+        "exampleModel.replicas: 3 → 1 (throwaway.replicas)"
+    )
+
+
+def test_a_first_deploy_has_one_set_its_rule_and_nothing_to_compare_it_with():
+    _, first = proofs(reports.passed())
+    assert words(first.find("summary")) == "live-eu/reviews proven image 7"
+    assert [[words(cell) for cell in row] for row in first.find(".//tbody").iter("tr")] == [
+        ["Proven", "", "none", "7", "b" * 12, ""]
+    ]
+    assert [words(item) for item in first.find("ul").findall("li")] == [
+        "golden inputs reviews 1: 148 of 150 answers are right (98.7%)",
+        "candidate: 3 of 1500 requests got no answer, the first:",
+        "a first deploy has no champion, and no canary",
+    ]
+    assert first.findall("details") == []
+
+
+def test_the_canary_of_an_application_is_drawn_once():
+    report = reports.application_failed()
+    assert report.canaries == [report.applications[0].canary]
+    root = page(report)
+    assert len(section(root, "canaries").findall("details")) == 1
+    assert "Weight of the canary" not in words(section(root, "applications"))
+
+
+def test_the_application_that_ended_a_run_is_the_last_one_and_says_why():
+    good, wrong = proofs(reports.application_failed())
+    assert words(good.find("summary")).startswith("dev/wine proven")
+    assert good.find("p[@class='bad']") is None
+    assert words(wrong.find("summary")).startswith("live-eu/wine failed")
+    assert words(wrong.find("p[@class='bad']")) == reports.WRONG
+    assert "canary: none was watched" in words(wrong)
+    assert "back to model 1.0, image v0.20.0: not reached" in words(wrong)
+    assert words(wrong.find(".//li[@class='bad']")) == "accuracy in slice large is 17 of 26"
+
+
 def test_a_dashboard_has_its_panels_with_their_series_and_units():
     rate, latency, budget, pods, errors, alerts = section(page(reports.passed()), "dashboards").iter("figure")
     assert words(rate.find("p[@class='legend']")) == "565f486b76 67fc49988f"
@@ -146,10 +214,11 @@ def test_what_was_not_run_says_so_in_one_line():
     none = {name: words(section(root, name).find("p[@class='none']")) for name in list(html.SECTIONS)[1:-1]}
     assert none == {
         "stages": "None was begun.",
+        "applications": "None was proven in this run.",
         "diagnostics": "Nothing failed, so none were collected.",
         "findings": "None.",
         "canaries": "No canary was watched to its end in this run.",
-        "behaviour": "No two versions were compared in this run.",
+        "behaviour": "No two versions were compared in this run's stage behaviour.",
         "inference": "No request was sent in this run's stage inference.",
         "gates": "Not replayed in this run.",
         "gitops": "None in this run.",

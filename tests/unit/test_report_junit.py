@@ -5,6 +5,7 @@ import xml.dom.minidom
 
 from ci import results as model
 from ci.report import junit
+from tests.harness import reports
 
 REPORT = model.Report(
     command="test",
@@ -59,6 +60,30 @@ def test_an_error_fails_its_case_and_a_warning_only_speaks(tmp_path):
     assert text == "helm/x.yaml:3: unknown key\nremove it"
     assert not warning.getElementsByTagName("failure")
     assert "too many blank lines" in warning.getElementsByTagName("system-out")[0].firstChild.data
+
+
+def test_an_application_is_a_case_and_says_what_was_served_asked_and_moved(tmp_path):
+    junit.write(tmp_path / "junit.xml", reports.passed())
+    applications = suite(parsed(tmp_path / "junit.xml"), "applications")
+    wine, reviews = applications.getElementsByTagName("testcase")
+    assert counts(applications) == (2, 0, 0, 0)
+    assert (wine.getAttribute("classname"), wine.getAttribute("name")) == ("applications.dev", "wine")
+    assert (reviews.getAttribute("classname"), reviews.getAttribute("name")) == ("applications.live-eu", "reviews")
+    told = wine.getElementsByTagName("system-out")[0].firstChild.data.splitlines()
+    assert told[:3] == [
+        "model 1.0, image v0.20.0 → model 2.0, image v0.20.0",
+        f"before: sha256:{'1' * 64}, sha256:{'a' * 64}",
+        f"proven: sha256:{'2' * 64}, sha256:{'a' * 64}",
+    ]
+    assert "back to model 1.0, image v0.20.0: it answered" in told
+    assert told[-1] == "exampleModel.replicas: 3 → 1 (throwaway.replicas)"
+
+
+def test_the_application_that_ended_a_run_fails_its_case():
+    root = junit.build(reports.application_failed())
+    good, wrong = (case for case in root.iter("testcase") if case.get("classname").startswith("applications."))
+    assert good.find("failure") is None
+    assert wrong.find("failure").text == reports.WRONG
 
 
 def test_a_run_without_findings_has_no_such_suite():

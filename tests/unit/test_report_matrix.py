@@ -4,13 +4,11 @@ import io
 
 from rich.console import Console
 
-from ci.canary import declared as declarations
-from ci.canary.assessment import Assessment, Chance, Verdict
+from ci.canary.assessment import Assessment, Chance, Outcome, Verdict
 from ci.canary.declared import Accepted
-from ci.canary.replay import Outcome
 from ci.report import matrix
 from ci.results import Finding
-from tests.harness.gates import SOURCE
+from tests.harness.gates import DECLARED
 
 STOPPED = Outcome("Degraded", 15, 1, "success-rate", "failed (2) > failureLimit (1)")
 THROUGH = Outcome("Healthy", 120, 2)
@@ -18,7 +16,7 @@ HELD = Outcome("Paused", 130, 2, "latency-p95", "inconclusive (3) > inconclusive
 
 
 def printed(verdicts=(), chances=(), findings=(), accepted=()):
-    declared = declarations.load(SOURCE).model_copy(update={"accepted": list(accepted)})
+    declared = DECLARED.model_copy(update={"accepted": list(accepted)})
     out = io.StringIO()
     Console(file=out, width=140, highlight=False).print(
         matrix.render(Assessment(verdicts, chances, declared, findings))

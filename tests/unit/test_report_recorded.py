@@ -4,8 +4,7 @@ import io
 
 from rich.console import Console
 
-from ci.canary.assessment import Recorded, Share
-from ci.canary.replay import Outcome
+from ci.canary.assessment import Outcome, Recorded, Share
 from ci.report import recorded
 
 NOTES = ["second 0 is 2026-11-26T05:40:12.000Z: given", "namespace shop stands for ml-serving"]

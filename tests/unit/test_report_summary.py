@@ -8,6 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from ci.base.errors import CheckFailedError
+from ci.base.text import cut
 from ci.report import summary
 from ci.results import Finding, Stage
 from tests.harness import reports
@@ -38,10 +39,20 @@ def test_a_failed_run_says_first_where_why_and_how_to_go_on():
     assert report.culprits[0] in words(root)
 
 
-def test_stages_canaries_behaviour_gates_and_findings_follow():
+def test_stages_applications_canaries_behaviour_gates_and_findings_follow():
     root = shown(reports.passed())
-    stages, canaries, slices, _, _, findings = root.iter("table")
+    stages, applications, canaries, slices, _, _, of_wine, _, _, findings = root.iter("table")
     assert rows(stages)[1] == ["✅", "lint", "2.2", ""]
+    assert rows(applications)[1:] == [
+        ["✅", "dev/wine", "Before: model 1.0, image v0.20.0", "1" * 12, "a" * 12],
+        ["✅", "dev/wine", "Proven: model 2.0, image v0.20.0", "2" * 12, "a" * 12],
+        ["✅", "live-eu/reviews", "Proven: image 7", "", "b" * 12],
+    ]
+    assert rows(of_wine)[1][0] == "all"
+    told = [words(item) for item in root.iter("li")]
+    assert "proven: image built here, not the published image" in told
+    assert "changed for the throw-away cluster: exampleModel.replicas: 3 → 1 (throwaway.replicas)" in told
+    assert "a first deploy has no champion, and no canary" in told
     assert [row[:5] for row in rows(canaries)][1:3] == [
         ["sklearn-iris to v2", "Healthy", "52.9 s", "1340", "0"],
         ["promoted by hand", "Healthy", "13.5 s", "480", "0"],
@@ -67,14 +78,21 @@ def test_text_from_outside_is_shown_as_it_is_and_never_taken_for_markup():
     assert tags == {
         "DOCUMENT_FRAGMENT",
         *("h2", "p", "strong", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"),
-        *("details", "summary", "sub"),
+        *("details", "summary", "sub", "h3", "code", "pre"),
     }
     expected = " ".join(
         reports.HOSTILE.replace("\x1b[31m", "").replace("\x00", r"\x00").replace("\ud800", r"\ud800").split()
     )
-    stages, findings = root.iter("table")
+    stages, applications, slices, _, changed, findings = root.iter("table")
+    assert rows(applications)[1][1] == cut(f"{expected}/{expected}", summary.LONGEST)
+    assert rows(slices)[1][0] == rows(changed)[1][0] == expected
     assert rows(stages)[1] == ["❌", expected, "1.0", expected]
     assert rows(findings)[1] == ["❌", f"{expected}:1", expected, expected]
+
+
+def test_an_application_that_failed_is_marked():
+    _, applications, *_ = shown(reports.application_failed()).iter("table")
+    assert [row[:2] for row in rows(applications)[1:]] == [["✅", "dev/wine"]] * 2 + [["❌", "live-eu/wine"]] * 2
 
 
 @pytest.mark.parametrize(
@@ -94,9 +112,9 @@ def test_a_long_message_is_cut():
 def test_what_does_not_fit_is_left_out_whole_and_that_is_said():
     report = reports.failed()
     whole = summary.render(report)
-    cut = summary.render(report, 1500)
-    assert len(cut.encode()) <= 1500 < len(whole.encode())
-    shown, _, said = cut.partition("*Left out")
+    fitting = summary.render(report, 1500)
+    assert len(fitting.encode()) <= 1500 < len(whole.encode())
+    shown, _, said = fitting.partition("*Left out")
     assert shown
     assert whole.startswith(shown)
     assert said.startswith(", for GitHub takes 1 MiB of a step: ")

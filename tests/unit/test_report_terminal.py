@@ -4,6 +4,7 @@ from rich.console import Console
 
 from ci import results as model
 from ci.report import terminal
+from tests.harness import reports
 
 TIMELINE = model.CanaryTimeline(
     name="good: sklearn-iris v2",
@@ -80,6 +81,34 @@ def test_the_time_line_shows_weights_shares_with_their_bound_and_latency():
     assert row(text, "20.3%") == ["20", "%", "1000", "203", "20.3%", "144", "to", "260", "✓"]
     assert row(text, "90.0%") == ["50", "%", "1000", "900", "90.0%", "422", "to", "578", "✗"]
     assert row(text, "7f9b6c6b4d") == ["7f9b6c6b4d", "(canary)", "700", "0", "2.2", "5.8", "9.1"]
+
+
+def test_an_application_shows_its_sets_as_served_and_what_came_of_them():
+    text = shown(terminal.application(reports.WINE, ""))
+    assert text.startswith("✓ dev/wine: model 1.0, image v0.20.0 → model 2.0, image v0.20.0\n")
+    assert row(text, "Before") == ["Before", "1.0", "1" * 12, "v0.20.0", "a" * 12]
+    assert row(text, "Proven") == ["Proven", "2.0", "2" * 12, "v0.20.0", "a" * 12]
+    lines = [line.strip() for line in text.splitlines()]
+    assert "canary: Healthy after 52.9 s; 1340 requests, 0 failed" in lines
+    assert "back to model 1.0, image v0.20.0: it answered" in lines
+    assert "proven: image built here, not the published image" in lines
+    assert "exampleModel.replicas: 3 → 1 (throwaway.replicas)" in lines
+    assert "Answers by slice" in text
+    assert "Weights on the VirtualService" not in text, "its canary is drawn with the others"
+
+
+def test_a_first_deploy_shows_one_set_and_its_rule():
+    text = shown(terminal.application(reports.FIRST, ""))
+    assert "Before" not in text
+    assert "  a first deploy has no champion, and no canary\n" in text
+    assert "Answers by slice" not in text
+
+
+def test_an_application_that_failed_says_why():
+    text = shown(terminal.render(reports.application_failed()), width=200)
+    assert row(text, "live-eu/wine:")[0] == "✗"
+    assert f"  ✗ {reports.WRONG}\n" in text
+    assert row(text, "dev/wine:")[0] == "✓"
 
 
 def test_a_narrow_terminal_cuts_no_name_and_no_number():

@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 from ci.base.errors import UsageError
-from ci.stages.order import ORDER, chosen
+from ci.stages.order import ORDER, chosen, left_out
 
 
 def names(only: list[str], skip: list[str]) -> list[str]:
@@ -48,6 +48,13 @@ def test_an_empty_name_is_no_stage():
 def test_an_unknown_stage_is_named(only: list[str], skip: list[str]):
     with pytest.raises(UsageError, match="canry"):
         chosen(only, skip)
+
+
+def test_a_run_of_applications_alone_is_not_about_the_platform():
+    alone = chosen([], [], platform=False)
+    assert "applications" in [stage.name for stage in alone]
+    assert left_out(alone, platform=False) == [], "it leaves nothing out"
+    assert left_out(alone), "which is not so where the platform is in the change"
 
 
 def test_a_stage_stands_only_on_earlier_ones():

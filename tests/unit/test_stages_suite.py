@@ -33,7 +33,7 @@ def test_a_stage_that_comes_back_without_a_test_is_red(monkeypatch, tmp_path):
         pass
 
     monkeypatch.setattr(suite, "canary", nothing)
-    options = Options("dev", False, None, None, False, tmp_path)
+    options = Options(tmp_path, "dev", False, None, None, False, tmp_path)
     run = Run(options, Supply("upstream", tmp_path), Report("test", "now"), AsyncExitStack())
     with pytest.raises(CheckFailedError, match="canary: no test ran"):
         anyio.run(named("canary").execute, run)
@@ -43,7 +43,7 @@ def test_a_stage_that_comes_back_without_a_test_is_red(monkeypatch, tmp_path):
 def test_without_a_cluster_a_suite_is_red_by_the_name_of_a_test(tmp_path, monkeypatch, stage):
     monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only")
     function, file = STAGES[stage]
-    options = Options("dev", False, tmp_path / "kubeconfig", None, False, tmp_path)
+    options = Options(tmp_path, "dev", False, tmp_path / "kubeconfig", None, False, tmp_path)
     cluster = Cluster("none", tmp_path / "kubeconfig", "none", None)
     run = Run(options, Supply("upstream", tmp_path), Report("test", "now"), AsyncExitStack(), made_cluster=cluster)
 

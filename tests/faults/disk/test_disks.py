@@ -14,7 +14,7 @@ from ci.stages.run import Options
 folder = Path(sys.argv[1])
 report = Report("test", "now", "failed", 1.0, stages=[Stage("canary", "failed", 1.0, "the model answers 503")])
 report.failure = Failure("canary", "the model answers 503")
-prove._show(report, Options("dev", False, None, None, False, folder))
+prove._show(report, Options(folder, "dev", False, None, None, False, folder))
 """
 
 PROGRAM = """

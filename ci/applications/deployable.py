@@ -1,0 +1,76 @@
+"""What a throw-away cluster cannot hold, found before one is started."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kubernetes.utils.quantity import parse_quantity
+
+from ci.manifests.documents import Document
+
+WAY_OUT = (
+    "Change it under throwaway.values in ml-serving-ci.toml, which report and evidence will list, "
+    "or test on a cluster of yours that has it: --kubeconfig FILE"
+)
+CLOUD_IDENTITIES = (
+    "eks.amazonaws.com/role-arn",
+    "iam.gke.io/gcp-service-account",
+    "azure.workload.identity/client-id",
+)
+"""Annotations of a service account that stand for credentials of a cloud."""
+
+
+def objections(documents: Sequence[Document], memory: float) -> Iterator[str]:
+    """Yield what a throw-away cluster lacks of what an application asks for, a line each.
+
+    Args:
+        documents: The application, rendered.
+        memory: Bytes that this machine has.
+    """
+    own = {(each["kind"], each["metadata"]["name"]) for each in documents}
+    for document in documents:
+        who = f"{document['kind']} {document['metadata']['name']}"
+        annotations = document["metadata"].get("annotations") or {}
+        for key in CLOUD_IDENTITIES:
+            if document["kind"] == "ServiceAccount" and key in annotations:
+                yield f"{who}: {key} is an identity of a cloud"
+        for container in _containers(document):
+            resources = container.get("resources") or {}
+            asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+            for name, amount in asked.items():
+                if "/" in name:
+                    yield f"{who}: asks for {name}"
+                elif name == "memory" and parse_quantity(amount) > memory:
+                    yield f"{who}: asks for {amount} of memory, and this machine has {memory / (1 << 30):.0f} GiB"
+            for secret in _secrets(container):
+                if ("Secret", secret) not in own:
+                    yield f"{who}: reads Secret {secret}, which is not there"
+        for uri in _uris(document):
+            if uri.startswith("pvc://"):
+                yield f"{who}: {uri} is a volume of another cluster"
+
+
+def _containers(document: Document) -> Iterator[Mapping[str, Any]]:
+    predictor = (document.get("spec") or {}).get("predictor") or {}
+    for value in predictor.values():
+        if isinstance(value, Mapping) and ("resources" in value or "env" in value):
+            yield value
+    for pod in (predictor, ((document.get("spec") or {}).get("template") or {}).get("spec") or {}):
+        for key in ("containers", "initContainers"):
+            yield from (each for each in pod.get(key) or () if isinstance(each, Mapping))
+
+
+def _secrets(container: Mapping[str, Any]) -> Iterator[str]:
+    for each in container.get("env") or ():
+        reference = (each.get("valueFrom") or {}).get("secretKeyRef") or {}
+        if "name" in reference and not reference.get("optional"):
+            yield str(reference["name"])
+    for each in container.get("envFrom") or ():
+        reference = each.get("secretRef") or {}
+        if "name" in reference and not reference.get("optional"):
+            yield str(reference["name"])
+
+
+def _uris(document: Document) -> Iterator[str]:
+    model = ((document.get("spec") or {}).get("predictor") or {}).get("model") or {}
+    if isinstance(model, Mapping) and isinstance(model.get("storageUri"), str):
+        yield model["storageUri"]

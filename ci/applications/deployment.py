@@ -1,0 +1,163 @@
+"""A set as a throw-away cluster gets it: as its environment has it, but for what the project file lets it change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ci.applications import overlay
+from ci.applications.subjects import Version
+from ci.base import command, files
+from ci.base.errors import CheckFailedError, CommandError, UsageError
+from ci.base.text import one_line
+from ci.cluster import model_store
+from ci.manifests import documents
+from ci.manifests.documents import Document
+from ci.models import storage
+from ci.models.storage import Fetched
+from ci.results import Served
+from ci.supply import foreign
+from ci.supply.supply import Supply
+from ci.tree import render, tree
+from ci.tree.git import Repository
+from ci.tree.tree import Application, dotted
+
+RENDER_SECONDS = 60
+BARE: Mapping[str, Any] = {
+    "features": {"canaryDeployment": False, "sloMonitoring": False, "autoscaling": False},
+    "networkPolicy": {"enabled": False},
+    "exampleModel": {"replicas": 1, "resources": {"requests": {"cpu": "20m"}}},
+}
+"""Over any values: a model server alone, one pod of it, for golden inputs. Limits stay, for latency depends on them."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A set with all that it takes to deploy it.
+
+    Attributes:
+        application: The application, with that set.
+        chart: Its chart.
+        files: Helm values files, the stronger ones later.
+        values: Helm values over them.
+        model: Its model; None where the image brings it along.
+        served: What is served of it.
+        overlay: What a throw-away cluster changes, a line each.
+    """
+
+    application: Application
+    chart: Path
+    files: tuple[Path, ...]
+    values: Mapping[str, Any]
+    model: Fetched | None
+    served: Served
+    overlay: tuple[str, ...]
+
+    @property
+    def bare(self) -> dict[str, Any]:
+        """The values of a model server alone."""
+        return merged(self.values, BARE)
+
+
+async def prepared(
+    repository: Repository, version: Version, supply: Supply, mirrors: Mapping[str, Path], work: Path
+) -> Deployment:
+    """Get all that a set needs, before there is a cluster.
+
+    Args:
+        repository: Has the set's chart.
+        version: The set.
+        supply: Has what models and images are got with.
+        mirrors: Beginnings of URIs to folders with the same files.
+        work: An empty folder, kept as long as the result.
+
+    Raises:
+        CIError: The model or the image cannot be had, or is another than the set says; one line says which and why.
+    """
+    application = version.application
+    chart = await render.chart_files(repository, version.revision, application.project.paths.chart, work)
+    value_files = await render.values_files(repository, version.revision, application, chart, work)
+    own = render.values(application)
+    layers = [own, *(_loaded(file) for file in (*reversed(value_files), chart / "values.yaml"))]
+    over, lines = overlay.values(application.project.throwaway, application.name, layers)
+    model = await _model(application, supply, mirrors)
+    image, digest, built = await _image(application, supply)
+    fixed: dict[str, Any] = {"image": image}
+    if model is not None:
+        fixed |= {"storageUri": store_uri(application.name, model), "digest": model.digest}
+    served = Served(
+        {dotted(key): value for key, value in application.release.items()}, model.digest if model else "", digest, built
+    )
+    values = merged(merged(own, over), {"exampleModel": fixed})
+    return Deployment(application, chart, tuple(value_files), values, model, served, tuple(lines))
+
+
+async def rendered(deployment: Deployment, helm: Path) -> list[Document]:
+    """Return the objects of a deployment.
+
+    Raises:
+        CheckFailedError: Helm refuses it; what a throw-away cluster changes is named.
+    """
+    given = [f"--values={file}" for file in deployment.files]
+    argv: list[str | Path] = [helm, "template", deployment.application.name, deployment.chart, *given, "--values=-"]
+    try:
+        done = await command.run(argv, stdin=yaml.safe_dump(deployment.values), timeout=RENDER_SECONDS)
+    except CommandError as error:
+        said = next((line for line in error.stderr.splitlines() if line.startswith("Error: ")), error.message)
+        changed = "; ".join(line.rpartition("(")[2].rstrip(")") for line in deployment.overlay)
+        raise CheckFailedError(
+            f"{deployment.application.file}: the chart does not take it on a throw-away cluster: {one_line(said)}",
+            fix=f"Look at what the project file changes there: {changed}" if changed else None,
+            detail=error.detail,
+        ) from error
+    return documents.parse(done.stdout)
+
+
+def store_uri(name: str, model: Fetched) -> str:
+    """Return where a model is in the cluster's own store."""
+    return model_store.uri(name, model.digest.partition(":")[2])
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with others over them, as Helm merges: mappings key by key, all else replaced."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def golden_digest(file: Path) -> str:
+    """Return the SHA-256 of a golden file."""
+    return files.sha256(file)
+
+
+def _loaded(file: Path) -> dict[str, Any]:
+    return yaml.load(file.read_bytes(), yaml.CSafeLoader) or {} if file.is_file() else {}
+
+
+async def _model(application: Application, supply: Supply, mirrors: Mapping[str, Path]) -> Fetched | None:
+    uri = application.release["model", "storageUri"]
+    if not uri:
+        return None
+    return await storage.fetched(uri, application.release[tree.MODEL_DIGEST] or None, supply, mirrors)
+
+
+async def _image(application: Application, supply: Supply) -> tuple[str, str, bool]:
+    """Return the image as pods name it, its digest, and whether it was built here under a published name."""
+    repository, tag, digest = (application.release[key] for key in tree.IMAGE)
+    if repository in supply.pins.images and supply.pins.ref(repository) == f"{repository}:{tag}":
+        await supply.fetch([repository])
+        held = await supply.registry.digest(supply.image(repository)) or ""
+        if supply.way == "source":  # the published bytes are not to be had: what is built stands for them, and says so
+            return f"{repository}:{tag}", held, True
+        if digest and digest != held:
+            raise UsageError(
+                f"{application.file}: image.digest {digest}, but {repository}:{tag} is {held}",
+                fix=f"python ci/main.py bump image --env {application.environment} --to {tag}@{held}",
+            )
+        return f"{repository}:{tag}@{held}", held, False
+    found = await foreign.published(supply, tree.image(application.release))
+    return found.reference, found.digest, False

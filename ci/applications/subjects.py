@@ -1,0 +1,120 @@
+"""Which applications a run proves, and the set that each is held against."""
+
+from dataclasses import dataclass
+
+from ci.base.errors import UsageError
+from ci.tree import tree
+from ci.tree.change import ApplicationChange, Change
+from ci.tree.git import COMMIT, Snapshot
+from ci.tree.tree import Application
+
+FIRST = "a first deploy has no champion, and no canary"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One set of an application.
+
+    Attributes:
+        application: The application, with that set.
+        revision: The commit, or whole tree, that has its chart.
+    """
+
+    application: Application
+    revision: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One application in one environment, to be proven.
+
+    Attributes:
+        candidate: The set of the change.
+        champion: The set that it would replace; None where there is none.
+        rules: What is not done as for any change, a sentence each.
+    """
+
+    candidate: Version
+    champion: Version | None
+    rules: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its place, as ENV/APP."""
+        return f"{self.candidate.application.environment}/{self.candidate.application.name}"
+
+
+async def of(change: Change, head: Snapshot, base: Snapshot | None, name: str | None) -> list[Subject]:
+    """Return what is to be proven.
+
+    Args:
+        change: What differs, or everything.
+        head: The change.
+        base: What it started from, whose sets are the champions. None: they are those of the environments that a set
+            is promoted to.
+        name: One application, in every environment where it is in the change; all by default.
+
+    Raises:
+        UsageError: A file is wrong, or there is no such application.
+    """
+    for line in change.malformed.values():
+        raise UsageError(line)
+    found = [each for each in change.served if name in (None, each.name)]
+    if name is not None and not found:
+        known = sorted({each.name for each in change.served})
+        raise UsageError(f"--app {name}: nothing to prove of it", fix=f"in the change: {', '.join(known) or 'none'}")
+    return [await _of(each, head, base) for each in found]
+
+
+async def _of(change: ApplicationChange, head: Snapshot, base: Snapshot | None) -> Subject:
+    application = await tree.load(head, change.environment, change.name)
+    candidate = Version(application, await _chart(head, application))
+    if base is None:
+        return await _onward(head, candidate)
+    if change.kind != "changed":
+        was = f"{change.was[0]}/{change.was[1]} was {change.kind}: " if change.was else ""
+        return Subject(candidate, None, (f"{was}{FIRST}",))
+    before = await tree.load(base, change.environment, change.name)
+    if (before.namespace, before.place.cluster) != (application.namespace, application.place.cluster):
+        return Subject(candidate, None, (f"it moves from namespace {before.namespace}: {FIRST}",))
+    champion = Version(before, await _chart(base, before))
+    if await _input(head, candidate) == await _input(base, champion):
+        return Subject(candidate, None, ("Argo CD deploys the same as before: there is no canary",))
+    return Subject(candidate, champion)
+
+
+async def _onward(head: Snapshot, candidate: Version) -> Subject:
+    """Return what proves a set that nothing changed: that it may go where it is promoted to."""
+    application = candidate.application
+    for onward in application.project.targets(application.environment):
+        if application.name in await tree.names(head, onward):
+            runs = await tree.load(head, onward, application.name)
+            # the sets alone differ: the values are those of the environment that is proven
+            champion = Version(application.with_release(runs.release), await _chart(head, runs))
+            if await _input(head, candidate) == await _input(head, champion):
+                return Subject(candidate, None, (f"{onward} runs this very set: there is no canary to take",))
+            return Subject(candidate, champion)
+    return Subject(candidate, None, (f"it runs nowhere else yet: {FIRST}",))
+
+
+async def _input(snapshot: Snapshot, version: Version) -> tuple[object, ...]:
+    """Return all that Helm is given for a version."""
+    application, at = version.application, snapshot.repository.at
+    folders = application.project.paths
+    places = (f"{folders.tree}/{application.environment}/{tree.VALUES}", folders.chart)
+    inputs = [await snapshot.repository.object_of(f"{version.revision}:{at(path)}") for path in places]
+    return (*inputs, {**application.release, tree.CHART[0]: ""}, application.values)
+
+
+async def _chart(snapshot: Snapshot, application: Application) -> str:
+    """Return the commit or tree that has an application's chart: what follows the branch gets the snapshot's own."""
+    revision = application.release[tree.CHART[0]]
+    if revision in (application.project.branch, "HEAD"):
+        return snapshot.commit
+    try:
+        return revision if COMMIT.fullmatch(revision) else await snapshot.resolve(revision)
+    except UsageError as error:
+        raise UsageError(
+            f"{application.file}: chart.revision {revision} is not in {snapshot.repository.folder}",
+            fix=f"git fetch origin {revision}",
+        ) from error

@@ -1,0 +1,265 @@
+"""Stages `models` and `applications`: the user's own applications, from champion to candidate, and back."""
+
+import tempfile
+from pathlib import Path
+
+import anyio
+
+from ci import sample
+from ci.applications import deployable, deployment, subjects
+from ci.applications.deployment import Deployment
+from ci.applications.prepared import Prepared
+from ci.applications.subjects import Subject
+from ci.base import paths, tasks
+from ci.base.errors import CheckFailedError, CIError, UsageError
+from ci.base.progress import note, step
+from ci.base.wait import NotYet, until
+from ci.behaviour import compare, golden, serve
+from ci.canary import declared
+from ci.canary.observe import rollout as canary
+from ci.canary.observe import traffic
+from ci.cluster import model_store, readiness
+from ci.diff import canary as effects
+from ci.diff.model import OUTCOMES
+from ci.host import limits
+from ci.results import CanaryTimeline, Proof
+from ci.stages import install, namespaces
+from ci.stages.run import STORAGE_SECRET, Run
+from ci.tree.git import Repository
+
+LEFT_SECONDS = 120
+"""For the pods of the revision before to go: half a minute of Argo Rollouts', and their own grace."""
+QUIET_SECONDS = 5.0
+"""Of traffic before a canary begins and after it has ended, so that both sets alone are seen answering."""
+
+
+async def models(run: Run) -> None:
+    """Get models and images of everything that is to be proven, and refuse what this machine cannot hold, at once."""
+    if run.scope is None:
+        note("no git repository: applications are proven of commits only")
+        return
+    found = await subjects.of(run.scope.change, run.scope.head, run.scope.base, run.options.application)
+    for subject in found:
+        with step(f"{subject.name}: model and image"):
+            run.applications.append(await _prepared(run, run.scope.head.repository, subject))
+    if not found:
+        note("no application is in the change")
+
+
+async def execute(run: Run) -> None:
+    """Prove one application after the other."""
+    for number, prepared in enumerate(run.applications, 1):
+        run.report.applications.append(prepared.proof)
+        await _prove(run, prepared, number)
+
+
+async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepared:
+    supply, folder = run.supply, run.options.project
+    mirrors = await _mirrors(run)
+
+    def work() -> Path:
+        return Path(run.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ml-serving-ci-")))
+
+    application = subject.candidate.application
+    candidate = await deployment.prepared(repository, subject.candidate, supply, mirrors, work())
+    objects = await deployment.rendered(candidate, supply.tool("helm"))
+    if lacks := list(deployable.objections(objects, limits.memory_total())):
+        raise UsageError(f"{application.file}: {lacks[0]}", fix=deployable.WAY_OUT, detail="\n".join(lacks))
+    rules, champion = list(subject.rules), None
+    if subject.champion is not None:
+        try:
+            champion = await deployment.prepared(repository, subject.champion, supply, mirrors, work())
+            before = await deployment.rendered(champion, supply.tool("helm"))
+            outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]
+            if "canary" not in outcomes:
+                rules.append(f"the change {OUTCOMES[outcomes[0] if outcomes else 'none']}")
+                champion = None
+        except CIError as error:
+            rules.append(f"the set before cannot be had any more, so there is no canary from it: {error.message}")
+    file = folder / application.project.paths.golden / f"{application.name}.yaml"
+    questions = golden.load(file) if file.is_file() else None
+    if questions is None:
+        rules.append(f"there are no golden inputs: no {application.project.paths.golden}/{application.name}.yaml")
+    proof = Proof(
+        application.environment,
+        application.name,
+        candidate.served,
+        champion.served if champion else None,
+        rules,
+        deployment.golden_digest(file) if questions else "",
+        overlay=list(candidate.overlay),
+    )
+    return Prepared(subject, candidate, champion, questions, proof)
+
+
+async def _mirrors(run: Run) -> dict[str, Path]:
+    """Return the project's mirrors; the cluster's own store, which has the sample's models, is one for the sample."""
+    found = {prefix: run.options.project / place for prefix, place in run.project.models.mirrors.items()}
+    if run.options.project == paths.ROOT and sample.is_there():
+        found.setdefault(f"s3://{model_store.BUCKET}/", await sample.trained(run.supply))
+    return found
+
+
+async def _prove(run: Run, prepared: Prepared, number: int) -> None:
+    name, proof = prepared.subject.name, prepared.proof
+    for sentence in (*proof.rules, *proof.overlay):
+        note(f"{name}: {sentence}")
+    # short: KServe makes one word of a host name of model, namespace and more, at most 63 long
+    place, beside = (f"app-{number}{suffix}" + (f"-{run.id}" if run.options.kubeconfig else "") for suffix in ("", "b"))
+    deployments = [each for each in (prepared.champion, prepared.candidate) if each is not None]
+    with step(f"{name}: models into the cluster's store"):
+        for each in deployments:
+            if each.model is not None:
+                digest = each.model.digest.partition(":")[2]
+                await model_store.add(run.kubectl, each.application.name, digest, each.model.folder)
+    await install.prepare(run, place)
+    runs_first = deployments[0]
+    with step(f"{name}: install {_set(runs_first)}"):
+        async with tasks.group() as group:
+            group.start_soon(traffic.install, run.kubectl, place)
+            if prepared.champion is not None:
+                group.start_soon(_beside, run, prepared, beside)
+            await _deploy(run, runs_first, place)
+            await _ready(run, runs_first.application.name, place)
+    urls = [_url(each.application.name, at) for each, at in zip(deployments, (place, beside), strict=False)]
+    await _golden(run, prepared, place, urls)
+    if prepared.champion is None:
+        await _release(run, place)
+        return
+    await namespaces.delete(run, beside, wait=False)
+    with step(f"{name}: canary to {_set(prepared.candidate)}"):
+        proof.canary = await _moved(run, prepared, prepared.candidate, place)
+    with step(f"{name}: back to {_set(prepared.champion)}"):
+        await _left(run, prepared.champion.application.name, place)
+        await _moved(run, prepared, prepared.champion, place)
+        proof.back = True
+    await _release(run, place)
+
+
+async def _release(run: Run, place: str) -> None:
+    await namespaces.delete(run, place, wait=False)
+
+
+async def _beside(run: Run, prepared: Prepared, place: str) -> None:
+    """Have the candidate as a bare model server, to be asked beside the champion."""
+    await install.prepare(run, place)
+    candidate = prepared.candidate
+    await run.helm.upgrade_install(
+        candidate.application.name,
+        candidate.chart,
+        place,
+        values_files=candidate.files,
+        values=deployment.merged(candidate.bare, {"exampleModel": {"storageSecret": STORAGE_SECRET}}),
+    )
+    await readiness.inference_service(run.kubectl, place, candidate.application.name)
+
+
+async def _deploy(run: Run, each: Deployment, place: str) -> None:
+    await run.helm.upgrade_install(
+        each.application.name,
+        each.chart,
+        place,
+        values_files=each.files,
+        values=deployment.merged(each.values, {"exampleModel": {"storageSecret": STORAGE_SECRET}}),
+    )
+
+
+async def _ready(run: Run, name: str, place: str) -> None:
+    await readiness.inference_service(run.kubectl, place, name)
+    if await run.kubectl.get("rollouts.argoproj.io", f"{name}-predictor", place) is not None:
+        await readiness.rollout(run.kubectl, place, f"{name}-predictor")
+
+
+async def _golden(run: Run, prepared: Prepared, place: str, urls: list[str]) -> None:
+    """Ask the golden inputs of both sets, or of the candidate alone, and hold the candidate to the file's gates."""
+    inputs = prepared.golden
+    if inputs is None:
+        return
+    name = prepared.subject.candidate.application.name
+    asked = [f"{url}{inputs.url_path(name)}" for url in (urls if len(urls) == 2 else urls * 2)]
+    labels = [_set(prepared.champion or prepared.candidate), _set(prepared.candidate)]
+    with step(f"{prepared.subject.name}: {len(inputs.inputs)} golden inputs, {serve.ROUNDS} times"):
+        answers = await serve.ask(run.kubectl, place, inputs, asked)
+    prepared.proof.behaviour = compare.compare(inputs, labels, *answers)
+    compare.require(prepared.proof.behaviour)
+
+
+def _questions(prepared: Prepared) -> list[traffic.Question]:
+    if prepared.golden is None:
+        return []
+    return serve.questions(prepared.golden, prepared.subject.candidate.application.name)
+
+
+async def _left(run: Run, name: str, place: str) -> None:
+    """Wait until one revision's pods are all there is.
+
+    Argo Rollouts keeps those of the revision before for half a minute (scaleDownDelaySeconds). A set that comes back
+    while its pods are there takes no time to be ready, so that its weight is set between Helm's look and Helm's apply.
+    """
+
+    async def alone() -> None:
+        pods = await run.kubectl.get_list("pods", place, f"serving.kserve.io/inferenceservice={name}")
+        hashes = {pod["metadata"]["labels"].get("rollouts-pod-template-hash") for pod in pods}
+        if len(hashes) > 1:
+            raise NotYet(f"pods of {len(hashes)} revisions")
+
+    await until(f"{name} has pods of one revision", alone, timeout=LEFT_SECONDS, interval=1)
+
+
+async def _moved(run: Run, prepared: Prepared, to: Deployment, place: str) -> CanaryTimeline | None:
+    """Take the release to another set by its own steps, under traffic, and lose no request.
+
+    Args:
+        run: This run.
+        prepared: The application.
+        to: The set.
+        place: The release's namespace.
+
+    Returns:
+        What was seen of the canary; None where there are no golden inputs to make traffic of.
+
+    Raises:
+        CheckFailedError: It was stopped, or a request failed.
+    """
+    name, where = to.application.name, prepared.subject.name
+    questions = _questions(prepared)
+    if not questions:
+        await _deploy(run, to, place)
+        await _ready(run, name, place)
+        return None
+    rate = declared.load(run.options.project, run.project.paths.tree).requests(where)
+    async with canary.observe(run.kubectl.cluster, place, name) as seen:
+        async with traffic.traffic(run.kubectl, place, f"http://{name}-predictor", questions, rate) as load:
+            await anyio.sleep(QUIET_SECONDS)
+            seen.upgrading()
+            await _deploy(run, to, place)
+            await seen.canary()
+            outcome = await seen.finished()
+            await anyio.sleep(QUIET_SECONDS)
+        timeline = seen.timeline(f"{where} to {_set(to)}", load.result(seen.began_at), load.weights(seen.began_at))
+    run.report.canaries.append(timeline)
+    if outcome != "Healthy":
+        if to is prepared.candidate:
+            prepared.proof.canary = timeline
+        message = seen.rollout.get("status", {}).get("message", "")
+        raise CheckFailedError(
+            f"{where}: the canary to {_set(to)} was stopped: {message}",
+            fix="the report has what its analysis measured",
+        )
+    if load.failed:
+        first = load.failed[0]
+        raise CheckFailedError(
+            f"{where}: {len(load.failed)} of {len(load.requests)} requests failed while it moved to {_set(to)}, "
+            f"the first with status {first.status}"
+        )
+    return timeline
+
+
+def _url(name: str, place: str) -> str:
+    return f"http://{name}-predictor-stable.{place}"
+
+
+def _set(each: Deployment) -> str:
+    """Name a set in a few words."""
+    release = each.application.release
+    return str(release["model", "version"] or release["image", "tag"])

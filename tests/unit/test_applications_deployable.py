@@ -1,0 +1,58 @@
+"""What a throw-away cluster cannot hold is told before one is started."""
+
+import pytest
+
+from ci.applications import deployable
+
+GIB = 1 << 30
+
+
+def predictor(**model):
+    spec = {"predictor": {"model": {"modelFormat": {"name": "lightgbm"}, "storageUri": "s3://a/b", **model}}}
+    return {"kind": "InferenceService", "metadata": {"name": "scores"}, "spec": spec}
+
+
+def container(**fields):
+    spec = {"predictor": {"containers": [{"name": "kserve-container", "image": "x", **fields}]}}
+    return {"kind": "InferenceService", "metadata": {"name": "scores"}, "spec": spec}
+
+
+SECRET = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "a"}}}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (predictor(resources={"limits": {"nvidia.com/gpu": "1"}}), "asks for nvidia.com/gpu"),
+        (predictor(resources={"requests": {"memory": "64Gi"}}), "asks for 64Gi of memory, and this machine has 8 GiB"),
+        (predictor(storageUri="pvc://models/a"), "pvc://models/a is a volume of another cluster"),
+        (predictor(**SECRET), "reads Secret keys"),
+        (container(**SECRET), "reads Secret keys"),
+        (container(envFrom=[{"secretRef": {"name": "keys"}}]), "reads Secret keys"),
+        (container(resources={"limits": {"amd.com/gpu": "2"}}), "asks for amd.com/gpu"),
+    ],
+)
+def test_what_is_not_to_be_had_is_told_once(document, said):
+    (line,) = deployable.objections([document], 8 * GIB)
+
+    assert line.startswith("InferenceService scores: ")
+    assert said in line
+
+
+def test_an_identity_of_a_cloud_is_told():
+    account = {
+        "kind": "ServiceAccount",
+        "metadata": {"name": "scores", "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/models"}},
+    }
+
+    assert list(deployable.objections([account], GIB)) == [
+        "ServiceAccount scores: eks.amazonaws.com/role-arn is an identity of a cloud"
+    ]
+
+
+def test_what_the_chart_brings_along_or_may_do_without_is_fine():
+    own = {"kind": "Secret", "metadata": {"name": "keys"}}
+    optional = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "no", "key": "a", "optional": True}}}]}
+    fine = predictor(resources={"requests": {"cpu": "1", "memory": "512Mi"}}, **SECRET)
+
+    assert list(deployable.objections([own, fine, container(**optional)], GIB)) == []

@@ -1,0 +1,96 @@
+"""Which applications are proven, and what each is held against."""
+
+import anyio
+import pytest
+
+from ci.applications import subjects
+from ci.base.errors import UsageError
+from ci.stages import scope
+from ci.tree import git
+from tests.harness import project as projects
+
+
+@pytest.fixture
+def made(tmp_path):
+    made = projects.made(tmp_path / "models", environments=("lab", "live"), applications=("scores", "ranks"))
+    made.commit()
+    return made
+
+
+def found(made, base=None, name=None):
+    async def found():
+        if base is not None:
+            scoped = await scope.since(made.folder, base, "origin")
+        else:
+            repository = await git.opened(made.folder)
+            scoped = await scope.everything(repository, await repository.commit_of("HEAD"))
+        return await subjects.of(scoped.change, scoped.head, scoped.base, name)
+
+    return {each.name: each for each in anyio.run(found)}
+
+
+def version(made, environment, name, version):
+    path = made.folder / projects.TREE / environment / f"{name}.yaml"
+    path.write_text(path.read_text().replace("/7", f"/{version}").replace("'7'", f"'{version}'"))
+
+
+def release(version):
+    return version.application.release["model", "version"]
+
+
+def test_a_change_is_held_against_the_set_that_runs(made):
+    base = made.git("rev-parse", "HEAD")
+    version(made, "lab", "scores", "8")
+    made.commit()
+
+    (subject,) = found(made, base).values()
+
+    assert subject.name == "lab/scores"
+    assert (release(subject.champion), release(subject.candidate)) == ("7", "8")
+    assert subject.champion.revision == base, "with the chart that it runs with"
+    assert subject.rules == ()
+
+
+def test_a_new_one_and_one_that_is_renamed_have_no_champion_and_say_so(made):
+    base = made.git("rev-parse", "HEAD")
+    made.deploy("lab", "fresh")
+    made.git("mv", f"{projects.TREE}/lab/ranks.yaml", f"{projects.TREE}/lab/orders.yaml")
+    made.commit()
+
+    proven = found(made, base)
+
+    assert proven.keys() == {"lab/fresh", "lab/orders"}
+    assert {each.champion for each in proven.values()} == {None}
+    assert proven["lab/fresh"].rules == ("a first deploy has no champion, and no canary",)
+    assert proven["lab/orders"].rules == ("lab/ranks was renamed: a first deploy has no champion, and no canary",)
+
+
+def test_a_golden_file_alone_moves_nothing_but_is_asked(made):
+    base = made.git("rev-parse", "HEAD")
+    made.write("golden/scores.yaml", "name: scores\n")
+    made.commit()
+
+    proven = found(made, base)
+
+    assert proven.keys() == {"lab/scores", "live/scores"}
+    assert {each.rules for each in proven.values()} == {("Argo CD deploys the same as before: there is no canary",)}
+
+
+def test_without_a_base_a_set_is_held_against_the_one_it_would_be_promoted_over(made):
+    version(made, "lab", "scores", "8")
+    made.commit()
+
+    proven = found(made)
+
+    assert proven.keys() == {"lab/ranks", "lab/scores", "live/ranks", "live/scores"}
+    assert release(proven["lab/scores"].champion) == "7"
+    assert proven["lab/scores"].champion.application.namespace == "acme-lab", "in the environment that is proven"
+    assert proven["lab/ranks"].rules == ("live runs this very set: there is no canary to take",)
+    assert proven["live/scores"].champion is None
+
+
+def test_one_application_can_be_asked_for_and_one_that_is_not_there_is_refused(made):
+    assert found(made, name="ranks").keys() == {"lab/ranks", "live/ranks"}
+    with pytest.raises(UsageError, match="--app cats: nothing to prove of it") as told:
+        found(made, name="cats")
+    assert told.value.fix == "in the change: ranks, scores"
