@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from ci.base import files, paths
+from ci.base import files
 from ci.base.errors import CheckFailedError, UsageError
 from ci.base.progress import note
-from ci.commands import writing
+from ci.commands import here, writing
 from ci.commands.runner import run_async
 from ci.evidence import statement
 from ci.evidence import verify as verifying
@@ -23,7 +23,12 @@ WORKFLOW, ARTIFACT = "pull-request.yaml", "report"
 KEPT = (statement.EVIDENCE, statement.SBOM, statement.REPORT, "report.html")
 """What of the report goes into a release."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="What a run of `test` proves, checked offline.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="What a run of `test` proves, checked offline.",
+)
 
 
 @app.callback()
@@ -35,11 +40,10 @@ def evidence() -> None:
 def fetch(
     commit: Annotated[str, typer.Option("--commit", metavar="C", help="The commit that was tested.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that gets it, and what it names.")],
-    repo: writing.RepoOption = Path(),
     remote: writing.RemoteOption = "origin",
 ) -> None:
     """Get the evidence that the green run on a commit left on the remote's GitHub; it is not verified yet."""
-    run_async(_fetch, commit, out, repo, remote)
+    run_async(_fetch, commit, out, here.folder(), remote)
 
 
 async def _fetch(commit: str, out: Path, repo: Path, remote: str) -> None:
@@ -62,20 +66,20 @@ def verify(
     public_key: Annotated[Path, typer.Option("--public-key", metavar="FILE", help="The signer's; PEM, ECDSA P-256.")],
     environment: Annotated[str, typer.Option("--env", metavar="ENV", help="Where the set would be promoted to.")],
     name: writing.AppOption = None,
-    repo: writing.RepoOption = Path(),
 ) -> None:
     """Check that evidence proves the promotion to an environment, as `promote` would make it at the clone's HEAD."""
-    run_async(_verify, file, public_key, environment, name, repo)
+    run_async(_verify, file, public_key, environment, name, here.folder())
 
 
 async def _verify(file: Path, public_key: Path, environment: str, name: str | None, repo: Path) -> None:
-    if environment not in paths.ENVIRONMENTS[1:]:
-        raise UsageError(f"--env {environment}: not one of {', '.join(paths.ENVIRONMENTS[1:])}")
     proof = verifying.load(file, public_key)
     repository = await git.opened(repo)
     branch = await repository.run("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
     snapshot = Snapshot(repository, await repository.commit_of("HEAD"), branch.stdout.strip())
-    source = await tree.load(snapshot, paths.ENVIRONMENTS[paths.ENVIRONMENTS.index(environment) - 1], name)
+    sources = (await tree.project(snapshot)).evidence_for(environment)
+    if not sources:
+        raise UsageError(f"--env {environment}: no set is promoted there", fix="bump is how it gets one")
+    source = await tree.load(snapshot, sources[-1], name)
     target = await tree.load(snapshot, environment, source.name)
     commit = await snapshot.resolve(source.release[tree.CHART[0]])
     moved = target.with_release({**source.release, tree.CHART[0]: commit})

@@ -1,16 +1,22 @@
-"""The checkout under test, as git would name it, committed or not."""
+"""The project under test, as git would name its files, committed or not."""
 
+import hashlib
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci import project as projects
+from ci.base.paths import ROOT
+from ci.evidence import statement
 from ci.evidence.envelope import EvidenceError
-from ci.evidence.statement import Folder, GitTree
+from ci.evidence.statement import Artefact
+from ci.project import Project
 from ci.tree import git
-from ci.tree.git import Repository
+from ci.tree.git import Repository, Snapshot
 
-TESTED = ("ci", "gitops", "helm", "k8s", "tests")
-"""What a run reads of the checkout."""
+TOOL = ("ci", "sample", "tests")
+"""What is tested as well where the tool is tested by itself."""
 
 
 @dataclass(frozen=True)
@@ -20,36 +26,41 @@ class Checkout:
     Attributes:
         repository: Where they are.
         commit: The commit that is checked out.
-        tree: Git's name for a tree with those files in TESTED, as they are on disk, but for what .gitignore files of
+        tree: Git's name for a tree with what a run reads of them as it is on disk, but for what .gitignore files of
             the tree leave out.
+        read: What a run reads of them: the project file and the folders that it names, by their paths in the
+            repository.
     """
 
     repository: Repository
     commit: str
     tree: str
+    read: tuple[str, ...]
 
 
 async def look(folder: Path) -> Checkout:
-    """Return the checkout that a folder is; neither its index nor a branch changes.
+    """Return the checkout that a project's folder is, or is in; neither its index nor a branch changes.
 
     Raises:
-        UsageError: The folder is not in a git repository with a commit.
+        UsageError: The folder has no project file, or is not in a git repository with a commit.
     """
     repository = await git.opened(folder)
     commit = await repository.commit_of("HEAD")
+    read = (repository.at(projects.FILE), *folders_of(repository, projects.load(folder)))
     with tempfile.TemporaryDirectory() as work:
         index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
         await repository.run("read-tree", commit, env=index)
-        there = [name for name in TESTED if (repository.folder / name).is_dir()]
-        await repository.run("add", "--update", "--", *there, env=index)
+        committed = await objects(repository, commit, read)
+        if committed:
+            await repository.run("add", "--update", "--", *committed, env=index)
         # what a person's own rules or this clone's have git ignore was tested as well
-        words = ("ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", "--", *there)
+        words = ("ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", "--", *read)
         others = (await repository.run(*words, env=index)).raw
         if others:
             listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
             await repository.run("add", "--force", *listed, stdin=others, env=index)
         written = await repository.run("write-tree", env=index)
-    return Checkout(repository, commit, written.stdout.strip())
+    return Checkout(repository, commit, written.stdout.strip(), read)
 
 
 async def require_unchanged(before: Checkout) -> None:
@@ -58,9 +69,10 @@ async def require_unchanged(before: Checkout) -> None:
     Raises:
         EvidenceError: They are not.
     """
-    now = await look(before.repository.folder)
+    repository = before.repository
+    now = await look(repository.folder / repository.prefix)
     if now.tree != before.tree:
-        changed = await before.repository.output("diff-tree", "-r", "--name-only", before.tree, now.tree)
+        changed = await repository.output("diff-tree", "-r", "--name-only", before.tree, now.tree)
         raise EvidenceError(
             f"{changed.splitlines()[0]}: changed while it was tested, so the run proves neither the old nor the new",
             fix="Run it again; or test a checkout of its own: git worktree add ../tested",
@@ -73,13 +85,43 @@ async def changes(checkout: Checkout) -> list[str]:
     return listed.splitlines()
 
 
-async def folders(repository: Repository, tree: str) -> dict[str, str]:
-    """Return git's name for each folder under test in a commit or tree."""
-    found = {name: await repository.object_of(f"{tree}:{name}") for name in TESTED}
-    return {name: value for name, value in found.items() if value is not None}
+def folders_of(repository: Repository, project: Project) -> tuple[str, ...]:
+    """Return the paths, in the repository, of the folders that a run reads of a project."""
+    paths = project.paths
+    own = [repository.at(path) for path in (paths.tree, paths.chart, paths.argocd, paths.golden)]
+    return tuple(sorted({*own, *(TOOL if repository.folder == ROOT else ())}))
 
 
-async def described(checkout: Checkout) -> tuple[Folder, ...]:
-    """Return the folders as a statement has them."""
-    named = await folders(checkout.repository, checkout.tree)
-    return tuple(Folder(name=name, digest=GitTree(gitTree=value)) for name, value in named.items())
+async def objects(repository: Repository, tree: str, names: Iterable[str]) -> dict[str, str]:
+    """Return git's name for each of these paths that is there in a commit or tree."""
+    names = list(names)
+    found = await repository.objects_of(*(f"{tree}:{name}" for name in names))
+    return {name: value for name, value in zip(names, found, strict=True) if value is not None}
+
+
+async def project_file(snapshot: Snapshot) -> Artefact | None:
+    """Return the project file as a commit or tree has it; None where there is none."""
+    content = await snapshot.read(projects.FILE)
+    if content is None:
+        return None
+    return statement.artefact(snapshot.repository.at(projects.FILE), hashlib.sha256(content).hexdigest())
+
+
+async def described(checkout: Checkout) -> statement.Project:
+    """Return the checkout as a statement has it.
+
+    Raises:
+        EvidenceError: The tree's own .gitignore leaves out the project file.
+    """
+    repository, (file, *folders) = checkout.repository, checkout.read
+    found = await project_file(Snapshot(repository, checkout.tree, ""))
+    if found is None:
+        raise EvidenceError(f"{file}: git ignores it, so no commit can say what was tested", fix=f"git add -f {file}")
+    return statement.Project(
+        digest=statement.GitCommit(gitCommit=checkout.commit),
+        file=found,
+        folders=tuple(
+            statement.Folder(name=name, digest=statement.GitTree(gitTree=value))
+            for name, value in (await objects(repository, checkout.tree, folders)).items()
+        ),
+    )

@@ -1,7 +1,6 @@
-"""What a green run can say, gathered: each artefact's digest, and the tree that Argo CD watches, rendered."""
+"""What a green run can say, gathered: each artefact's digest, and the applications that it served, rendered."""
 
 import dataclasses
-import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,14 +10,16 @@ from typing import Literal
 import requests
 from securesystemslib.signer import CryptoSigner
 
-from ci.base import files, paths
+from ci.base import files
 from ci.base.errors import CheckFailedError
 from ci.base.progress import note
 from ci.evidence import checkout as checkouts
-from ci.evidence import envelope, sbom, statement
+from ci.evidence import envelope, sbom, statement, tool
 from ci.evidence.checkout import Checkout
-from ci.evidence.statement import Artefact, Deployed, GitCommit, GitTree, Predicate, Source, Statement
-from ci.results import Report, Suite
+from ci.evidence.envelope import EvidenceError
+from ci.evidence.statement import Artefact, Digest, GitTree, Golden, Platform, Predicate, Sets, Statement
+from ci.results import Proof, Report, Served, Suite
+from ci.supply import pins
 from ci.supply.supply import Supply
 from ci.tree import chart_package, git, tree
 from ci.tree.git import Repository, Snapshot
@@ -31,26 +32,28 @@ class Facts:
     """What the run itself knows.
 
     Attributes:
-        environment: Whose values were deployed.
+        environment: Whose values the platform part deployed; None where there was no such part.
         started: When it began.
         finished: When it was over.
         supply: How tools and images were got.
         stages: The stages that passed.
         suites: The tests of each of them that runs tests.
+        applications: What was proven of each application.
     """
 
-    environment: str
+    environment: str | None
     started: datetime
     finished: datetime
     supply: Literal["upstream", "source"]
     stages: Sequence[str]
     suites: Sequence[Suite]
+    applications: Sequence[Proof]
 
 
 async def write(
     folder: Path,
     report: Report,
-    environment: str,
+    environment: str | None,
     served: Mapping[str, str],
     checkout: Checkout,
     supply: Supply,
@@ -61,11 +64,11 @@ async def write(
     Args:
         folder: The report's; report.json is in it, and will not change any more.
         report: The run.
-        environment: Whose values were deployed.
-        served: SHA-256 of each file of the models that were served, by its path in the store.
+        environment: Whose values the platform part deployed; None where there was no such part.
+        served: SHA-256 of each file of the models that the platform part served, by its path in the store.
         checkout: The checkout as it was when the run began.
         supply: What the run had.
-        signer: Signs it; None leaves it unsigned, which promotions to prod refuse.
+        signer: Signs it; None leaves it unsigned, which protected environments take nothing by.
 
     Returns:
         The file.
@@ -78,10 +81,11 @@ async def write(
     helm = supply.tool("helm")
     started = datetime.fromisoformat(report.started)
     passed = [stage.name for stage in report.stages if stage.outcome == "passed"]
-    facts = Facts(environment, started, datetime.now(UTC), supply.way, passed, report.suites)
+    facts = Facts(environment, started, datetime.now(UTC), supply.way, passed, report.suites, report.applications)
     held = await images(supply)
     files.write(folder / statement.SBOM, await sbom.written(supply, held))
-    package = await chart_package.write(checkout.repository, helm, checkout.tree, folder)
+    project = await tree.project(Snapshot(checkout.repository, checkout.tree, ""))
+    package = await chart_package.write(checkout.repository, helm, checkout.tree, project.paths.chart, folder)
     artefacts = [
         *(statement.artefact(file.name, files.sha256(file)) for file in (package, folder / statement.REPORT)),
         statement.artefact(statement.SBOM, files.sha256(folder / statement.SBOM)),
@@ -103,76 +107,109 @@ async def gather(checkout: Checkout, helm: Path, facts: Facts, artefacts: Sequen
         artefacts: What it had and left, besides what git has.
 
     Raises:
-        CheckFailedError: An application does not render.
+        EvidenceError: The run served something else than the checkout has.
+        CheckFailedError: There is no chart, or an application does not render.
     """
     repository = checkout.repository
     snapshot = Snapshot(repository, checkout.tree, "")
-    chart = await tree.chart(snapshot, checkout.tree)
-    pins = await snapshot.read(statement.PINS)
-    if chart is None or pins is None:
-        missing = statement.PINS if chart else tree.CHART_FOLDER
-        raise CheckFailedError(f"{missing} is not in {repository.folder}: there is nothing to make a statement about")
-    subject = [*artefacts, statement.artefact(statement.PINS, hashlib.sha256(pins).hexdigest())]
+    subject = [*artefacts, statement.artefact(statement.PINS, files.sha256(pins.FILE))]
+    platform = None
+    if facts.environment is not None:
+        chart = await tree.chart(snapshot, checkout.tree)
+        if chart is None:
+            folder = (await tree.project(snapshot)).paths.chart
+            raise CheckFailedError(
+                f"{folder} is not in {repository.folder}: there is nothing to make a statement about"
+            )
+        platform = Platform(environment=facts.environment, chart=GitTree(gitTree=chart))
     applications = []
-    async for deployed, rendered in _applications(snapshot, helm):
-        applications.append(deployed)
+    async for application, rendered in _applications(snapshot, helm, facts.applications):
+        applications.append(application)
         subject += rendered
     predicate = Predicate(
-        environment=facts.environment,
         started=facts.started,
         finished=facts.finished,
         supply=facts.supply,
         stages=tuple(facts.stages),
         suites=tuple(statement.Suite(**dataclasses.asdict(suite)) for suite in facts.suites),
-        source=Source(
-            digest=GitCommit(gitCommit=checkout.commit),
-            folders=await checkouts.described(checkout),
-        ),
-        chart=GitTree(gitTree=chart),
+        tool=await tool.described(),
+        project=await checkouts.described(checkout),
+        platform=platform,
         applications=tuple(applications),
     )
     return statement.made(tuple(subject), predicate)
 
 
-async def _applications(snapshot: Snapshot, helm: Path) -> AsyncIterator[tuple[Deployed, list[Artefact]]]:
-    """Yield each application, and its manifests: as they are, and as the next environment would have them."""
-    following = dict(zip(paths.ENVIRONMENTS, paths.ENVIRONMENTS[1:], strict=False))
-    for environment in paths.ENVIRONMENTS:
-        for name in await tree.names(snapshot, environment):
-            application = await tree.load(snapshot, environment, name)
-            revision = application.release[tree.CHART[0]]
-            commit = revision if git.COMMIT.fullmatch(revision) else snapshot.commit
-            chart = await tree.chart(snapshot, commit)
-            if chart is None:
-                note(f"no evidence for {application.file}: its chart.revision {revision} is not in this clone")
+async def _applications(
+    snapshot: Snapshot, helm: Path, proofs: Sequence[Proof]
+) -> AsyncIterator[tuple[statement.Application, list[Artefact]]]:
+    """Yield each application, and its manifests: as they are, and as a promotion from here would have them."""
+    project = await tree.project(snapshot)
+    for proof in proofs:
+        application = await tree.load(snapshot, proof.environment, proof.name)
+        _require_served(application, proof)
+        revision = application.release[tree.CHART[0]]
+        commit = revision if git.COMMIT.fullmatch(revision) else snapshot.commit
+        chart = await tree.chart(snapshot, commit)
+        if chart is None:
+            note(f"no evidence for {application.file}: its chart.revision {revision} is not in this clone")
+            continue
+        rendered = await render(snapshot.repository, helm, application, commit)
+        name = statement.manifests(proof.environment, proof.name)
+        manifests = [statement.artefact(name, statement.manifests_digest(rendered))]
+        for onward in project.targets(proof.environment):
+            if proof.name not in await tree.names(snapshot, onward):
                 continue
-            rendered = await render(snapshot.repository, helm, application, commit)
-            manifests = [
-                statement.artefact(statement.manifests(environment, name), statement.manifests_digest(rendered))
-            ]
-            onward = following.get(environment)
-            if onward is not None and name in await tree.names(snapshot, onward):
-                target = (await tree.load(snapshot, onward, name)).with_release(application.release)
-                manifests += await _onward(snapshot.repository, helm, target, commit)
-            yield (
-                Deployed(
-                    environment=environment,
-                    name=name,
-                    chart=GitTree(gitTree=chart),
-                    release=statement.release(application.release),
-                ),
-                manifests,
+            target = (await tree.load(snapshot, onward, proof.name)).with_release(application.release)
+            manifests += await _onward(snapshot.repository, helm, proof.environment, target, commit)
+        yield _proven(proof, chart), manifests
+
+
+def _require_served(application: Application, proof: Proof) -> None:
+    """Refuse a proof of another set than the tree has, whose manifests would be none of what was served."""
+    said = statement.release(application.release)
+    for key in sorted({*said, *proof.candidate.release}):
+        if said.get(key) != proof.candidate.release.get(key):
+            raise EvidenceError(
+                f"{application.file}: {key} is {said.get(key) or 'none'}, but the run served "
+                f"{proof.candidate.release.get(key) or 'none'}",
+                fix="Run `test` again.",
             )
 
 
-async def _onward(repository: Repository, helm: Path, target: Application, commit: str) -> list[Artefact]:
+def _proven(proof: Proof, chart: str) -> statement.Application:
+    """Return what was proven of an application as a statement has it."""
+    passed = proof.behaviour is not None and not proof.behaviour.failures
+    return statement.Application(
+        environment=proof.environment,
+        name=proof.name,
+        chart=GitTree(gitTree=chart),
+        served=Sets(
+            champion=_served(proof.champion) if proof.champion is not None else None,
+            candidate=_served(proof.candidate),
+        ),
+        golden=Golden(digest=Digest(sha256=proof.golden), passed=passed) if proof.golden else None,
+        canary=proof.canary.outcome if proof.canary is not None else None,
+        back=proof.back,
+        overlay=tuple(proof.overlay),
+        rules=tuple(proof.rules),
+    )
+
+
+def _served(served: Served) -> statement.Served:
+    return statement.Served(
+        release=dict(served.release), model=served.model or None, image=served.image, built=served.built
+    )
+
+
+async def _onward(repository: Repository, helm: Path, source: str, target: Application, commit: str) -> list[Artefact]:
     """Return the manifests that a promotion would give an application; none where the chart takes no such values."""
     try:
         rendered = await render(repository, helm, target, commit)
     except CheckFailedError as error:
         note(f"no evidence for a promotion to {target.environment}: {error.message}")
         return []
-    name = statement.onward(target.environment, target.name)
+    name = statement.onward(source, target.environment, target.name)
     return [statement.artefact(name, statement.manifests_digest(rendered))]
 
 

@@ -51,7 +51,8 @@ def bom(pins: Pins, way: str, tools: Mapping[str, str], images: Mapping[str, str
     for name, tool in pins.tools.items():
         made.register_dependency(executables[name], [modules[pins.owner_of[tool.source]]])
     for name, image in pins.images.items() if way == "source" else ():
-        made.register_dependency(containers[name], _parts(image, modules, packages))
+        wheels = [package for each in pins.stack(image.source.wheels) for package in packages[each]]
+        made.register_dependency(containers[name], [*_parts(image, modules), *wheels])
     return made
 
 
@@ -60,11 +61,11 @@ def _flat(packages: Iterable[Iterable[Component]]) -> list[Component]:
     return list({str(package.bom_ref): package for several in packages for package in several}.values())
 
 
-def _parts(image: Image, modules: Mapping[str, Component], packages: Mapping[str, list[Component]]) -> list[Component]:
-    """Return what an image is built of."""
+def _parts(image: Image, modules: Mapping[str, Component]) -> list[Component]:
+    """Return the modules that an image is built of."""
     origins = [origin.partition(":") for origin in image.source.files.values()]
     used = {rest.split("/")[0] for scheme, _, rest in origins if scheme in ("bin", "module")}
-    return [*(modules[name] for name in sorted(used)), *packages.get(image.source.wheels, [])]
+    return [modules[name] for name in sorted(used)]
 
 
 def _module(pin: Module) -> Component:

@@ -17,16 +17,19 @@ from ci.tree import tree
 from ci.tree.tree import Release
 
 StatementType = Literal["https://in-toto.io/Statement/v1"]
-PredicateType = Literal["https://github.com/example/ml-serving-ci/attestation/test-run/v2"]
+PredicateType = Literal["https://github.com/example/ml-serving-ci/attestation/test-run/v3"]
 """A change of what a field means, or of which there are, is another version."""
 UNVERSIONED, _, VERSION = get_args(PredicateType)[0].rpartition("/")
 
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
 SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Pinned = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+"""A digest as a set has it, and a reference to an image."""
 GitObject = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 
-PINS = "ci/supply/pins.toml"
+PINS = "pins.toml"
+"""The tool's own: every tool and image of a run by version and digest."""
 EVIDENCE, REPORT, SBOM = "evidence.dsse.json", "report.json", "sbom.cdx.json"
 """Files of the report's folder."""
 
@@ -41,7 +44,8 @@ class Artefact(Strict):
     """Something that has a digest; each is named once in a statement.
 
     Attributes:
-        name: A file of the report's folder, PINS, or one of `manifests`, `onward`, `image` and `model` below.
+        name: A file of the report's folder, PINS, the project file, or one of `manifests`, `onward`, `image` and
+            `model` below.
         digest: Of its bytes; of an image's manifest; of rendered manifests, see `manifests_digest`.
     """
 
@@ -61,39 +65,114 @@ class GitCommit(Strict):
     git_commit: GitObject = Field(alias="gitCommit")
 
 
+class Tool(Strict):
+    """What tested.
+
+    Attributes:
+        name: The package's.
+        version: The package's.
+        commit: The commit that is checked out where the tool is, where that is a git checkout.
+        digest: Of the listing of its files and of the tests that it runs, see `ci.evidence.tool`.
+    """
+
+    name: Name
+    version: Name
+    commit: GitCommit | None
+    digest: Digest
+
+
 class Folder(Strict):
-    """A folder of the checkout, as it was on disk while it was tested."""
+    """A folder of the repository, as it was on disk while it was tested; its name is its path there."""
 
     name: Name
     digest: GitTree
 
 
-class Source(Strict):
+class Project(Strict):
     """What was tested.
 
     Attributes:
         digest: The commit that was checked out.
-        folders: What the run read of the checkout: changes that were not committed show here.
+        file: The project file; its name is its path in the repository.
+        folders: What the run read of the repository: changes that were not committed show here.
     """
 
     digest: GitCommit
+    file: Artefact
     folders: tuple[Folder, ...]
 
 
-class Deployed(Strict):
-    """One application in one environment, as git had it.
+class Platform(Strict):
+    """The part of a run that takes the sample through every stage.
 
     Attributes:
-        environment: Its environment.
+        environment: Whose values it deployed.
+        chart: The chart that it installed.
+    """
+
+    environment: Name
+    chart: GitTree
+
+
+class Served(Strict):
+    """A set as it was served.
+
+    Attributes:
+        release: The set that moves as one, by the keys of the application's file ("model.version").
+        model: Digest of the files that were served; None where the image brings its model along.
+        image: Digest of the image that was served.
+        built: Whether that image was built for the run, and is not the published one.
+    """
+
+    release: dict[str, str]
+    model: Pinned | None
+    image: Pinned
+    built: bool
+
+
+class Sets(Strict):
+    """What was served of an application.
+
+    Attributes:
+        champion: What the candidate was held against; None where there was none.
+        candidate: The set that is proven.
+    """
+
+    champion: Served | None
+    candidate: Served
+
+
+class Golden(Strict):
+    """The golden file, and whether the candidate's answers are as it asks for."""
+
+    digest: Digest
+    passed: bool
+
+
+class Application(Strict):
+    """What was proven of one application in one environment.
+
+    Attributes:
+        environment: Whose values it had.
         name: Its name.
         chart: The chart at chart.revision; a branch there stands for the checkout under test.
-        release: The set that moves as one, by the keys of gitops/ENVIRONMENT/NAME.yaml.
+        served: The sets.
+        golden: The golden file; None where the application has none.
+        canary: Last phase of the Rollout from champion to candidate; None where there was none.
+        back: Whether the champion's set was put back, and answered.
+        overlay: What the throw-away cluster changed, a line each: KEY: OLD → NEW (throwaway.KEY).
+        rules: What was not done as for any change, a sentence each.
     """
 
     environment: Name
     name: Name
     chart: GitTree
-    release: dict[str, str]
+    served: Sets
+    golden: Golden | None
+    canary: Name | None
+    back: bool
+    overlay: tuple[Name, ...]
+    rules: tuple[Name, ...]
 
 
 class Suite(Strict):
@@ -118,26 +197,26 @@ class Predicate(Strict):
     """What a run did.
 
     Attributes:
-        environment: Whose values were deployed.
         started: When the run began.
         finished: When it was over.
         supply: How tools and images were got.
         stages: The stages that passed. None failed, or there would be no statement.
         suites: The tests of each stage that runs tests.
-        source: What was tested.
-        chart: The chart that was installed.
-        applications: Every application of every environment.
+        tool: What tested.
+        project: What was tested.
+        platform: The platform part; None where only applications were tested.
+        applications: Every application that was served.
     """
 
-    environment: Name
     started: AwareDatetime
     finished: AwareDatetime
     supply: Literal["upstream", "source"]
     stages: tuple[Name, ...]
     suites: tuple[Suite, ...]
-    source: Source
-    chart: GitTree
-    applications: tuple[Deployed, ...]
+    tool: Tool
+    project: Project
+    platform: Platform | None
+    applications: tuple[Application, ...]
 
 
 class Statement(Strict):
@@ -202,9 +281,9 @@ def manifests(environment: str, name: str) -> str:
     return f"manifests/{environment}/{name}"
 
 
-def onward(environment: str, name: str) -> str:
-    """Name the manifests that an environment's application would have with the set of the environment before."""
-    return f"onward/{environment}/{name}"
+def onward(source: str, environment: str, name: str) -> str:
+    """Name the manifests that an environment's application would have with the set of another one."""
+    return f"onward/{source}/{environment}/{name}"
 
 
 def image(reference: str) -> str:
@@ -213,7 +292,7 @@ def image(reference: str) -> str:
 
 
 def model(path: str) -> str:
-    """Name a file of a model that the run served."""
+    """Name a file of a model that the platform part served."""
     return f"model/{path}"
 
 

@@ -1,22 +1,26 @@
 """Evidence held against what is about to be promoted, with nothing but the repository and the signer's public key.
 
-A run that proves a promotion deployed the values of the environment that is promoted to, or of the one before it. The
-target's own prove most; but production's ask for more nodes and longer looks than a throw-away cluster may have, so the
-environment before, which has production's shape at a smaller size and has run the very set, counts as well. A run with
-the values of any other environment says nothing about this one.
+A run that proves a promotion served the very set, with the values of the environment that it is promoted from, or of
+the one that it is promoted to. The target's own prove most; but production's ask for more nodes and longer looks than a
+throw-away cluster may have, so the environment before, which has production's shape at a smaller size and has run the
+very set, counts as well. What was served with the values of any other environment says nothing about this one.
+
+Whether the platform part was in the same run says nothing about the set but something about the tool, whose commit and
+digest the evidence has. So a run of applications alone counts, and that it is one is told.
 """
 
-import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ci.base import files, paths
+from ci import project as projects
+from ci.base import files
 from ci.base.errors import UsageError
 from ci.evidence import checkout, envelope, statement
 from ci.evidence.envelope import EvidenceError
-from ci.evidence.statement import Deployed, Statement
+from ci.evidence.statement import Artefact, Statement
 from ci.stages.order import ORDER
 from ci.tree import tree
 from ci.tree.git import Snapshot
@@ -27,10 +31,15 @@ MAX_AGE = timedelta(days=7)
 """How long a run proves anything: the cluster's parts and what the registries hold move on."""
 CLOCK_SKEW = timedelta(minutes=5)
 STAGES = tuple(stage.name for stage in ORDER)
-"""A release is proven by all of them; an existing cluster cannot have each."""
+"""The platform is proven by all of them; an existing cluster cannot have each."""
+BUILT = ("source",)
+"""Ways of the supply in which an image that was built for the run stands for the published one, which is told: in that
+way no published image is had. In any other, it is not the image that would be promoted."""
+HEALTHY = "Healthy"
+"""Last phase of a Rollout that went all the way."""
+CHANGED = re.compile(r".+: .+ → .+ \((throwaway\.[^()]+)\)")
+"""A line of the overlay, and the key of the project file that allows it."""
 AGAIN = "Run `test` without --only, --skip, ML_SERVING_CI_ONLY and --kubeconfig."
-PROTECTED = paths.ENVIRONMENTS[-1]
-"""Nothing is promoted there without evidence."""
 
 
 @dataclass(frozen=True)
@@ -117,32 +126,22 @@ async def require(evidence: Evidence, promotion: Promotion) -> list[str]:
         EvidenceError: Something of it is not what the statement says; the message names it.
     """
     checks: tuple[Callable[[Evidence, Promotion], Awaitable[str]], ...] = (
-        _environment,
         _fresh,
-        _stages,
+        _tool,
+        _platform,
         _suites,
         _beside,
-        _source,
-        _pins,
+        _project,
+        _served,
         _chart,
-        _release,
         _model,
         _image,
+        _golden,
+        _canary,
+        _overlay,
         _manifests,
     )
     return [await check(evidence, promotion) for check in checks]
-
-
-async def _environment(evidence: Evidence, promotion: Promotion) -> str:
-    deployed = evidence.statement.predicate.environment
-    allowed = (promotion.source.environment, promotion.target.environment)
-    if deployed not in allowed:
-        raise evidence.refusal(
-            "predicate.environment",
-            f"the run deployed the values of {deployed}, which prove nothing about {promotion.target.environment}",
-            f"python ci/main.py test --env {' or '.join(allowed)}",
-        )
-    return f"the run deployed the values of {deployed}"
 
 
 async def _fresh(evidence: Evidence, promotion: Promotion) -> str:
@@ -162,25 +161,36 @@ async def _fresh(evidence: Evidence, promotion: Promotion) -> str:
     return f"the run ended at {said.finished.isoformat()}, which is less than {MAX_AGE.days} days ago"
 
 
-async def _stages(evidence: Evidence, promotion: Promotion) -> str:
-    missing = [name for name in STAGES if name not in evidence.statement.predicate.stages]
+async def _tool(evidence: Evidence, promotion: Promotion) -> str:
+    tool, pins = evidence.statement.predicate.tool, evidence.digest_of(statement.PINS)
+    commit = f" of {tool.commit.git_commit}" if tool.commit is not None else ""
+    return f"tool: {tool.name} {tool.version}{commit}, sha256:{tool.digest.sha256}; its pins: sha256:{pins}"
+
+
+async def _platform(evidence: Evidence, promotion: Promotion) -> str:
+    said = evidence.statement.predicate
+    if said.platform is None:
+        return f"platform: not part of this run; stages that passed: {', '.join(said.stages) or 'none'}"
+    missing = [name for name in STAGES if name not in said.stages]
     if missing:
         raise evidence.refusal(
             "predicate.stages",
             f"{', '.join(missing)} did not run, or did not pass",
             AGAIN,
         )
-    return f"stages that passed: {', '.join(evidence.statement.predicate.stages)}"
+    return f"platform: with the values of {said.platform.environment}; stages that passed: {', '.join(said.stages)}"
 
 
 async def _suites(evidence: Evidence, promotion: Promotion) -> str:
-    """Ask of each stage that runs tests for tests: one that ran none passes as well."""
+    """Ask of each stage of the platform part that runs tests for tests: one that ran none passes as well."""
     suites = evidence.statement.predicate.suites
     counted = [suite.stage for suite in suites]
-    for stage in ORDER:
-        if stage.tests and counted.count(stage.name) != 1:
-            said = "there twice" if stage.name in counted else "missing, so nobody knows whether a test ran"
+    for stage in ORDER if evidence.statement.predicate.platform is not None else ():
+        if stage.tests and stage.name not in counted:
+            said = "missing, so nobody knows whether a test ran"
             raise evidence.refusal(f"predicate.suites {stage.name}", said, AGAIN)
+    if twice := next((name for name in counted if counted.count(name) > 1), None):
+        raise evidence.refusal(f"predicate.suites {twice}", "there twice", AGAIN)
     declared = {stage.name: stage.skips for stage in ORDER}
     for suite in suites:
         field = f"predicate.suites {suite.stage}"
@@ -192,7 +202,9 @@ async def _suites(evidence: Evidence, promotion: Promotion) -> str:
         if not suite.passed or suite.passed + len(suite.skipped) != suite.expected:
             said = f"{suite.passed} of {suite.expected} tests, and {len(suite.skipped)} skipped"
             raise evidence.refusal(f"{field} passed", said, AGAIN)
-    return f"tests that passed: {', '.join(f'{suite.passed} of {suite.stage}' for suite in suites)}"
+    return (
+        f"tests that passed: {', '.join(f'{suite.passed} of {suite.stage}' for suite in suites) or 'none had to run'}"
+    )
 
 
 async def _beside(evidence: Evidence, promotion: Promotion) -> str:
@@ -213,94 +225,142 @@ async def _beside(evidence: Evidence, promotion: Promotion) -> str:
     return f"compared with the files beside it: {', '.join(compared) or 'none is there'}"
 
 
-async def _source(evidence: Evidence, promotion: Promotion) -> str:
-    """Only tests that are on the branch count: whoever may weaken them may do so only by a reviewed commit."""
-    snapshot, source = promotion.snapshot, evidence.statement.predicate.source
-    commit = source.digest.git_commit
-    merged = await snapshot.repository.run("merge-base", "--is-ancestor", commit, snapshot.commit, check=False)
+async def _project(evidence: Evidence, promotion: Promotion) -> str:
+    """Only what is on the branch counts: whoever may change what is tested may do so only by a reviewed commit."""
+    repository, project = promotion.snapshot.repository, evidence.statement.predicate.project
+    commit = project.digest.git_commit
+    merged = await repository.run("merge-base", "--is-ancestor", commit, promotion.snapshot.commit, check=False)
     if merged.returncode != 0:
         raise evidence.refusal(
-            "predicate.source.digest.gitCommit",
-            f"{commit} is not in the history of {snapshot.commit[:12]}",
+            "predicate.project.digest.gitCommit",
+            f"{commit} is not in the history of {promotion.snapshot.commit[:12]}",
             "Test a commit of that branch; in a shallow clone: git fetch --unshallow",
         )
-    committed = await checkout.folders(snapshot.repository, commit)
-    tested = {folder.name: folder.digest.git_tree for folder in source.folders}
+    snapshot = replace(promotion.snapshot, commit=commit)
+    file = await checkout.project_file(snapshot)
+    if file != project.file:
+        raise evidence.refusal(
+            "predicate.project.file",
+            f"tested {_shown(project.file)}, but {commit[:12]} has {_shown(file) if file else 'none'}",
+            "Commit what is to be proven, then run `test`.",
+        )
+    tested = {folder.name: folder.digest.git_tree for folder in project.folders}
+    read = checkout.folders_of(repository, await tree.project(snapshot))
+    committed = await checkout.objects(repository, commit, {*read, *tested})
     if name := _difference(committed, tested):
         raise evidence.refusal(
-            f"predicate.source.folders {name}",
+            f"predicate.project.folders {name}",
             f"tested {tested.get(name, 'nothing')}, but {commit[:12]} has {committed.get(name, 'none')}",
             "Commit what is to be proven, then run `test`.",
         )
-    return f"tested as committed: {await snapshot.repository.who(commit)}"
+    return f"tested as committed: {await repository.who(commit)}"
 
 
-async def _pins(evidence: Evidence, promotion: Promotion) -> str:
-    commit = evidence.statement.predicate.source.digest.git_commit
-    name = f"{commit}:{statement.PINS}"
-    content = await replace(promotion.snapshot, commit=commit).read(statement.PINS)
-    found = hashlib.sha256(content).hexdigest() if content is not None else None
-    _require_same(evidence, f"subject {statement.PINS}", evidence.digest_of(statement.PINS), found, name)
-    return f"pins: {statement.PINS} of {commit[:12]}"
+async def _served(evidence: Evidence, promotion: Promotion) -> str:
+    proven = _proven(evidence, promotion)
+    had, moving = proven.served.candidate.release, statement.release(promotion.source.release)
+    if key := _differing(proven, promotion):
+        raise evidence.refusal(
+            f"{_field(proven)} served.candidate.release {key}",
+            f"the run had {had.get(key) or 'none'}; {moving.get(key) or 'none'} is about to be promoted",
+            "Run `test` on a commit that has the set.",
+        )
+    version, uri = moving["model.version"], moving["model.storageUri"]
+    return f"set: model {version} from {uri or 'its image'}, served with the values of {proven.environment}"
 
 
 async def _chart(evidence: Evidence, promotion: Promotion) -> str:
-    found = await tree.chart(promotion.snapshot, promotion.commit)
-    tested = evidence.statement.predicate.chart.git_tree
+    proven, found = _proven(evidence, promotion), await tree.chart(promotion.snapshot, promotion.commit)
     what = f"the chart of {promotion.commit[:12]}, which is about to be promoted,"
-    _require_same(evidence, "predicate.chart.gitTree", tested, found, what)
-    recorded = _recorded(evidence, promotion).chart.git_tree
-    _require_same(evidence, f"predicate.applications {_name(promotion)} chart.gitTree", recorded, found, what)
-    return f"chart: {tested}"
-
-
-async def _release(evidence: Evidence, promotion: Promotion) -> str:
-    proven = _recorded(evidence, promotion).release
-    moving = statement.release(promotion.source.release)
-    if key := _difference(proven, moving):
-        raise evidence.refusal(
-            f"predicate.applications {_name(promotion)} release {key}",
-            f"the run had {proven.get(key) or 'none'}; {moving.get(key) or 'none'} is about to be promoted",
-            "Run `test` on a commit that has the set.",
-        )
-    return f"set: model {moving['model.version']} from {moving['model.storageUri']}"
+    _require_same(evidence, f"{_field(proven)} chart.gitTree", proven.chart.git_tree, found, what)
+    return f"chart: {found}"
 
 
 async def _model(evidence: Evidence, promotion: Promotion) -> str:
-    digest = promotion.source.release[tree.MODEL_DIGEST]
-    if not digest:
-        uri = promotion.source.release["model", "storageUri"]
+    proven, release = _proven(evidence, promotion), promotion.source.release
+    served, digest, uri = proven.served.candidate.model, release[tree.MODEL_DIGEST], release["model", "storageUri"]
+    if not digest and (uri or served):
         raise evidence.refusal(
-            f"predicate.applications {_name(promotion)} release model.digest",
-            f"{uri} is not pinned, and what lies there can be replaced",
-            f"python ci/main.py bump model --env {paths.ENVIRONMENTS[0]} --to VERSION --digest sha256:HEX, and promote "
-            "that",
+            f"{_field(proven)} served.candidate.release model.digest",
+            f"{uri or 'the model'} is not pinned, and what lies there can be replaced",
+            _bumped(promotion, "model", "VERSION --digest sha256:HEX"),
         )
-    return f"model: its pods start with {digest} or not at all"
+    if (served or "") != digest:
+        raise evidence.refusal(
+            f"{_field(proven)} served.candidate.model",
+            f"the run served {served or 'no files'}, not {digest or 'none'}, which is about to be promoted",
+            "Run `test` on what is to be promoted.",
+        )
+    return f"model: {digest} was served, and pods start with it or not at all" if digest else "model: in its image"
 
 
 async def _image(evidence: Evidence, promotion: Promotion) -> str:
-    reference = tree.image(promotion.source.release)
+    proven, way = _proven(evidence, promotion), evidence.statement.predicate.supply
+    served, reference = proven.served.candidate, tree.image(promotion.source.release)
     pinned, _, digest = reference.partition("@")
     if not digest:
         raise evidence.refusal(
-            f"predicate.applications {_name(promotion)} release image.digest",
+            f"{_field(proven)} served.candidate.release image.digest",
             f"{pinned} is not pinned, and a tag can be moved",
-            f"python ci/main.py bump image --env {paths.ENVIRONMENTS[0]} --to TAG@sha256:DIGEST, and promote that",
+            _bumped(promotion, "image", "TAG@sha256:DIGEST"),
         )
-    if evidence.statement.predicate.supply == "upstream":  # what is built from source has a digest of its own
-        names = {artefact.name for artefact in evidence.statement.subject}
-        if (name := statement.image(pinned)) in names:
-            _require_same(evidence, f"subject {name}", f"sha256:{evidence.digest_of(name)}", digest, reference)
-    return f"image: {reference}"
+    if served.built and way not in BUILT:
+        raise evidence.refusal(
+            f"{_field(proven)} served.candidate.built",
+            f"{served.image} was built for the run, so {reference} was never served",
+            "Publish the image, pin its digest, and run `test` on that.",
+        )
+    if served.built:
+        return f"image: built here, not the published bytes: {served.image} was served for {reference}"
+    what = f"{reference}, which is about to be promoted,"
+    _require_same(evidence, f"{_field(proven)} served.candidate.image", served.image, digest, what)
+    return f"image: {reference} was served"
+
+
+async def _golden(evidence: Evidence, promotion: Promotion) -> str:
+    proven = _proven(evidence, promotion)
+    if proven.golden is None:
+        return "golden file: the application has none"
+    if not proven.golden.passed:
+        raise evidence.refusal(f"{_field(proven)} golden.passed", "the answers are not what the golden file asks for")
+    return f"golden file: sha256:{proven.golden.digest.sha256} passed"
+
+
+async def _canary(evidence: Evidence, promotion: Promotion) -> str:
+    """Ask for the way to the candidate and back where there was a champion to come from."""
+    proven = _proven(evidence, promotion)
+    rules = "".join(f"; {rule}" for rule in proven.rules)
+    if proven.canary is None and proven.served.champion is None:
+        return f"canary: none, for there was no champion{rules}"
+    if proven.canary != HEALTHY:
+        said = f"it ended {proven.canary}" if proven.canary else "missing, although there was a champion"
+        raise evidence.refusal(f"{_field(proven)} canary", said, "Run `test` again.")
+    if not proven.back:
+        raise evidence.refusal(f"{_field(proven)} back", "the champion's set was not put back", "Run `test` again.")
+    return f"canary: {proven.canary}, and back again{rules}"
+
+
+async def _overlay(evidence: Evidence, promotion: Promotion) -> str:
+    proven = _proven(evidence, promotion)
+    allowed = promotion.source.project.throwaway.allowed(proven.name)
+    for line in proven.overlay:
+        found = CHANGED.fullmatch(line)
+        if found is None or found[1] not in allowed:
+            raise evidence.refusal(
+                f"{_field(proven)} overlay {line}",
+                f"{projects.FILE} does not allow it",
+                f"Write {found[1]} there, or run `test` without the change." if found else None,
+            )
+    return f"changed for the throw-away cluster, as {projects.FILE} allows: {'; '.join(proven.overlay) or 'nothing'}"
 
 
 async def _manifests(evidence: Evidence, promotion: Promotion) -> str:
-    """Render what runs and what will run, as Argo CD would, and compare."""
-    rendered = (
-        (statement.manifests(promotion.source.environment, promotion.source.name), promotion.source),
-        (statement.onward(promotion.target.environment, promotion.target.name), promotion.target),
-    )
+    """Render what was served and what will run, as Argo CD would, and compare."""
+    source, target, proven = promotion.source, promotion.target, _proven(evidence, promotion)
+    rendered = [(statement.manifests(proven.environment, proven.name), target)]
+    if proven.environment == source.environment:
+        onward = statement.onward(source.environment, target.environment, target.name)
+        rendered = [(rendered[0][0], source), (onward, target)]
     for name, application in rendered:
         text = await render(promotion.snapshot.repository, promotion.helm, application, promotion.commit)
         found = statement.manifests_digest(text)
@@ -309,15 +369,47 @@ async def _manifests(evidence: Evidence, promotion: Promotion) -> str:
     return f"manifests rendered again and compared: {', '.join(application.file for _, application in rendered)}"
 
 
-def _recorded(evidence: Evidence, promotion: Promotion) -> Deployed:
-    for deployed in evidence.statement.predicate.applications:
-        if (deployed.environment, deployed.name) == (promotion.source.environment, promotion.source.name):
-            return deployed
-    raise evidence.refusal(f"predicate.applications {_name(promotion)}", "missing", "Run `test` again.")
+def _proven(evidence: Evidence, promotion: Promotion) -> statement.Application:
+    """Return what was proven of the application: with the source's values, else with the target's.
+
+    Raises:
+        EvidenceError: It was served with neither.
+    """
+    applications, name = evidence.statement.predicate.applications, promotion.source.name
+    if not applications:
+        raise evidence.refusal(
+            "predicate.applications", "no application was proven in this run", f"python ci/main.py test --app {name}"
+        )
+    places = [(place.environment, place.name) for place in (promotion.source, promotion.target)]
+    found = [each for place in places for each in applications if (each.environment, each.name) == place]
+    if not found:
+        raise evidence.refusal(
+            f"predicate.applications {promotion.source.environment}/{name}",
+            f"missing: it was not served in this run, with the values of {promotion.target.environment} neither",
+            f"python ci/main.py test --app {name}",
+        )
+    return next((each for each in found if not _differing(each, promotion)), found[0])
 
 
-def _name(promotion: Promotion) -> str:
-    return f"{promotion.source.environment}/{promotion.source.name}"
+def _differing(proven: statement.Application, promotion: Promotion) -> str | None:
+    """Return the first key of a set that is another; the chart is compared by its content, not by its revision."""
+    served, moving = dict(proven.served.candidate.release), statement.release(promotion.source.release)
+    for release in (served, moving):
+        release.pop(tree.dotted(tree.CHART[0]), None)
+    return _difference(served, moving)
+
+
+def _field(proven: statement.Application) -> str:
+    return f"predicate.applications {proven.environment}/{proven.name}"
+
+
+def _bumped(promotion: Promotion, component: str, to: str) -> str:
+    first = promotion.source.project.names[0]
+    return f"python ci/main.py bump {component} --env {first} --to {to}, and promote that"
+
+
+def _shown(file: Artefact) -> str:
+    return f"{file.name} sha256:{file.digest.sha256}"
 
 
 def _require_same(evidence: Evidence, field: str, recorded: str, found: str | None, what: str) -> None:

@@ -7,11 +7,34 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ci.evidence import envelope
-from ci.results import Suite
+from ci.results import Behaviour, CanaryTimeline, Proof, Served, Suite
 from ci.stages.order import ORDER
 
 SUITES = [Suite(stage.name, 7, 7, 0) for stage in ORDER if stage.tests]
 """The counts of a run whose tests all passed."""
+REPLICAS = "replicas: 3 → 1 (throwaway.replicas)"
+"""What the throw-away cluster changed."""
+
+
+def served(release, **values):
+    """The set of an application, served by its own files and its own image."""
+    image = release["image.digest"] or f"sha256:{'1' * 64}"  # one that is not pinned has a digest as well
+    given = {"model": release["model.digest"], "image": image, "built": False}
+    return Served(release, **given | values)
+
+
+def proof(environment, name, release, **values):
+    """All that a run can prove of an application, by its set as the statement has it."""
+    before = served(release | {"model.version": "0.9"})
+    given = {
+        "champion": before,
+        "golden": "c" * 64,
+        "behaviour": Behaviour("questions", 1, "0.9", release["model.version"], 100, 0, 0),
+        "canary": CanaryTimeline("good", "Healthy", 60.0, "one", "two", 600, 0),
+        "back": True,
+        "overlay": [REPLICAS],
+    }
+    return Proof(environment, name, served(release), **given | values)
 
 
 class Keys:

@@ -62,8 +62,12 @@ def test_digests_are_there_where_they_are_known(components):
     assert "hashes" not in components["tool:kind"]
 
 
-def test_what_an_image_is_built_of_is_told(text):
+@pytest.mark.parametrize(
+    ("image", "packages"), [(SERVER, ["scikit-learn"]), ("docker.io/kserve/lgbserver", ["lightgbm", "scikit-learn"])]
+)
+def test_what_an_image_is_built_of_is_told(text, image, packages):
     graph = {item["ref"]: item.get("dependsOn", []) for item in json.loads(text)["dependencies"]}
-    parts = graph[f"{SERVER}:{PINS.images[SERVER].tag}"]
+    parts = graph[f"{image}:{PINS.images[image].tag}"]
     assert any(part.startswith("github.com/kserve/kserve@") for part in parts)
-    assert any(part.startswith("pkg:pypi/scikit-learn@") for part in parts)
+    for package in packages:
+        assert any(part.startswith(f"pkg:pypi/{package}@") for part in parts)

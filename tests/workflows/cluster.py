@@ -8,10 +8,10 @@ import re
 
 import yaml
 
-from ci.base.paths import ENVIRONMENTS
+from ci.project import FILE, parse
 from ci.release import health
 from ci.tree.render import values
-from ci.tree.tree import Application
+from ci.tree.tree import read
 
 NAME = "sklearn-iris"
 SINCE = "2026-01-01T00:00:00Z"
@@ -68,13 +68,17 @@ class Cluster:
         if found := re.fullmatch(rf"{APPLICATIONS}/namespaces/argocd/applications/(\w+)-{NAME}", path):
             return self.argo_cd(self.application(found[1]))
         if found := re.fullmatch(r"/api/v1/namespaces/([\w-]+)/pods", path):
-            running = [each for each in map(self.application, ENVIRONMENTS) if each.namespace == found[1]]
+            running = [each for each in map(self.application, self.project.names) if each.namespace == found[1]]
             return {"kind": "PodList", "apiVersion": "v1", "items": list(map(pod, running))}
         return None
 
+    @property
+    def project(self):
+        return parse(self.remote.git("show", f"main:{FILE}").encode())
+
     def application(self, environment):
         content = self.remote.git("show", f"main:gitops/{environment}/{NAME}.yaml")
-        return Application(environment, NAME, f"{content}\n".encode())
+        return read(self.project, environment, NAME, f"{content}\n".encode())
 
     def argo_cd(self, application):
         return {

@@ -12,9 +12,10 @@ from ci.base.paths import ROOT
 from ci.evidence import checkout, envelope, gather, sbom, statement, verify
 from ci.results import Report
 from ci.supply import pins
-from ci.tree import chart_package
+from ci.tree import chart_package, tree
+from ci.tree.git import Snapshot
 from tests.harness import remote as remotes
-from tests.harness.evidence import SUITES, Keys
+from tests.harness.evidence import SUITES, Keys, proof
 from tests.harness.git_server import serving
 from tests.unit.conftest import find_tool
 from tests.workflows import cluster as clusters
@@ -22,7 +23,8 @@ from tests.workflows import registry as registries
 from tests.workflows.act import Act
 from tests.workflows.github import GitHub
 
-STAGING, PROD = "gitops/staging/sklearn-iris.yaml", "gitops/prod/sklearn-iris.yaml"
+APP = "sklearn-iris"
+STAGING, PROD = f"gitops/staging/{APP}.yaml", f"gitops/prod/{APP}.yaml"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
@@ -102,13 +104,17 @@ def report(clone, keys, tmp_path, monkeypatch):
     (folder / statement.SBOM).write_text(JsonV1Dot6(bom).output_as_string())
     (folder / "report.html").write_text("<!doctype html><title>passed</title>")
 
+    monkeypatch.setattr(checkout, "ROOT", clone.folder.resolve())  # as in the workflow, the tool tests itself
+
     async def write():
         tested = await checkout.look(clone.folder)
         helm = find_tool("helm")
-        package = await chart_package.write(tested.repository, helm, tested.tree, folder)
+        staging = await tree.load(Snapshot(tested.repository, tested.tree, ""), "staging", APP)
+        proven = [proof("staging", APP, statement.release(staging.release))]
+        package = await chart_package.write(tested.repository, helm, tested.tree, staging.project.paths.chart, folder)
         names = (package, folder / statement.REPORT, folder / statement.SBOM)
         artefacts = [statement.artefact(file.name, files.sha256(file)) for file in names]
-        facts = gather.Facts("staging", now, now, "source", verify.STAGES, SUITES)
+        facts = gather.Facts("staging", now, now, "source", verify.STAGES, SUITES, proven)
         said = await gather.gather(tested, helm, facts, artefacts)
         (folder / statement.EVIDENCE).write_bytes(envelope.sealed(statement.written(said), envelope.signer()))
 

@@ -23,8 +23,8 @@ WHOLE = os.environ.get("ML_SERVING_CI_ACT") == "whole"
 QUICK = {"PYTEST_ADDOPTS": "-k test_duration", "PYTEST_XDIST_AUTO_NUM_WORKERS": "1"}
 
 
-def event(clone, branch=EVIL):
-    """A pull request of the clone's last commit, from a branch of any name."""
+def event(clone, branch=EVIL, into="main"):
+    """A pull request of the clone's last commit, from a branch of any name into one of the remote's."""
     repository = {"full_name": "team/tree"}
     base, head = (clone.git("rev-parse", commit) for commit in ("HEAD~1", "HEAD"))
     return {
@@ -32,7 +32,7 @@ def event(clone, branch=EVIL):
         "number": 7,
         "pull_request": {
             "number": 7,
-            "base": {"ref": "main", "sha": base, "repo": repository},
+            "base": {"ref": into, "sha": base, "repo": repository},
             "head": {"ref": branch, "sha": head, "repo": repository},
         },
     }
@@ -76,14 +76,18 @@ def test_a_fork_gets_no_token_that_writes(act, clone, comments):
 
 
 @pytest.mark.skipif(not docker_answers(), reason="needs Docker")
-def test_a_change_goes_through_every_job(act, clone, comments):
+def test_a_change_goes_through_every_job(act, clone, remote, comments):
+    remote.git("branch", "before", "main~1")
     if not WHOLE:
         act.variables["ML_SERVING_CI_ONLY"] = "lint template"
 
-    run = act.run("pull_request", WORKFLOW, event(clone), env={} if WHOLE else QUICK)
+    run = act.run("pull_request", WORKFLOW, event(clone, into="before"), env={} if WHOLE else QUICK)
 
     assert run.returncode == 0, run.stdout
     report = json.loads((act.artifacts / "report" / "report.json").read_text())
+    assert "--base=origin/before" in report["command"]
+    assert [stage["name"] for stage in report["stages"]][:2] == ["lint", "template"]
+    assert "gitops" not in report["left_out"], "the platform is not in the change"
     assert bool(report["left_out"]) is not WHOLE
     assert (act.artifacts / "report" / statement.EVIDENCE).exists() is WHOLE, "a narrowed run writes none"
     assert len(comments) == 1

@@ -21,26 +21,40 @@ import yaml
 from ci import prove as proving
 from ci.base import files, jsonfile
 from ci.base.errors import UsageError
-from ci.base.paths import ROOT
 from ci.evidence import checkout, envelope, gather, statement, verify
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.gather import Facts
+from ci.project import FILE
 from ci.release.health import Health, wanted
 from ci.release.promote import Promote
 from ci.results import Report, Stage
+from ci.stages.order import APPLICATION
 from ci.stages.run import Options, Run
 from ci.supply import registry
 from ci.supply.supply import Supply
 from ci.tree import chart_package, git, tree, writeback
+from ci.tree.git import Snapshot
 from ci.tree.writeback import LocalBranch
 from tests.harness import remote as remotes
-from tests.harness.evidence import SUITES, Keys, leaves, parent
-from tests.harness.remote import MODEL, arguments, helm, run
+from tests.harness.evidence import REPLICAS, SUITES, Keys, leaves, parent, proof
+from tests.harness.remote import MODEL, PROJECT, arguments, helm, run
 
 APP = "sklearn-iris"
 STAGING, PROD = f"gitops/staging/{APP}.yaml", f"gitops/prod/{APP}.yaml"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
+OTHER = "sha256:" + "0" * 64
 SERVER = "docker.io/kserve/sklearnserver:v0.20.0"
+CHART = "helm/charts/ml-serving"
+THROWAWAY = """
+[throwaway]
+replicas = 1
+
+[throwaway.values."*"]
+resources.requests.cpu = "1"
+
+[throwaway.values.another]
+gpu = 0
+"""
 NOW = datetime.now(UTC)
 
 
@@ -53,13 +67,19 @@ def release(clone, path, **values):
     clone.commit(path, yaml.safe_dump(data, sort_keys=False).encode(), "A release")
 
 
+async def release_of(tested, environment):
+    """Return an application's set as a checkout has it, by the keys of a statement."""
+    application = await tree.load(Snapshot(tested.repository, tested.tree, ""), environment, APP)
+    return statement.release(application.release)
+
+
 class Scene:
     """A tree whose staging runs what prod does not have yet, and the evidence of a run on it."""
 
     def __init__(self, folder):
         self.remote = remotes.made(folder)
         self.clone = self.remote.clone("ours")
-        self.clone.commit(statement.PINS, (ROOT / statement.PINS).read_bytes(), "Pins")
+        self.clone.commit(FILE, (PROJECT + THROWAWAY).encode(), "What a throw-away cluster changes")
         pinned = self.clone.git("rev-parse", "HEAD")
         release(self.clone, PROD, revision=pinned)
         uri = MODEL.format("2.0")
@@ -69,14 +89,19 @@ class Scene:
         self.report.mkdir()
         for name in (statement.REPORT, statement.SBOM):
             (self.report / name).write_text(f"the {name} of a run\n")
-        self.statement = json.loads(statement.written(anyio.run(self._gathered)))
+        self.statement = self.said()
 
-    async def _gathered(self):
+    def said(self, **values):
+        """Return the statement of a run on what the clone has now, by what it proved of the application."""
+        return json.loads(statement.written(anyio.run(lambda: self._gathered(**values))))
+
+    async def _gathered(self, environments=("staging",), **values):
         tested = await checkout.look(self.clone.folder)
         began, ended = NOW - timedelta(minutes=9), NOW - timedelta(minutes=3)
-        facts = Facts("staging", began, ended, "upstream", verify.STAGES, SUITES)
+        proofs = [proof(each, APP, await release_of(tested, each), **values) for each in environments]
+        facts = Facts("staging", began, ended, "upstream", verify.STAGES, SUITES, proofs)
         left = [self.report / name for name in (statement.REPORT, statement.SBOM)]
-        left.append(await chart_package.write(tested.repository, helm(), tested.tree, self.report))
+        left.append(await chart_package.write(tested.repository, helm(), tested.tree, CHART, self.report))
         artefacts = [statement.artefact(file.name, files.sha256(file)) for file in left]
         artefacts.append(statement.artefact(statement.image(SERVER), DIGEST.removeprefix("sha256:")))
         return await gather.gather(tested, helm(), facts, artefacts)
@@ -152,19 +177,100 @@ def test_commits_that_change_nothing_of_it_are_no_hindrance(own, monkeypatch):
     assert yaml.safe_load(own.clone.read(PROD))["model"]["version"] == "2.0"
 
 
-def test_the_runs_environment_may_be_the_target_too(own, monkeypatch):
-    data = copy.deepcopy(own.statement)
-    data["predicate"]["environment"] = "prod"
+def test_it_may_have_been_served_with_the_values_of_the_target_too(own, monkeypatch):
+    before, said = own.clone.read(PROD), []
+    release(own.clone, PROD, version="2.0", storageUri=MODEL.format("2.0"), digest=DIGEST)
+    data = own.said(environments=["prod"])
+    own.clone.commit(PROD, before, "Back by hand")
+
+    promote(own, own.evidence(monkeypatch, data), said=said)
+
+    assert yaml.safe_load(own.clone.read(PROD))["model"]["version"] == "2.0"
+    assert any(line.endswith("served with the values of prod") for line in said), said
+    assert f"manifests rendered again and compared: {PROD}" in said
+
+
+def test_the_sets_of_two_environments_may_be_promoted_to_one(own, monkeypatch):
+    text = own.clone.read(FILE).decode()
+    protected = "protected = true"
+    own.clone.commit(FILE, text.replace(protected, f'{protected}\nevidence = ["dev", "staging"]').encode(), "From both")
+    release(own.clone, f"gitops/dev/{APP}.yaml", digest=DIGEST)
+    data = own.said(environments=["dev", "staging"])
+    names = [item["name"] for item in data["subject"] if item["name"].startswith("onward/")]
+    assert names == [f"onward/{way}/{APP}" for way in ("dev/staging", "dev/prod", "staging/prod")]
 
     promote(own, own.evidence(monkeypatch, data))
 
     assert yaml.safe_load(own.clone.read(PROD))["model"]["version"] == "2.0"
 
 
+def told(own, monkeypatch, data):
+    said = []
+    promote(own, own.evidence(monkeypatch, data), said=said)
+    assert yaml.safe_load(own.clone.read(PROD))["model"]["version"] == "2.0"
+    return said
+
+
+def test_a_run_of_applications_alone_counts_and_is_told(own, monkeypatch):
+    data = copy.deepcopy(own.statement)
+    data["predicate"] |= {"platform": None, "stages": ["lint"], "suites": []}
+
+    said = told(own, monkeypatch, data)
+
+    assert "platform: not part of this run; stages that passed: lint" in said
+    assert "tests that passed: none had to run" in said
+
+
+def test_an_image_that_was_built_counts_where_all_are_built_and_is_told(own, monkeypatch):
+    data = copy.deepcopy(own.statement)
+    data["predicate"]["supply"] = "source"
+    candidate(data).update(built=True, image=OTHER)
+
+    said = told(own, monkeypatch, data)
+
+    line = f"image: built here, not the published bytes: {OTHER} was served for {SERVER}@{DIGEST}"
+    assert line in said
+
+
+def test_the_first_deploy_of_an_application_has_no_canary_and_is_told(own, monkeypatch):
+    rule = "It is its first deploy."
+    data = own.said(champion=None, canary=None, back=False, golden="", behaviour=None, rules=[rule])
+
+    said = told(own, monkeypatch, data)
+
+    assert f"canary: none, for there was no champion; {rule}" in said
+    assert "golden file: the application has none" in said
+
+
+def test_a_model_that_its_image_brings_along_needs_no_digest(own, monkeypatch):
+    own.clone.commit(f"{CHART}/templates/validate.yaml", b"", "A chart for models without a URI")
+    content = yaml.safe_load(own.clone.read(STAGING))
+    content["model"] |= {"storageUri": "", "digest": ""}
+    content["chart"]["revision"] = own.clone.git("rev-parse", "HEAD")
+    own.clone.commit(STAGING, yaml.safe_dump(content).encode(), "A model in its image")
+
+    lied = own.said()
+    candidate(lied).update(model=DIGEST)
+    refused(own, own.evidence(monkeypatch, lied), f"{RECORDED} served.candidate.release model.digest: the model is not")
+
+    promote(own, own.evidence(monkeypatch, own.said()), said=(said := []))
+
+    assert "model: in its image" in said
+    assert yaml.safe_load(own.clone.read(PROD))["model"]["storageUri"] == ""
+
+
+def test_what_the_project_file_allows_may_be_changed_and_is_told(own, monkeypatch):
+    cpu = "resources.requests.cpu: 4 → 1 (throwaway.values.*.resources.requests.cpu)"
+
+    said = told(own, monkeypatch, own.said(overlay=[REPLICAS, cpu]))
+
+    assert f"changed for the throw-away cluster, as {FILE} allows: {REPLICAS}; {cpu}" in said
+
+
 def test_the_chart_is_packaged_to_the_same_bytes_every_time(own, tmp_path):
     async def package():
         repository = await git.opened(own.clone.folder)
-        return await chart_package.write(repository, helm(), "HEAD", tmp_path / "again")
+        return await chart_package.write(repository, helm(), "HEAD", CHART, tmp_path / "again")
 
     again = anyio.run(package)
 
@@ -201,8 +307,9 @@ def green(own, tmp_path):
     stages = [Stage(name, "passed", 1.0) for name in verify.STAGES]
     began = (NOW - timedelta(minutes=5)).isoformat()
     report = Report("test --env staging", began, "interrupted", 300.0, stages=stages, suites=SUITES)
-    options = Options("staging", False, None, None, False, own.report)
+    options = Options(own.clone.folder, "staging", False, None, None, False, own.report)
     began = anyio.run(checkout.look, own.clone.folder)
+    report.applications = [proof("staging", APP, anyio.run(release_of, began, "staging"))]
     with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -227,6 +334,17 @@ def test_a_green_run_writes_what_a_promotion_takes(own, green, monkeypatch):
     assert jsonfile.read(own.report / statement.REPORT, Report).outcome == "passed"
     listed = json.loads((own.report / statement.SBOM).read_text())["components"]
     assert {"helm", SERVER.partition(":")[0]} <= {item["name"] for item in listed}
+
+
+def test_a_green_run_of_applications_alone_says_nothing_of_the_platform(own, green, monkeypatch):
+    run, _ = green
+    run.platform = False
+    run.report.stages, run.report.suites = [Stage(name, "passed", 1.0) for name in APPLICATION], []
+
+    prove(green, own, monkeypatch)
+
+    promote(own, own.report / statement.EVIDENCE)
+    assert yaml.safe_load(own.clone.read(PROD))["model"]["version"] == "2.0"
 
 
 def test_an_unsigned_run_says_so_and_promotes_nothing(own, green, capsys):
@@ -264,7 +382,7 @@ def test_a_change_of_any_field_breaks_the_signature(scene, monkeypatch):
     for path in paths:
         data = copy.deepcopy(scene.statement)
         value = parent(data, path)[path[-1]]
-        another = value + 1 if isinstance(value, int) else value[:-1] + ("0" if value[-1:] != "0" else "1")
+        another = value + 1 if isinstance(value, int) else f"{value or ''}0"
         parent(data, path)[path[-1]] = another
         file.write_text(json.dumps(sealed | {"payload": base64.b64encode(json.dumps(data).encode()).decode()}))
         with pytest.raises(EvidenceError, match="signatures: the signature of"):
@@ -312,6 +430,10 @@ def application(data):
     return next(item for item in data["predicate"]["applications"] if item["environment"] == "staging")
 
 
+def candidate(data):
+    return application(data)["served"]["candidate"]
+
+
 def suite(data, stage):
     return next(item for item in data["predicate"]["suites"] if item["stage"] == stage)
 
@@ -319,9 +441,14 @@ def suite(data, stage):
 RECORDED = f"predicate.applications staging/{APP}"
 LIES = {
     "of another environment": (
-        predicate(environment="dev"),
-        "predicate.environment: the run deployed the values of dev",
+        lambda data: application(data).update(environment="dev"),
+        f"{RECORDED}: missing: it was not served in this run",
     ),
+    "of another application": (
+        lambda data: application(data).update(name="another"),
+        f"{RECORDED}: missing: it was not served in this run",
+    ),
+    "of no application": (predicate(applications=[]), "predicate.applications: no application was proven in this run"),
     "expired": (
         predicate(started=str(NOW - timedelta(days=9)), finished=str(NOW - timedelta(days=8))),
         "predicate.finished: ",
@@ -372,67 +499,142 @@ LIES = {
         lambda data: data["predicate"]["suites"].append(suite(data, "canary") | {"stage": "more", "failed": 1}),
         "predicate.suites more failed: 1 of 7 tests failed",
     ),
+    "of a failed test beside applications alone": (
+        lambda data: (
+            data["predicate"].update(platform=None, stages=[]),
+            suite(data, "canary").update(passed=6, failed=1),
+        ),
+        "predicate.suites canary failed: 1 of 7 tests failed",
+    ),
     "of an unknown commit": (
-        lambda data: data["predicate"]["source"]["digest"].update(gitCommit="0" * 40),
-        "predicate.source.digest.gitCommit: 0000",
+        lambda data: data["predicate"]["project"]["digest"].update(gitCommit="0" * 40),
+        "predicate.project.digest.gitCommit: 0000",
+    ),
+    "of another project file": (
+        lambda data: data["predicate"]["project"]["file"]["digest"].update(sha256="0" * 64),
+        f"predicate.project.file: tested {FILE} sha256:0000",
+    ),
+    "of another project of the repository": (
+        lambda data: data["predicate"]["project"]["file"].update(name=f"other/{FILE}"),
+        f"predicate.project.file: tested other/{FILE} ",
     ),
     "of another folder": (
-        lambda data: data["predicate"]["source"]["folders"][0]["digest"].update(gitTree="0" * 40),
-        "predicate.source.folders ci: tested 0000",
+        lambda data: data["predicate"]["project"]["folders"][0]["digest"].update(gitTree="0" * 40),
+        "predicate.project.folders gitops: tested 0000",
+    ),
+    "of one more folder": (
+        lambda data: data["predicate"]["project"]["folders"].append({"name": "ci", "digest": {"gitTree": "0" * 40}}),
+        "predicate.project.folders ci: tested 0000",
     ),
     "without a folder": (
-        lambda data: data["predicate"]["source"]["folders"].pop(),
-        "predicate.source.folders helm: tested nothing",
+        lambda data: data["predicate"]["project"]["folders"].pop(),
+        f"predicate.project.folders {CHART}: tested nothing",
     ),
-    "of another chart": (predicate(chart={"gitTree": "0" * 40}), "predicate.chart.gitTree: 0000"),
     "of the application's other chart": (
         lambda data: application(data)["chart"].update(gitTree="0" * 40),
         f"{RECORDED} chart.gitTree: 0000",
     ),
-    "without the application": (
-        lambda data: data["predicate"]["applications"].remove(application(data)),
-        f"{RECORDED}: missing",
-    ),
     "of another image": (
-        lambda data: application(data)["release"].update({"image.digest": "sha256:" + "0" * 64}),
-        f"{RECORDED} release image.digest: the run had sha256:0000",
+        lambda data: candidate(data)["release"].update({"image.digest": OTHER}),
+        f"{RECORDED} served.candidate.release image.digest: the run had sha256:0000",
     ),
     "of another model's files": (
-        lambda data: application(data)["release"].update({"model.digest": "sha256:" + "0" * 64}),
-        f"{RECORDED} release model.digest: the run had sha256:0000",
+        lambda data: candidate(data)["release"].update({"model.digest": OTHER}),
+        f"{RECORDED} served.candidate.release model.digest: the run had sha256:0000",
     ),
     "of another model": (
-        lambda data: application(data)["release"].update({"model.storageUri": "gs://elsewhere/2.0"}),
-        f"{RECORDED} release model.storageUri: the run had gs://elsewhere/2.0",
+        lambda data: candidate(data)["release"].update({"model.storageUri": "gs://elsewhere/2.0"}),
+        f"{RECORDED} served.candidate.release model.storageUri: the run had gs://elsewhere/2.0",
     ),
     "of another version": (
-        lambda data: application(data)["release"].update({"model.version": "9"}),
-        f"{RECORDED} release model.version: the run had 9; 2.0 is about to be promoted",
+        lambda data: candidate(data)["release"].update({"model.version": "9"}),
+        f"{RECORDED} served.candidate.release model.version: the run had 9; 2.0 is about to be promoted",
     ),
     "without the model": (
-        lambda data: application(data)["release"].pop("model.storageUri"),
-        f"{RECORDED} release model.storageUri: the run had none",
+        lambda data: candidate(data)["release"].pop("model.storageUri"),
+        f"{RECORDED} served.candidate.release model.storageUri: the run had none",
     ),
-    "of an image moved since": (swap(statement.image(SERVER)), f"subject image/{SERVER}: sha256:0000"),
+    "that served another model": (
+        lambda data: candidate(data).update(model=OTHER),
+        f"{RECORDED} served.candidate.model: the run served {OTHER}, not {DIGEST}",
+    ),
+    "that served no model": (
+        lambda data: candidate(data).update(model=None),
+        f"{RECORDED} served.candidate.model: the run served no files, not {DIGEST}",
+    ),
+    "that served another image": (
+        lambda data: candidate(data).update(image=OTHER),
+        f"{RECORDED} served.candidate.image: {OTHER}, but {SERVER}@{DIGEST}",
+    ),
+    "that served another image, with others built": (
+        lambda data: (data["predicate"].update(supply="source"), candidate(data).update(image=OTHER)),
+        f"{RECORDED} served.candidate.image: {OTHER}, but {SERVER}@{DIGEST}",
+    ),
+    "that served an image that was built under the published name": (
+        lambda data: candidate(data).update(built=True),
+        f"{RECORDED} served.candidate.built: {DIGEST} was built for the run, so {SERVER}@{DIGEST} was never served",
+    ),
+    "of wrong answers": (
+        lambda data: application(data)["golden"].update(passed=False),
+        f"{RECORDED} golden.passed: the answers are not what the golden file asks for",
+    ),
+    "of a champion without a canary": (
+        lambda data: application(data).update(canary=None),
+        f"{RECORDED} canary: missing, although there was a champion",
+    ),
+    "of a canary that was stopped": (
+        lambda data: application(data).update(canary="Degraded"),
+        f"{RECORDED} canary: it ended Degraded",
+    ),
+    "of a stopped canary without a champion": (
+        lambda data: (
+            application(data)["served"].update(champion=None),
+            application(data).update(canary="Degraded"),
+        ),
+        f"{RECORDED} canary: it ended Degraded",
+    ),
+    "of no way back": (
+        lambda data: application(data).update(back=False),
+        f"{RECORDED} back: the champion's set was not put back",
+    ),
+    **{
+        f"with the overlay {line}": (
+            lambda data, line=line: application(data)["overlay"].append(line),
+            f"{RECORDED} overlay {line}: {FILE} does not allow it",
+        )
+        for line in (
+            "pause: 5m → 20s (throwaway.longest_pause)",
+            "gpu: 1 → 0 (throwaway.values.another.gpu)",
+            "image: a → b (throwaway.values.*.image)",
+            "image: a → b (environments.values)",
+            "image: a → b",
+            "(throwaway.replicas)",
+        )
+    },
     "of other manifests": (swap(f"manifests/staging/{APP}"), f"subject manifests/staging/{APP}: 0000"),
-    "of another promotion": (swap(f"onward/prod/{APP}"), f"subject onward/prod/{APP}: 0000"),
-    "of other pins": (swap(statement.PINS), f"subject {statement.PINS}: 0000"),
+    "of another promotion": (swap(f"onward/staging/prod/{APP}"), f"subject onward/staging/prod/{APP}: 0000"),
     "without manifests": (drop(f"manifests/staging/{APP}"), f"subject manifests/staging/{APP}: missing"),
-    "without the promotion": (drop(f"onward/prod/{APP}"), f"subject onward/prod/{APP}: missing"),
+    "without the promotion": (
+        drop(f"onward/staging/prod/{APP}"),
+        f"subject onward/staging/prod/{APP}: missing",
+    ),
     "without pins": (drop(statement.PINS), f"subject {statement.PINS}: missing"),
     "without a report": (drop(statement.REPORT), f"subject {statement.REPORT}: missing"),
     "without an SBOM": (drop(statement.SBOM), f"subject {statement.SBOM}: missing"),
     "of an unknown type": (
         lambda data: data.update(predicateType="https://slsa.dev/provenance/v1"),
-        "predicateType: Input should be 'https://github.com/example/ml-serving-ci/attestation/test-run/v2', not 'https",
+        "predicateType: Input should be 'https://github.com/example/ml-serving-ci/attestation/test-run/v3', not 'https",
     ),
-    "of the version before": (
-        lambda data: (
-            data.update(predicateType="https://github.com/example/ml-serving-ci/attestation/test-run/v1"),
-            data["predicate"].pop("suites"),
-        ),
-        "predicateType: evidence of version v1, which says other things than v2",
-    ),
+    **{
+        f"of version {version}": (
+            lambda data, version=version: (
+                data.update(predicateType=f"https://github.com/example/ml-serving-ci/attestation/test-run/{version}"),
+                data["predicate"].pop("tool"),
+            ),
+            f"predicateType: evidence of version {version}, which says other things than v3",
+        )
+        for version in ("v1", "v2")
+    },
     "of no statement": (lambda data: data.update(_type="https://in-toto.io/Statement/v0.1"), "_type: "),
 }
 
@@ -451,7 +653,7 @@ def test_evidence_that_says_something_else_is_refused_by_name(scene, monkeypatch
 def test_another_set_than_the_proven_one_is_refused(own, monkeypatch):
     file = own.evidence(monkeypatch)
     release(own.clone, STAGING, version="3.0", storageUri=MODEL.format("3.0"))
-    refused(own, file, f"{RECORDED} release model.storageUri: the run had {MODEL.format('2.0')}")
+    refused(own, file, f"{RECORDED} served.candidate.release model.storageUri: the run had {MODEL.format('2.0')}")
 
 
 def test_another_chart_than_the_proven_one_is_refused(own, monkeypatch):
@@ -459,34 +661,61 @@ def test_another_chart_than_the_proven_one_is_refused(own, monkeypatch):
     chart = own.clone.folder / "helm/charts/ml-serving/values.yaml"
     own.clone.commit("helm/charts/ml-serving/values.yaml", chart.read_bytes() + b"# a word\n", "A newer chart")
     release(own.clone, STAGING, revision=own.clone.git("rev-parse", "HEAD"))
-    refused(own, file, "predicate.chart.gitTree: ")
+    refused(own, file, f"{RECORDED} chart.gitTree: ")
 
 
 def test_values_of_prod_that_changed_since_are_refused(own, monkeypatch):
     file = own.evidence(monkeypatch)
     data = yaml.safe_load(own.clone.read(PROD)) | {"values": {"autoscaling": {"maxReplicas": 40}}}
     own.clone.commit(PROD, yaml.safe_dump(data, sort_keys=False).encode(), "More pods")
-    refused(own, file, f"subject onward/prod/{APP}: ")
+    refused(own, file, f"subject onward/staging/prod/{APP}: ")
+
+
+def test_an_overlay_that_the_project_file_allows_no_more_is_refused(own, monkeypatch):
+    file = own.evidence(monkeypatch)
+    own.clone.commit(FILE, PROJECT.encode(), "All as in the environment")
+    refused(own, file, f"{RECORDED} overlay {REPLICAS}: {FILE} does not allow it")
+
+
+def test_a_project_file_that_was_not_committed_proves_nothing(own, monkeypatch):
+    file = own.clone.folder / FILE
+    committed = file.read_bytes()
+    file.write_bytes(committed.replace(b"replicas = 1", b"replicas = 2"))
+    data = own.said()
+    file.write_bytes(committed)
+    refused(own, own.evidence(monkeypatch, data), f"predicate.project.file: tested {FILE} sha256:")
+
+
+def test_a_run_that_served_another_set_than_the_tree_has_makes_no_statement(own):
+    async def another():
+        tested = await checkout.look(own.clone.folder)
+        had = await release_of(tested, "staging") | {"model.version": "9"}
+        facts = Facts(None, NOW, NOW, "upstream", (), (), [proof("staging", APP, had)])
+        await gather.gather(tested, helm(), facts, [])
+
+    with pytest.raises(EvidenceError, match=f"{STAGING}: model.version is 2.0, but the run served 9"):
+        anyio.run(another)
 
 
 def test_a_commit_that_is_not_on_the_branch_proves_nothing(own, monkeypatch):
-    own.clone.git("checkout", "--quiet", "-b", "weaker")
-    (own.clone.folder / "tests").mkdir()
-    (own.clone.folder / "tests" / "test_all.py").write_text("def test_all():\n    pass\n")
+    own.clone.git("checkout", "--quiet", "-b", "easier")
+    (own.clone.folder / "golden").mkdir()
+    (own.clone.folder / "golden" / f"{APP}.yaml").write_text("easier: questions\n")
     own.clone.git("add", "--all")
-    own.clone.git("commit", "--quiet", "--message=Weaker tests")
-    data = json.loads(statement.written(anyio.run(own._gathered)))
+    own.clone.git("commit", "--quiet", "--message=Easier questions")
+    data = own.said()
+    assert "golden" in [folder["name"] for folder in data["predicate"]["project"]["folders"]]
     own.clone.git("checkout", "--quiet", "main")
-    refused(own, own.evidence(monkeypatch, data), "predicate.source.digest.gitCommit: ")
+    refused(own, own.evidence(monkeypatch, data), "predicate.project.digest.gitCommit: ")
 
 
 def test_what_was_not_committed_proves_nothing(own, monkeypatch):
     values = own.clone.folder / "helm/charts/ml-serving/values.yaml"
     committed = values.read_bytes()
     values.write_bytes(committed + b"# tried\n")
-    data = json.loads(statement.written(anyio.run(own._gathered)))
+    data = own.said()
     values.write_bytes(committed)
-    refused(own, own.evidence(monkeypatch, data), "predicate.source.folders helm: tested ")
+    refused(own, own.evidence(monkeypatch, data), f"predicate.project.folders {CHART}: tested ")
 
 
 def test_files_that_change_during_the_run_are_named(own):
@@ -508,8 +737,12 @@ def test_what_is_not_pinned_is_refused(own, monkeypatch, section, what):
     tree = yaml.safe_load(own.clone.read(STAGING))
     tree[section]["digest"] = ""
     own.clone.commit(STAGING, yaml.safe_dump(tree).encode(), "A release")
-    data = json.loads(statement.written(anyio.run(own._gathered)))
-    refused(own, own.evidence(monkeypatch, data), f"{RECORDED} release {section}.digest: {what} is not pinned")
+    data = own.said()
+    refused(
+        own,
+        own.evidence(monkeypatch, data),
+        f"{RECORDED} served.candidate.release {section}.digest: {what} is not pinned",
+    )
 
 
 # --- the command line ------------------------------------------------------------------------------------------------
@@ -551,28 +784,31 @@ def test_evidence_is_verified_without_a_promotion(scene, monkeypatch):
 
 def test_a_refusal_is_exit_code_1_and_names_the_field(scene, monkeypatch):
     data = copy.deepcopy(scene.statement)
-    swap(f"onward/prod/{APP}")(data)
+    swap(f"onward/staging/prod/{APP}")(data)
 
     ended = verified(scene, scene.evidence(monkeypatch, data))
 
     assert ended.returncode == 1
     assert ended.stdout == ""
-    assert f"subject onward/prod/{APP}" in " ".join(ended.stderr.split())
+    assert f"subject onward/staging/prod/{APP}" in " ".join(ended.stderr.split())
 
 
 def test_the_same_evidence_for_another_environment_is_refused(scene, monkeypatch):
-    data = copy.deepcopy(scene.statement)
-    data["predicate"]["environment"] = "prod"
-    ended = verified(scene, scene.evidence(monkeypatch, data), "staging")
+    ended = verified(scene, scene.evidence(monkeypatch), "staging")
     assert ended.returncode == 1
-    assert "predicate.environment: the run deployed the values of prod" in " ".join(ended.stderr.split())
+    assert f"{RECORDED} served.candidate.release image.digest: the run had {DIGEST}; none is about to be" in " ".join(
+        ended.stderr.split()
+    )
 
 
-@pytest.mark.parametrize("environment", ["qa", "dev"])
-def test_an_environment_that_nothing_is_promoted_to_is_wrong_use(scene, monkeypatch, environment):
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [("qa", "qa: not one of the environments dev, staging, prod"), ("dev", "--env dev: no set is promoted there")],
+)
+def test_an_environment_that_nothing_is_promoted_to_is_wrong_use(scene, monkeypatch, environment, named):
     ended = verified(scene, scene.evidence(monkeypatch), environment)
     assert ended.returncode == 2
-    assert f"--env {environment}: not one of staging, prod" in ended.stderr
+    assert named in ended.stderr
 
 
 def test_23_neither_key_nor_password_is_in_what_is_written(scene, monkeypatch):
