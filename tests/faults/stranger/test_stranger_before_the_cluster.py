@@ -1,0 +1,129 @@
+"""A stranger's change until the cluster begins: what is got, as whom, and what is refused in one line.
+
+Real: git, helm, an S3 store, a registry with a login, KServe's storage library, crane.
+"""
+
+from contextlib import AsyncExitStack
+from functools import partial
+
+import anyio
+import pytest
+
+from ci.base.errors import CIError, MachineError
+from ci.checks import chart, gates, golden, targets
+from ci.checks.targets import Chosen
+from ci.manifests import references
+from ci.models.storage import RefusedError, WrongModelError
+from ci.results import Report
+from ci.stages import applications
+from ci.stages import scope as scopes
+from ci.stages.run import Options, Run
+from tests.harness.gates import executables
+from tests.harness.project import VERSION, executed
+from tests.stranger import places, project
+
+
+@pytest.fixture
+def prepared(stranger, supply, tmp_path):
+    """What the stage `models` got for what the branch changes."""
+
+    async def prepare():
+        base, remote = f"origin/{project.BRANCH}", "origin"
+        scope = await scopes.since(stranger.folder, base, remote)
+        options = Options(stranger.folder, stranger.first, False, None, None, False, tmp_path / "report")
+        async with AsyncExitStack() as cleanup:
+            run = Run(options, supply, Report("test", "now"), cleanup, scope=scope)
+            await applications.models(run)
+        return run.applications
+
+    return lambda: anyio.run(prepare)
+
+
+@pytest.fixture
+def credentials(supply, store, publisher, monkeypatch):
+    """Those of whoever runs `test`."""
+    for name, value in {**store.settings, **publisher.settings}.items():
+        monkeypatch.setenv(name, value)
+
+
+def refusal(prepared, kind):
+    with pytest.raises(CIError) as raised:
+        prepared()
+    assert isinstance(raised.value, kind), raised.value
+    assert "\n" not in raised.value.message
+    return raised.value.message
+
+
+def test_an_image_of_its_own_is_got_by_digest_with_dockers_login(stranger, publisher, credentials, prepared):
+    names = stranger.names
+    digest = publisher.publish(names.texts, "2", base=None)
+    stranger.bump("image", names.texts, f"2@{digest}")
+
+    (found,) = prepared()
+
+    assert found.subject.name == f"{stranger.first}/{names.texts}"
+    assert (found.candidate.served.image, found.candidate.served.built) == (digest, False)
+    assert found.champion is not None
+    assert found.candidate.values["exampleModel"]["image"] == f"{publisher.repository(names.texts)}@{digest}"
+    assert found.candidate.model is None
+    assert {line.rpartition("(")[2] for line in found.proof.overlay} >= {"throwaway.longest_pause)"}
+    assert len(found.golden.inputs) == len(project.SENTENCES)
+    assert found.proof.rules == []
+
+
+def test_without_the_login_it_is_named(stranger, publisher, store, credentials, prepared, monkeypatch):
+    names = stranger.names
+    digest = publisher.publish(names.texts, "2", base=None)
+    stranger.bump("image", names.texts, f"2@{digest}")
+    monkeypatch.delenv("DOCKER_CONFIG")
+
+    said = refusal(prepared, MachineError)
+
+    assert said.startswith(f"{publisher.repository(names.texts)}@{digest}: refused to this user")
+
+
+def test_without_the_stores_keys_the_model_is_named(stranger, credentials, prepared, monkeypatch):
+    names = stranger.names
+    stranger.bump("model", names.regression, "2", f"--digest={places.digest_of(places.MODELS['2'])}")
+    for name in places.servers.KEYS:
+        monkeypatch.delenv(name)
+
+    said = refusal(prepared, RefusedError)
+
+    assert said.startswith(f"s3://{names.bucket}/{names.regression}/2: S3 authentication failed.")
+    assert said.endswith("; tried with AWS_ENDPOINT_URL")
+
+
+def test_a_model_that_was_swapped_after_the_bump_is_refused(stranger, store, credentials, prepared):
+    names = stranger.names
+    digest = places.digest_of(places.MODELS["2"])
+    stranger.bump("model", names.regression, "2", f"--digest={digest}")
+    swapped = store.put(names.regression, "2", places.MODELS["snowless"])
+
+    said = refusal(prepared, WrongModelError)
+
+    uri = f"s3://{names.bucket}/{names.regression}/2"
+    assert said == f"{uri}: the files at {uri} have digest {swapped}, the set says {digest}"
+
+
+def test_the_tools_own_command_prints_a_models_digest(stranger, store, credentials):
+    names = stranger.names
+    ended = stranger.tool("digest", f"s3://{names.bucket}/{names.regression}/1", "--supply=source")
+    assert ended.stdout.strip() == places.digest_of(places.MODELS["1"])
+
+
+def test_the_checks_that_need_no_container_have_nothing_against_it(stranger, filled):
+    async def judged():
+        async with targets.found(stranger.folder, stranger.project, Chosen()) as found:
+            assert found.findings == []
+            assert golden.findings(stranger.folder, stranger.project, found.judged) == []
+            folder = found.folder / "helm"
+            chart.laid_out(found.judged, folder)
+            commands = chart.commands(found.judged, "template", VERSION)
+            outputs = executed(filled.tool("helm"), commands, folder)
+            made = [chart.rendered(each, output) for each, output in zip(found.judged, outputs, strict=True)]
+            said = [finding for each in made for finding in (*each.findings, *references.check(each.objects))]
+            assess = partial(gates.assess, *executables(), stranger.folder, project.TREE, made, known=found.known)
+            return [*said, *(await assess()).findings]
+
+    assert anyio.run(judged) == []

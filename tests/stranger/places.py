@@ -1,0 +1,154 @@
+"""Where the stranger's models and images are: an S3 store and a registry of images, which both ask who is there."""
+
+import base64
+import hashlib
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from requests_aws4auth import AWS4Auth
+
+from ci.models import digests
+from ci.supply.download import architecture
+from tests.faults.models import servers
+
+HERE = Path(__file__).parent
+MODELS = {
+    "1": (HERE / "models" / "first.bst").read_bytes(),
+    "2": (HERE / "models" / "second.bst").read_bytes(),
+    "snowless": (HERE / "models" / "snowless.bst").read_bytes(),
+    "torn": (HERE / "models" / "second.bst").read_bytes()[:300],
+}
+"""The regression's versions: two good ones, one that is wrong on a slice, one that no server loads."""
+FILE = "deliveries.bst"
+REGION = "us-east-1"
+SERVER = HERE / "server" / "server.py"
+IMAGES: Mapping[str, tuple[str, ...]] = {
+    "1": (),
+    "2": ("WORDS=2",),
+    "slow": ("WORDS=2", "AILS=slow"),
+    "failing": ("WORDS=2", "AILS=failing"),
+}
+"""Tags of the other application's image: two good ones, two bad ones, by what is in their environment."""
+BUILD_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Store:
+    """An S3 store with one bucket.
+
+    Attributes:
+        address: Its endpoint.
+        bucket: The bucket's name.
+    """
+
+    address: str
+    bucket: str
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the clients of S3 read it with (docs/models.md)."""
+        return {**servers.KEYS, "AWS_ENDPOINT_URL": self.address, "AWS_DEFAULT_REGION": REGION}
+
+    def put(self, model: str, version: str, content: bytes) -> str:
+        """Put a model there; return the digest of its files."""
+        self._sent(f"{model}/{version}/{FILE}", content)
+        return digest_of(content)
+
+    def _sent(self, path: str, content: bytes = b"") -> None:
+        auth = AWS4Auth(*servers.KEYS.values(), REGION, "s3")
+        url = f"{self.address}/{self.bucket}{f'/{path}' if path else ''}"
+        requests.put(url, data=content, auth=auth, timeout=60).raise_for_status()
+
+
+def digest_of(content: bytes) -> str:
+    """Return the digest of a model with this one file."""
+    return digests.of_listing({FILE: hashlib.sha256(content).hexdigest()})
+
+
+@contextmanager
+def store(gateway: Path, folder: Path, bucket: str, model: str) -> Iterator[Store]:
+    """Run a store that has every version of a model, as long as the block does."""
+    with servers.s3(gateway, folder) as address:
+        made = Store(address, bucket)
+        made._sent("")
+        for version, content in MODELS.items():
+            made.put(model, version, content)
+        yield made
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """A registry that gives nothing without a login.
+
+    Attributes:
+        host: Its address.
+        crane: What publishes there.
+        login: Folder of a Docker configuration that has the login.
+        root: Repositories begin with it.
+    """
+
+    host: str
+    crane: Path
+    login: Path
+    root: str
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What Docker's own clients find the login with."""
+        return {"DOCKER_CONFIG": str(self.login)}
+
+    def repository(self, name: str) -> str:
+        return f"{self.host}/{self.root}/{name}"
+
+    def publish(self, name: str, tag: str, base: str | None) -> str:
+        """Publish the server under a tag; return the image's digest.
+
+        Args:
+            name: The application's.
+            tag: One of `IMAGES`.
+            base: An image with Python; None for one that has only the server, and runs nowhere.
+        """
+        layer = self.login / "server.tar"
+        with tarfile.open(layer, "w") as tar:
+            member = tarfile.TarInfo("server/server.py")
+            member.size, member.mode = SERVER.stat().st_size, 0o644
+            with SERVER.open("rb") as content:
+                tar.addfile(member, content)
+        ref = f"{self.repository(name)}:{tag}"
+        below = ["--oci-empty-base"] if base is None else [f"--base={base}"]
+        self._crane("append", *below, f"--new_layer={layer}", f"--new_tag={ref}")
+        given = [f"--env={variable}" for variable in IMAGES[tag]]
+        platform = [f"--set-platform=linux/{architecture()}"] if base is None else []
+        self._crane("mutate", *given, *platform, "--entrypoint=python3,/server/server.py", "--user=1000",
+                    f"--tag={ref}", ref)  # fmt: skip
+        return self._crane("digest", ref)
+
+    def _crane(self, *words: str) -> str:
+        ended = subprocess.run(
+            [self.crane, *words],
+            env={"DOCKER_CONFIG": str(self.login), "PATH": ""},
+            capture_output=True,
+            text=True,
+            timeout=BUILD_SECONDS,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.strip()
+
+
+@contextmanager
+def publisher(distribution: Path, crane: Path, folder: Path, root: str) -> Iterator[Publisher]:
+    """Run such a registry as long as the block does."""
+    folder.mkdir(parents=True)
+    with servers.registry(distribution, folder / "registry") as host:
+        login = folder / "docker"
+        login.mkdir()
+        auth = base64.b64encode(servers.LOGIN.encode()).decode()
+        (login / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+        yield Publisher(host, crane, login, root)
