@@ -21,49 +21,84 @@ import typer.main
 from ci.base import settings
 
 COMMANDS = {
-    "doctor": "doctor",
-    "lint": "lint",
-    "template": "template",
-    "gates": "gates",
-    "diff": "diff",
-    "test": "test",
-    "bump": "bump",
-    "promote": "promote",
-    "rollback": "rollback",
-    "wait": "wait",
-    "watch": "watch",
-    "evidence": "app",
-    "publish": "publish",
-    "cluster": "app",
-    "supply": "app",
+    "doctor": "Show what this machine has and how each need will be met; exit 3 if `test` cannot run.",
+    "plan": "Show each part that `test` would run, why, and how many minutes it took last.",
+    "lint": "Check every application as Argo CD renders it, and YAML and workflow files; a finding has its file and "
+    "line.",
+    "template": "Render every application as Argo CD would.",
+    "gates": "Replay the canary's steps against a catalogue of faults and of healthy versions, with Prometheus' own "
+    "engine.",
+    "diff": "Render the checked-out commit and where it came from as Argo CD would, and show what differs, by risk.",
+    "digest": "Print the digest of a model's files, as KServe gets them: of a folder here, or of a storageUri, which "
+    "is fetched.",
+    "golden": "Questions to a model with their right answers.",
+    "test": "Prove a change on a real cluster: the platform, and every application with its own model.",
+    "bump": "Move an image or a model to another version in one environment: the value's bytes change, nothing else.",
+    "promote": "Move chart revision, model and image together to the next environment, once they are proven in the "
+    "earlier.",
+    "rollback": "Return an environment to the set it ran before; bump and promote refuse the failed one until it is "
+    "lifted.",
+    "wait": "Wait until Argo CD shows the set that the remote's branch has as Synced and Healthy, on every ready pod.",
+    "watch": "Watch an environment's Rollouts; one that is aborted is rolled back in git, with what its analysis "
+    "measured.",
+    "argocd": "What Argo CD is given, made of the project file.",
+    "migrate": "Bring an older tree to today's form: what files of the tree said of their environment goes into the "
+    "project file.",
+    "evidence": "What a run of `test` proves, checked offline.",
+    "publish": "Push the chart of the commit that is checked out, and release it as vVERSION.",
+    "cluster": "Throw-away clusters in Docker, made by kind.",
+    "supply": "Every tool and image the system needs: pinned once, got in one of two ways.",
 }
-"""Each command to what ci.commands.COMMAND has for it: a function, or an app with commands of its own."""
+"""Each command with its line in the list of them, the first paragraph of its own help: a test holds the two equal.
+
+`ci.commands.NAME` has the function NAME, or an `app` with commands of its own.
+"""
 
 
 class Commands(typer.core.TyperGroup):
-    """Imports a command when it is asked for: Dagger's client alone takes longer to load than most commands to run."""
+    """Imports a command when it is run: all of them take twenty times as long to load as their list to print."""
 
-    def list_commands(self, ctx: object) -> list[str]:
-        """Return the names in the order of the table."""
-        return list(COMMANDS)
+    def __init__(self, **settings: Any) -> None:
+        listed: dict[str, Any] = {
+            name: typer.core.TyperCommand(name, short_help=help_) for name, help_ in COMMANDS.items()
+        }
+        super().__init__(**{**settings, "commands": listed})
 
-    def get_command(self, ctx: object, cmd_name: str) -> Any:
-        """Import a command, or return None where there is none of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        if platform.system() == "Windows":  # before the imports, half of which Windows does not have
-            typer.echo(
-                "error: Windows: this is a program for Linux\n  fix: wsl --install -d Ubuntu   # and there", err=True
-            )
-            raise typer.Exit(3)
-        found = getattr(importlib.import_module(f"ci.commands.{cmd_name}"), COMMANDS[cmd_name])
-        if not isinstance(found, typer.Typer):
-            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            single.command(cmd_name)(found)
-            found = single
-        command = typer.main.get_command(found)
-        command.name = cmd_name
-        return command
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the arguments name, imported."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed and imported(listed.name or ""), rest
+
+
+def imported(name: str) -> Any:
+    """Import a command.
+
+    Args:
+        name: In the table of them.
+
+    Raises:
+        typer.Exit: This is Windows.
+    """
+    if platform.system() == "Windows":  # before the imports, half of which Windows does not have
+        typer.echo(
+            "error: Windows: this is a program for Linux\n  fix: wsl --install -d Ubuntu   # and there", err=True
+        )
+        raise typer.Exit(3)
+    module = importlib.import_module(f"ci.commands.{name}")
+    found = getattr(module, "app", None)
+    if found is None:
+        found = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        found.command(name)(getattr(module, name))
+    command = typer.main.get_command(found)
+    command.name = name
+    for each in getattr(command, "commands", {}).values():
+        each.short_help = first_paragraph(each)  # whole; it would be cut to a line
+    return command
+
+
+def first_paragraph(command: Any) -> str:
+    """Return what a list of commands says of one."""
+    return " ".join(str(command.help).partition("\n\n")[0].split())
 
 
 app = typer.Typer(
@@ -71,6 +106,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its library alone takes longer to load than all that is needed here
     help="GitOps CI for serving models with KServe: proves a change on a real cluster before git moves it.",
 )
 
@@ -80,8 +116,18 @@ def main(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks and the whole output of failed commands.")
     ] = False,
+    project: Annotated[
+        Path | None,
+        typer.Option(
+            "--project",
+            metavar="DIR",
+            help="Folder of the project file, ml-serving-ci.toml; else the one called in, or one above.",
+        ),
+    ] = None,
 ) -> None:
     """Options for every command."""
+    if project is not None:
+        settings.choose_project(project)
     if debug:
         settings.show_all()
 

@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -22,20 +23,32 @@ def write(path: Path, data: bytes) -> None:
         with oserrors.naming(path), stream:
             stream.write(data)
         return
-    path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        oserrors.naming(path),
-        tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside,
-    ):
-        try:
-            aside.write(data)
-            aside.flush()
-            Path(aside.name).chmod(0o644)
-            Path(aside.name).replace(path)
-        except BaseException:
-            Path(aside.name).unlink(missing_ok=True)
-            raise
+    write_all({path: data})
+
+
+def write_all(contents: Mapping[Path, bytes]) -> None:
+    """Write regular files, each beside its place, and rename them when all are there; links stay links.
+
+    Args:
+        contents: File to its whole content; folders are made where they are missing.
+    """
+    asides: dict[Path, Path] = {}
+    try:
+        for path, data in contents.items():
+            target = Path(os.path.realpath(path))
+            with oserrors.naming(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as aside:
+                    asides[target] = Path(aside.name)
+                    aside.write(data)
+                asides[target].chmod(0o644)
+        for target, written in asides.items():
+            with oserrors.naming(target):
+                written.replace(target)
+    except BaseException:
+        for written in asides.values():
+            written.unlink(missing_ok=True)
+        raise
 
 
 def _stream(path: Path) -> IO[bytes] | None:

@@ -9,11 +9,7 @@ from ci.base import settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "helm" / "charts" / "ml-serving"
-ENVIRONMENTS = ("dev", "staging", "prod")
-"""In the order a version moves through them."""
-DEFAULTS = "defaults"
-"""In place of an environment: the chart's own values alone."""
-RENDERINGS = (DEFAULTS, *ENVIRONMENTS)
+"""The tool's own."""
 
 
 def cache() -> Path:

@@ -43,7 +43,6 @@ def prepare() -> None:
     # or files are read in the encoding of the caller's locale, which is the terminal's, not theirs
     with contextlib.suppress(locale.Error):
         locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
-    settings.forget_wrong_width()
     register()
     sys.stdout = _stream(sys.stdout, 1, {errno.EPIPE, *({errno.EIO} if _mode(1, stat.S_ISCHR) else {})})
     sys.stderr = _stream(sys.stderr, 2, set(errno.errorcode))

@@ -23,6 +23,7 @@ STATE = f"{PREFIX}STATE"
 REGISTRY_PORT = f"{PREFIX}REGISTRY_PORT"
 ONLY = f"{PREFIX}ONLY"
 DEBUG = f"{PREFIX}DEBUG"
+PROJECT = f"{PREFIX}PROJECT"
 TOKEN = f"{PREFIX}TOKEN"
 SIGNING_KEY = f"{PREFIX}SIGNING_KEY"
 SIGNING_PASSWORD = f"{PREFIX}SIGNING_PASSWORD"
@@ -36,6 +37,7 @@ OWN = {
     REGISTRY_PORT: "port of the local registry on 127.0.0.1, 1 to 65535; 5001",
     ONLY: "stages that `test` runs with what they need, separated by spaces or commas, where there is no `--only`; all",
     DEBUG: "1, true, yes or on: as `--debug`; 0, false, no or off",
+    PROJECT: "folder of the project file, as `--project`; the one called in, or the nearest above that has one",
     TOKEN: "token of an https remote and of GitHub's API; that of `GITHUB_TOKEN`",
     SIGNING_KEY: "private key that signs evidence; evidence is not signed",
     SIGNING_PASSWORD: "password of that key; it has none",
@@ -54,7 +56,6 @@ TOKENS = (TOKEN, "GITHUB_TOKEN")
 FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
 """Where one of them is no absolute path, it is to be ignored (https://specifications.freedesktop.org/basedir-spec)."""
 TEMPORARY = "TMPDIR"
-WIDTH = "TERMINAL_WIDTH"
 PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 NO_PROXY = ("NO_PROXY", "no_proxy")
 """Python looks at the lower-case one first, Go at the other: both have to say the same."""
@@ -92,12 +93,6 @@ def begin() -> list[str]:
     _taken.update({name: os.environ.pop(name) for name in (*SECRETS, *TOKENS) if name in os.environ})
     known = {*OWN, *INTERNAL, *(f"{name}_FILE" for name in SECRETS)}
     return [_unknown(name, known) for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known]
-
-
-def forget_wrong_width() -> None:
-    """Forget a width of the terminal that is no number: the command line's library would break on it."""
-    if not os.environ.get(WIDTH, "0").isdecimal():
-        del os.environ[WIDTH]
 
 
 def direct(*hosts: str) -> None:
@@ -219,6 +214,20 @@ def debug() -> bool:
 def show_all() -> None:
     """Have errors show all there is, in the programs of this tool that it starts as well."""
     os.environ[DEBUG] = YES[0]
+
+
+def project() -> Path | None:
+    """Return the folder of the project file that the user names, or None.
+
+    Raises:
+        UsageError: It begins with the ~ of a user that there is none of.
+    """
+    return _path(PROJECT)
+
+
+def choose_project(folder: Path) -> None:
+    """Have a project, in the programs of this tool that this one starts as well."""
+    os.environ[PROJECT] = str(folder.absolute())
 
 
 def registry_user() -> str:

@@ -17,7 +17,12 @@ from ci.commands.runner import run_async
 from ci.host import docker, engine
 from ci.supply.supply import Supply, choose
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Throw-away clusters in Docker, made by kind.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Throw-away clusters in Docker, made by kind.",
+)
 
 NameOption = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="Which cluster; may be left out where there is one.")

@@ -10,4 +10,11 @@ SupplyOption = Annotated[
         "--supply", help="auto, upstream (pull and download) or source (build): how tools and images are got."
     ),
 ]
-EnvironmentOption = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
+RemoteOption = Annotated[str, typer.Option("--remote", metavar="NAME", help="Remote, by name or URL.")]
+EnvironmentOption = Annotated[str, typer.Option("--env", help="One of the project's environments.")]
+OneEnvironmentOption = Annotated[
+    str | None, typer.Option("--env", metavar="NAME", help="One environment alone; all of the project's by default.")
+]
+OneApplicationOption = Annotated[
+    str | None, typer.Option("--app", metavar="NAME", help="One application alone; all of the tree's by default.")
+]

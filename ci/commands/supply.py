@@ -17,6 +17,7 @@ from ci.supply.supply import Supply, choose
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     help="Every tool and image the system needs: pinned once, got in one of two ways.",
 )
 

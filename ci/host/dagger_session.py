@@ -33,7 +33,7 @@ API: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "stdout": (),
         "withEntrypoint": ("args",),
         "withEnvVariable": ("name", "value"),
-        "withExec": ("args", "expect", "useEntrypoint"),
+        "withExec": ("args", "expect", "stdin", "useEntrypoint"),
         "withFile": ("path", "source", "permissions"),
         "withMountedDirectory": ("path", "source"),
         "withMountedFile": ("path", "source"),

@@ -51,10 +51,9 @@ def test_every_command_is_one_of_the_tools(name, call):
     command = typer.main.get_command(main.app)
     words = shlex.split(call)
     context = command.make_context("ml-serving-ci", [], resilient_parsing=True)
-    while hasattr(command, "get_command"):
-        command = command.get_command(context, words.pop(0))
-        assert command is not None, call
-        if hasattr(command, "get_command"):
+    while hasattr(command, "resolve_command"):
+        _, command, words = command.resolve_command(context, words)
+        if hasattr(command, "resolve_command"):
             context = command.make_context(call, [], parent=context, resilient_parsing=True)
     command.make_context(call, words, parent=context)
 

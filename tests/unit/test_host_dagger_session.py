@@ -131,7 +131,8 @@ def test_the_pipeline_asks_for_nothing_else():
         for field in {field for fields in dagger_session.API.values() for field in fields}
     }
     called = set()
-    for file in (*(ROOT / "ci" / "pipeline").glob("*.py"), ROOT / "ci" / "models" / "models.py"):
+    checks = {*(ROOT / "ci" / "checks").glob("*.py")} - {ROOT / "ci" / "checks" / "session.py"}  # which opens it
+    for file in (*sorted(checks), ROOT / "ci" / "sample.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in methods:
                 name = camel(node.func.attr)

@@ -70,7 +70,7 @@ LIMITED = """
 import json, resource, signal, sys
 from pathlib import Path
 from ci.base import oserrors
-from ci.report import files
+from ci.base import files
 resource.setrlimit(getattr(resource, sys.argv[1]), (int(sys.argv[2]),) * 2)
 try:
     kept = [files.write(Path(sys.argv[3]), b"x" * 5000)]

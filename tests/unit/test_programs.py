@@ -37,6 +37,7 @@ KEPT_AWAY = (
     "KIND_CLUSTER_NAME", "KIND_EXPERIMENTAL_PROVIDER", "KIND_EXPERIMENTAL_DOCKER_NETWORK",
     "DOCKER_API_VERSION", "DOCKER_DEFAULT_PLATFORM", "DOCKER_CONTENT_TRUST", "COMPOSE_PROJECT_NAME", "BUILDX_BUILDER",
     "BUILDKIT_HOST", "APT_CONFIG", "SOURCE_DATE_EPOCH", "LD_PRELOAD", "BASH_ENV", "ENV", "CDPATH", "IFS",
+    "STORAGE_ALLOW_PATTERNS", "STORAGE_IGNORE_PATTERNS", "STORAGE_CONFIG",
     "GITHUB_TOKEN", "GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "ACTIONS_RUNTIME_TOKEN", "CI_JOB_TOKEN",
     "ML_SERVING_CI_SIGNING_KEY", "ML_SERVING_CI_SIGNING_KEY_FILE", "ML_SERVING_CI_SIGNING_PASSWORD",
     "ML_SERVING_CI_TOKEN", "ML_SERVING_CI_WEBHOOK", "ML_SERVING_CI_REGISTRY_PASSWORD", "ML_SERVING_CI_ONLY",
@@ -46,7 +47,9 @@ KEPT_AWAY = (
 SUITE = {"pytest", "ml-serving-ci"}
 CLUSTERS = {"helm", "kubectl", "kubectl-argo-rollouts"}
 DOCKER = {"docker", "dagger", "kind"}
-REMOTES = {"apt-get", "crane", "dockerd", "git", "go", "mmdebstrap", "pip"} | CLUSTERS | DOCKER | SUITE
+REMOTES = (
+    {"apt-get", "crane", "dockerd", "git", "go", "kserve-storage", "mmdebstrap", "pip"} | CLUSTERS | DOCKER | SUITE
+)
 HANDED_ON = {
     ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE", "TERM"): EVERYWHERE,
     ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"): EVERYWHERE,
@@ -56,7 +59,8 @@ HANDED_ON = {
     ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"): DOCKER | SUITE,
     ("AWS_PROFILE", "GOOGLE_APPLICATION_CREDENTIALS", "AZURE_CLIENT_ID"): CLUSTERS
     | SUITE
-    | {"crane", "docker", "dagger"},
+    | {"crane", "docker", "dagger", "kserve-storage"},
+    ("HF_TOKEN", "HF_ENDPOINT", "awsAnonymousCredential", "S3_VERIFY_SSL", "STORAGE_EMULATOR_HOST"): {"kserve-storage"},
     ("SSH_AUTH_SOCK",): DOCKER | SUITE | {"git", "go"},
     ("GIT_SSH_COMMAND", "GIT_ASKPASS", "GIT_SSL_CAINFO", "GIT_COMMITTER_EMAIL"): SUITE | {"git", "go"},
     ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY", "GOINSECURE", "GOAUTH"): {"go", "ml-serving-ci"},
@@ -162,6 +166,7 @@ def test_a_program_that_is_started_and_not_waited_for_gets_the_same(tmp_path, mo
         ([sys.executable, ROOT / "ci" / "main.py", "bump"], "ml-serving-ci"),
         ([sys.executable, "-E", "-P", ROOT / "ci" / "stages" / "alone.py", ROOT, "-m", "x"], "pytest"),
         ([sys.executable, "-I", "-m", "pip"], "pip"),
+        (["/cache/storage/1/bin/python", "-I", "-B", "/a/files/kserve_fetch.py", "/b"], "kserve-storage"),
         ([sys.executable, "script.py", "-m", "pip"], Path(sys.executable).name),
         ([sys.executable, "-c", "print()"], Path(sys.executable).name),
         ([sys.executable], Path(sys.executable).name),
@@ -336,7 +341,7 @@ def test_programs_are_started_in_one_place():
 
     found = {name for name, tree in sources() if starters & set(used(tree))}
 
-    assert found == {"ci/base/command.py"}
+    assert found == {"ci/base/command.py", "ci/checks/each.py"}, "and in a container of the pipeline"
 
 
 def test_every_variable_of_ours_in_the_docs_is_one_that_is_read():

@@ -16,7 +16,7 @@ PROGRAM = """
 import dataclasses, sys
 from pathlib import Path
 import anyio, typer
-from ci import command, process, progress
+from ci.base import command, process, progress
 from ci.commands.runner import run_async
 from ci.results import Failure
 from ci.base.errors import CheckFailedError, MachineError, UsageError

@@ -30,6 +30,8 @@ LONG = ("python", "dagger", "pytest")
 ALWAYS = "always()"
 CLEAN = "exec python ci/main.py cluster clean"
 SECONDS = 60
+GIVEN = ("BASE", "ENVIRONMENT")
+"""What the step that tests is told of the event."""
 
 
 def steps():
@@ -178,9 +180,9 @@ def evaluated(text, context):
     return re.sub(r"\$\{\{(.+?)\}\}", one, text)
 
 
-def context(event, *, number=None, sha="a", run="1"):
+def context(event, *, number=None, sha="a", run="1", base="main"):
     """The part of an event's context that the workflows use."""
-    pull = {"pull_request": {"number": number}} if number else {}
+    pull = {"pull_request": {"number": number, "base": {"ref": base}}} if number else {}
     return {"github": {"workflow": "W", "event_name": event, "sha": sha, "run_id": run, "event": pull}}
 
 
@@ -234,6 +236,38 @@ def test_a_merge_queue_gets_the_checks_that_a_pull_request_gets():
         assert evaluated(test["env"]["ENVIRONMENT"], context(event)) == values
 
 
+@pytest.mark.parametrize(
+    ("event", "number", "base", "expected"),
+    [
+        ("pull_request", 7, "main", ["--env", "dev", "--base=origin/main"]),
+        ("pull_request", 7, "a b;$(id)", ["--env", "dev", "--base=origin/a b;$(id)"]),
+        ("merge_group", None, "", ["--env", "dev"]),
+        ("push", None, "", ["--env", "staging"]),
+        ("workflow_dispatch", None, "", ["--env", "staging"]),
+    ],
+)
+def test_a_pull_request_is_proven_by_what_it_changes_and_main_as_a_whole(tmp_path, event, number, base, expected):
+    (step,) = (step for step in WORKFLOWS["pull-request"]["jobs"]["test"]["steps"] if step["name"] == "Test")
+    recorder = tmp_path / "dagger"
+    recorder.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/arguments\n')
+    recorder.chmod(0o755)
+    given = {name: evaluated(step["env"][name], context(event, number=number, base=base)) for name in GIVEN}
+
+    env = {**os.environ, **given, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-eo", "pipefail", "-c", step["run"]], cwd=tmp_path, env=env, check=True, timeout=SECONDS)
+
+    arguments = (tmp_path / "arguments").read_text().splitlines()
+    assert arguments == ["run", "python", "ci/main.py", "test", *expected, "--report", "report"]
+
+
+def test_where_nothing_was_to_be_proven_there_is_no_report_and_no_step_asks_for_one():
+    steps = WORKFLOWS["pull-request"]["jobs"]["test"]["steps"]
+    after = steps[[step["name"] for step in steps].index("Test") + 1 :]
+    assert [step["name"] for step in after] == ["Remove what a cancelled test left", "Keep the report"]
+    assert after[-1]["with"]["if-no-files-found"] == "ignore"
+    assert [name for name, job in WORKFLOWS["pull-request"]["jobs"].items() if "test" in job.get("needs", "")] == []
+
+
 def starts(event):
     """Names of the workflows that an event starts."""
     return {name for name, workflow in WORKFLOWS.items() if event in workflow["on"]}
@@ -266,11 +300,50 @@ def test_24_only_a_set_that_reaches_staging_is_tested_again(tmp_path):
     assert not any(fnmatch.fnmatch("gitops/staging/sklearn-iris.yaml", each) for each in ignored)
 
 
-def test_zizmor_finds_nothing_even_when_asked_for_everything():
+(DOCUMENTED,) = re.findall(
+    r"^## In a repository of your own\n.*?^```yaml\n(.*?)^```$",
+    (ROOT / "docs/ci.md").read_text(),
+    re.DOTALL | re.MULTILINE,
+)
+"""The workflow for a repository of somebody else's."""
+
+
+@pytest.fixture
+def documented(tmp_path):
+    """A repository with that workflow, and with a commit in place of the word that stands for one."""
+    file = tmp_path / ".github/workflows/prove.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(DOCUMENTED.replace("ref: COMMIT", f"ref: {'a' * 40}"))
+    return tmp_path
+
+
+def test_the_documented_workflow_keeps_the_rules_of_this_projects_own():
+    (job,) = yaml.load(DOCUMENTED, yaml.BaseLoader)["jobs"].values()
+    lines = [line.strip() for line in DOCUMENTED.splitlines() if "uses:" in line]
+    assert [line for line in lines if not PINNED.fullmatch(line)] == []
+    assert [step for step in job["steps"] if "${{" in step.get("run", "")] == []
+    own = {line.strip() for file in FILES for line in file.read_text().splitlines() if "uses:" in line}
+    assert set(lines) <= own, "at the same commits"
+
+
+def test_the_documented_workflow_calls_the_tool_as_it_is(tmp_path):
+    (job,) = yaml.load(DOCUMENTED, yaml.BaseLoader)["jobs"].values()
+    calls = [step["run"] for step in job["steps"] if "ci/main.py" in step.get("run", "")]
+    for call in calls:
+        words = call.removeprefix("exec python tool/ci/main.py ").split()
+        assert len(words) < len(call.split()), "the shell becomes the tool"
+        project = ["--project", str(tmp_path)] if words[0] == "--project" else []
+        shown = [*project, *words[2 if project else 0 :], "--help"]
+        subprocess.run([sys.executable, ROOT / "ci/main.py", *shown], cwd=ROOT, check=True, capture_output=True)
+    assert ["test" in call for call in calls] == [True, False]
+
+
+@pytest.mark.parametrize("where", ["own", "documented"])
+def test_zizmor_finds_nothing_even_when_asked_for_everything(where, documented):
     zizmor = Path(sys.executable).parent / "zizmor"
     result = subprocess.run(
         [zizmor, "--offline", "--no-progress", "--persona=pedantic", "--format=json", ".github"],
-        cwd=ROOT,
+        cwd={"own": ROOT, "documented": documented}[where],
         capture_output=True,
         text=True,
         timeout=120,
@@ -279,8 +352,9 @@ def test_zizmor_finds_nothing_even_when_asked_for_everything():
     assert style.zizmor_findings(Output(result.returncode, result.stdout, result.stderr)) == []
 
 
-def test_actionlint_finds_nothing(tool):
+def test_actionlint_finds_nothing(tool, documented):
     names = [str(file.relative_to(ROOT)) for file in FILES if file.name != "action.yaml"]
+    names.append(str(documented / ".github/workflows/prove.yaml"))
     result = subprocess.run(
         [tool("actionlint"), "-shellcheck=", "-pyflakes=", "-format={{json .}}", *names],
         cwd=ROOT,
