@@ -244,7 +244,8 @@ class Supply(Cache):
         wheels = [name for name in wanted if name in self.pins.wheels]
         if names is None:
             modules = list(self.pins.modules)
-            wheels = [name for name, pin in self.pins.wheels.items() if not pin.layer]
+            # what is for the tool's own Python is got when a model is: few runs need it
+            wheels = [name for name, pin in self.pins.wheels.items() if not pin.layer and pin.python]
         for name in wanted:
             if name not in (*whole, *modules, *wheels):
                 raise UsageError(f"{name}: nothing of that name in pins.toml", fix="python ci/main.py supply list")
