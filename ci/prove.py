@@ -26,7 +26,7 @@ from ci.report import folder, html, junit, notify, summary, terminal
 from ci.results import Failure, Report, Usage
 from ci.results import Stage as StageResult
 from ci.stages import scope as scopes
-from ci.stages.order import MODELS, PLATFORM, Stage, left_out
+from ci.stages.order import MODELS, Stage, left_out
 from ci.stages.run import Options, Run
 from ci.stages.scope import Scope
 from ci.supply.supply import Supply
@@ -186,8 +186,7 @@ async def write_evidence(run: Run, checkout: Checkout, signer: CryptoSigner | No
     jsonfile.write(into / statement.REPORT, dataclasses.replace(run.report, outcome="passed"))
     try:
         with step("evidence"):
-            platform = PLATFORM in [stage.name for stage in run.report.stages]
-            environment, supply = run.options.environment if platform else None, run.supply
+            environment, supply = run.options.environment if run.platform else None, run.supply
             file = await gather.write(into, run.report, environment, run.models, checkout, supply, signer)
     except CIError as error:
         run.report.stages.append(StageResult("evidence", "failed", time.monotonic() - began, error.message))

@@ -9,7 +9,7 @@ import yaml
 
 from ci.applications import overlay
 from ci.applications.subjects import Version
-from ci.base import command, files
+from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError, UsageError
 from ci.base.text import one_line
 from ci.cluster import model_store
@@ -127,11 +127,6 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         old = result.get(key)
         result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return result
-
-
-def golden_digest(file: Path) -> str:
-    """Return the SHA-256 of a golden file."""
-    return files.sha256(file)
 
 
 def _loaded(file: Path) -> dict[str, Any]:

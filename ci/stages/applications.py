@@ -10,7 +10,7 @@ from ci.applications import deployable, deployment, subjects
 from ci.applications.deployment import Deployment
 from ci.applications.prepared import Prepared
 from ci.applications.subjects import Subject
-from ci.base import paths, tasks
+from ci.base import files, paths, tasks
 from ci.base.errors import CheckFailedError, CIError, UsageError
 from ci.base.progress import note, step
 from ci.base.wait import NotYet, until
@@ -86,7 +86,7 @@ async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepa
         candidate.served,
         champion.served if champion else None,
         rules,
-        deployment.golden_digest(file) if questions else "",
+        files.sha256(file) if questions else "",
         overlay=list(candidate.overlay),
     )
     return Prepared(subject, candidate, champion, questions, proof)

@@ -49,8 +49,6 @@ class Stage:
 CORES = os.cpu_count() or 1
 """On two of them the loop of commits and a scaled canary starve each other, until requests fail."""
 
-PLATFORM = "install"
-"""The stage with which the platform's part begins."""
 MODELS = "models"
 """The stage that gets what applications are proven with."""
 
@@ -63,11 +61,11 @@ ORDER = (
     Stage("behaviour", "behaviour.execute", needs=("stack",)),
     Stage("applications", "applications.execute", needs=(MODELS, "stack")),
     Stage("gitops", "gitops.execute", needs=("stack",), own_cluster=True, alongside=CORES > 2, tests=True),
-    Stage(PLATFORM, "install.execute", needs=("stack",)),
-    Stage("inference", "suite.inference", needs=(PLATFORM,), tests=True),
-    Stage("canary", "suite.canary", needs=(PLATFORM,), tests=True),
-    Stage("integration", "suite.integration", needs=(PLATFORM,), tests=True),
-    Stage("uninstall", "suite.uninstall", needs=(PLATFORM,), tests=True),
+    Stage("install", "install.execute", needs=("stack",)),
+    Stage("inference", "suite.inference", needs=("install",), tests=True),
+    Stage("canary", "suite.canary", needs=("install",), tests=True),
+    Stage("integration", "suite.integration", needs=("install",), tests=True),
+    Stage("uninstall", "suite.uninstall", needs=("install",), tests=True),
     Stage("bad-releases", "suite.bad_releases", needs=("stack",), own_cluster=True, tests=True),
 )
 
