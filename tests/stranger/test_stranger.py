@@ -3,6 +3,8 @@
 In the order of the file: what is refused without a cluster first, then what the later tests build upon.
 """
 
+import secrets
+
 import pytest
 
 from ci.stages.order import chosen
@@ -44,13 +46,12 @@ def green(runs, ended, name):
 
 def test_a_model_that_was_swapped_after_the_bump_is_refused_before_there_is_a_cluster(runs, store):
     names, stranger = runs.stranger.names, runs.stranger
-    digest = places.digest_of(places.MODELS["2"])
-    stranger.bump("model", names.regression, "2", f"--digest={digest}")
-    swapped = store.put(names.regression, "2", places.MODELS["snowless"])
-    try:
-        ended = runs.test(cluster=False)
-    finally:
-        store.put(names.regression, "2", places.MODELS["2"])
+    # of no other run, whose model would be in the cache by its digest, and not be fetched again
+    digest = store.put(names.regression, "swapped", places.MODELS["2"] + secrets.token_hex().encode())
+    stranger.bump("model", names.regression, "swapped", f"--digest={digest}")
+    swapped = store.put(names.regression, "swapped", places.MODELS["2"])
+
+    ended = runs.test(cluster=False)
 
     said = red(runs, ended, names.regression)
     assert f"{swapped}, the set says {digest}" in said
