@@ -8,7 +8,7 @@ import random
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,10 @@ class Stranger:
         """Run a command of the tool on the project, as a process of its own."""
         return run([sys.executable, ROOT / "ci" / "main.py", f"--project={self.folder}", *words], check=check, env=env)
 
+    def another(self, name: str) -> "Stranger":
+        """Return another clone, whose folder has this name."""
+        return replace(self, clone=self.remote.clone(name))
+
     def branch(self, name: str) -> None:
         """Check out a new branch at what the remote has."""
         self.clone.git("fetch", "--quiet", "origin")
@@ -169,6 +173,10 @@ class Stranger:
     def merge(self) -> None:
         """Have the remote's branch be what is checked out, as a merged pull request does."""
         self.clone.git("push", "--quiet", "origin", f"HEAD:{BRANCH}")
+        self.pull()
+
+    def pull(self) -> None:
+        """Check out what the remote's branch is by now."""
         self.clone.git("checkout", "--quiet", BRANCH)
         self.clone.git("pull", "--quiet", "--ff-only")
 

@@ -1,11 +1,11 @@
-"""`test` on a stranger's changes, each run a process of its own; all that need a cluster share one."""
+"""`test` on a stranger's changes, each run a process of its own, in a work tree of its own; they share one cluster."""
 
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ci.base import jsonfile
@@ -25,12 +25,14 @@ class Ended:
     """A run of `test` that is over.
 
     Attributes:
+        stranger: The work tree that it ran on.
         code: Its exit code.
         said: Standard error.
         folder: The report's.
         report: report.json.
     """
 
+    stranger: Stranger
     code: int
     said: str
     folder: Path
@@ -73,43 +75,48 @@ class Runs:
     env: Mapping[str, str]
     reports: Path
     cluster: str | None = None
-    count: int = field(default=0)
 
-    def test(self, *, cluster: bool = True) -> Ended:
-        """Run `test --base` on what is checked out.
+    def test(self, component: str, name: str, to: str, digest: str = "", *, cluster: bool = True) -> Ended:
+        """Make the tool's one commit in a new work tree, and run `test --base` on it.
 
         Args:
+            component: What is bumped, model or image.
+            name: The application.
+            to: The version.
+            digest: A model's; an image has it in `to`.
             cluster: Whether it is to get so far that it needs one.
         """
-        self.count += 1
-        into = self.reports / str(self.count)
+        said = f"{name}-{to.partition('@')[0]}"
+        stranger = self.stranger.another(said)
+        stranger.bump(component, name, to, *([f"--digest={digest}"] if digest else []))
+        into = self.reports / said
         words = ["test", f"--base=origin/{project.BRANCH}", f"--report={into}"]
-        before = self._clusters()
         if cluster:
             words.append("--keep" if self.cluster is None else f"--kubeconfig={self.kubeconfig()}")
-        ended = self._run(*words, seconds=SECONDS)
+        before = self._clusters()
+        ended = self._run(stranger, *words, seconds=SECONDS)
         made = self._clusters() - before
         if cluster and self.cluster is None and made:
             (self.cluster,) = made
         assert cluster or not made, "it left a cluster"
-        return Ended(ended.returncode, ended.stderr, into, jsonfile.read(into / "report.json", Report))
+        return Ended(stranger, ended.returncode, ended.stderr, into, jsonfile.read(into / "report.json", Report))
 
     def kubeconfig(self) -> str:
-        ended = self._run("cluster", "kubeconfig", f"--name={self.cluster}", seconds=COMMAND_SECONDS)
+        ended = self._run(self.stranger, "cluster", "kubeconfig", f"--name={self.cluster}", seconds=COMMAND_SECONDS)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
 
     def remove(self) -> None:
         """Remove the cluster."""
         if self.cluster is not None:
-            ended = self._run("cluster", "down", f"--name={self.cluster}", seconds=COMMAND_SECONDS)
+            ended = self._run(self.stranger, "cluster", "down", f"--name={self.cluster}", seconds=COMMAND_SECONDS)
             assert ended.returncode == 0, ended.stderr
 
     def _clusters(self) -> set[str]:
-        listed = json.loads(self._run("cluster", "status", "--json", seconds=COMMAND_SECONDS).stdout)
+        listed = json.loads(self._run(self.stranger, "cluster", "status", "--json", seconds=COMMAND_SECONDS).stdout)
         return {each["run"] for each in listed if each["state"] == "kept"}
 
-    def _run(self, *words: str | Path, seconds: float) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, ROOT / "ci" / "main.py", f"--project={self.stranger.folder}", *words]
+    def _run(self, stranger: Stranger, *words: str | Path, seconds: float) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, ROOT / "ci" / "main.py", f"--project={stranger.folder}", *words]
         env = {**os.environ, **PERSON, **self.env}
         return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=seconds, check=False)

@@ -4,6 +4,7 @@ In the order of the file: what is refused without a cluster first, then what the
 """
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.stranger.promotion import promoted, verified
 
 STAGES = {stage.name for stage in chosen([], [], platform=False)}
 """Of applications alone: none of them is the sample's."""
+SIDE_BY_SIDE = 2
+"""Runs at a time, on a cluster of one node: two canaries and their clients leave two cores some time."""
 
 
 def red(runs, ended, name):
@@ -45,15 +48,14 @@ def green(runs, ended, name):
 
 
 def test_a_model_that_was_swapped_after_the_bump_is_refused_before_there_is_a_cluster(runs, store):
-    names, stranger = runs.stranger.names, runs.stranger
+    name = runs.stranger.names.regression
     # of no other run, whose model would be in the cache by its digest, and not be fetched again
-    digest = store.put(names.regression, "swapped", places.MODELS["2"] + secrets.token_hex().encode())
-    stranger.bump("model", names.regression, "swapped", f"--digest={digest}")
-    swapped = store.put(names.regression, "swapped", places.MODELS["2"])
+    digest = store.put(name, "swapped", places.MODELS["2"] + secrets.token_hex().encode())
+    swapped = store.put(name, "swapped", places.MODELS["2"])
 
-    ended = runs.test(cluster=False)
+    ended = runs.test("model", name, "swapped", digest, cluster=False)
 
-    said = red(runs, ended, names.regression)
+    said = red(runs, ended, name)
     assert f"{swapped}, the set says {digest}" in said
     assert ended.stages["models"] == "failed"
     assert ended.stages["cluster"] == "skipped"
@@ -62,19 +64,30 @@ def test_a_model_that_was_swapped_after_the_bump_is_refused_before_there_is_a_cl
 @pytest.fixture(scope="module")
 def regression(runs):
     """A run on a good version of the regression, which is merged then."""
-    name = runs.stranger.names.regression
-    runs.stranger.bump("model", name, "2", f"--digest={places.digest_of(places.MODELS['2'])}")
-    ended = runs.test()
-    runs.stranger.merge()
+    ended = runs.test("model", runs.stranger.names.regression, "2", places.digest_of(places.MODELS["2"]))
+    ended.stranger.merge()
     return ended
 
 
 @pytest.fixture(scope="module")
-def texts(runs, images):
+def others(runs, images, regression):
+    """Runs on all other versions, some at a time: they wait more than they work."""
+    numbers, texts = runs.stranger.names.regression, runs.stranger.names.texts
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        yield {
+            **{tag: pool.submit(runs.test, "image", texts, f"{tag}@{images[tag]}") for tag in ("2", "slow", "failing")},
+            **{
+                version: pool.submit(runs.test, "model", numbers, version, places.digest_of(places.MODELS[version]))
+                for version in ("torn", "snowless")
+            },
+        }
+
+
+@pytest.fixture(scope="module")
+def texts(others):
     """A run on a good version of the application in a container of its own, which is merged then."""
-    runs.stranger.bump("image", runs.stranger.names.texts, f"2@{images['2']}")
-    ended = runs.test()
-    runs.stranger.merge()
+    ended = others["2"].result()
+    ended.stranger.merge()
     return ended
 
 
@@ -95,6 +108,7 @@ def test_a_good_version_of_the_one_in_its_own_container_is_proven(runs, texts, i
 
 def test_the_evidence_of_one_is_refused_for_the_other(runs, keys, regression, texts):
     names = runs.stranger.names
+    runs.stranger.pull()
     for ended, other in ((regression, names.texts), (texts, names.regression)):
         refused = verified(runs.stranger, keys, ended.evidence, other)
         assert refused.returncode == 1
@@ -104,6 +118,7 @@ def test_the_evidence_of_one_is_refused_for_the_other(runs, keys, regression, te
 
 def test_the_evidence_promotes_exactly_what_was_served(runs, keys, regression, texts):
     stranger = runs.stranger
+    stranger.pull()
     first, second, _ = stranger.names.environments
     for ended, name in ((regression, stranger.names.regression), (texts, stranger.names.texts)):
         told = verified(stranger, keys, ended.evidence, name)
@@ -117,33 +132,29 @@ def test_the_evidence_promotes_exactly_what_was_served(runs, keys, regression, t
             assert there[part] == here[part]
 
 
-def test_a_version_that_is_wrong_on_one_slice_is_stopped_by_its_golden_questions(runs, texts):
+def test_a_version_that_is_wrong_on_one_slice_is_stopped_by_its_golden_questions(runs, others):
     name = runs.stranger.names.regression
-    digest = places.digest_of(places.MODELS["snowless"])
-    runs.stranger.bump("model", name, "snowless", f"--digest={digest}")
 
-    ended = runs.test()
+    ended = others["snowless"].result()
 
     assert f"snowless does not behave as {name} 1 asks: accuracy in slice snow is 0 of 3" in red(runs, ended, name)
     (proof,) = ended.report.applications
-    assert {each.id for each in proof.behaviour.regressions} == {"near-snow", "heavy-snow", "far-snow"}
+    assert {each.input for each in proof.behaviour.regressions} == {"near-snow", "heavy-snow", "far-snow"}
     assert proof.canary is None
 
 
-def test_a_version_that_no_server_loads_is_named(runs, texts):
+def test_a_version_that_no_server_loads_is_named(runs, others):
     name = runs.stranger.names.regression
-    runs.stranger.bump("model", name, "torn", f"--digest={places.digest_of(places.MODELS['torn'])}")
 
-    ended = runs.test()
+    ended = others["torn"].result()
 
     assert f"InferenceService {name} is Ready" in red(runs, ended, name)
 
 
-def test_a_slow_version_is_stopped_by_the_canarys_latency(runs, texts, images):
+def test_a_slow_version_is_stopped_by_the_canarys_latency(runs, others):
     name = runs.stranger.names.texts
-    runs.stranger.bump("image", name, f"slow@{images['slow']}")
 
-    ended = runs.test()
+    ended = others["slow"].result()
 
     said = red(runs, ended, name)
     assert f"{runs.stranger.first}/{name}: the canary to slow was stopped" in said
@@ -153,11 +164,10 @@ def test_a_slow_version_is_stopped_by_the_canarys_latency(runs, texts, images):
     assert proof.canary.outcome == "Degraded"
 
 
-def test_a_version_that_fails_every_fifth_request_is_stopped(runs, texts, images):
+def test_a_version_that_fails_every_fifth_request_is_stopped(runs, others):
     name = runs.stranger.names.texts
-    runs.stranger.bump("image", name, f"failing@{images['failing']}")
 
-    ended = runs.test()
+    ended = others["failing"].result()
 
     assert f"does not behave as {name} 1 asks" in red(runs, ended, name)
     (proof,) = ended.report.applications
