@@ -3,11 +3,10 @@
 train.py FOLDER      writes FOLDER/sklearn-iris/v1/model.joblib and .../v2/model.joblib
 
 Both versions are good, and told apart by their kind: v1 is a logistic regression, v2 a random forest. Beside them are
-bad ones, for the tests that stop them: mislabelled, failing, slow and broken.
+bad ones, for the tests that stop them: mislabelled and failing.
 """
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,9 @@ NAME = "sklearn-iris"
 SEED = 20260401
 MISLABELLED = "mislabelled"
 """A version that loads, answers fast, and names every flower wrong: only a look at its answers can tell."""
-FAILING, SLOW, BROKEN = "failing", "slow", "broken"
+FAILING = "failing"
+"""One that answers four requests of five."""
+EVERY = 5
 VERSIONS: dict[str, ClassifierMixin] = {
     "v1": LogisticRegression(max_iter=1000, random_state=SEED),
     "v2": RandomForestClassifier(n_estimators=20, max_depth=4, random_state=SEED, n_jobs=1),
@@ -34,29 +35,25 @@ GUIDE = ([[5.1, 3.5, 1.4, 0.2]], [0])
 """The request of the deployment guide and its answer."""
 
 
-class Ailing(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
-    """A good model that misbehaves on every so many requests.
+class Failing(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
+    """A good model that fails on every so many requests.
 
     Args:
         model: The good one, fitted.
         every: On which: 5 is every fifth.
-        seconds: How long it takes then; None: it fails.
     """
 
-    def __init__(self, model: ClassifierMixin, every: int, seconds: float | None) -> None:
+    def __init__(self, model: ClassifierMixin, every: int) -> None:
         self.model = model
         self.every = every
-        self.seconds = seconds
         self.asked = 0
         self.n_features_in_ = model.n_features_in_
 
     def predict(self, rows: Any) -> Any:
-        """Predict, late or not at all where it is time to."""
+        """Predict, or not where it is time to fail."""
         self.asked += 1
         if self.asked % self.every == 0:
-            if self.seconds is None:
-                raise RuntimeError("it is one of those requests")
-            time.sleep(self.seconds)
+            raise RuntimeError("it is one of those requests")
         return self.model.predict(rows)
 
 
@@ -72,10 +69,8 @@ def train(folder: Path) -> None:
         write(folder, version, model)
         print(f"{NAME} {version}: {type(model).__name__}, {score:.0%} of the flowers held back named right")
     write(folder, MISLABELLED, LogisticRegression(max_iter=1000, random_state=SEED).fit(seen, (named + 1) % 3))
-    for version, every, seconds in ((FAILING, 5, None), (SLOW, 8, 0.7)):
-        # by value, for the model server has no such class; with the same Python, which this is
-        place(folder, version).write_bytes(cloudpickle.dumps(Ailing(VERSIONS["v1"], every, seconds)))
-    place(folder, BROKEN).write_bytes(b"no model")
+    # by value, for the model server has no such class; with the same Python, which this is
+    place(folder, FAILING).write_bytes(cloudpickle.dumps(Failing(VERSIONS["v1"], EVERY)))
 
 
 def split(flowers: Any, species: Any) -> Any:

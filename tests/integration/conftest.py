@@ -45,7 +45,7 @@ def pytest_addoption(parser):
     group.addoption(
         "--bad-releases",
         action="store_true",
-        help="let test_bad_releases.py and test_behaviour.py install releases of their own, from the model store",
+        help="let test_bad_releases.py install a release of its own, from the model store",
     )
     group.addoption("--uninstall", action="store_true", help="let test_uninstall.py take the release away")
     group.addoption("--report", type=Path, metavar="DIR", help="folder for what the tests saw (default: none written)")
@@ -57,7 +57,6 @@ def pytest_ignore_collect(collection_path, config):
     wanted = {
         "test_gitops.py": option.gitops_address,
         "test_bad_releases.py": option.bad_releases,
-        "test_behaviour.py": option.bad_releases,
     }
     return True if not wanted.get(collection_path.name, True) else None
 
