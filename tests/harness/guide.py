@@ -39,10 +39,15 @@ class Block:
         return not IN_DOCKER.isdisjoint(self.calls)
 
 
+def fenced(page: str, language: str) -> list[str]:
+    """Return the blocks of one language that a page of docs/ has."""
+    tokens = MarkdownIt("commonmark").parse((ROOT / "docs" / f"{page}.md").read_text())
+    return [token.content for token in tokens if token.type == "fence" and token.info == language]
+
+
 def blocks() -> list[Block]:
     """Return the guide's commands."""
-    tokens = MarkdownIt("commonmark").parse((ROOT / "docs" / "your-model.md").read_text())
-    return [Block(token.content) for token in tokens if token.type == "fence" and token.info == "bash"]
+    return [Block(text) for text in fenced("your-model", "bash")]
 
 
 def follow(folder: Path, chosen: Sequence[Block], *, seconds: float) -> "CompletedProcess[str]":

@@ -31,4 +31,7 @@ def test_an_empty_folder_becomes_a_project_whose_next_version_is_planned(tmp_pat
             "storageUri": f"s3://acme-models/deliveries/{version}",
             "digest": digest,
         }
+    (tmp_path / "gitops/dev/reviews.yaml").write_text(guide.fenced("your-model", "yaml")[0])
+    (questions,) = [text for text in guide.fenced("behaviour", "yaml") if text.startswith("name: reviews")]
+    (tmp_path / "golden/reviews.yaml").write_text(questions)
     assert lint.findings(tmp_path) == []
