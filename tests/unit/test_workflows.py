@@ -24,7 +24,7 @@ FILES = sorted([*(ROOT / ".github/workflows").glob("*.yaml"), *(ROOT / ".github/
 WORKFLOWS = {file.stem: yaml.load(file.read_text(), yaml.BaseLoader) for file in FILES if file.name != "action.yaml"}
 JOBS = [(f"{name}/{job}", body) for name, workflow in WORKFLOWS.items() for job, body in workflow["jobs"].items()]
 PINNED = re.compile(r"uses: (\./\.github/actions/[\w-]+|[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)")
-RENDERS = re.compile(r"ci/main\.py (lint|template|gates|diff|test|promote)\b|pytest -n auto")
+RENDERS = re.compile(r"ci/main\.py (lint|template|gates|diff|test|promote)\b|pytest -n auto$", re.MULTILINE)
 """What reads charts out of git's history."""
 WRITES = ("contents", "packages", "actions")
 LONG = ("python", "dagger", "pytest")
