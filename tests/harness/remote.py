@@ -75,7 +75,7 @@ PERSON = {
 SECONDS = 300
 
 
-def run(argv, *, cwd=None, check=True, env=None, stdin=None):
+def run(argv, *, cwd=None, check=True, env=None, stdin=None, seconds=SECONDS):
     return subprocess.run(
         argv,
         cwd=cwd,
@@ -83,7 +83,7 @@ def run(argv, *, cwd=None, check=True, env=None, stdin=None):
         check=check,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=seconds,
         env={**os.environ, **PERSON, **(env or {})},
     )
 

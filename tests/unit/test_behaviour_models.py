@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from ci.base.errors import CheckFailedError, UsageError
 from ci.base.paths import ROOT
 from ci.base.wait import NotYet, until
-from ci.behaviour import compare, golden, known_answer, record, serve
+from ci.behaviour import compare, golden, known_answer, protocols, record, serve
 from ci.behaviour.record import Asking
 from ci.canary.observe import traffic
 from ci.canary.observe.files import traffic_client
+from tests.harness import guide
 
 pytestmark = pytest.mark.anyio
 SECONDS = 60
@@ -363,3 +364,16 @@ def test_values_differ_where_their_json_does(one, other):
     if json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True):
         assert same
     assert not list(traffic_client.differences(one, one, 0, 0))
+
+
+# --- docs/behaviour.md ---
+
+
+@pytest.mark.parametrize("text", guide.fenced("behaviour", "yaml"), ids=["v1", "v2", "json"])
+def test_each_of_the_guides_golden_files_asks_and_is_answered(text):
+    inputs = golden.parse(text, "golden/any.yaml")
+    answered = {"v1": {"predictions": [1]}, "v2": {"outputs": [{"data": ["a"]}]}, "json": {"result": {"found": []}}}
+
+    assert [inputs.body(item) for item in inputs.inputs]
+    assert inputs.url_path(inputs.name).count(inputs.name) == 1
+    assert protocols.read(inputs.asked, inputs.keys, json.dumps(answered[inputs.protocol])) in (1, "a", [])

@@ -24,6 +24,8 @@ FILES = sorted([*(ROOT / ".github/workflows").glob("*.yaml"), *(ROOT / ".github/
 WORKFLOWS = {file.stem: yaml.load(file.read_text(), yaml.BaseLoader) for file in FILES if file.name != "action.yaml"}
 JOBS = [(f"{name}/{job}", body) for name, workflow in WORKFLOWS.items() for job, body in workflow["jobs"].items()]
 PINNED = re.compile(r"uses: (\./\.github/actions/[\w-]+|[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)")
+RENDERS = re.compile(r"ci/main\.py (lint|template|gates|diff|test|promote)\b|pytest -n auto$", re.MULTILINE)
+"""What reads charts out of git's history."""
 WRITES = ("contents", "packages", "actions")
 LONG = ("python", "dagger", "pytest")
 """Programs that have something to clean up, or a child that has."""
@@ -63,6 +65,13 @@ def test_22_no_expression_reaches_a_shell(step):
 def test_no_checkout_leaves_its_token_behind(step):
     if step.get("uses", "").startswith("actions/checkout@"):
         assert step["with"]["persist-credentials"] == "false"
+
+
+@pytest.mark.parametrize(("name", "job"), JOBS)
+def test_who_renders_the_tree_has_the_commits_that_its_charts_are_pinned_to(name, job):
+    commands = [step["run"] for step in job["steps"] if RENDERS.search(step.get("run", ""))]
+    (checkout,) = [step["with"] for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
+    assert not commands or checkout.get("fetch-depth") == "0", commands
 
 
 @pytest.mark.parametrize(("name", "workflow"), WORKFLOWS.items())

@@ -1,0 +1,32 @@
+"""What `lint` finds as far as it needs no container: all but schemas, promtool's own checks, and the style of files."""
+
+from functools import partial
+
+import anyio
+
+from ci import project
+from ci.checks import argocd, gates, golden
+from ci.manifests import references
+from tests.harness.gates import executables
+from tests.harness.project import Made
+from tests.unit.conftest import find_tool
+
+
+def findings(folder):
+    """Lint the project in a folder."""
+    made, given = Made(folder), project.load(folder)
+    helm = find_tool("helm")
+    of_helm = made.helm(helm, "lint").values()
+    renderings = [*made.helm(helm, "template").values()]
+    wrong, known, of_golden = made.judged(
+        lambda found: (found.findings, found.known, golden.findings(folder, given, found.judged))
+    )
+    canaries = anyio.run(partial(gates.assess, *executables(), folder, given.paths.tree, renderings, known=known))
+    return [
+        *wrong,
+        *argocd.findings(folder, given, made.git("rev-parse", "--show-prefix")),
+        *(finding for _, finding in of_golden),
+        *(finding for found in of_helm for finding in found),
+        *(finding for each in renderings for finding in (*each.findings, *references.check(each.objects))),
+        *canaries.findings,
+    ]

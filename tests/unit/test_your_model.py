@@ -1,0 +1,37 @@
+"""docs/your-model.md as far as it needs no Docker: what it writes is a project that `lint` has nothing to say against.
+
+tests/guide follows all of it, to a green run.
+"""
+
+import yaml
+
+from ci.models import digests
+from tests.harness import guide, lint
+
+SECONDS = 300
+BLOCKS = guide.blocks()
+
+
+def test_docker_is_needed_to_check_and_to_prove_alone():
+    assert [block.calls for block in BLOCKS if block.in_docker] == [["lint"], ["test"], ["test"]]
+
+
+def test_an_empty_folder_becomes_a_project_whose_next_version_is_planned(tmp_path):
+    ended = guide.follow(tmp_path, [block for block in BLOCKS if not block.in_docker], seconds=SECONDS)
+
+    assert ended.returncode == 0, ended.stderr
+    planned = ended.stdout.splitlines()[-1]
+    assert planned.split()[:2] == ["dev/deliveries", "changed"]
+    there = {environment: yaml.safe_load((tmp_path / f"gitops/{environment}/deliveries.yaml").read_text())
+             for environment in ("dev", "live")}  # fmt: skip
+    for environment, version in (("dev", "2"), ("live", "1")):
+        digest = digests.pinned(tmp_path / "models" / "deliveries" / version)
+        assert there[environment]["model"] == {
+            "version": version,
+            "storageUri": f"s3://acme-models/deliveries/{version}",
+            "digest": digest,
+        }
+    (tmp_path / "gitops/dev/reviews.yaml").write_text(guide.fenced("your-model", "yaml")[0])
+    (questions,) = [text for text in guide.fenced("behaviour", "yaml") if text.startswith("name: reviews")]
+    (tmp_path / "golden/reviews.yaml").write_text(questions)
+    assert lint.findings(tmp_path) == []
