@@ -53,7 +53,10 @@ def test_values_are_of_all_applications_or_of_one_and_what_is_so_already_is_no_c
 
 MONITORED = {
     **CHART,
-    "monitoring": {"prometheusAddress": "http://prometheus-operated.monitoring:9090", "labels": {"release": "prometheus"}},
+    "monitoring": {
+        "prometheusAddress": "http://prometheus-operated.monitoring:9090",
+        "labels": {"release": "prometheus"},
+    },
     "networkPolicy": {"monitoringNamespace": "monitoring"},
 }
 
