@@ -456,7 +456,7 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class Served:
-    """A set as it was served on the throw-away cluster.
+    """A set as it was served on the cluster under test.
 
     Attributes:
         release: The set, by dotted key as in the application's file ("model.version").
@@ -485,7 +485,7 @@ class Proof:
         behaviour: Golden inputs through champion and candidate, or through the candidate alone.
         canary: The canary from champion to candidate; None where there was none.
         back: Whether the champion's set was put back, and answered.
-        overlay: What the throw-away cluster changed of the environment, a line each.
+        overlay: What the cluster under test changed of the environment, a line each.
     """
 
     environment: str

@@ -171,7 +171,7 @@ def _sets(proof: Proof, why: str) -> list[tuple[str, ...]]:
 
 
 def _proof(proof: Proof) -> str:
-    lines = [*applications.told(proof), *(f"changed for the throw-away cluster: {line}" for line in proof.overlay)]
+    lines = [*applications.told(proof), *(f"changed for the cluster: {line}" for line in proof.overlay)]
     items = "\n".join(f"- {escaped(line)}" for line in lines)
     return f"<details><summary>{escaped(applications.name(proof))}</summary>\n\n{items}\n\n</details>"
 

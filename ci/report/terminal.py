@@ -152,7 +152,7 @@ def application(proof: Proof, why: str) -> Group:
     parts.append(_served(proof))
     parts += [Text(f"  {line}") for line in words.told(proof)]
     if proof.overlay:
-        parts.append(Text("  changed for the throw-away cluster:"))
+        parts.append(Text("  changed for the cluster:"))
         parts += [Text(f"    {line}") for line in proof.overlay]
     if proof.behaviour is not None and proof.champion is not None:
         parts += _answers(proof.behaviour)

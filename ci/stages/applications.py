@@ -61,14 +61,16 @@ async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepa
         return Path(run.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ml-serving-ci-")))
 
     application = subject.candidate.application
-    candidate = await deployment.prepared(repository, subject.candidate, supply, mirrors, work())
+    candidate = await deployment.prepared(repository, subject.candidate, supply, mirrors, work(), run.existing)
     objects = await deployment.rendered(candidate, supply.tool("helm"))
-    if lacks := list(deployable.objections(objects, limits.memory_total())):
-        raise UsageError(f"{application.file}: {lacks[0]}", fix=deployable.WAY_OUT, detail="\n".join(lacks))
+    memory = limits.memory_total() if run.existing is None else None
+    if lacks := list(deployable.objections(objects, memory)):
+        way_out = deployable.WAY_OUT if run.existing is None else deployable.ON_EXISTING
+        raise UsageError(f"{application.file}: {lacks[0]}", fix=way_out, detail="\n".join(lacks))
     rules, champion = list(subject.rules), None
     if subject.champion is not None:
         try:
-            champion = await deployment.prepared(repository, subject.champion, supply, mirrors, work())
+            champion = await deployment.prepared(repository, subject.champion, supply, mirrors, work(), run.existing)
             before = await deployment.rendered(champion, supply.tool("helm"))
             outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]
             if "canary" not in outcomes:
