@@ -113,8 +113,8 @@ def escaped(text: str) -> str:
 
 def _parts(report: Report) -> Iterator[tuple[str, str]]:
     yield "outcome", f"## {MARKS[report.outcome]} {escaped(headline(report)).capitalize()}"
-    if report.left_out:
-        yield "outcome", f"**{escaped(narrowed(report)).capitalize()}**"
+    if worth := escaped(narrowed(report)):
+        yield "outcome", f"**{worth[0].upper()}{worth[1:]}**"
     if report.failure is not None:
         yield "outcome", f"**{escaped(report.failure.message)}**"
         if report.failure.fix:

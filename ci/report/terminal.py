@@ -55,8 +55,8 @@ def render(report: Report) -> Group:
     parts.append(Text(f"{mark} {report.outcome} in {report.seconds:.1f} s", style=f"bold {style}"))
     if report.usage:
         parts.append(Text(used(report.usage)))
-    if report.left_out:
-        parts.append(Text(narrowed(report), style="bold yellow"))
+    if worth := narrowed(report):
+        parts.append(Text(worth, style="bold yellow"))
     return Group(*parts)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import anyio
 
 from ci import sample
-from ci.applications import deployable, deployment, subjects
+from ci.applications import deployable, deployment, served, subjects
 from ci.applications.deployment import Deployment
 from ci.applications.prepared import Prepared
 from ci.applications.subjects import Subject
 from ci.base import files, paths, tasks
 from ci.base.errors import CheckFailedError, CIError, UsageError
-from ci.base.progress import note, step
+from ci.base.progress import note, step, warning
 from ci.base.wait import NotYet, until
 from ci.behaviour import compare, golden, serve
 from ci.canary import declared
@@ -126,6 +126,7 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
     urls = [_url(each.application.name, at) for each, at in zip(deployments, (place, beside), strict=False)]
     await _golden(run, prepared, place, urls)
     if prepared.champion is None:
+        await _built(run, prepared.candidate, place)
         await _release(run, place)
         return
     await namespaces.delete(run, beside, wait=False)
@@ -133,9 +134,21 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
         proof.canary = await _moved(run, prepared, prepared.candidate, place)
     with step(f"{name}: back to {_set(prepared.champion)}"):
         await _left(run, prepared.champion.application.name, place)
+        await _built(run, prepared.candidate, place)
         await _moved(run, prepared, prepared.champion, place)
         proof.back = True
     await _release(run, place)
+
+
+async def _built(run: Run, each: Deployment, place: str) -> None:
+    """Prove nothing by an image that was built here where an existing cluster has another by that name."""
+    if run.existing is None or not each.served.built:
+        return
+    if found := await served.others(run.kubectl, place, each.application.name, each.served.image):
+        run.report.unproven = (
+            f"{each.values['exampleModel']['image']} was built here, and the cluster serves {found[0]}"
+        )
+        warning("no evidence will be written", run.report.unproven)
 
 
 async def _release(run: Run, place: str) -> None:
