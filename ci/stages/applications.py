@@ -144,7 +144,8 @@ async def _built(run: Run, each: Deployment, place: str) -> None:
     """Prove nothing by an image that was built here where an existing cluster has another by that name."""
     if run.existing is None or not each.served.built:
         return
-    if found := await served.others(run.kubectl, place, each.application.name, each.served.image):
+    pods = await run.kubectl.get_list("pods", place, f"serving.kserve.io/inferenceservice={each.application.name}")
+    if found := served.others(pods, each.served.image):
         run.report.unproven = (
             f"{each.values['exampleModel']['image']} was built here, and the cluster serves {found[0]}"
         )
