@@ -65,8 +65,8 @@ class Ended:
 class Runs:
     """Runs of `test`.
 
-    The first that gets so far makes the cluster, as for anybody, and keeps it; the others are given it. They count there,
-    for the first one's branch names it before it is merged.
+    The first that gets so far makes the cluster, as for anybody, and keeps it; the others are given it. They
+    count there, for the first one's branch names it before it is merged.
 
     Attributes:
         stranger: The repository.
