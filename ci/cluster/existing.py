@@ -68,7 +68,7 @@ async def identity(kubectl: Kubectl) -> ExistingCluster:
         found = await kubectl.get("namespace", "kube-system")
     except CommandError as error:
         raise MachineError(
-            f"which cluster context {kubectl.cluster.context} is: {_said(error)}",
+            f"the cluster of context {kubectl.cluster.context} does not tell which it is: {_said(error)}",
             fix=f"kubectl auth can-i get namespaces --context={kubectl.cluster.context}",
             detail=error.detail,
         ) from error

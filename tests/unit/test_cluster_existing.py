@@ -241,5 +241,5 @@ def test_credentials_that_cannot_tell_which_cluster_it_is_prove_nothing(ran, mon
 
     report = ran(now=NAMED)
 
-    assert report.unproven.startswith("which cluster context here is: ")
+    assert report.unproven.startswith("the cluster of context here does not tell which it is: ")
     assert report.cluster is None
