@@ -26,6 +26,7 @@ MARK = "\0here"
 BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 ADDRESS = re.compile(r"\S+")
 SCHEDULE = re.compile(r"\S+( \S+){4}")
+UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PATTERN = frozenset("*?![]{}")
 """Argo CD takes what has one of these for a pattern or a template."""
 PATH = PATTERN | frozenset("\\$:")
@@ -202,6 +203,52 @@ def _below(path: str, values: Mapping[str, Any]) -> Iterator[str]:
             yield from _below(f"{path}.{key}", value)
 
 
+class Prometheus(_Strict):
+    """A Prometheus that Prometheus Operator runs; the defaults are those of a throw-away cluster.
+
+    Attributes:
+        namespace: Where it runs.
+        service: Its Service there.
+        port: The Service's.
+        labels: What its selectors ask of a ServiceMonitor and a PrometheusRule.
+    """
+
+    namespace: Label = "monitoring"
+    service: Label = "prometheus-operated"
+    port: int = Field(default=9090, ge=1, le=65535)
+    labels: Mapping[str, str] = {"release": "prometheus"}
+
+    @property
+    def host(self) -> str:
+        """Its Service's name for any pod of the cluster, with the port."""
+        return f"{self.service}.{self.namespace}:{self.port}"
+
+
+class Cluster(_Strict):
+    """A cluster that is there before a run, which `test --kubeconfig FILE` uses.
+
+    Attributes:
+        prometheus: The Prometheus that scrapes there.
+        values: Helm values over the environment's there, by application, or "*" for all.
+        evidence: Clusters whose runs count: a name for people, and the uid of the namespace kube-system, which no two
+            clusters share, whatever a kubeconfig calls them.
+    """
+
+    prometheus: Prometheus = Prometheus()
+    values: Mapping[str, Mapping[str, Any]] = {}
+    evidence: Mapping[str, Annotated[str, _like(UID, "the uid of a namespace, such as kube-system's")]] = {}
+
+    def named(self, uid: str) -> str | None:
+        """Return what a cluster whose evidence counts is called; None where it does not."""
+        return next((name for name, each in self.evidence.items() if each == uid), None)
+
+    def allowed(self, application: str) -> frozenset[str]:
+        """Return what may be changed of an application there, by the keys that allow it ("cluster.prometheus")."""
+        values = {name: self.values[name] for name in ("*", application) if name in self.values}
+        written = {"prometheus"} & self.model_fields_set
+        return frozenset(f"cluster.{key}" for key in (*written, *_below("values", values)))
+
+
 class Project(_Strict):
     """All of the file.
 
@@ -213,6 +260,7 @@ class Project(_Strict):
         argocd: Argo CD.
         models: Where models come from.
         throwaway: What a throw-away cluster changes.
+        cluster: A cluster that is there before a run.
         environments: In the order of promotion.
     """
 
@@ -223,6 +271,7 @@ class Project(_Strict):
     argocd: ArgoCD = ArgoCD()
     models: Models = Models()
     throwaway: Throwaway = Throwaway()
+    cluster: Cluster = Cluster()
     environments: tuple[Environment, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
@@ -235,6 +284,11 @@ class Project(_Strict):
     def names(self) -> tuple[str, ...]:
         """The environments' names, in order."""
         return tuple(each.name for each in self.environments)
+
+    @property
+    def protected(self) -> str:
+        """The environments that only proven sets reach, as people name them."""
+        return ", ".join(each.name for each in self.environments if each.protected) or "a protected environment"
 
     def environment(self, name: str) -> Environment:
         """Return the environment of a name.
@@ -388,6 +442,8 @@ def _line(text: str, path: tuple[str | int, ...]) -> int:
             found = item.body[0]
         elif isinstance(item, tomlkit.items.Item):
             found = item
+    while isinstance(found, tomlkit.items.Table) and found.is_super_table():  # it has no line of its own
+        found = next(iter(found.values()))
     if found is None:
         return 0
     found.comment(MARK)  # the rest is written as it stands

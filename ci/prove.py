@@ -131,7 +131,7 @@ async def prove(
                         else:
                             await _execute(stage, run, began, errors)
             report.seconds, under_way = time.monotonic() - began, "evidence"
-            if checkout is not None and not report.left_out:  # a narrowed run proves nothing for promote
+            if checkout is not None and not (report.left_out or report.unproven):
                 await write_evidence(run, checkout, signer)
             report.outcome = "passed"
         except Exception as error:
@@ -192,14 +192,11 @@ async def write_evidence(run: Run, checkout: Checkout, signer: CryptoSigner | No
         run.report.stages.append(StageResult("evidence", "failed", time.monotonic() - began, error.message))
         run.report.failure = _failure("evidence", error)
         raise
+    promotes_nothing = f"and promotes nothing to {run.project.protected}"
     if changed := await checkouts.changes(checkout):
-        progress.warning(
-            "the evidence is of no commit, and promotes nothing to prod", f"changed: {', '.join(changed[:5])}"
-        )
+        progress.warning(f"the evidence is of no commit, {promotes_nothing}", f"changed: {', '.join(changed[:5])}")
     if signer is None:
-        progress.warning(
-            "the evidence is NOT SIGNED, and promotes nothing to prod", f"{envelope.KEY}_FILE names the key"
-        )
+        progress.warning(f"the evidence is NOT SIGNED, {promotes_nothing}", f"{envelope.KEY}_FILE names the key")
     else:
         note(f"{file} is signed by {signer.public_key.keyid}")
 

@@ -456,7 +456,7 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class Served:
-    """A set as it was served on the throw-away cluster.
+    """A set as it was served on the cluster under test.
 
     Attributes:
         release: The set, by dotted key as in the application's file ("model.version").
@@ -485,7 +485,7 @@ class Proof:
         behaviour: Golden inputs through champion and candidate, or through the candidate alone.
         canary: The canary from champion to candidate; None where there was none.
         back: Whether the champion's set was put back, and answered.
-        overlay: What the throw-away cluster changed of the environment, a line each.
+        overlay: What the cluster under test changed of the environment, a line each.
     """
 
     environment: str
@@ -515,6 +515,21 @@ class Usage:
     supply: int
 
 
+@dataclass(frozen=True)
+class ExistingCluster:
+    """A cluster that was there before the run.
+
+    Attributes:
+        context: What the kubeconfig calls it.
+        server: Address of its API server.
+        uid: Of its namespace kube-system, which no two clusters share.
+    """
+
+    context: str
+    server: str
+    uid: str
+
+
 @dataclass
 class Report:
     """One run.
@@ -528,6 +543,8 @@ class Report:
         stages: In order.
         usage: What it took of the machine; None where the daemon is on another.
         left_out: Stages that the run was asked to leave out; it proves nothing for promote where there are any.
+        unproven: Why it proves nothing for promote although it left no stage out; empty where it does.
+        cluster: Where it ran; None on a throw-away cluster.
         suites: The tests of each stage that runs tests.
         findings: Of every check.
         canaries: Each canary that was taken.
@@ -550,6 +567,8 @@ class Report:
     stages: list[Stage] = field(default_factory=list)
     usage: Usage | None = None
     left_out: list[str] = field(default_factory=list)
+    unproven: str = ""
+    cluster: ExistingCluster | None = None
     suites: list[Suite] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     canaries: list[CanaryTimeline] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a throw-away cluster cannot hold, found before one is started."""
+"""What a cluster under test cannot hold, found before one is started or touched."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,6 +11,8 @@ WAY_OUT = (
     "Change it under throwaway.values in ml-serving-ci.toml, which report and evidence will list, "
     "or test on a cluster of yours that has it: --kubeconfig FILE"
 )
+ON_EXISTING = "Change it under cluster.values in ml-serving-ci.toml, which report and evidence will list"
+"""The way out on a cluster that is there, where an application gets a namespace of its own."""
 CLOUD_IDENTITIES = (
     "eks.amazonaws.com/role-arn",
     "iam.gke.io/gcp-service-account",
@@ -19,24 +21,24 @@ CLOUD_IDENTITIES = (
 """Annotations of a service account that stand for credentials of a cloud."""
 
 
-def objections(documents: Sequence[Document], memory: float) -> Iterator[str]:
-    """Yield what a throw-away cluster lacks of what an application asks for, a line each.
+def objections(documents: Sequence[Document], memory: float | None) -> Iterator[str]:
+    """Yield what the cluster under test lacks of what an application asks for, a line each.
 
     Args:
         documents: The application, rendered.
-        memory: Bytes that this machine has.
+        memory: Bytes that this machine has; None on a cluster that is there, whose nodes and cloud decide themselves.
     """
     own = {(each["kind"], each["metadata"]["name"]) for each in documents}
     for document in documents:
         who = f"{document['kind']} {document['metadata']['name']}"
         annotations = document["metadata"].get("annotations") or {}
         for key in CLOUD_IDENTITIES:
-            if document["kind"] == "ServiceAccount" and key in annotations:
+            if memory is not None and document["kind"] == "ServiceAccount" and key in annotations:
                 yield f"{who}: {key} is an identity of a cloud"
         for container in _containers(document):
             resources = container.get("resources") or {}
             asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-            for name, amount in asked.items():
+            for name, amount in asked.items() if memory is not None else ():
                 if "/" in name:
                     yield f"{who}: asks for {name}"
                 elif name == "memory" and parse_quantity(amount) > memory:
@@ -46,7 +48,7 @@ def objections(documents: Sequence[Document], memory: float) -> Iterator[str]:
                     yield f"{who}: reads Secret {secret}, which is not there"
         for uri in _uris(document):
             if uri.startswith("pvc://"):
-                yield f"{who}: {uri} is a volume of another cluster"
+                yield f"{who}: {uri} is a volume of another namespace"
 
 
 def _containers(document: Document) -> Iterator[Mapping[str, Any]]:

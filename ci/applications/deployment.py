@@ -1,4 +1,4 @@
-"""A set as a throw-away cluster gets it: as its environment has it, but for what the project file lets it change."""
+"""A set as the cluster under test gets it: as its environment has it, but for what the project file lets it change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from ci.manifests import documents
 from ci.manifests.documents import Document
 from ci.models import storage
 from ci.models.storage import Fetched
+from ci.project import Cluster
 from ci.results import Served
 from ci.supply import foreign
 from ci.supply.supply import Supply
@@ -44,7 +45,7 @@ class Deployment:
         values: Helm values over them.
         model: Its model; None where the image brings it along.
         served: What is served of it.
-        overlay: What a throw-away cluster changes, a line each.
+        overlay: What the cluster under test changes, a line each.
     """
 
     application: Application
@@ -62,7 +63,12 @@ class Deployment:
 
 
 async def prepared(
-    repository: Repository, version: Version, supply: Supply, mirrors: Mapping[str, Path], work: Path
+    repository: Repository,
+    version: Version,
+    supply: Supply,
+    mirrors: Mapping[str, Path],
+    work: Path,
+    existing: Cluster | None = None,
 ) -> Deployment:
     """Get all that a set needs, before there is a cluster.
 
@@ -72,6 +78,7 @@ async def prepared(
         supply: Has what models and images are got with.
         mirrors: Beginnings of URIs to folders with the same files.
         work: An empty folder, kept as long as the result.
+        existing: What the project file says of a cluster that is there; a throw-away one by default.
 
     Raises:
         CIError: The model or the image cannot be had, or is another than the set says; one line says which and why.
@@ -80,8 +87,11 @@ async def prepared(
     chart = await render.chart_files(repository, version.revision, application.project.paths.chart, work)
     value_files = await render.values_files(repository, version.revision, application, chart, work)
     own = render.values(application)
-    layers = [own, *(_loaded(file) for file in (*reversed(value_files), chart / "values.yaml"))]
-    over, lines = overlay.values(application.project.throwaway, application.name, layers)
+    layers = [own, *(loaded(file) for file in (*reversed(value_files), chart / "values.yaml"))]
+    if existing is None:
+        over, lines = overlay.throwaway(application.project.throwaway, application.name, layers)
+    else:
+        over, lines = overlay.existing(existing, application.name, layers)
     model = await _model(application, supply, mirrors)
     image, digest, built = await _image(application, supply)
     fixed: dict[str, Any] = {"image": image}
@@ -98,7 +108,7 @@ async def rendered(deployment: Deployment, helm: Path) -> list[Document]:
     """Return the objects of a deployment.
 
     Raises:
-        CheckFailedError: Helm refuses it; what a throw-away cluster changes is named.
+        CheckFailedError: Helm refuses it; what the cluster under test changes is named.
     """
     given = [f"--values={file}" for file in deployment.files]
     argv: list[str | Path] = [helm, "template", deployment.application.name, deployment.chart, *given, "--values=-"]
@@ -108,7 +118,7 @@ async def rendered(deployment: Deployment, helm: Path) -> list[Document]:
         said = next((line for line in error.stderr.splitlines() if line.startswith("Error: ")), error.message)
         changed = "; ".join(line.rpartition("(")[2].rstrip(")") for line in deployment.overlay)
         raise CheckFailedError(
-            f"{deployment.application.file}: the chart does not take it on a throw-away cluster: {one_line(said)}",
+            f"{deployment.application.file}: the chart does not take it on this cluster: {one_line(said)}",
             fix=f"Look at what the project file changes there: {changed}" if changed else None,
             detail=error.detail,
         ) from error
@@ -129,7 +139,8 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-def _loaded(file: Path) -> dict[str, Any]:
+def loaded(file: Path) -> dict[str, Any]:
+    """Return the values of a file; none where there is no such file."""
     return yaml.load(file.read_bytes(), yaml.CSafeLoader) or {} if file.is_file() else {}
 
 

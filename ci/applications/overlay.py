@@ -1,54 +1,104 @@
-"""What a throw-away cluster changes of an environment, as the project file has it; report and evidence list it."""
+"""What a cluster under test changes of an environment, as the project file has it; report and evidence list it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ci.base import duration
-from ci.project import Throwaway
+from ci.project import Cluster, Prometheus, Throwaway
 
 COUNTS = (("exampleModel", "replicas"), ("autoscaling", "minReplicas"), ("autoscaling", "maxReplicas"))
 """Values of the chart that say how many pods a version has."""
 ALL = "*"
-"""In `throwaway.values`: every application."""
+"""In `throwaway.values` and `cluster.values`: every application."""
+Layers = Sequence[Mapping[str, Any]]
+"""An application's values, the strongest first: its file's, the environment's, the chart's own."""
 
 
-def values(throwaway: Throwaway, name: str, layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[str]]:
-    """Return Helm values over an application's own, and what they change, a line each.
+def throwaway(changes: Throwaway, name: str, layers: Layers) -> tuple[dict[str, Any], list[str]]:
+    """Return Helm values over an application's own on a throw-away cluster, and what they change, a line each.
 
     Args:
-        throwaway: What the project file allows.
+        changes: What the project file allows.
         name: The application's.
-        layers: The application's values, the strongest first: its file's, the environment's, the chart's own.
+        layers: Its values.
     """
-    over: dict[str, Any] = {}
-    lines: list[str] = []
-
-    def put(path: tuple[str, ...], new: Any, key: str) -> None:
-        old = effective(layers, path)
-        if old == new:
-            return
-        inner = over
-        for part in path[:-1]:
-            inner = inner.setdefault(part, {})
-        inner[path[-1]] = new
-        lines.append(f"{'.'.join(path)}: {_shown(old)} → {_shown(new)} (throwaway.{key})")
-
-    if (most := throwaway.replicas) is not None:
+    over = _Over(layers)
+    if (most := changes.replicas) is not None:
         for path in COUNTS:
             wanted = effective(layers, path)
             if isinstance(wanted, int) and wanted > most:
-                put(path, most, "replicas")
-    if throwaway.longest_pause is not None:
+                over.put(path, most, "throwaway.replicas")
+    if changes.longest_pause is not None:
         steps = effective(layers, ("canary", "steps"))
         if isinstance(steps, list):
-            put(("canary", "steps"), [_cut(step, throwaway.longest_pause) for step in steps], "longest_pause")
-    for who in (ALL, name):
-        for leaf, value in _leaves(throwaway.values.get(who, {})):
-            put(leaf, value, f"values.{who}.{'.'.join(leaf)}")
-    return over, lines
+            cut = [_cut(step, changes.longest_pause) for step in steps]
+            over.put(("canary", "steps"), cut, "throwaway.longest_pause")
+    over.by_application(changes.values, name, "throwaway.values")
+    return over.values, over.lines
 
 
-def effective(layers: Sequence[Mapping[str, Any]], path: Sequence[str]) -> Any:
+def existing(changes: Cluster, name: str, layers: Layers) -> tuple[dict[str, Any], list[str]]:
+    """Return Helm values over an application's own on an existing cluster, and what they change, a line each.
+
+    Args:
+        changes: What the project file says of the cluster.
+        name: The application's.
+        layers: Its values.
+    """
+    over = _Over(layers)
+    if "prometheus" in changes.model_fields_set:
+        for section, inner in scraped_by(changes.prometheus).items():
+            for key, value in inner.items():
+                if effective(layers, (section, key)) is not None:  # a chart of one's own may have no such value
+                    over.merge((section, key), value, "cluster.prometheus")
+    over.by_application(changes.values, name, "cluster.values")
+    return over.values, over.lines
+
+
+def scraped_by(prometheus: Prometheus) -> dict[str, dict[str, Any]]:
+    """Return the chart's values that say which Prometheus scrapes, and judges."""
+    return {
+        "monitoring": {"prometheusAddress": f"http://{prometheus.host}", "labels": prometheus.labels},
+        "networkPolicy": {"monitoringNamespace": prometheus.namespace},
+    }
+
+
+class _Over:
+    """Values over others, and what they change.
+
+    Args:
+        layers: The others.
+    """
+
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+        self.values: dict[str, Any] = {}
+        self.lines: list[str] = []
+
+    def put(self, path: tuple[str, ...], new: Any, key: str) -> None:
+        """Set a value, and tell what it was and which key of the project file changed it, unless it is so already."""
+        old = effective(self._layers, path)
+        if old == new:
+            return
+        inner = self.values
+        for part in path[:-1]:
+            inner = inner.setdefault(part, {})
+        inner[path[-1]] = new
+        self.lines.append(f"{'.'.join(path)}: {_shown(old)} → {_shown(new)} ({key})")
+
+    def merge(self, path: tuple[str, ...], new: Any, key: str) -> None:
+        """Set a value, or each below a mapping, as Helm merges."""
+        for leaf, value in _leaves(new, path) if isinstance(new, Mapping) else [(path, new)]:
+            self.put(leaf, value, key)
+
+    def by_application(self, values: Mapping[str, Mapping[str, Any]], name: str, key: str) -> None:
+        """Set what the project file has for all applications, then what it has for one."""
+        for who in (ALL, name):
+            for leaf, value in _leaves(values.get(who, {})):
+                self.put(leaf, value, f"{key}.{who}.{'.'.join(leaf)}")
+
+
+def effective(layers: Layers, path: Sequence[str]) -> Any:
     """Return what Helm makes of a value that several layers may have; None where none has it.
 
     Helm merges mappings and takes everything else from the strongest layer

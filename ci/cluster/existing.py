@@ -7,6 +7,7 @@ from ci.base import command
 from ci.base.errors import CommandError, MachineError, UsageError
 from ci.cluster.cluster import Cluster
 from ci.cluster.kubectl import Kubectl
+from ci.results import ExistingCluster
 
 ANSWER_SECONDS = 15
 
@@ -54,6 +55,26 @@ async def existing_cluster(kubectl: Path, kubeconfig: Path, context: str | None 
             detail=error.detail,
         ) from error
     return cluster
+
+
+async def identity(kubectl: Kubectl) -> ExistingCluster:
+    """Return which cluster it is, whatever a kubeconfig calls it.
+
+    Raises:
+        MachineError: These credentials may not read its namespace kube-system.
+    """
+    view = await kubectl.run("config", "view", "--minify", "--output=json")
+    try:
+        found = await kubectl.get("namespace", "kube-system")
+    except CommandError as error:
+        raise MachineError(
+            f"the cluster of context {kubectl.cluster.context} does not tell which it is: {_said(error)}",
+            fix=f"kubectl auth can-i get namespaces --context={kubectl.cluster.context}",
+            detail=error.detail,
+        ) from error
+    assert found is not None, "every cluster has it"
+    server = json.loads(view.stdout)["clusters"][0]["cluster"]["server"]
+    return ExistingCluster(kubectl.cluster.context, server, found["metadata"]["uid"])
 
 
 def _said(error: CommandError) -> str:

@@ -12,6 +12,7 @@ from ci.commands import here, writing
 from ci.commands.runner import run_async
 from ci.evidence import statement
 from ci.evidence import verify as verifying
+from ci.evidence.envelope import EvidenceError
 from ci.evidence.verify import Promotion
 from ci.supply import supply
 from ci.tree import git, tree
@@ -79,10 +80,26 @@ async def _verify(file: Path, public_key: Path, environment: str, name: str | No
     sources = (await tree.project(snapshot)).evidence_for(environment)
     if not sources:
         raise UsageError(f"--env {environment}: no set is promoted there", fix="bump is how it gets one")
-    source = await tree.load(snapshot, sources[-1], name)
-    target = await tree.load(snapshot, environment, source.name)
-    commit = await snapshot.resolve(source.release[tree.CHART[0]])
-    moved = target.with_release({**source.release, tree.CHART[0]: commit})
-    for line in await verifying.require(proof, Promotion(snapshot, source, moved, commit, supply.installed("helm"))):
-        note(line)
-    typer.echo(f"{proof} proves {source.name} of {source.environment} for {environment}")
+    served = {each.environment for each in proof.statement.predicate.applications}
+    refused = []
+    for source in sorted(sources, key=lambda each: each not in served):  # the likeliest is told of
+        try:
+            promotion = await _promotion(snapshot, source, environment, name)
+            lines = await verifying.require(proof, promotion)
+        except (EvidenceError, UsageError) as error:
+            refused.append(error)
+            continue
+        for line in lines:
+            note(line)
+        typer.echo(f"{proof} proves {promotion.source.name} of {source} for {environment}")
+        return
+    raise refused[0]
+
+
+async def _promotion(snapshot: Snapshot, source: str, target: str, name: str | None) -> Promotion:
+    """Return the promotion from one environment to another, as `promote` would make it."""
+    moving = await tree.load(snapshot, source, name)
+    into = await tree.load(snapshot, target, moving.name)
+    commit = await snapshot.resolve(moving.release[tree.CHART[0]])
+    moved = into.with_release({**moving.release, tree.CHART[0]: commit})
+    return Promotion(snapshot, moving, moved, commit, supply.installed("helm"))

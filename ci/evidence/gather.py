@@ -18,7 +18,7 @@ from ci.evidence import envelope, sbom, statement, tool
 from ci.evidence.checkout import Checkout
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Artefact, Digest, GitTree, Golden, Platform, Predicate, Sets, Statement
-from ci.results import Proof, Report, Served, Suite
+from ci.results import ExistingCluster, Proof, Report, Served, Suite
 from ci.supply import pins
 from ci.supply.supply import Supply
 from ci.tree import chart_package, git, tree
@@ -39,6 +39,7 @@ class Facts:
         stages: The stages that passed.
         suites: The tests of each of them that runs tests.
         applications: What was proven of each application.
+        cluster: Where it ran; None on a throw-away cluster.
     """
 
     environment: str | None
@@ -48,6 +49,7 @@ class Facts:
     stages: Sequence[str]
     suites: Sequence[Suite]
     applications: Sequence[Proof]
+    cluster: ExistingCluster | None = None
 
 
 async def write(
@@ -81,7 +83,8 @@ async def write(
     helm = supply.tool("helm")
     started = datetime.fromisoformat(report.started)
     passed = [stage.name for stage in report.stages if stage.outcome == "passed"]
-    facts = Facts(environment, started, datetime.now(UTC), supply.way, passed, report.suites, report.applications)
+    ended, proven = datetime.now(UTC), report.applications
+    facts = Facts(environment, started, ended, supply.way, passed, report.suites, proven, report.cluster)
     held = await images(supply)
     files.write(folder / statement.SBOM, await sbom.written(supply, held))
     project = await tree.project(Snapshot(checkout.repository, checkout.tree, ""))
@@ -134,6 +137,7 @@ async def gather(checkout: Checkout, helm: Path, facts: Facts, artefacts: Sequen
         suites=tuple(statement.Suite(**dataclasses.asdict(suite)) for suite in facts.suites),
         tool=await tool.described(),
         project=await checkouts.described(checkout),
+        cluster=statement.Cluster(**dataclasses.asdict(facts.cluster)) if facts.cluster is not None else None,
         platform=platform,
         applications=tuple(applications),
     )

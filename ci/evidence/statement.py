@@ -17,7 +17,7 @@ from ci.tree import tree
 from ci.tree.tree import Release
 
 StatementType = Literal["https://in-toto.io/Statement/v1"]
-PredicateType = Literal["https://github.com/example/ml-serving-ci/attestation/test-run/v3"]
+PredicateType = Literal["https://github.com/example/ml-serving-ci/attestation/test-run/v4"]
 """A change of what a field means, or of which there are, is another version."""
 UNVERSIONED, _, VERSION = get_args(PredicateType)[0].rpartition("/")
 
@@ -102,6 +102,20 @@ class Project(Strict):
     folders: tuple[Folder, ...]
 
 
+class Cluster(Strict):
+    """A cluster that was there before the run.
+
+    Attributes:
+        context: What the kubeconfig called it.
+        server: Address of its API server.
+        uid: Of its namespace kube-system, which no two clusters share.
+    """
+
+    context: Name
+    server: Name
+    uid: Name
+
+
 class Platform(Strict):
     """The part of a run that takes the sample through every stage.
 
@@ -160,7 +174,7 @@ class Application(Strict):
         golden: The golden file; None where the application has none.
         canary: Last phase of the Rollout from champion to candidate; None where there was none.
         back: Whether the champion's set was put back, and answered.
-        overlay: What the throw-away cluster changed, a line each: KEY: OLD → NEW (throwaway.KEY).
+        overlay: What the cluster under test changed, a line each: KEY: OLD → NEW (throwaway.KEY, or cluster.KEY).
         rules: What was not done as for any change, a sentence each.
     """
 
@@ -204,6 +218,7 @@ class Predicate(Strict):
         suites: The tests of each stage that runs tests.
         tool: What tested.
         project: What was tested.
+        cluster: Where it ran; None on a throw-away cluster, which the run made.
         platform: The platform part; None where only applications were tested.
         applications: Every application that was served.
     """
@@ -215,6 +230,7 @@ class Predicate(Strict):
     suites: tuple[Suite, ...]
     tool: Tool
     project: Project
+    cluster: Cluster | None
     platform: Platform | None
     applications: tuple[Application, ...]
 

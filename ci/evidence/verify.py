@@ -37,9 +37,9 @@ BUILT = ("source",)
 way no published image is had. In any other, it is not the image that would be promoted."""
 HEALTHY = "Healthy"
 """Last phase of a Rollout that went all the way."""
-CHANGED = re.compile(r".+: .+ → .+ \((throwaway\.[^()]+)\)")
+CHANGED = re.compile(r".+: .+ → .+ \(((?:throwaway|cluster)\.[^()]+)\)")
 """A line of the overlay, and the key of the project file that allows it."""
-AGAIN = "Run `test` without --only, --skip, ML_SERVING_CI_ONLY and --kubeconfig."
+AGAIN = "Run `test` without --only, --skip and ML_SERVING_CI_ONLY; on a cluster of its own where the platform is in it."
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,7 @@ async def require(evidence: Evidence, promotion: Promotion) -> list[str]:
     checks: tuple[Callable[[Evidence, Promotion], Awaitable[str]], ...] = (
         _fresh,
         _tool,
+        _cluster,
         _platform,
         _suites,
         _beside,
@@ -165,6 +166,22 @@ async def _tool(evidence: Evidence, promotion: Promotion) -> str:
     tool, pins = evidence.statement.predicate.tool, evidence.digest_of(statement.PINS)
     commit = f" of {tool.commit.git_commit}" if tool.commit is not None else ""
     return f"tool: {tool.name} {tool.version}{commit}, sha256:{tool.digest.sha256}; its pins: sha256:{pins}"
+
+
+async def _cluster(evidence: Evidence, promotion: Promotion) -> str:
+    """Ask the project file, as it is where the set is promoted, whether runs on an existing cluster count."""
+    found = evidence.statement.predicate.cluster
+    if found is None:
+        return "cluster: a throw-away one"
+    name = promotion.source.project.cluster.named(found.uid)
+    if name is None:
+        raise evidence.refusal(
+            "predicate.cluster.uid",
+            f"{found.uid} (context {found.context}, {found.server}) is not under [cluster.evidence] of {projects.FILE} "
+            f"at {promotion.snapshot.commit[:12]}",
+            "Name it there by a reviewed commit, or run `test` without --kubeconfig.",
+        )
+    return f"cluster: {name}, {found.uid}, which was there (context {found.context}, {found.server})"
 
 
 async def _platform(evidence: Evidence, promotion: Promotion) -> str:
@@ -342,7 +359,8 @@ async def _canary(evidence: Evidence, promotion: Promotion) -> str:
 
 async def _overlay(evidence: Evidence, promotion: Promotion) -> str:
     proven = _proven(evidence, promotion)
-    allowed = promotion.source.project.throwaway.allowed(proven.name)
+    project, existing = promotion.source.project, evidence.statement.predicate.cluster is not None
+    allowed = project.cluster.allowed(proven.name) if existing else project.throwaway.allowed(proven.name)
     for line in proven.overlay:
         found = CHANGED.fullmatch(line)
         if found is None or found[1] not in allowed:
@@ -351,7 +369,7 @@ async def _overlay(evidence: Evidence, promotion: Promotion) -> str:
                 f"{projects.FILE} does not allow it",
                 f"Write {found[1]} there, or run `test` without the change." if found else None,
             )
-    return f"changed for the throw-away cluster, as {projects.FILE} allows: {'; '.join(proven.overlay) or 'nothing'}"
+    return f"changed for the cluster, as {projects.FILE} allows: {'; '.join(proven.overlay) or 'nothing'}"
 
 
 async def _manifests(evidence: Evidence, promotion: Promotion) -> str:

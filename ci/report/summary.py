@@ -113,8 +113,8 @@ def escaped(text: str) -> str:
 
 def _parts(report: Report) -> Iterator[tuple[str, str]]:
     yield "outcome", f"## {MARKS[report.outcome]} {escaped(headline(report)).capitalize()}"
-    if report.left_out:
-        yield "outcome", f"**{escaped(narrowed(report)).capitalize()}**"
+    if worth := escaped(narrowed(report)):
+        yield "outcome", f"**{worth[0].upper()}{worth[1:]}**"
     if report.failure is not None:
         yield "outcome", f"**{escaped(report.failure.message)}**"
         if report.failure.fix:
@@ -171,7 +171,7 @@ def _sets(proof: Proof, why: str) -> list[tuple[str, ...]]:
 
 
 def _proof(proof: Proof) -> str:
-    lines = [*applications.told(proof), *(f"changed for the throw-away cluster: {line}" for line in proof.overlay)]
+    lines = [*applications.told(proof), *(f"changed for the cluster: {line}" for line in proof.overlay)]
     items = "\n".join(f"- {escaped(line)}" for line in lines)
     return f"<details><summary>{escaped(applications.name(proof))}</summary>\n\n{items}\n\n</details>"
 

@@ -55,8 +55,8 @@ def render(report: Report) -> Group:
     parts.append(Text(f"{mark} {report.outcome} in {report.seconds:.1f} s", style=f"bold {style}"))
     if report.usage:
         parts.append(Text(used(report.usage)))
-    if report.left_out:
-        parts.append(Text(narrowed(report), style="bold yellow"))
+    if worth := narrowed(report):
+        parts.append(Text(worth, style="bold yellow"))
     return Group(*parts)
 
 
@@ -152,7 +152,7 @@ def application(proof: Proof, why: str) -> Group:
     parts.append(_served(proof))
     parts += [Text(f"  {line}") for line in words.told(proof)]
     if proof.overlay:
-        parts.append(Text("  changed for the throw-away cluster:"))
+        parts.append(Text("  changed for the cluster:"))
         parts += [Text(f"    {line}") for line in proof.overlay]
     if proof.behaviour is not None and proof.champion is not None:
         parts += _answers(proof.behaviour)

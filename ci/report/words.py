@@ -12,10 +12,10 @@ def place(report: Report) -> str:
 
 
 def narrowed(report: Report) -> str:
-    """Return what a run left out, and what it is worth then; nothing of a whole one."""
-    if not report.left_out:
-        return ""
-    return f"narrowed: this run proves nothing for promote; left out: {', '.join(report.left_out)}"
+    """Return why a run proves nothing for promote; nothing where it does."""
+    if report.left_out:
+        return f"narrowed: this run proves nothing for promote; left out: {', '.join(report.left_out)}"
+    return f"this run proves nothing for promote: {report.unproven}" if report.unproven else ""
 
 
 def headline(report: Report) -> str:

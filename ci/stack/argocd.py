@@ -10,7 +10,8 @@ from ci.manifests.documents import Document
 from ci.stack import manifests
 from ci.stack.component import READY_SECONDS, StackContext
 
-NAMESPACE = "argocd"
+UPSTREAM = "argocd"
+"""The namespace in upstream's manifests."""
 IMAGE = "quay.io/argoproj/argocd"
 REDIS = "public.ecr.aws/docker/library/redis"
 SELECTOR = "app.kubernetes.io/component=application-controller,app.kubernetes.io/part-of=argocd"
@@ -36,21 +37,24 @@ async def find(context: StackContext) -> dict[str, Any] | None:
 async def install(context: StackContext) -> None:
     """Apply upstream's core installation."""
     objects = await manifests.from_files(context.supply.module("argo-cd") / "manifests" / "core-install.yaml")
-    kept = await context.kubectl.get("secret", SECRET, NAMESPACE) or {}
-    adapt(objects, context.supply.image(IMAGE), context.supply.image(REDIS), kept.get("data", {}).get(SECRET_KEY))
-    await manifests.apply(context, [documents.namespace(NAMESPACE), *objects])
+    kept = await context.kubectl.get("secret", SECRET, context.argocd) or {}
+    key = kept.get("data", {}).get(SECRET_KEY)
+    adapt(objects, context.argocd, context.supply.image(IMAGE), context.supply.image(REDIS), key)
+    await manifests.apply(context, [documents.namespace(context.argocd), *objects])
 
 
-def adapt(objects: list[Document], image: str, redis: str, secret_key: str | None) -> None:
+def adapt(objects: list[Document], namespace: str, image: str, redis: str, secret_key: str | None) -> None:
     """Make upstream's objects fit a cluster of minutes, in place.
 
     Args:
         objects: The core installation.
+        namespace: Where it goes.
         image: Argo CD's image.
         redis: The cache's image.
         secret_key: The key that the cluster has already, as a Secret holds it.
     """
-    documents.place(objects, NAMESPACE)
+    documents.into_namespace(objects, UPSTREAM, namespace)
+    documents.place(objects, namespace)
     for document in objects:
         if document["kind"] in ("Deployment", "StatefulSet"):
             pod = document["spec"]["template"]["spec"]

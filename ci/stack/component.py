@@ -1,11 +1,12 @@
 """What a part of the stack is, and what every part gets to work with."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
+from ci.project import ArgoCD, Prometheus
 from ci.supply.supply import Supply
 
 READY_SECONDS = 180.0
@@ -20,11 +21,15 @@ class StackContext:
         kubectl: Speaks to the cluster.
         helm: Renders upstream's charts.
         supply: Pinned charts, manifests and image references.
+        prometheus: Which Prometheus scrapes; a throw-away cluster's own by default.
+        argocd: Argo CD's namespace.
     """
 
     kubectl: Kubectl
     helm: Helm
     supply: Supply
+    prometheus: Prometheus = field(default_factory=Prometheus)
+    argocd: str = field(default_factory=lambda: ArgoCD().namespace)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,12 @@ async def from_files(*files: Path) -> list[Document]:
     return await anyio.to_thread.run_sync(documents.parse, text)
 
 
+async def namespace(context: StackContext, name: str) -> list[Document]:
+    """Return a Namespace to be applied; nothing where somebody else has it, for what is applied is labelled as ours."""
+    found = await context.kubectl.get("namespace", name)
+    return [] if found is not None and not documents.is_owned(found) else [documents.namespace(name)]
+
+
 async def apply(context: StackContext, objects: Sequence[Document]) -> None:
     """Put objects on the cluster, each labelled as ours: CRDs first.
 

@@ -1,15 +1,17 @@
-"""Prometheus Operator and one Prometheus; it selects as kube-prometheus-stack does, by `release: prometheus`."""
+"""Prometheus Operator and one Prometheus: where `cluster.prometheus` says, and as its users find it."""
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ci.base import wait
-from ci.base.errors import CheckFailedError
+from ci.base.errors import CheckFailedError, UsageError
 from ci.manifests import documents
 from ci.manifests.documents import Document
+from ci.project import FILE, Prometheus
 from ci.stack import manifests, probes
 from ci.stack.component import READY_SECONDS, StackContext
 
-NAMESPACE = "monitoring"
 NAME = "prometheus"
 CRD = "prometheuses.monitoring.coreos.com"
 CRDS = ("prometheuses", "servicemonitors", "podmonitors", "probes", "prometheusrules")
@@ -19,10 +21,13 @@ The others (Alertmanager, Thanos, agents) are two thirds of the bundle, and cost
 """
 OPERATOR = ("cluster-role", "cluster-role-binding", "service-account", "service", "deployment")
 IMAGE = "quay.io/prometheus/prometheus"
-SELECT = {"matchLabels": {"release": "prometheus"}}
+OPERATOR_IMAGE = "prometheus-operator"
+"""What every publisher's image of the operator ends with; its Deployment's name and labels are the installer's."""
+SELECTORS = ("serviceMonitorSelector", "ruleSelector")
 INTERVAL = "5s"
 PORT = 9090
 SERVICE = "prometheus-operated"
+"""The Service that the operator makes itself."""
 RELOADER = (
     "--listen-address=:8080",
     f"--reload-url=http://localhost:{PORT}/-/reload",
@@ -36,35 +41,98 @@ replaces at the first change; of later ones it hears by this clock alone, which 
 
 
 async def find(context: StackContext) -> dict[str, Any] | None:
-    """Return a Prometheus that the operator runs, in any namespace."""
+    """Return the Prometheus that the operator runs; None where it runs none.
+
+    Raises:
+        UsageError: It runs in another namespace than was said, or selects by other labels: what is deployed would
+            never be scraped.
+    """
     if await context.kubectl.get("crd", CRD) is None:
         return None  # the group may be served for ServiceMonitors alone
     found = await context.kubectl.get_list(CRD, all_namespaces=True)
-    return found[0] if found else None
+    return chosen(found, context.prometheus) if found else None
+
+
+def chosen(found: Sequence[Document], place: Prometheus) -> Document:
+    """Return the one of a cluster's Prometheus objects that a place means.
+
+    Raises:
+        UsageError: None is in its namespace, or none of those selects by its labels.
+    """
+    here = [each for each in found if each["metadata"]["namespace"] == place.namespace]
+    if not here:
+        elsewhere = sorted({each["metadata"]["namespace"] for each in found})
+        raise UsageError(
+            f"this cluster's Prometheus is in namespace {', '.join(elsewhere)}, not in {place.namespace}",
+            fix=f"{FILE}, [cluster.prometheus]: namespace",
+        )
+    for each in here:
+        if all(_selected(each["spec"].get(key), place.labels) for key in SELECTORS):
+            return each
+    wanted = {key: here[0]["spec"].get(key) for key in SELECTORS}
+    raise UsageError(
+        f"Prometheus {here[0]['metadata']['name']} in namespace {place.namespace} selects by {json.dumps(wanted)}, and "
+        f"so nothing with the labels {json.dumps(place.labels)}",
+        fix=f"{FILE}, [cluster.prometheus]: labels",
+    )
+
+
+def _selected(selector: dict[str, Any] | None, labels: Mapping[str, str]) -> bool:
+    """Return whether a selector takes labels; no selector takes nothing, and what expressions ask is not looked at."""
+    return selector is not None and (selector.get("matchLabels") or {}).items() <= labels.items()
 
 
 async def install(context: StackContext) -> None:
-    """Apply the operator with the CRDs that it needs for Prometheus, and the Prometheus with what it may read."""
+    """Apply the Prometheus with what it may read, and the operator with its CRDs where the cluster has none."""
+    place = context.prometheus
+    if (place.service, place.port) != (SERVICE, PORT):
+        raise UsageError(
+            f"{FILE}: cluster.prometheus: no {place.service}:{place.port} on this cluster, and what is installed is "
+            f"asked by {SERVICE}:{PORT}",
+            fix="leave out service and port, or install that Prometheus",
+        )
+    operator = [] if await _operator(context) else await _upstream(context)
+    image = context.supply.image(IMAGE)
+    own = [*access(place.namespace), prometheus(image, place)]
+    await manifests.apply(context, [*await manifests.namespace(context, place.namespace), *operator, *own])
+
+
+async def _operator(context: StackContext) -> bool:
+    """Return whether the cluster has an operator of somebody else's: a second one would write what the first does."""
+    if await context.kubectl.get("crd", CRD) is None:
+        return False
+    deployments = await context.kubectl.get_list("deployments.apps", all_namespaces=True)
+    return any(is_operator(each) and not documents.is_owned(each) for each in deployments)
+
+
+def is_operator(deployment: Document) -> bool:
+    """Return whether a Deployment is Prometheus Operator."""
+    images = [each["image"] for each in deployment["spec"]["template"]["spec"]["containers"]]
+    names = [image.partition("@")[0].rpartition("/")[2].partition(":")[0] for image in images]
+    return any(name.endswith(OPERATOR_IMAGE) for name in names)
+
+
+async def _upstream(context: StackContext) -> list[Document]:
+    """Return upstream's operator, with the CRDs that it needs for Prometheus."""
     examples = context.supply.module("prometheus-operator") / "example"
     operator = await manifests.from_files(
         *(examples / "prometheus-operator-crd" / f"monitoring.coreos.com_{plural}.yaml" for plural in CRDS),
         *(examples / "rbac" / "prometheus-operator" / f"prometheus-operator-{part}.yaml" for part in OPERATOR),
     )
-    documents.into_namespace(operator, "default", NAMESPACE)
-    image = context.supply.image(IMAGE)
-    await manifests.apply(context, [documents.namespace(NAMESPACE), *operator, *access(), prometheus(image)])
+    documents.into_namespace(operator, "default", context.prometheus.namespace)
+    return operator
 
 
-def access() -> list[Document]:
+def access(namespace: str) -> list[Document]:
     """Return the service account, and what finding scrape targets in every namespace takes: reading, nothing more."""
-    subject = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
+    subject = {"kind": "ServiceAccount", "name": NAME, "namespace": namespace}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "ml-serving-ci-prometheus"}
     reading = ["get", "list", "watch"]
     return [
         {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
-            "metadata": {"name": NAME, "namespace": NAMESPACE},
+            "metadata": {"name": NAME, "namespace": namespace},
         },
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -82,13 +150,14 @@ def access() -> list[Document]:
     ]
 
 
-def prometheus(image: str) -> Document:
+def prometheus(image: str, place: Prometheus) -> Document:
     """Return the Prometheus object for a pinned image."""
     everywhere: dict[str, Any] = {}
+    select = {"matchLabels": dict(place.labels)}
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "Prometheus",
-        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "metadata": {"name": NAME, "namespace": place.namespace},
         "spec": {
             "image": image,
             "version": image.rpartition(":")[2],
@@ -97,11 +166,11 @@ def prometheus(image: str) -> Document:
             "serviceAccountName": NAME,
             "scrapeInterval": INTERVAL,
             "evaluationInterval": INTERVAL,
-            "serviceMonitorSelector": SELECT,
+            "serviceMonitorSelector": select,
             "serviceMonitorNamespaceSelector": everywhere,
-            "podMonitorSelector": SELECT,
+            "podMonitorSelector": select,
             "podMonitorNamespaceSelector": everywhere,
-            "ruleSelector": SELECT,
+            "ruleSelector": select,
             "ruleNamespaceSelector": everywhere,
             "resources": {"requests": {"cpu": "10m", "memory": "100Mi"}},
             "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "fsGroup": 2000},
@@ -119,16 +188,10 @@ async def ready(context: StackContext) -> None:
     found = await prometheus_object(context)
     where = found["metadata"]["namespace"]
     await probes.available(context, f"{CRD}/{found['metadata']['name']}", where)
-    path = f"/api/v1/namespaces/{where}/services/{SERVICE}:{PORT}/proxy/-/ready"
+    path = f"/api/v1/namespaces/{where}/services/{context.prometheus.service}:{context.prometheus.port}/proxy/-/ready"
     await wait.until(
         "Prometheus ready", lambda: probes.answers(context, path), timeout=READY_SECONDS, interval=1, successes=2
     )
-
-
-async def url(context: StackContext) -> str:
-    """Return where Prometheus answers inside the cluster."""
-    found = await prometheus_object(context)
-    return f"http://{SERVICE}.{found['metadata']['namespace']}.svc:{PORT}/"
 
 
 async def prometheus_object(context: StackContext) -> Document:

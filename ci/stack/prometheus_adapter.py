@@ -6,10 +6,12 @@ import yaml
 
 from ci.manifests import documents
 from ci.manifests.documents import Document
-from ci.stack import manifests, monitoring, probes
+from ci.project import Prometheus
+from ci.stack import manifests, probes
 from ci.stack.component import StackContext
 
-NAMESPACE = "monitoring"
+UPSTREAM = "monitoring"
+"""The namespace in upstream's manifests."""
 NAME = "prometheus-adapter"
 IMAGE = "registry.k8s.io/prometheus-adapter/prometheus-adapter"
 API = "custom.metrics.k8s.io"
@@ -50,15 +52,19 @@ async def install(context: StackContext) -> None:
     """Apply upstream's manifests, turned from resource metrics, which metrics-server has, to custom metrics."""
     folder = context.supply.module(NAME) / "deploy" / "manifests"
     objects = await manifests.from_files(*(folder / file for file in FILES))
-    edited = custom_metrics(objects, context.supply.image(IMAGE), await monitoring.url(context))
-    await manifests.apply_aggregated(context, [documents.namespace(NAMESPACE), *edited], NAME, NAMESPACE)
+    namespace = context.prometheus.namespace
+    edited = custom_metrics(objects, context.supply.image(IMAGE), context.prometheus)
+    around = await manifests.namespace(context, namespace)
+    await manifests.apply_aggregated(context, [*around, *edited], NAME, namespace)
 
 
-def custom_metrics(objects: list[Document], image: str, prometheus: str) -> list[Document]:
-    """Edit upstream's manifests, which serve resource metrics, to serve our metric from the Prometheus at a URL."""
+def custom_metrics(objects: list[Document], image: str, prometheus: Prometheus) -> list[Document]:
+    """Edit upstream's manifests, which serve resource metrics, to serve our metric from a Prometheus, beside it."""
+    documents.into_namespace(objects, UPSTREAM, prometheus.namespace)
     service = documents.find(objects, "APIService", "v1beta1.metrics.k8s.io")
     service["metadata"]["name"] = API_SERVICE
     service["spec"]["group"] = API
+    service["spec"]["service"]["namespace"] = prometheus.namespace
     reader = documents.find(objects, "ClusterRole", "resource-metrics-server-resources")
     # The autoscaler's binding upstream names this role; no file of theirs defines it.
     reader["metadata"]["name"] = READER_ROLE
@@ -69,7 +75,7 @@ def custom_metrics(objects: list[Document], image: str, prometheus: str) -> list
     adapter = documents.container(deployment, NAME)
     adapter["image"] = image
     arguments = dict(argument.split("=", 1) for argument in adapter["args"])
-    arguments |= {"--prometheus-url": prometheus, "--metrics-relist-interval": RELIST_INTERVAL}
+    arguments |= {"--prometheus-url": f"http://{prometheus.host}/", "--metrics-relist-interval": RELIST_INTERVAL}
     adapter["args"] = [f"{flag}={value}" for flag, value in arguments.items()]
     adapter["resources"] = {"requests": {"cpu": "10m", "memory": "50Mi"}}
     documents.probe_at_once(adapter["readinessProbe"])

@@ -6,13 +6,13 @@ from pathlib import Path
 import anyio
 
 from ci import sample
-from ci.applications import deployable, deployment, subjects
+from ci.applications import deployable, deployment, served, subjects
 from ci.applications.deployment import Deployment
 from ci.applications.prepared import Prepared
 from ci.applications.subjects import Subject
 from ci.base import files, paths, tasks
 from ci.base.errors import CheckFailedError, CIError, UsageError
-from ci.base.progress import note, step
+from ci.base.progress import note, step, warning
 from ci.base.wait import NotYet, until
 from ci.behaviour import compare, golden, serve
 from ci.canary import declared
@@ -61,14 +61,16 @@ async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepa
         return Path(run.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ml-serving-ci-")))
 
     application = subject.candidate.application
-    candidate = await deployment.prepared(repository, subject.candidate, supply, mirrors, work())
+    candidate = await deployment.prepared(repository, subject.candidate, supply, mirrors, work(), run.existing)
     objects = await deployment.rendered(candidate, supply.tool("helm"))
-    if lacks := list(deployable.objections(objects, limits.memory_total())):
-        raise UsageError(f"{application.file}: {lacks[0]}", fix=deployable.WAY_OUT, detail="\n".join(lacks))
+    memory = limits.memory_total() if run.existing is None else None
+    if lacks := list(deployable.objections(objects, memory)):
+        way_out = deployable.WAY_OUT if run.existing is None else deployable.ON_EXISTING
+        raise UsageError(f"{application.file}: {lacks[0]}", fix=way_out, detail="\n".join(lacks))
     rules, champion = list(subject.rules), None
     if subject.champion is not None:
         try:
-            champion = await deployment.prepared(repository, subject.champion, supply, mirrors, work())
+            champion = await deployment.prepared(repository, subject.champion, supply, mirrors, work(), run.existing)
             before = await deployment.rendered(champion, supply.tool("helm"))
             outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]
             if "canary" not in outcomes:
@@ -124,6 +126,7 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
     urls = [_url(each.application.name, at) for each, at in zip(deployments, (place, beside), strict=False)]
     await _golden(run, prepared, place, urls)
     if prepared.champion is None:
+        await _built(run, prepared.candidate, place)
         await _release(run, place)
         return
     await namespaces.delete(run, beside, wait=False)
@@ -131,9 +134,22 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
         proof.canary = await _moved(run, prepared, prepared.candidate, place)
     with step(f"{name}: back to {_set(prepared.champion)}"):
         await _left(run, prepared.champion.application.name, place)
+        await _built(run, prepared.candidate, place)
         await _moved(run, prepared, prepared.champion, place)
         proof.back = True
     await _release(run, place)
+
+
+async def _built(run: Run, each: Deployment, place: str) -> None:
+    """Prove nothing by an image that was built here where an existing cluster has another by that name."""
+    if run.existing is None or not each.served.built:
+        return
+    pods = await run.kubectl.get_list("pods", place, f"serving.kserve.io/inferenceservice={each.application.name}")
+    if found := served.others(pods, each.served.image):
+        run.report.unproven = (
+            f"{each.values['exampleModel']['image']} was built here, and the cluster serves {found[0]}"
+        )
+        warning("no evidence will be written", run.report.unproven)
 
 
 async def _release(run: Run, place: str) -> None:

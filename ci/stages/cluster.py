@@ -1,10 +1,15 @@
 """Stage `cluster`: a cluster of this run's own, or the one that was given."""
 
+import json
+
 from ci import sample
-from ci.base.progress import note
-from ci.cluster.existing import existing_cluster
+from ci.base.errors import MachineError
+from ci.base.progress import note, warning
+from ci.cluster.existing import existing_cluster, identity
 from ci.cluster.kind import kind_cluster
+from ci.project import FILE
 from ci.stages.run import NAMESPACE, Run
+from ci.tree import tree
 
 
 async def execute(run: Run) -> None:
@@ -16,6 +21,9 @@ async def execute(run: Run) -> None:
         run.made_cluster = await existing_cluster(kubectl, run.options.kubeconfig, run.options.context)
         run.namespace = f"{NAMESPACE}-{run.id}"
         note(f"cluster {run.cluster.name}, namespace {run.namespace}")
+        run.report.unproven = await _unproven(run)
+        if run.report.unproven and not run.report.left_out:
+            warning("no evidence will be written", run.report.unproven)
         return
     run.made_cluster = await run.cleanup.enter_async_context(
         kind_cluster(
@@ -26,3 +34,21 @@ async def execute(run: Run) -> None:
             keep=run.options.keep,
         )
     )
+
+
+async def _unproven(run: Run) -> str:
+    """Find out which existing cluster this is, and return why a run on it is no evidence; nothing where it counts.
+
+    Where the change has a base, its project file decides: no change lets a cluster of its own in.
+    """
+    try:
+        cluster = run.report.cluster = await identity(run.kubectl)
+    except MachineError as error:
+        return error.message
+    base = run.scope.base if run.scope is not None else None
+    counted = (await tree.project(base)).cluster if base is not None else run.project.cluster
+    if counted.named(cluster.uid) is not None:
+        return ""
+    whose = f"{FILE} of {base.commit[:12]}" if base is not None else FILE
+    entry = f"{json.dumps(cluster.context)} = {json.dumps(cluster.uid)}"
+    return f"{whose} does not count this cluster; its line under [cluster.evidence]: {entry}"

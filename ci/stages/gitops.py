@@ -1,5 +1,7 @@
 """Stage `gitops`: Argo CD on the cluster, and versions that move by commits alone."""
 
+from ci import project
+from ci.base import paths
 from ci.base.errors import UsageError
 from ci.host import client
 from ci.stack import install
@@ -16,5 +18,6 @@ async def execute(run: Run) -> None:
     address = await (await client.find()).heard_at(network)
     if address is None:
         raise UsageError("gitops: a cluster elsewhere has no way to a git server on this machine", fix="--skip gitops")
-    await install.install(StackContext(run.kubectl, run.helm, run.supply), [install.ARGOCD])
+    own = project.load(paths.ROOT).argocd.namespace
+    await install.install(StackContext(run.kubectl, run.helm, run.supply, argocd=own), [install.ARGOCD])
     await suite.gitops(run, address)

@@ -1,8 +1,10 @@
 """Stage `install`: the chart with the environment's own values, until the model answers through the mesh."""
 
 import json
+from typing import Any
 
 from ci import sample
+from ci.applications import deployment, overlay
 from ci.base import paths, tasks
 from ci.base.progress import step
 from ci.base.wait import NotYet, until
@@ -60,11 +62,20 @@ async def _chart(run: Run) -> None:
             paths.CHART,
             run.namespace,
             values_files=[paths.CHART / "values" / f"{run.options.environment}.yaml"],
-            values={"exampleModel": model},
+            values=deployment.merged(_there(run, facts.model), {"exampleModel": model}),
         )
     with step("InferenceService Ready and Rollout Healthy"):
         await readiness.inference_service(run.kubectl, run.namespace, facts.model)
         await readiness.rollout(run.kubectl, run.namespace, facts.predictor)
+
+
+def _there(run: Run, name: str) -> dict[str, Any]:
+    """Return what the project file has for an existing cluster; nothing on a throw-away one."""
+    if run.existing is None:
+        return {}
+    files = (paths.CHART / "values" / f"{run.options.environment}.yaml", paths.CHART / "values.yaml")
+    over, _ = overlay.existing(run.existing, name, [deployment.loaded(file) for file in files])
+    return over
 
 
 async def _answer(run: Run) -> None:

@@ -13,7 +13,8 @@ from ci.cluster.cluster import Cluster
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.runs import new_id
-from ci.project import Project
+from ci.project import Cluster as ExistingCluster
+from ci.project import Project, Prometheus
 from ci.results import Finding, Report
 from ci.stages.scope import Scope
 from ci.supply.supply import Supply
@@ -82,6 +83,16 @@ class Run:
     def project(self) -> Project:
         """The project."""
         return project.load(self.options.project)
+
+    @property
+    def existing(self) -> ExistingCluster | None:
+        """What the project file says of a cluster that is there; None on a throw-away one."""
+        return self.project.cluster if self.options.kubeconfig is not None else None
+
+    @property
+    def prometheus(self) -> Prometheus:
+        """The Prometheus that scrapes."""
+        return self.existing.prometheus if self.existing is not None else Prometheus()
 
     @property
     def cluster(self) -> Cluster:

@@ -12,7 +12,7 @@ from ci.stages.run import Run
 
 async def execute(run: Run) -> None:
     """Bring up Istio, Argo Rollouts, KServe, Prometheus, the metrics APIs, and the model store with its models."""
-    context = StackContext(run.kubectl, run.helm, run.supply)
+    context = StackContext(run.kubectl, run.helm, run.supply, run.prometheus)
     if run.options.kubeconfig is not None:  # nothing is touched there before it is known to be complete
         await install.install(context, allowed=run.options.allow_install)
         await _model_store(run)

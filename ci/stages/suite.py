@@ -77,6 +77,7 @@ async def _run(run: Run, stage: str, files: Sequence[Path], *options: str) -> No
         f"--context={run.cluster.context}",
         f"--namespace={run.namespace}",
         f"--release={RELEASE}",
+        f"--prometheus={run.prometheus.host}",
         f"--report={folder}",
     )
     selection = Selection(stage, files, options, cluster, order.named(stage).skips)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,6 +23,7 @@ from ci.cluster import existing
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.port_forward import port_forward
+from ci.project import Prometheus as Place
 from ci.results import CanaryTimeline
 from ci.supply.supply import Supply, choose
 from tests.harness.sample import KNOWN_ANSWER
@@ -40,6 +42,9 @@ def pytest_addoption(parser):
     group.addoption("--context", metavar="NAME", help="context in it (default: its current one)")
     group.addoption("--namespace", default="ml-serving", metavar="NS", help="namespace of the release (%(default)s)")
     group.addoption("--release", default="ml-serving", metavar="NAME", help="the release under test (%(default)s)")
+    group.addoption(
+        "--prometheus", default=Place().host, metavar="SERVICE.NAMESPACE:PORT", help="what scrapes it (%(default)s)"
+    )
     group.addoption("--next-model", metavar="URI", help="version for the canary (…/v2 where …/v1 runs, and back)")
     group.addoption("--gitops-address", metavar="IP", help="of this machine, as the cluster's pods reach it (gitops)")
     group.addoption(
@@ -181,8 +186,10 @@ async def through_a_port_forward(release):
 
 
 @pytest.fixture(scope="module")
-async def prometheus(kubectl):
-    async with port_forward(kubectl, "svc/prometheus-operated", 9090, "monitoring") as url:
+async def prometheus(request, kubectl):
+    where = urlsplit(f"//{request.config.option.prometheus}")
+    service, _, namespace = where.hostname.partition(".")
+    async with port_forward(kubectl, f"svc/{service}", where.port, namespace) as url:
         yield Prometheus(url)
 
 

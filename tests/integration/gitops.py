@@ -23,7 +23,7 @@ from ci.supply import pins
 from ci.tree import argocd
 from tests.harness.sample import KNOWN_ANSWER
 
-ARGOCD = "argocd"
+ARGOCD = project.load(paths.ROOT).argocd.namespace
 APPLICATION = "sklearn-iris"
 NAMESPACES = {"dev": "ml-serving-dev", "staging": "ml-serving-staging"}
 SECRET = "model-store"

@@ -18,6 +18,7 @@ from ci.cluster import model_store
 from ci.cluster.helm import Helm
 from ci.cluster.port_forward import port_forward
 from ci.manifests import manifests
+from ci.project import Prometheus as Place
 from ci.stack import monitoring
 from ci.stages.install import namespace
 from tests.harness.gates import DECLARED
@@ -86,7 +87,7 @@ def prometheus_of_its_own(spec):
 @pytest.fixture(scope="module")
 async def victim(kubectl, tool):
     """A release at v1, scraped."""
-    (cluster_wide,) = await kubectl.get_list(monitoring.CRD, monitoring.NAMESPACE)
+    (cluster_wide,) = await kubectl.get_list(monitoring.CRD, Place().namespace)
     await kubectl.apply([namespace(NAMESPACE)])
     await model_store.credentials(kubectl, NAMESPACE, SECRET)
     release = Release(

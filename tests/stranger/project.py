@@ -64,6 +64,16 @@ THROWAWAY = {
     },
     "monitoring": {"scrapeInterval": "5s"},
 }
+EXISTING = {
+    **THROWAWAY,
+    "exampleModel": {"replicas": 1, **THROWAWAY["exampleModel"]},
+    "canary": {
+        "steps": [{"weight": 25, "pause": "20s"}, {"weight": 50, "pause": "20s"}],
+        **THROWAWAY["canary"],
+    },
+    "autoscaling": {"minReplicas": 1, "maxReplicas": 1},
+}
+"""What the cluster that the runs after the first are given changes: that is the first's, which by then is there."""
 VALUES = {
     "exampleModel": {"replicas": 2, "resources": {"requests": {"cpu": "250m", "memory": "256Mi"}}},
     "canary": {"steps": [{"weight": 25, "pause": "2m"}, {"weight": 50, "pause": "2m"}]},
@@ -185,6 +195,13 @@ class Stranger:
         self.branch(f"bump-{name}-{to.partition('@')[0]}")
         ended = self.tool("bump", component, f"--env={self.first}", f"--app={name}", f"--to={to}", *words)
         return str(ended.stdout)
+
+    def count(self, uid: str) -> None:
+        """Have runs on a cluster count, by a commit on what is checked out."""
+        file = self.folder / project.FILE
+        _write(file, f'{file.read_text()}\n[cluster.evidence]\nkept = "{uid}"\n')
+        self.clone.git("add", file)
+        self.clone.git("commit", "--quiet", "--message=Count runs on the cluster that was kept")
 
     def differs(self) -> list[str]:
         """The files that the branch changes, from the repository's top."""
@@ -323,7 +340,7 @@ evidence = ["{names.environments[0]}", "{names.environments[1]}"]
 replicas = 1
 longest_pause = "20s"
 
-{_tables('throwaway.values."*"', THROWAWAY)}"""
+{_tables('throwaway.values."*"', THROWAWAY)}{_tables('cluster.values."*"', EXISTING)}"""
 
 
 def _tables(path: str, values: Mapping[str, Any]) -> str:
@@ -334,6 +351,10 @@ def _tables(path: str, values: Mapping[str, Any]) -> str:
 
 
 def _toml_value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {_toml_value(inner)}' for key, inner in value.items())} }}"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

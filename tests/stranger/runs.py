@@ -8,10 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
 from ci.base import jsonfile
 from ci.base.paths import ROOT
+from ci.cluster import existing
+from ci.cluster.kubectl import Kubectl
 from ci.evidence import statement
 from ci.results import Report
+from ci.supply.supply import Supply, choose
 from tests.harness.remote import PERSON
 from tests.stranger import project
 from tests.stranger.project import Stranger
@@ -62,7 +67,8 @@ class Ended:
 class Runs:
     """Runs of `test`.
 
-    The first that gets so far makes the cluster, as for anybody, and keeps it; the others are given it.
+    The first that gets so far makes the cluster, as for anybody, and keeps it; the others are given it. They
+    count there, for the first one's branch names it before it is merged.
 
     Attributes:
         stranger: The repository.
@@ -98,6 +104,7 @@ class Runs:
         made = self._clusters() - before
         if cluster and self.cluster is None and made:
             (self.cluster,) = made
+            self.stranger.count(anyio.run(self._uid))
         assert cluster or not made, "it left a cluster"
         return Ended(stranger, ended.returncode, ended.stderr, into, jsonfile.read(into / "report.json", Report))
 
@@ -105,6 +112,11 @@ class Runs:
         ended = self._run(self.stranger, "cluster", "kubeconfig", f"--name={self.cluster}", seconds=COMMAND_SECONDS)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
+
+    async def _uid(self) -> str:
+        kubectl = Supply(choose("auto")).tool("kubectl")
+        cluster = await existing.existing_cluster(kubectl, Path(self.kubeconfig()))
+        return (await existing.identity(Kubectl(kubectl, cluster))).uid
 
     def remove(self) -> None:
         """Remove the cluster."""

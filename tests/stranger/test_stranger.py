@@ -43,7 +43,9 @@ def green(runs, ended, name):
     assert proof.canary.failed == 0
     assert proof.back
     assert proof.rules == []
-    assert any("throwaway.longest_pause" in line for line in proof.overlay)
+    pauses = "cluster.values.*.canary.steps" if ended.report.cluster else "throwaway.longest_pause"
+    assert any(pauses in line for line in proof.overlay)
+    assert ended.evidence.exists()
     return proof
 
 

@@ -25,7 +25,7 @@ SECRET = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "keys", "
     [
         (predictor(resources={"limits": {"nvidia.com/gpu": "1"}}), "asks for nvidia.com/gpu"),
         (predictor(resources={"requests": {"memory": "64Gi"}}), "asks for 64Gi of memory, and this machine has 8 GiB"),
-        (predictor(storageUri="pvc://models/a"), "pvc://models/a is a volume of another cluster"),
+        (predictor(storageUri="pvc://models/a"), "pvc://models/a is a volume of another namespace"),
         (predictor(**SECRET), "reads Secret keys"),
         (container(**SECRET), "reads Secret keys"),
         (container(envFrom=[{"secretRef": {"name": "keys"}}]), "reads Secret keys"),
@@ -56,3 +56,22 @@ def test_what_the_chart_brings_along_or_may_do_without_is_fine():
     fine = predictor(resources={"requests": {"cpu": "1", "memory": "512Mi"}}, **SECRET)
 
     assert list(deployable.objections([own, fine, container(**optional)], GIB)) == []
+
+
+def test_on_a_cluster_that_is_there_its_nodes_and_its_cloud_decide_themselves():
+    account = {
+        "kind": "ServiceAccount",
+        "metadata": {"name": "scores", "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/models"}},
+    }
+    large = predictor(resources={"requests": {"memory": "64Gi"}, "limits": {"nvidia.com/gpu": "1"}})
+
+    assert list(deployable.objections([account, large], None)) == []
+
+
+def test_on_a_cluster_that_is_there_a_namespace_of_its_own_has_no_secret_and_no_volume():
+    said = list(deployable.objections([predictor(storageUri="pvc://models/a", **SECRET)], None))
+
+    assert [line.partition(": ")[2] for line in said] == [
+        "reads Secret keys, which is not there",
+        "pvc://models/a is a volume of another namespace",
+    ]

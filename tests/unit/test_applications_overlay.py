@@ -1,7 +1,7 @@
-"""What a throw-away cluster changes of an environment, and that each change is told."""
+"""What a cluster under test changes of an environment, and that each change is told."""
 
 from ci.applications import overlay
-from ci.project import Throwaway
+from ci.project import Cluster, Prometheus, Throwaway
 
 CHART = {
     "exampleModel": {"replicas": 1, "resources": {"requests": {"memory": "1Gi"}}},
@@ -11,7 +11,7 @@ CHART = {
 
 
 def test_nothing_is_changed_that_the_project_file_does_not_name():
-    assert overlay.values(Throwaway(), "scores", [CHART]) == ({}, [])
+    assert overlay.throwaway(Throwaway(), "scores", [CHART]) == ({}, [])
 
 
 def test_pods_and_pauses_are_cut_to_what_it_says_and_each_cut_is_told():
@@ -21,7 +21,7 @@ def test_pods_and_pauses_are_cut_to_what_it_says_and_each_cut_is_told():
         CHART,
     ]
 
-    over, lines = overlay.values(Throwaway(replicas=2, longest_pause="20s"), "scores", layers)
+    over, lines = overlay.throwaway(Throwaway(replicas=2, longest_pause="20s"), "scores", layers)
 
     assert over == {
         "exampleModel": {"replicas": 2},
@@ -45,7 +45,60 @@ def test_values_are_of_all_applications_or_of_one_and_what_is_so_already_is_no_c
 
     memory = "exampleModel.resources.requests.memory"
 
-    over, lines = overlay.values(Throwaway(values=given), "scores", [CHART])
+    over, lines = overlay.throwaway(Throwaway(values=given), "scores", [CHART])
 
     assert over == {"exampleModel": {"resources": {"requests": {"memory": "256Mi"}}}}
     assert lines == [f"{memory}: 1Gi → 256Mi (throwaway.values.*.{memory})"]
+
+
+MONITORED = {
+    **CHART,
+    "monitoring": {
+        "prometheusAddress": "http://prometheus-operated.monitoring:9090",
+        "labels": {"release": "prometheus"},
+    },
+    "networkPolicy": {"monitoringNamespace": "monitoring"},
+}
+
+
+def test_an_existing_cluster_changes_nothing_that_the_project_file_does_not_name():
+    environment = {"monitoring": {"prometheusAddress": "http://ours.observability:9090"}}
+
+    assert overlay.existing(Cluster(), "scores", [environment, MONITORED]) == ({}, [])
+
+
+def test_on_an_existing_cluster_its_own_prometheus_scrapes_and_judges():
+    there = Prometheus(namespace="observability", service="k8s", port=80, labels={"team": "a"})
+
+    over, lines = overlay.existing(Cluster(prometheus=there), "scores", [MONITORED])
+
+    assert over == {
+        "monitoring": {"prometheusAddress": "http://k8s.observability:80", "labels": {"team": "a"}},
+        "networkPolicy": {"monitoringNamespace": "observability"},
+    }
+    assert lines == [
+        "monitoring.prometheusAddress: http://prometheus-operated.monitoring:9090 → http://k8s.observability:80 "
+        "(cluster.prometheus)",
+        "monitoring.labels.team: nothing → a (cluster.prometheus)",
+        "networkPolicy.monitoringNamespace: monitoring → observability (cluster.prometheus)",
+    ]
+
+
+def test_an_environment_that_says_so_already_and_a_chart_without_such_a_value_are_left_alone():
+    there = Cluster(prometheus=Prometheus(namespace="observability"))
+    said = {"monitoring": {"prometheusAddress": "http://prometheus-operated.observability:9090"}}
+
+    assert overlay.existing(there, "scores", [said, CHART]) == ({}, [])
+
+
+def test_an_existing_cluster_has_values_of_its_own_and_none_of_a_throw_away_ones():
+    given = {"*": {"autoscaling": {"maxReplicas": 3}}, "other": {"autoscaling": {"minReplicas": 9}}}
+    said = Cluster(values=given)
+
+    over, lines = overlay.existing(said, "scores", [CHART])
+
+    assert over == {"autoscaling": {"maxReplicas": 3}}
+    assert lines == ["autoscaling.maxReplicas: 5 → 3 (cluster.values.*.autoscaling.maxReplicas)"]
+    assert "cluster.values.*.autoscaling.maxReplicas" in said.allowed("scores")
+    assert "cluster.values.other.autoscaling.minReplicas" not in said.allowed("scores")
+    assert said.allowed("other") >= {"cluster.values.other.autoscaling.minReplicas"}

@@ -13,6 +13,7 @@ from ci.evidence import statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import (
     Application,
+    Cluster,
     Digest,
     Folder,
     GitCommit,
@@ -51,6 +52,7 @@ MADE = statement.made(
             file=statement.artefact("deploy/ml-serving-ci.toml", "d" * 64),
             folders=(Folder(name="deploy/gitops", digest=TREE),),
         ),
+        cluster=Cluster(context="admin@eu", server="https://eu.example.com:6443", uid="5f0f7a0e"),
         platform=Platform(environment="staging", chart=TREE),
         applications=(
             Application(
@@ -81,7 +83,7 @@ def test_what_was_written_is_read_back_equal():
 def test_the_official_bindings_take_it_for_a_statement():
     parsed = json_format.Parse(statement.written(MADE), statement_pb2.Statement())
     OfficialStatement.copy_from_pb(parsed).validate()
-    assert parsed.predicate_type == "https://github.com/example/ml-serving-ci/attestation/test-run/v3"
+    assert parsed.predicate_type == "https://github.com/example/ml-serving-ci/attestation/test-run/v4"
     assert {subject.name: subject.digest["sha256"] for subject in parsed.subject}["report.json"] == "a" * 64
 
 
@@ -116,6 +118,7 @@ def test_a_field_of_another_type_is_named(path, value):
         ("predicate", "tool"),
         ("predicate", "project"),
         ("predicate", "project", "file"),
+        ("predicate", "cluster"),
         ("predicate", "platform"),
         ("predicate", "applications", 0),
         ("predicate", "applications", 0, "served"),
@@ -144,6 +147,7 @@ def test_an_unknown_predicate_type_is_named_before_anything_else():
     "path",
     [
         ("tool", "commit"),
+        ("cluster",),
         ("platform",),
         ("applications", 0, "served", "champion"),
         ("applications", 0, "served", "candidate", "model"),

@@ -42,6 +42,10 @@ replicas = 1
 longest_pause = "20s"
 [throwaway.values."*"]
 autoscaling = {minReplicas = 1}
+[cluster.prometheus]
+namespace = "observability"
+[cluster.evidence]
+staging-eu = "5f0f7a0e-1c58-4d0e-9d39-2b6f6d0b8c11"
 """
 
 
@@ -61,6 +65,8 @@ def test_a_file_says_how_things_are():
     assert (live.namespace, live.cluster, live.protected, live.soak_seconds) == ("ml-live", None, True, 86400)
     assert live.windows[0] == project.Window(schedule="0 7 * * 1-5", duration="10h")
     assert said.throwaway.values == {"*": {"autoscaling": {"minReplicas": 1}}}
+    assert said.cluster.prometheus.host == "prometheus-operated.observability:9090"
+    assert said.protected == "live"
 
 
 def test_the_shortest_file_has_an_address_and_an_environment():
@@ -75,6 +81,18 @@ def test_sets_move_to_where_their_evidence_counts():
     said = project.parse(GOOD.encode())
     assert [said.evidence_for(name) for name in said.names] == [(), ("dev",), ("dev", "live")]
     assert [said.targets(name) for name in said.names] == [("live", "live-eu"), ("live-eu",), ()]
+
+
+def test_clusters_whose_runs_count_are_known_by_what_no_kubeconfig_can_say():
+    said = project.parse(GOOD.encode()).cluster
+    assert said.named("5f0f7a0e-1c58-4d0e-9d39-2b6f6d0b8c11") == "staging-eu"
+    assert said.named("staging-eu") is None
+    assert project.Cluster().named("5f0f7a0e-1c58-4d0e-9d39-2b6f6d0b8c11") is None
+
+
+def test_what_an_existing_cluster_changes_is_what_is_written():
+    assert project.Cluster().allowed("x") == frozenset()
+    assert project.parse(GOOD.encode()).cluster.allowed("x") == {"cluster.prometheus"}
 
 
 def test_an_environment_may_take_nothing_from_others():
@@ -127,6 +145,11 @@ def test_an_environment_that_is_not_there_is_told_with_those_that_are():
         ('cluster = "eu"', 'cluster = "in-cluster"', "19: environments[2].cluster: in-cluster is where an environment"),
         ('cluster = "eu"', 'cluster = "*"', "19: environments[2].cluster: '*': Argo CD does not take '*'"),
         ('cluster = "eu"', 'cluster = ""', "19: environments[2].cluster: String should have at least 1 character"),
+        ('"observability"', '"Observability"', "27: cluster.prometheus.namespace: 'Observability': not a name"),
+        ('"observability"', '"o"\nport = 0', "28: cluster.prometheus.port: Input should be greater than or equal to 1"),
+        ('"observability"', '"o"\naddress = "x"', "28: cluster.prometheus.address: unknown key"),
+        ('"5f0f7a0e-', '"', "29: cluster.evidence.staging-eu: '1c58-4d0e-9d39-2b6f6d0b8c11': not the uid of a names"),
+        ("[cluster.evidence]", "[clusters.evidence]", "28: clusters: unknown key"),
         # against each other
         ('name = "live"', 'name = "dev"', "10: environments[1].name: there are two environments dev"),
         ('name = "live"', 'name = "quarantine"', "10: environments[1].name: quarantine is taken"),
@@ -160,7 +183,7 @@ def test_a_file_that_lacks_what_it_must_have_has_no_line_to_name():
 
 
 def test_a_file_that_is_no_text_is_told():
-    assert refused(GOOD.encode() + b"# caf\xe9\n") == "ml-serving-ci.toml:26: not text in UTF-8"
+    assert refused(GOOD.encode() + b"# caf\xe9\n") == "ml-serving-ci.toml:30: not text in UTF-8"
 
 
 def test_all_that_is_wrong_is_in_the_detail():

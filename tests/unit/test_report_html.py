@@ -159,8 +159,7 @@ def test_an_application_says_what_was_asked_and_moved_and_what_was_changed_for_i
     answers, overlay = wine.findall("details")
     assert any(str(item.tag).endswith("svg") for item in answers.iter())
     assert words(overlay) == (
-        "1 value of the environment changed for the throw-away cluster "
-        "exampleModel.replicas: 3 → 1 (throwaway.replicas)"
+        "1 value of the environment changed for the cluster exampleModel.replicas: 3 → 1 (throwaway.replicas)"
     )
 
 

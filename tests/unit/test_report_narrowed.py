@@ -40,6 +40,15 @@ def test_every_form_says_what_was_left_out(outcome):
         assert "arrowed" not in shown
 
 
+def test_every_form_says_why_a_whole_run_on_an_existing_cluster_proves_nothing():
+    why = 'ml-serving-ci.toml does not count this cluster; its line under [cluster.evidence]: "EU" = "5f0f7a0e"'
+    report = replace(reports.passed(), unproven=why)
+    line = f"this run proves nothing for promote: {why}"
+    assert printed(report).splitlines()[-1] == line
+    assert f"T{line[1:]}" in page(report)
+    assert "does not count this cluster" in unescape(summary.render(report))
+
+
 @pytest.mark.parametrize(
     ("only", "skip", "existing", "missing"),
     [

@@ -51,7 +51,7 @@ def test_stages_applications_canaries_behaviour_gates_and_findings_follow():
     assert rows(of_wine)[1][0] == "all"
     told = [words(item) for item in root.iter("li")]
     assert "proven: image built here, not the published image" in told
-    assert "changed for the throw-away cluster: exampleModel.replicas: 3 → 1 (throwaway.replicas)" in told
+    assert "changed for the cluster: exampleModel.replicas: 3 → 1 (throwaway.replicas)" in told
     assert "a first deploy has no champion, and no canary" in told
     assert [row[:5] for row in rows(canaries)][1:3] == [
         ["sklearn-iris to v2", "Healthy", "52.9 s", "1340", "0"],

@@ -44,7 +44,7 @@ spec:
 
 def adapted(secret_key=None):
     objects = documents.parse(CORE)
-    argocd.adapt(objects, "argocd:pinned", "redis:pinned", secret_key)
+    argocd.adapt(objects, "gitops-system", "argocd:pinned", "redis:pinned", secret_key)
     return objects
 
 
@@ -74,7 +74,7 @@ def test_settings_are_added_to_upstreams():
 def test_what_is_in_a_namespace_goes_to_argo_cds_and_the_rest_to_none():
     namespaces = {item["kind"]: item["metadata"].get("namespace") for item in adapted()}
     assert namespaces.pop("ClusterRole") is None
-    assert set(namespaces.values()) == {"argocd"}
+    assert set(namespaces.values()) == {"gitops-system"}
 
 
 def test_the_probe_may_deploy_nothing():

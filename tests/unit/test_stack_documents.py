@@ -7,6 +7,7 @@ import yaml
 
 from ci.base.errors import CheckFailedError
 from ci.manifests import documents
+from ci.project import Prometheus
 from ci.stack import certificates, kserve, monitoring, prometheus_adapter
 
 WEBHOOKS = """
@@ -106,7 +107,7 @@ def test_every_webhook_trusts_our_authority_and_cert_manager_has_nothing_to_do()
 
 def test_the_adapter_serves_custom_metrics_and_leaves_resource_metrics_alone():
     before = documents.parse(ADAPTER)
-    edited = prometheus_adapter.custom_metrics(copy.deepcopy(before), "adapter:pinned", "http://prometheus:9090/")
+    edited = prometheus_adapter.custom_metrics(copy.deepcopy(before), "adapter:pinned", Prometheus())
 
     service, reader, rules, deployment = edited
     assert service["metadata"] == {**before[0]["metadata"], "name": "v1beta1.custom.metrics.k8s.io"}
@@ -121,7 +122,7 @@ def test_the_adapter_serves_custom_metrics_and_leaves_resource_metrics_alone():
     assert adapter["args"] == [
         "--cert-dir=/var/run/serving-cert",
         "--metrics-relist-interval=10s",
-        "--prometheus-url=http://prometheus:9090/",
+        "--prometheus-url=http://prometheus-operated.monitoring:9090/",
         "--tls-cipher-suites=A,B",
     ]
     assert adapter["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "https"}
@@ -129,9 +130,19 @@ def test_the_adapter_serves_custom_metrics_and_leaves_resource_metrics_alone():
     assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == "prometheus-adapter"
 
 
+def test_the_adapter_goes_where_prometheus_is_and_asks_it():
+    place = Prometheus(namespace="observability", service="k8s", port=80)
+
+    text = yaml.safe_dump_all(prometheus_adapter.custom_metrics(documents.parse(ADAPTER), "adapter:pinned", place))
+
+    assert "--prometheus-url=http://k8s.observability:80/" in text
+    assert text.count("namespace: observability") == 3
+    assert "monitoring" not in text
+
+
 def test_a_manifest_that_moved_is_an_error_that_names_what_is_missing():
     with pytest.raises(CheckFailedError, match=r"APIService/v1beta1\.metrics\.k8s\.io"):
-        prometheus_adapter.custom_metrics(documents.parse(WEBHOOKS), "image", "url")
+        prometheus_adapter.custom_metrics(documents.parse(WEBHOOKS), "image", Prometheus())
 
 
 def test_into_namespace_moves_objects_and_subjects_of_that_namespace_only():
@@ -159,7 +170,7 @@ def test_crds_come_first_in_their_own_order():
 
 
 def test_prometheus_selects_by_the_release_label_in_every_namespace():
-    spec = monitoring.prometheus("quay.io/prometheus/prometheus:v3.16.0")["spec"]
+    spec = monitoring.prometheus("quay.io/prometheus/prometheus:v3.16.0", Prometheus())["spec"]
     assert spec["version"] == "v3.16.0"
     for kind in ("serviceMonitor", "podMonitor", "rule"):
         assert spec[f"{kind}Selector"] == {"matchLabels": {"release": "prometheus"}}
@@ -167,7 +178,7 @@ def test_prometheus_selects_by_the_release_label_in_every_namespace():
 
 
 def test_prometheus_may_only_read():
-    (role,) = (document for document in monitoring.access() if document["kind"] == "ClusterRole")
+    (role,) = (document for document in monitoring.access("monitoring") if document["kind"] == "ClusterRole")
     verbs = {verb for rule in role["rules"] for verb in rule["verbs"]}
     resources = {resource for rule in role["rules"] for resource in rule["resources"]}
     assert verbs == {"get", "list", "watch"}

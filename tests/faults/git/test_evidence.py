@@ -27,7 +27,7 @@ from ci.evidence.gather import Facts
 from ci.project import FILE
 from ci.release.health import Health, wanted
 from ci.release.promote import Promote
-from ci.results import Report, Stage
+from ci.results import ExistingCluster, Report, Stage
 from ci.stages.order import APPLICATION
 from ci.stages.run import Options, Run
 from ci.supply import registry
@@ -54,7 +54,22 @@ resources.requests.cpu = "1"
 
 [throwaway.values.another]
 gpu = 0
+
+[cluster.prometheus]
+namespace = "observability"
+
+[cluster.evidence]
+staging-eu = "5f0f7a0e-1c58-4d0e-9d39-2b6f6d0b8c11"
 """
+NAMED = "staging-eu"
+EXISTING = {
+    "context": "admin@eu",
+    "server": "https://eu.example.com:6443",
+    "uid": "5f0f7a0e-1c58-4d0e-9d39-2b6f6d0b8c11",
+}
+"""The cluster whose runs count."""
+PROMETHEUS = "networkPolicy.monitoringNamespace: monitoring → observability (cluster.prometheus)"
+"""What that cluster changed."""
 NOW = datetime.now(UTC)
 
 
@@ -221,6 +236,17 @@ def test_a_run_of_applications_alone_counts_and_is_told(own, monkeypatch):
     assert "tests that passed: none had to run" in said
 
 
+def test_a_run_on_an_existing_cluster_counts_where_the_project_file_says_so_and_is_told(own, monkeypatch):
+    data = own.said(overlay=[PROMETHEUS])
+    data["predicate"] |= {"platform": None, "stages": ["lint"], "suites": [], "cluster": EXISTING}
+
+    said = told(own, monkeypatch, data)
+
+    server = "context admin@eu, https://eu.example.com:6443"
+    assert f"cluster: {NAMED}, {EXISTING['uid']}, which was there ({server})" in said
+    assert f"changed for the cluster, as {FILE} allows: {PROMETHEUS}" in said
+
+
 def test_an_image_that_was_built_counts_where_all_are_built_and_is_told(own, monkeypatch):
     data = copy.deepcopy(own.statement)
     data["predicate"]["supply"] = "source"
@@ -264,7 +290,7 @@ def test_what_the_project_file_allows_may_be_changed_and_is_told(own, monkeypatc
 
     said = told(own, monkeypatch, own.said(overlay=[REPLICAS, cpu]))
 
-    assert f"changed for the throw-away cluster, as {FILE} allows: {REPLICAS}; {cpu}" in said
+    assert f"changed for the cluster, as {FILE} allows: {REPLICAS}; {cpu}" in said
 
 
 def test_the_chart_is_packaged_to_the_same_bytes_every_time(own, tmp_path):
@@ -345,6 +371,28 @@ def test_a_green_run_of_applications_alone_says_nothing_of_the_platform(own, gre
 
     promote(own, own.report / statement.EVIDENCE)
     assert yaml.safe_load(own.clone.read(PROD))["model"]["version"] == "2.0"
+
+
+def test_a_green_run_on_an_existing_cluster_says_which(own, green, monkeypatch):
+    run, _ = green
+    run.platform = False
+    run.report.stages, run.report.suites = [Stage(name, "passed", 1.0) for name in APPLICATION], []
+    run.report.applications[0].overlay[:] = []
+    run.report.cluster = ExistingCluster(**EXISTING)
+
+    prove(green, own, monkeypatch)
+
+    promote(own, own.report / statement.EVIDENCE)
+    assert jsonfile.read(own.report / statement.REPORT, Report).cluster == run.report.cluster
+
+
+def test_a_cluster_that_the_project_file_names_no_more_is_refused(own, monkeypatch):
+    data = own.said(overlay=[])
+    data["predicate"]["cluster"] = EXISTING
+    file = own.evidence(monkeypatch, data)
+    text = own.clone.read(FILE).decode()
+    own.clone.commit(FILE, text.partition("[cluster.evidence]")[0].encode(), "It counts no more")
+    refused(own, file, f"predicate.cluster.uid: {EXISTING['uid']} (context admin@eu, ")
 
 
 def test_an_unsigned_run_says_so_and_promotes_nothing(own, green, capsys):
@@ -506,6 +554,22 @@ LIES = {
         ),
         "predicate.suites canary failed: 1 of 7 tests failed",
     ),
+    "of a cluster that the project file does not name": (
+        lambda data: data["predicate"].update(cluster=EXISTING | {"uid": "0" * 8 + EXISTING["uid"][8:]}),
+        "predicate.cluster.uid: 00000000-",
+    ),
+    "of a cluster that goes by a name that counts": (
+        lambda data: data["predicate"].update(cluster=EXISTING | {"context": NAMED, "uid": NAMED}),
+        f"predicate.cluster.uid: {NAMED} (context {NAMED}, ",
+    ),
+    "of what a throw-away cluster may change, on another": (
+        lambda data: data["predicate"].update(cluster=EXISTING),
+        f"{RECORDED} overlay {REPLICAS}: {FILE} does not allow it",
+    ),
+    "of what another cluster may change, on a throw-away one": (
+        lambda data: application(data).update(overlay=[PROMETHEUS]),
+        f"{RECORDED} overlay {PROMETHEUS}: {FILE} does not allow it",
+    ),
     "of an unknown commit": (
         lambda data: data["predicate"]["project"]["digest"].update(gitCommit="0" * 40),
         "predicate.project.digest.gitCommit: 0000",
@@ -623,7 +687,7 @@ LIES = {
     "without an SBOM": (drop(statement.SBOM), f"subject {statement.SBOM}: missing"),
     "of an unknown type": (
         lambda data: data.update(predicateType="https://slsa.dev/provenance/v1"),
-        "predicateType: Input should be 'https://github.com/example/ml-serving-ci/attestation/test-run/v3', not 'https",
+        "predicateType: Input should be 'https://github.com/example/ml-serving-ci/attestation/test-run/v4', not 'https",
     ),
     **{
         f"of version {version}": (
@@ -631,9 +695,9 @@ LIES = {
                 data.update(predicateType=f"https://github.com/example/ml-serving-ci/attestation/test-run/{version}"),
                 data["predicate"].pop("tool"),
             ),
-            f"predicateType: evidence of version {version}, which says other things than v3",
+            f"predicateType: evidence of version {version}, which says other things than v4",
         )
-        for version in ("v1", "v2")
+        for version in ("v1", "v2", "v3")
     },
     "of no statement": (lambda data: data.update(_type="https://in-toto.io/Statement/v0.1"), "_type: "),
 }
@@ -791,6 +855,25 @@ def test_a_refusal_is_exit_code_1_and_names_the_field(scene, monkeypatch):
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert f"subject onward/staging/prod/{APP}" in " ".join(ended.stderr.split())
+
+
+@pytest.mark.parametrize("order", [["dev", "staging"], ["staging", "dev"]])
+def test_evidence_from_any_environment_that_lets_a_set_in_is_verified(own, monkeypatch, order):
+    text = own.clone.read(FILE).decode()
+    protected = "protected = true"
+    own.clone.commit(
+        FILE, text.replace(protected, f"{protected}\nevidence = {json.dumps(order)}").encode(), "From both"
+    )
+
+    ended = verified(own, own.evidence(monkeypatch, own.said()))
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.rstrip().endswith(f"proves {APP} of staging for prod")
+    data = own.said()
+    swap(f"onward/staging/prod/{APP}")(data)
+    ended = verified(own, own.evidence(monkeypatch, data))
+    assert ended.returncode == 1
+    assert f"subject onward/staging/prod/{APP}" in " ".join(ended.stderr.split()), "the one that was served is told of"
 
 
 def test_the_same_evidence_for_another_environment_is_refused(scene, monkeypatch):
