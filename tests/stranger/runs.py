@@ -104,7 +104,7 @@ class Runs:
         made = self._clusters() - before
         if cluster and self.cluster is None and made:
             (self.cluster,) = made
-            self.stranger.count(anyio.run(self._uid))
+            stranger.count(anyio.run(self._uid))
         assert cluster or not made, "it left a cluster"
         return Ended(stranger, ended.returncode, ended.stderr, into, jsonfile.read(into / "report.json", Report))
 
