@@ -194,11 +194,13 @@ async def write_evidence(run: Run, checkout: Checkout, signer: CryptoSigner | No
         raise
     if changed := await checkouts.changes(checkout):
         progress.warning(
-            "the evidence is of no commit, and promotes nothing to prod", f"changed: {', '.join(changed[:5])}"
+            "the evidence is of no commit, and promotes nothing to a protected environment",
+            f"changed: {', '.join(changed[:5])}",
         )
     if signer is None:
         progress.warning(
-            "the evidence is NOT SIGNED, and promotes nothing to prod", f"{envelope.KEY}_FILE names the key"
+            "the evidence is NOT SIGNED, and promotes nothing to a protected environment",
+            f"{envelope.KEY}_FILE names the key",
         )
     else:
         note(f"{file} is signed by {signer.public_key.keyid}")

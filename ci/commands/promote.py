@@ -43,7 +43,7 @@ def promote(
 ) -> None:
     """Move chart revision, model and image together to the next environment, once they are proven in the earlier.
 
-    To prod, what moves must also be what a run of `test` proved: --evidence FILE --public-key FILE.
+    To a protected environment, what moves must also be what a run of `test` proved: --evidence FILE --public-key FILE.
     """
     destination = Destination(here.folder(), remote, branch, push, pr, dry_run)
     run_async(_promote, source, target, app, (kubeconfig, context), why, (evidence, public_key), destination)
