@@ -103,7 +103,7 @@ async def found(folder: Path, project: Project, chosen: Chosen) -> AsyncIterator
     files = worktree.files(folder, project)
     with tempfile.TemporaryDirectory(prefix="ml-serving-ci-") as work:
         reader = _Reader(folder, project, Path(work) / "git")
-        judged = list(reader.defaults()) if chosen.defaults and chosen.has(DEFAULTS, None) else []
+        judged = list(reader.defaults(chosen)) if chosen.defaults and chosen.has(DEFAULTS, None) else []
         for file in files:
             if chosen.has(file.environment, file.name):
                 judged += await reader.judged(file)
@@ -134,7 +134,7 @@ class _Reader:
     charts: dict[str, Chart] = field(default_factory=dict)  # by git's name of the files
     in_tree: dict[tuple[str, str], str | None] = field(default_factory=dict)  # by commit and file
 
-    def defaults(self) -> Iterator[Target]:
+    def defaults(self, chosen: Chosen) -> Iterator[Target]:
         """Yield the chart's own values, as the work tree has them."""
         chart = self._own_chart()
         if chart is None:
@@ -142,7 +142,7 @@ class _Reader:
             self.findings.append(Finding("tree", projects.FILE, 0, said, "name the chart's folder"))
             return
         name = PurePosixPath(self.project.paths.chart).name
-        yield Target(DEFAULTS, None, name, name, chart, list(_own_values(chart)))
+        yield Target(DEFAULTS, None, name, name, chart, list(_own_values(chart)), chosen.environment == DEFAULTS)
 
     async def judged(self, file: File) -> list[Target]:
         """Return the target that a file makes; none, and a finding, where it is wrong."""

@@ -72,6 +72,7 @@ class Target:
         namespace: Where it runs.
         chart: The chart.
         values: From the strongest to the chart's own, the last.
+        asked_for: Whether a person named it.
     """
 
     environment: str
@@ -80,6 +81,7 @@ class Target:
     namespace: str
     chart: Chart
     values: Sequence[Values]
+    asked_for: bool = True
 
     @property
     def name(self) -> str:

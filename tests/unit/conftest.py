@@ -10,9 +10,12 @@ import anyio
 import pytest
 import yaml
 
+from ci.base import settings
 from ci.base.paths import CHART
 from ci.manifests import documents
+from ci.project import FILE
 from ci.supply.supply import Supply, choose
+from tests.harness.chart import MODEL
 
 
 def find_tool(name):
@@ -56,7 +59,7 @@ KNOWN = {"exampleModel": {"knownAnswer": KNOWN_ANSWER}}
 
 
 class Chart:
-    """The chart, and the helm that renders it."""
+    """The chart, for a model of the tests' own, and the helm that renders it."""
 
     def __init__(self, helm):
         self.helm = helm
@@ -65,7 +68,7 @@ class Chart:
         """Run `helm template` in namespace ml-serving."""
         files = ["-f", folder / "values" / f"{env}.yaml"] if env else []
         return subprocess.run(
-            [self.helm, "template", release, folder, "--namespace", "ml-serving", *files, "-f", "-"],
+            [self.helm, "template", release, folder, "--namespace", "ml-serving", "-f", MODEL, *files, "-f", "-"],
             input=yaml.safe_dump(values or {}),
             capture_output=True,
             text=True,
@@ -92,6 +95,24 @@ class Chart:
 @pytest.fixture(scope="session")
 def chart():
     return Chart(find_tool("helm"))
+
+
+PROJECT = """\
+repository = "https://git.example.com/acme/models.git"
+
+[[environments]]
+name = "lab"
+namespace = "acme-lab"
+"""
+
+
+@pytest.fixture
+def project(tmp_path_factory, monkeypatch):
+    """A project of the tests' own, which commands are about wherever they are called."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / FILE).write_text(PROJECT)
+    monkeypatch.setenv(settings.PROJECT, str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")
