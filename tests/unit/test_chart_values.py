@@ -14,6 +14,8 @@ VALUES = yaml.safe_load(VALUES_TEXT)
 README = (CHART / "README.md").read_text()
 DIGEST = f"sha256:{'0' * 64}"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+MODEL = ("name", "runtime", "modelFormat", "storageUri")
+"""What says which model it is."""
 
 
 def nested(path, value):
@@ -81,7 +83,9 @@ def test_every_value_has_a_comment():
 
 
 def test_the_schema_knows_exactly_the_values_and_says_the_same_of_them():
-    assert {path: text for path, text in described(SCHEMA) if path != "global"} == COMMENTS
+    known = {path: text for path, text in described(SCHEMA) if path != "global"}
+    assert {path: text for path, text in known.items() if path in COMMENTS} == COMMENTS
+    assert {*known} - {*COMMENTS} <= {f"exampleModel.{key}" for key in MODEL}, "an example model may be left out"
 
 
 def test_no_object_of_the_schema_takes_unknown_keys():
@@ -191,6 +195,21 @@ def test_an_unknown_key_is_refused_by_name(chart, path, value):
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_key(chart, path, value):
     assert f"/{path.replace('.', '/')}" in chart.refusal(nested(path, value))
+
+
+@pytest.mark.parametrize("key", MODEL)
+def test_a_value_that_neither_chart_nor_user_has_is_refused_by_its_name(chart, key):
+    assert f"at '/exampleModel': missing property '{key}'" in chart.refusal({"exampleModel": {key: None}})
+
+
+def test_no_model_needs_no_value(chart):
+    assert chart.render({"exampleModel": {**dict.fromkeys(MODEL), "enabled": False}}) == {}
+
+
+def test_a_container_of_its_own_needs_no_model(chart):
+    own = {"runtime": "", "image": "me/mine:1", "modelFormat": None, "storageUri": None}
+    predictor = chart.render({"exampleModel": own})["InferenceService", "sklearn-iris"]["spec"]["predictor"]
+    assert predictor["containers"][0]["image"] == "me/mine:1"
 
 
 @pytest.mark.parametrize(
