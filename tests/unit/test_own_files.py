@@ -15,7 +15,7 @@ OPENED = {
     "a folder": lambda _: list((ROOT / "gitops").iterdir()),
     "a tree": lambda to: shutil.copytree(ROOT / "sample", to / "copy"),
     "by a relative path": lambda _: Path("k8s/argocd/appproject.yaml").read_text(),
-    "as bytes": lambda _: os.listdir(bytes(ROOT / "gitops")),
+    "as bytes": lambda _: os.scandir(bytes(ROOT / "gitops")),
 }
 
 
