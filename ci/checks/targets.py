@@ -12,7 +12,7 @@ import yaml
 from ci import project as projects
 from ci.base.errors import UsageError
 from ci.manifests import places
-from ci.manifests.chart import DEFAULTS, Chart, Target, Values
+from ci.manifests.chart import DEFAULTS, Chart, Target, Values, environment_values
 from ci.project import Project
 from ci.results import Finding
 from ci.tree import git, render, tree, worktree
@@ -241,9 +241,9 @@ class _Reader:
 
 def _own_values(chart: Chart, environment: str | None = None) -> Iterator[Values]:
     """Yield the chart's own values for an environment, where it has some, and its values for all."""
-    own, further = chart.folder / "values.yaml", chart.folder / "values" / f"{environment}.yaml"
-    if environment is not None and further.is_file():
-        yield Values(f"{chart.name}/values/{environment}.yaml", further.read_text(errors="replace"))
+    own = chart.folder / "values.yaml"
+    for further in environment_values(chart.folder, environment) if environment is not None else ():
+        yield Values(f"{chart.name}/values/{further.name}", further.read_text(errors="replace"))
     yield Values(f"{chart.name}/values.yaml", own.read_text(errors="replace") if own.is_file() else "")
 
 

@@ -10,6 +10,7 @@ from ci.behaviour import protocols
 from ci.canary.observe import traffic
 from ci.canary.observe.files import traffic_client
 from ci.cluster import model_store, readiness
+from ci.manifests.chart import environment_values
 from ci.manifests.documents import MANAGED_BY, OWNER
 from ci.stages import namespaces
 from ci.stages.run import RELEASE, STORAGE_SECRET, Run
@@ -54,12 +55,12 @@ async def _chart(run: Run) -> None:
         "storageSecret": STORAGE_SECRET,
         "knownAnswer": facts.known_answer.model_dump(),
     }
-    with step(f"helm install {RELEASE} with values/{run.options.environment}.yaml"):
+    with step(f"helm install {RELEASE} as {run.options.environment} has it"):
         await run.helm.upgrade_install(
             RELEASE,
             paths.CHART,
             run.namespace,
-            values_files=[paths.CHART / "values" / f"{run.options.environment}.yaml"],
+            values_files=environment_values(paths.CHART, run.options.environment),
             values={"exampleModel": model},
         )
     with step("InferenceService Ready and Rollout Healthy"):
