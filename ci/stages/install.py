@@ -55,12 +55,13 @@ async def _chart(run: Run) -> None:
         "storageSecret": STORAGE_SECRET,
         "knownAnswer": facts.known_answer.model_dump(),
     }
-    with step(f"helm install {RELEASE} as {run.options.environment} has it"):
+    environment = run.options.environment or facts.environment
+    with step(f"helm install {RELEASE} as {environment} has it"):
         await run.helm.upgrade_install(
             RELEASE,
             paths.CHART,
             run.namespace,
-            values_files=environment_values(paths.CHART, run.options.environment),
+            values_files=environment_values(paths.CHART, environment),
             values={"exampleModel": model},
         )
     with step("InferenceService Ready and Rollout Healthy"):

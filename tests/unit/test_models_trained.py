@@ -17,6 +17,7 @@ model = "wine"
 image = "{IMAGE}"
 champion = "v1"
 candidate = "v2"
+environment = "lab"
 
 [known_answer]
 protocol = "v1"
