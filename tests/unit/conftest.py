@@ -64,11 +64,11 @@ class Chart:
     def __init__(self, helm):
         self.helm = helm
 
-    def template(self, values=None, *, release="ml-serving", env=None, folder=CHART):
+    def template(self, values=None, *, release="ml-serving", env=None, folder=CHART, model=MODEL):
         """Run `helm template` in namespace ml-serving."""
         files = ["-f", folder / "values" / f"{env}.yaml"] if env else []
         return subprocess.run(
-            [self.helm, "template", release, folder, "--namespace", "ml-serving", "-f", MODEL, *files, "-f", "-"],
+            [self.helm, "template", release, folder, "--namespace", "ml-serving", "-f", model, *files, "-f", "-"],
             input=yaml.safe_dump(values or {}),
             capture_output=True,
             text=True,
@@ -85,9 +85,9 @@ class Chart:
         assert len(found) == len(objects), "two objects of one kind and name"
         return found
 
-    def refusal(self, values):
+    def refusal(self, values, **options):
         """Return what helm says when it refuses the values."""
-        result = self.template(values)
+        result = self.template(values, **options)
         assert result.returncode != 0, "the values were accepted"
         return result.stderr
 
