@@ -14,6 +14,7 @@ import anyio
 from rich.console import Console
 from securesystemslib.signer import CryptoSigner
 
+from ci import sample
 from ci.base import failures, jsonfile, progress, tasks
 from ci.base.errors import CIError, MachineError, UsageError
 from ci.base.progress import note, step
@@ -186,7 +187,9 @@ async def write_evidence(run: Run, checkout: Checkout, signer: CryptoSigner | No
     jsonfile.write(into / statement.REPORT, dataclasses.replace(run.report, outcome="passed"))
     try:
         with step("evidence"):
-            environment, supply = run.options.environment if run.platform else None, run.supply
+            environment, supply = None, run.supply
+            if run.platform:
+                environment = run.options.environment or sample.facts().environment
             file = await gather.write(into, run.report, environment, run.models, checkout, supply, signer)
     except CIError as error:
         run.report.stages.append(StageResult("evidence", "failed", time.monotonic() - began, error.message))

@@ -175,7 +175,7 @@ class CanaryTimeline:
     """A canary as seen from outside: by its VirtualService and by a client in the mesh.
 
     Attributes:
-        name: What was rolled out ("good: sklearn-iris v2").
+        name: What was rolled out ("good: fraud-score v2").
         outcome: The Rollout's last phase.
         seconds: From the upgrade to that phase.
         stable_revision: Pod-template hash before it.

@@ -46,6 +46,7 @@ class Sample(BaseModel):
         image: The model server's, as in pins.toml.
         champion: The version that is installed.
         candidate: The version that the canary brings.
+        environment: Whose of the chart's values it is deployed with, where a person says no other.
         known_answer: Of either version.
     """
 
@@ -54,6 +55,7 @@ class Sample(BaseModel):
     image: str
     champion: str
     candidate: str
+    environment: str
     known_answer: KnownAnswer
 
     @property

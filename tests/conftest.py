@@ -1,8 +1,57 @@
 """What all tests share."""
 
+import os
 import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+
+from ci.base.paths import ROOT
+from tests.pruned import OWN
+
+ABOUT_OWN = tuple(ROOT / "tests" / name for name in ("sample", "integration"))
+"""Tests of this repository as a project."""
+GUARDED = tuple(str(ROOT / each) for each in OWN)
+guarding = False
+
+
+def guard(event, arguments):
+    """Refuse to open what belongs to no test of the tool; what a child process opens, tests/pruned.py shows."""
+    if not guarding or event not in {"open", "os.listdir", "os.scandir"}:
+        return
+    (path, *_) = arguments
+    if isinstance(path, str | bytes | os.PathLike) and str(Path(os.fsdecode(path)).absolute()).startswith(GUARDED):
+        raise AssertionError(f"{path} is this repository's own: give the test a fixture")
+
+
+sys.addaudithook(guard)
+
+
+@contextmanager
+def guarded(path):
+    """Guard what is done for a file of tests."""
+    global guarding
+    guarding = not any(path.is_relative_to(folder) for folder in ABOUT_OWN)
+    try:
+        yield
+    finally:
+        guarding = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    if not isinstance(collector, pytest.Module):
+        return (yield)
+    with guarded(collector.path):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    with guarded(item.path):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -31,24 +31,31 @@ def objections(documents: Sequence[Document], memory: float | None) -> Iterator[
     own = {(each["kind"], each["metadata"]["name"]) for each in documents}
     for document in documents:
         who = f"{document['kind']} {document['metadata']['name']}"
-        annotations = document["metadata"].get("annotations") or {}
-        for key in CLOUD_IDENTITIES:
-            if memory is not None and document["kind"] == "ServiceAccount" and key in annotations:
-                yield f"{who}: {key} is an identity of a cloud"
+        if memory is not None:
+            yield from (f"{who}: {lack}" for lack in _lacks(document, memory))
         for container in _containers(document):
-            resources = container.get("resources") or {}
-            asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-            for name, amount in asked.items() if memory is not None else ():
-                if "/" in name:
-                    yield f"{who}: asks for {name}"
-                elif name == "memory" and parse_quantity(amount) > memory:
-                    yield f"{who}: asks for {amount} of memory, and this machine has {memory / (1 << 30):.0f} GiB"
             for secret in _secrets(container):
                 if ("Secret", secret) not in own:
                     yield f"{who}: reads Secret {secret}, which is not there"
         for uri in _uris(document):
             if uri.startswith("pvc://"):
                 yield f"{who}: {uri} is a volume of another namespace"
+
+
+def _lacks(document: Document, memory: float) -> Iterator[str]:
+    """Yield what this machine, and no cloud, lacks of what an object asks for."""
+    annotations = document["metadata"].get("annotations") or {}
+    for key in CLOUD_IDENTITIES:
+        if document["kind"] == "ServiceAccount" and key in annotations:
+            yield f"{key} is an identity of a cloud"
+    for container in _containers(document):
+        resources = container.get("resources") or {}
+        asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+        for name, amount in asked.items():
+            if "/" in name:
+                yield f"asks for {name}"
+            elif name == "memory" and parse_quantity(amount) > memory:
+                yield f"asks for {amount} of memory, and this machine has {memory / (1 << 30):.0f} GiB"
 
 
 def _containers(document: Document) -> Iterator[Mapping[str, Any]]:

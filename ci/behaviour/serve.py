@@ -16,6 +16,7 @@ from ci.canary.observe.traffic import Question, Reply
 from ci.cluster import readiness
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
+from ci.manifests.chart import environment_values
 
 ROUNDS = 10
 """How often each version is asked each input, for the latency: answers should not depend on it."""
@@ -51,10 +52,10 @@ async def serve(
     Raises:
         WaitTimeoutError: A version did not get ready, or does not answer.
     """
-    file = paths.CHART / "values" / f"{environment}.yaml"
+    files = environment_values(paths.CHART, environment)
 
     async def release(name: str, uri: str) -> None:
-        await helm.upgrade_install(name, paths.CHART, namespace, values_files=[file], values=values(name, uri, secret))
+        await helm.upgrade_install(name, paths.CHART, namespace, values_files=files, values=values(name, uri, secret))
         await readiness.inference_service(kubectl, namespace, name)
 
     async with tasks.group() as group:

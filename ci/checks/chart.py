@@ -15,6 +15,8 @@ from ci.manifests.chart import Chart, Rendering, Target
 from ci.results import Finding
 
 VALUES = re.compile(r"- at '(?P<at>[^']*)': (?P<what>.+)")
+MISSING = ": missing propert"
+"""In a finding, what Helm says of values that a schema requires."""
 NAMED_KEYS = re.compile(r"'([^']+)'")
 UNPARSABLE_VALUES = re.compile(
     r"failed to parse \.\./\.\./values/\d+/(?P<place>\d+)\.yaml: .*?(?:yaml: (?:line \d+: )?(?P<what>.+))"
@@ -42,11 +44,8 @@ async def lint(helm: dagger.Container, targets: Sequence[Target], version: str) 
         What it says, each with its target's name.
     """
     outputs = await tools.execute_all(helm, commands(targets, "lint", version))
-    return [
-        (target.name, finding)
-        for target, output in zip(targets, outputs, strict=True)
-        for finding in linted(target, output)
-    ]
+    found = [(target, linted(target, output)) for target, output in zip(targets, outputs, strict=True)]
+    return [(target.name, each) for target, own in found if not left_out(target, own) for each in own]
 
 
 async def render(helm: dagger.Container, targets: Sequence[Target], version: str) -> list[Rendering]:
@@ -58,10 +57,11 @@ async def render(helm: dagger.Container, targets: Sequence[Target], version: str
         version: As for `lint`.
 
     Returns:
-        The objects of each, or why there are none.
+        The objects of each, or why there are none; nothing of one that is left out.
     """
     outputs = await tools.execute_all(helm, commands(targets, "template", version))
-    return [rendered(target, output) for target, output in zip(targets, outputs, strict=True)]
+    every = [rendered(target, output) for target, output in zip(targets, outputs, strict=True)]
+    return [each for each in every if not left_out(each.target, each.findings)]
 
 
 def laid_out(targets: Sequence[Target], folder: Path) -> None:
@@ -125,6 +125,17 @@ def rendered(target: Target, output: tools.Output) -> Rendering:
         place, _, said = error.message.partition(": ")
         return Rendering(target, "", (Finding("chart", place, 0, said, error.fix or ""),))
     return rendering
+
+
+def left_out(target: Target, found: Sequence[Finding]) -> bool:
+    """Tell whether the chart's own values are none to judge: its schema requires what only an application gives.
+
+    Args:
+        target: The target. One that a person named is never left out.
+        found: What Helm has to say about it.
+    """
+    wants = bool(found) and all(each.check == "values" and MISSING in each.message for each in found)
+    return target.application is None and not target.asked_for and wants
 
 
 def findings(target: Target, output: str) -> list[Finding]:

@@ -149,16 +149,15 @@ async def _targets(run: _Run) -> None:
         folder = run.targets.folder
         group.start_soon(run.keep_named, schema.validate, run.client, run.tools, renderings, folder / "schema")
         group.start_soon(run.keep_named, rules.check, run.client, run.tools.promtool, renderings, folder / "rules")
-        group.start_soon(_gates, run, renderings)
+        whole = not run.targets.findings and len(renderings) == len(all_of_them)
+        group.start_soon(_gates, run, renderings, run.targets.known if whole else ())
         own = [rule for each in renderings if each.target.name == DEFAULTS for rule in rules.sources(each.objects)]
         if own and (run.root / rules.TESTS).is_dir():  # the tests are about the chart's own values
             group.start_soon(run.keep, rules.test, run.client, run.tools.promtool, run.root, own)
 
 
-async def _gates(run: _Run, renderings: Sequence[Rendering]) -> None:
+async def _gates(run: _Run, renderings: Sequence[Rendering], known: Collection[str]) -> None:
     tree = run.project.paths.tree
-    whole = not run.targets.findings and len(renderings) == len(run.targets.judged)
-    known = run.targets.known if whole else ()
     try:
         found = await gates.assess(run.tools.prometheus, run.tools.promtool, run.root, tree, renderings, known=known)
     except UsageError as error:

@@ -12,7 +12,7 @@ import yaml
 from ci import project as projects
 from ci.base.errors import UsageError
 from ci.manifests import places
-from ci.manifests.chart import DEFAULTS, Chart, Target, Values
+from ci.manifests.chart import DEFAULTS, Chart, Target, Values, environment_values
 from ci.project import Project
 from ci.results import Finding
 from ci.tree import git, render, tree, worktree
@@ -103,7 +103,7 @@ async def found(folder: Path, project: Project, chosen: Chosen) -> AsyncIterator
     files = worktree.files(folder, project)
     with tempfile.TemporaryDirectory(prefix="ml-serving-ci-") as work:
         reader = _Reader(folder, project, Path(work) / "git")
-        judged = list(reader.defaults()) if chosen.defaults and chosen.has(DEFAULTS, None) else []
+        judged = list(reader.defaults(chosen)) if chosen.defaults and chosen.has(DEFAULTS, None) else []
         for file in files:
             if chosen.has(file.environment, file.name):
                 judged += await reader.judged(file)
@@ -134,7 +134,7 @@ class _Reader:
     charts: dict[str, Chart] = field(default_factory=dict)  # by git's name of the files
     in_tree: dict[tuple[str, str], str | None] = field(default_factory=dict)  # by commit and file
 
-    def defaults(self) -> Iterator[Target]:
+    def defaults(self, chosen: Chosen) -> Iterator[Target]:
         """Yield the chart's own values, as the work tree has them."""
         chart = self._own_chart()
         if chart is None:
@@ -142,7 +142,7 @@ class _Reader:
             self.findings.append(Finding("tree", projects.FILE, 0, said, "name the chart's folder"))
             return
         name = PurePosixPath(self.project.paths.chart).name
-        yield Target(DEFAULTS, None, name, name, chart, list(_own_values(chart)))
+        yield Target(DEFAULTS, None, name, name, chart, list(_own_values(chart)), chosen.environment == DEFAULTS)
 
     async def judged(self, file: File) -> list[Target]:
         """Return the target that a file makes; none, and a finding, where it is wrong."""
@@ -241,9 +241,9 @@ class _Reader:
 
 def _own_values(chart: Chart, environment: str | None = None) -> Iterator[Values]:
     """Yield the chart's own values for an environment, where it has some, and its values for all."""
-    own, further = chart.folder / "values.yaml", chart.folder / "values" / f"{environment}.yaml"
-    if environment is not None and further.is_file():
-        yield Values(f"{chart.name}/values/{environment}.yaml", further.read_text(errors="replace"))
+    own = chart.folder / "values.yaml"
+    for further in environment_values(chart.folder, environment) if environment is not None else ():
+        yield Values(f"{chart.name}/values/{further.name}", further.read_text(errors="replace"))
     yield Values(f"{chart.name}/values.yaml", own.read_text(errors="replace") if own.is_file() else "")
 
 

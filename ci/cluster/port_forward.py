@@ -23,7 +23,7 @@ async def port_forward(kubectl: Kubectl, target: str, port: int, namespace: str)
 
     Args:
         kubectl: On the cluster.
-        target: As kubectl takes it ("svc/sklearn-iris-predictor-stable").
+        target: As kubectl takes it ("svc/fraud-score-predictor-stable").
         port: Port of the target.
         namespace: Namespace of the target.
 

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from ci import project
 from ci.base import paths, settings
 from ci.base.errors import UsageError
 from ci.commands import here
 from ci.commands.options import RemoteOption, SupplyOption
 from ci.commands.runner import run_async
 from ci.evidence import envelope
+from ci.manifests.chart import environment_values
 from ci.report import folder
 from ci.stages import scope as scopes
 from ci.stages.order import ORDER, chosen
@@ -25,7 +25,7 @@ from ci.supply.supply import Supply, choose
 def test(
     environment: Annotated[
         str | None,
-        typer.Option("--env", help="Whose values the platform deploys; the first one's by default."),
+        typer.Option("--env", help="Whose of the chart's values the platform deploys; as sample.toml says by default."),
     ] = None,
     supply: SupplyOption = "auto",
     only: Annotated[
@@ -73,9 +73,13 @@ async def _test(
     install: bool,
     since: tuple[str | None, str],
 ) -> None:
-    report, own = folder.resolved(report), project.load(paths.ROOT)
-    named = own.environment(environment or own.names[0]).name
-    options = asked(project=here.folder(), environment=named, report=report)
+    report = folder.resolved(report)
+    if environment is not None and not environment_values(paths.CHART, environment):
+        known = ", ".join(sorted(file.stem for file in (paths.CHART / "values").iterdir()))
+        said = f"--env {environment}: not one of the environments that the tool's chart has values for"
+        raise UsageError(said, fix=f"One of {known}")
+    here.found()  # a project file that is wrong is told before anything is done
+    options = asked(project=here.folder(), environment=environment, report=report)
     if sys.flags.optimize:
         raise UsageError(
             "python -O (PYTHONOPTIMIZE) leaves out what the tests assert",

@@ -16,6 +16,17 @@ PAST = re.compile(r"[0-9a-f]{12}:")
 """How findings name a file that a commit has, and that no change of the work tree corrects."""
 
 
+def environment_values(chart: Path, environment: str) -> list[Path]:
+    """Return the file of values that a chart has for an environment; none where it has none.
+
+    Args:
+        chart: The chart's folder.
+        environment: The environment's name.
+    """
+    file = chart / "values" / f"{environment}.yaml"
+    return [file] if file.is_file() else []
+
+
 @dataclass(frozen=True)
 class Chart:
     """A chart's files.
@@ -72,6 +83,7 @@ class Target:
         namespace: Where it runs.
         chart: The chart.
         values: From the strongest to the chart's own, the last.
+        asked_for: Whether a person named it.
     """
 
     environment: str
@@ -80,6 +92,7 @@ class Target:
     namespace: str
     chart: Chart
     values: Sequence[Values]
+    asked_for: bool = True
 
     @property
     def name(self) -> str:

@@ -17,12 +17,11 @@ async def execute(run: Run) -> None:
     inputs = golden.load(facts.golden)
     uris = [model_store.uri(facts.model, version) for version in (facts.champion, facts.candidate)]
     namespace = f"{run.namespace}-behaviour"
+    environment = run.options.environment or facts.environment
     await install.prepare(run, namespace)
     with step(f"serve {uris[0]} and {uris[1]}"):
         versions = dict(zip((CHAMPION, CANDIDATE), uris, strict=True))
-        urls = await serve.serve(
-            run.kubectl, run.helm, namespace, run.options.environment, versions, STORAGE_SECRET, inputs
-        )
+        urls = await serve.serve(run.kubectl, run.helm, namespace, environment, versions, STORAGE_SECRET, inputs)
     with step(f"{len(inputs.inputs)} golden inputs, {serve.ROUNDS} times through both"):
         answers = await serve.ask(run.kubectl, namespace, inputs, [urls[CHAMPION], urls[CANDIDATE]])
     result = compare.compare(inputs, uris, *answers)

@@ -12,6 +12,7 @@ from ci.behaviour import protocols
 from ci.canary.observe import traffic
 from ci.canary.observe.files import traffic_client
 from ci.cluster import model_store, readiness
+from ci.manifests.chart import environment_values
 from ci.manifests.documents import MANAGED_BY, OWNER
 from ci.stages import namespaces
 from ci.stages.run import RELEASE, STORAGE_SECRET, Run
@@ -56,24 +57,25 @@ async def _chart(run: Run) -> None:
         "storageSecret": STORAGE_SECRET,
         "knownAnswer": facts.known_answer.model_dump(),
     }
-    with step(f"helm install {RELEASE} with values/{run.options.environment}.yaml"):
+    environment = run.options.environment or facts.environment
+    with step(f"helm install {RELEASE} as {environment} has it"):
         await run.helm.upgrade_install(
             RELEASE,
             paths.CHART,
             run.namespace,
-            values_files=[paths.CHART / "values" / f"{run.options.environment}.yaml"],
-            values=deployment.merged(_there(run, facts.model), {"exampleModel": model}),
+            values_files=environment_values(paths.CHART, environment),
+            values=deployment.merged(_there(run, facts.model, environment), {"exampleModel": model}),
         )
     with step("InferenceService Ready and Rollout Healthy"):
         await readiness.inference_service(run.kubectl, run.namespace, facts.model)
         await readiness.rollout(run.kubectl, run.namespace, facts.predictor)
 
 
-def _there(run: Run, name: str) -> dict[str, Any]:
+def _there(run: Run, name: str, environment: str) -> dict[str, Any]:
     """Return what the project file has for an existing cluster; nothing on a throw-away one."""
     if run.existing is None:
         return {}
-    files = (paths.CHART / "values" / f"{run.options.environment}.yaml", paths.CHART / "values.yaml")
+    files = (*environment_values(paths.CHART, environment), paths.CHART / "values.yaml")
     over, _ = overlay.existing(run.existing, name, [deployment.loaded(file) for file in files])
     return over
 

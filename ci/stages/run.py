@@ -30,7 +30,7 @@ class Options:
 
     Attributes:
         project: Folder of the project file.
-        environment: Whose values are deployed.
+        environment: Whose of the chart's values the sample is deployed with; as the sample has it by default.
         application: The only application that is proven; all of the change by default.
         keep: Leave the cluster for a look.
         kubeconfig: An existing cluster instead of kind.
@@ -40,7 +40,7 @@ class Options:
     """
 
     project: Path
-    environment: str
+    environment: str | None
     keep: bool
     kubeconfig: Path | None
     context: str | None

@@ -8,6 +8,7 @@ import yaml
 
 from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError
+from ci.manifests.chart import environment_values
 from ci.tree import tree
 from ci.tree.git import Repository
 from ci.tree.tree import Application
@@ -82,12 +83,12 @@ async def values_files(
     has them.
     """
     in_tree = f"{application.project.paths.tree}/{application.environment}/{tree.VALUES}"
-    found = [chart / "values" / f"{application.environment}.yaml"]
+    found = environment_values(chart, application.environment)
     blob = await repository.run("cat-file", "blob", f"{revision}:{repository.at(in_tree)}", check=False)
     if blob.returncode == 0:
         found.append(work / tree.VALUES)
         found[-1].write_bytes(blob.raw)
-    return [file for file in found if file.is_file()]
+    return found
 
 
 async def chart_files(repository: Repository, revision: str, chart: str, folder: Path) -> Path:

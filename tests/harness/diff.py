@@ -1,20 +1,21 @@
 """A repository with a change in it, and objects, for the tests of ci/diff."""
 
-import shutil
 from dataclasses import dataclass
 
 import anyio
 
+from ci import project
 from ci.base import paths
 from ci.diff import compare, sides
 from ci.diff.sides import Side
-from ci.tree import git
+from ci.tree import argocd, git
 from ci.tree.git import Repository, Snapshot
 from tests.harness import remote as remotes
 from tests.harness.remote import Clone
 
 CHART = "helm/charts/ml-serving"
 TEMPLATES = f"{CHART}/templates"
+PATCH = "k8s/argocd/patches/argocd-cm.yaml"
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,15 @@ class Change:
 def made(root):
     """Make the repository."""
     clone = remotes.made(root).clone("ours")
-    shutil.copytree(paths.ROOT / "k8s" / "argocd", clone.folder / "k8s" / "argocd")
+    change = Change(clone)
+    for path, text in argocd.render(project.load(clone.folder)).items():
+        change.write(path, text.decode())
+    change.write(PATCH, "data:\n  resource.customizations: |\n    local missing = {}\n")
     first = clone.git("rev-parse", "HEAD")
     for environment in ("staging", "prod"):
         file = clone.folder / "gitops" / environment / "sklearn-iris.yaml"
         lines = [f"  revision: {first}" if "  revision:" in line else line for line in file.read_text().splitlines()]
         file.write_text("\n".join(lines) + "\n")
-    change = Change(clone)
     change.commit()
     clone.git("push", "--quiet", "origin", "main")
     clone.git("checkout", "--quiet", "-b", "change")

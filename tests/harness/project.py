@@ -10,9 +10,9 @@ import anyio
 import yaml
 
 from ci import project
-from ci.base.paths import CHART
 from ci.checks import chart, targets, tools
 from ci.checks.targets import Chosen
+from tests.harness import chart as charts
 from tests.harness.remote import run
 
 ENVIRONMENTS = ("lab", "trial", "live")
@@ -122,7 +122,7 @@ def made(folder, *, environments=ENVIRONMENTS, applications=APPLICATIONS):
     """Make a project in which every environment has every application, and values of its own for all of them."""
     made = Made(folder, environments)
     made.write(project.FILE, toml(environments))
-    shutil.copytree(CHART, folder / CHART_FOLDER)
+    charts.copy(folder / CHART_FOLDER)
     shutil.rmtree(folder / CHART_FOLDER / "values")
     made.write(f"{TREE}/gates.yaml", yaml.safe_dump(GATES, sort_keys=False))
     for environment in environments:

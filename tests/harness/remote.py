@@ -17,6 +17,7 @@ from ci import project
 from ci.base.paths import CHART, ROOT
 from ci.supply.supply import installed
 from ci.tree import tree
+from tests.harness import chart
 from tests.unit.conftest import find_tool
 
 FILE = "gitops/dev/sklearn-iris.yaml"
@@ -172,7 +173,7 @@ def _first():
     root = Path(tempfile.mkdtemp(prefix="ml-serving-ci-tests-"))
     atexit.register(shutil.rmtree, root)
     seed = root / "seed"
-    shutil.copytree(CHART, seed / CHART.relative_to(ROOT))
+    chart.copy(seed / CHART.relative_to(ROOT))
     (seed / project.FILE).write_text(PROJECT)
     for environment in project.parse(PROJECT.encode()).names:
         file = seed / "gitops" / environment / "sklearn-iris.yaml"

@@ -10,9 +10,12 @@ import anyio
 import pytest
 import yaml
 
+from ci.base import settings
 from ci.base.paths import CHART
 from ci.manifests import documents
+from ci.project import FILE
 from ci.supply.supply import Supply, choose
+from tests.harness.chart import MODEL
 
 
 def find_tool(name):
@@ -56,16 +59,16 @@ KNOWN = {"exampleModel": {"knownAnswer": KNOWN_ANSWER}}
 
 
 class Chart:
-    """The chart, and the helm that renders it."""
+    """The chart, for a model of the tests' own, and the helm that renders it."""
 
     def __init__(self, helm):
         self.helm = helm
 
-    def template(self, values=None, *, release="ml-serving", env=None, folder=CHART):
+    def template(self, values=None, *, release="ml-serving", env=None, folder=CHART, model=MODEL):
         """Run `helm template` in namespace ml-serving."""
         files = ["-f", folder / "values" / f"{env}.yaml"] if env else []
         return subprocess.run(
-            [self.helm, "template", release, folder, "--namespace", "ml-serving", *files, "-f", "-"],
+            [self.helm, "template", release, folder, "--namespace", "ml-serving", "-f", model, *files, "-f", "-"],
             input=yaml.safe_dump(values or {}),
             capture_output=True,
             text=True,
@@ -82,9 +85,9 @@ class Chart:
         assert len(found) == len(objects), "two objects of one kind and name"
         return found
 
-    def refusal(self, values):
+    def refusal(self, values, **options):
         """Return what helm says when it refuses the values."""
-        result = self.template(values)
+        result = self.template(values, **options)
         assert result.returncode != 0, "the values were accepted"
         return result.stderr
 
@@ -92,6 +95,24 @@ class Chart:
 @pytest.fixture(scope="session")
 def chart():
     return Chart(find_tool("helm"))
+
+
+PROJECT = """\
+repository = "https://git.example.com/acme/models.git"
+
+[[environments]]
+name = "lab"
+namespace = "acme-lab"
+"""
+
+
+@pytest.fixture
+def project(tmp_path_factory, monkeypatch):
+    """A project of the tests' own, which commands are about wherever they are called."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / FILE).write_text(PROJECT)
+    monkeypatch.setenv(settings.PROJECT, str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A golden file says what it means, or is refused by row and field; the project's own is Fisher's data."""
+"""A golden file says what it means, or is refused by row and field."""
 
 import copy
 import re
@@ -9,7 +9,6 @@ import yaml
 
 from ci.base.errors import UsageError
 from ci.behaviour import golden
-from tests.harness.sample import GOLDEN
 
 GOOD = {
     "name": "flowers",
@@ -236,26 +235,3 @@ def test_a_schema_may_refer_to_itself_and_takes_the_place_of_answers():
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"none\.yaml: No such file"):
         golden.load(tmp_path / "none.yaml")
-
-
-def test_the_projects_own_file_is_fishers_data():
-    """Its means are those that scikit-learn's description of the data states."""
-    loaded = golden.load(GOLDEN)
-
-    assert len(loaded.inputs) == 150
-    assert [len(loaded.inside(name)) for name in ("setosa", "versicolor", "virginica")] == [50, 50, 50]
-    assert [item.expected for item in loaded.inputs] == [0] * 50 + [1] * 50 + [2] * 50
-    means = [sum(item.instance[column] for item in loaded.inputs) / 150 for column in range(4)]
-    assert means == pytest.approx([5.843333, 3.057333, 3.758, 1.199333], abs=1e-6)
-    assert len(loaded.inside("held-back")) == 45
-
-
-def test_every_flower_of_the_boundary_is_where_its_slice_says():
-    loaded = golden.load(GOLDEN)
-    between = [
-        number
-        for number, item in enumerate(loaded.inputs)
-        if 4.5 <= item.instance[2] <= 5.1 and 1.4 <= item.instance[3] <= 1.8
-    ]
-    assert loaded.inside("boundary") == between
-    assert {loaded.inputs[number].expected for number in between} == {1, 2}

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from ci.base.paths import CHART
+from tests.harness.chart import MODEL
 from tests.unit.conftest import KNOWN_ANSWER
 
 COUNTS = "answer 500 to a row that the model cannot use, and every 5xx spends the error budget"
@@ -15,7 +16,16 @@ COUNTS = "answer 500 to a row that the model cannot use, and every 5xx spends th
 def installed(tool, tmp_path, *options):
     """The notes of an installation, each run of blanks as one."""
     result = subprocess.run(
-        [tool("helm"), "install", "notes", CHART, "--dry-run=client", "--namespace=ml-serving", *options],
+        [
+            tool("helm"),
+            "install",
+            "notes",
+            CHART,
+            "--dry-run=client",
+            "--namespace=ml-serving",
+            f"--values={MODEL}",
+            *options,
+        ],
         env={"HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "none")},
         capture_output=True,
         text=True,

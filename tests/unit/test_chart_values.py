@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ci.base.paths import CHART
+from tests.harness import chart as charts
 from tests.unit.conftest import ENVIRONMENTS, KNOWN_ANSWER
 
 VALUES_TEXT = (CHART / "values.yaml").read_text()
@@ -81,7 +82,11 @@ def test_every_value_has_a_comment():
 
 
 def test_the_schema_knows_exactly_the_values_and_says_the_same_of_them():
-    assert {path: text for path, text in described(SCHEMA) if path != "global"} == COMMENTS
+    known = {path: text for path, text in described(SCHEMA) if path != "global"}
+    assert {path: text for path, text in known.items() if path in COMMENTS} == COMMENTS
+    assert {*known} - {*COMMENTS} <= {f"exampleModel.{key}" for key in charts.VALUES}, (
+        "an example model may be left out"
+    )
 
 
 def test_no_object_of_the_schema_takes_unknown_keys():
@@ -191,6 +196,32 @@ def test_an_unknown_key_is_refused_by_name(chart, path, value):
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_key(chart, path, value):
     assert f"/{path.replace('.', '/')}" in chart.refusal(nested(path, value))
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """How to render the chart without an example model, and without the tests' own."""
+    folder = tmp_path_factory.mktemp("bare") / "chart"
+    charts.copy(folder)
+    charts.without_example(folder)
+    return {"folder": folder, "model": "/dev/null"}
+
+
+@pytest.mark.parametrize("key", charts.VALUES)
+def test_a_value_that_neither_chart_nor_user_has_is_refused_by_its_name(chart, bare, key):
+    values = {name: value for name, value in charts.VALUES.items() if name != key}
+    said = chart.refusal({"exampleModel": values}, **bare)
+    assert f"at '/exampleModel': missing property '{key}'" in said
+
+
+def test_no_model_needs_no_value(chart, bare):
+    assert chart.render({"exampleModel": {"enabled": False}}, **bare) == {}
+
+
+def test_a_container_of_its_own_needs_no_model(chart, bare):
+    own = {"name": "mine", "runtime": "", "image": "me/mine:1"}
+    predictor = chart.render({"exampleModel": own}, **bare)["InferenceService", "mine"]["spec"]["predictor"]
+    assert predictor["containers"][0]["image"] == "me/mine:1"
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,7 @@ def encrypted(keys):
     ids=["broken", "password for nothing", "no password", "wrong password", "cosign's format"],
 )
 @pytest.mark.parametrize("by", ["variable", "file"])
+@pytest.mark.usefixtures("project")
 def test_23_a_key_that_is_refused_is_refused_before_the_run_and_not_shown(tmp_path, keys, key, password, named, by):
     value = key(keys)
     (tmp_path / "signing.key").write_text(value)

@@ -2,6 +2,7 @@
 
 import json
 
+import pydantic
 import pytest
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
@@ -28,6 +29,13 @@ def components(text):
 
 def test_it_is_valid(text):
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    addresses = [reference["url"] for item in json.loads(text)["components"] for reference in references(item)]
+    assert addresses
+    assert [str(pydantic.AnyHttpUrl(each)) for each in addresses] == addresses
+
+
+def references(component):
+    return component.get("externalReferences", [])
 
 
 def test_every_pin_is_in_it_with_version_and_purl(components):

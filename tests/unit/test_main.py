@@ -16,6 +16,8 @@ from ci import main
 from ci.base.paths import ROOT
 from ci.supply import pins
 
+pytestmark = pytest.mark.usefixtures("project")
+
 
 def ci(*arguments: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "ci/main.py", *arguments]

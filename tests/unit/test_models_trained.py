@@ -8,10 +8,34 @@ import pytest
 from ci import sample
 from ci.checks import session
 from ci.supply.supply import Supply
-from tests.harness.sample import FACTS
 
 pytestmark = pytest.mark.anyio
-FILE = "sklearn-iris/v1/model.joblib"
+FILE = "wine/v1/model.joblib"
+IMAGE = "docker.io/library/python"
+FACTS = f"""\
+model = "wine"
+image = "{IMAGE}"
+champion = "v1"
+candidate = "v2"
+environment = "lab"
+
+[known_answer]
+protocol = "v1"
+request = {{ instances = [[1.0]] }}
+at = "$.predictions[0]"
+expected = 0
+"""
+
+
+@pytest.fixture(autouse=True)
+def facts(tmp_path, monkeypatch):
+    """A sample of the tests' own."""
+    for name, file, text in ("FILE", "sample.toml", FACTS), ("SCRIPT", "train.py", "print()\n"):
+        (tmp_path / file).write_text(text)
+        monkeypatch.setattr(sample, name, tmp_path / file)
+    sample.facts.cache_clear()
+    yield
+    sample.facts.cache_clear()
 
 
 class Trainer:
@@ -23,7 +47,7 @@ class Trainer:
     async def export(self, folder):
         self.trained += 1
         for version in ("v1", "v2"):
-            file = Path(folder, f"sklearn-iris/{version}/model.joblib")
+            file = Path(folder, f"wine/{version}/model.joblib")
             file.parent.mkdir(parents=True)
             file.write_bytes(version.encode() * 1000)
 
@@ -51,7 +75,7 @@ def supply(tmp_path, monkeypatch):
             return "sha256:0123"
 
     async def fetch(names):
-        assert names == [FACTS.image]
+        assert names == [IMAGE]
         made._registry = Registry()
 
     monkeypatch.setattr(made, "fetch", fetch)

@@ -186,6 +186,7 @@ def test_on_github_the_message_leads_to_the_run(environment):
     assert notify.started(reports.passed()).splitlines()[-1] == "https://github.com/team/serving/actions/runs/17"
 
 
+@pytest.mark.usefixtures("project")
 def test_a_run_tells_its_start_and_its_end_and_leaves_its_report(environment, webhook, tmp_path):
     """A real run that ends early: there is no Docker on its PATH, and it may install none."""
     hook = webhook("200")

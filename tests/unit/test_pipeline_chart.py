@@ -2,6 +2,9 @@
 
 import pytest
 
+from ci.checks.chart import left_out
+from ci.manifests.chart import DEFAULTS
+from tests.harness import chart as charts
 from tests.harness import project as projects
 from tests.harness.project import CHART_FOLDER, TREE
 
@@ -170,3 +173,37 @@ def test_a_warning_of_helm_lint_is_a_finding(made, findings):
 
     assert finding.file == odd
     assert "Odd_name" in finding.message
+
+
+LACKS = {"runtime": "kserve-lgbserver", "modelFormat": "lightgbm"}
+"""What an application's file does not say by its own keys."""
+
+
+@pytest.mark.parametrize("command", ["lint", "template"])
+def test_a_chart_without_an_example_model_names_what_an_application_lacks(made, findings, command):
+    charts.without_example(made.folder / CHART_FOLDER)
+    assert {finding.message for finding in findings(command)} == {
+        f"exampleModel: missing property '{key}'" for key in LACKS
+    }
+
+    made.deploy("lab", "fraud-score", values={"exampleModel": LACKS})
+    assert findings(command) == []
+
+    made.deploy("lab", "fraud-score", values={"exampleModel": {"runtime": ""}})
+    assert findings(command) == [], "a container of its own"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "environment", "judged"),
+    [("0.5", None, False), ("0.5", DEFAULTS, True), ("fast", None, True)],
+    ids=["it wants a model", "a person named it", "it is wrong as well"],
+)
+def test_a_chart_that_wants_values_is_not_judged_by_itself(made, chart, threshold, environment, judged):
+    charts.without_example(made.folder / CHART_FOLDER)
+    text = (made.folder / OWN).read_text()
+    made.write(OWN, text.replace("p95Threshold: 0.5", f"p95Threshold: {threshold}"))
+
+    found = made.helm(chart.helm, "template", environment=environment)[DEFAULTS]
+
+    assert found.findings
+    assert left_out(found.target, found.findings) is not judged

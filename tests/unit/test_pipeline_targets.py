@@ -6,7 +6,7 @@ import pytest
 
 from ci.base.errors import UsageError
 from ci.base.paths import ROOT
-from ci.manifests.chart import DEFAULTS
+from ci.manifests.chart import DEFAULTS, environment_values
 from tests.harness import project as projects
 from tests.harness.project import APPLICATIONS, CHART_FOLDER, ENVIRONMENTS, TREE
 from tests.harness.remote import run
@@ -45,6 +45,13 @@ def test_a_stronger_file_of_values_comes_first(made):
     assert files[DEFAULTS] == [own]
     assert files["lab/fraud-score"] == [FIRST, f"{TREE}/lab/values.yaml", f"{CHART_FOLDER}/values/lab.yaml", own]
     assert files["live/fraud-score"] == [f"{TREE}/live/fraud-score.yaml", f"{TREE}/live/values.yaml", own]
+
+
+def test_a_chart_has_values_for_an_environment_or_none(made):
+    chart = made.folder / CHART_FOLDER
+    assert environment_values(chart, "lab") == []
+    file = made.write(f"{CHART_FOLDER}/values/lab.yaml", "{}\n")
+    assert environment_values(chart, "lab") == [file]
 
 
 @pytest.mark.parametrize(

@@ -237,11 +237,6 @@ def test_a_command_finds_the_project_and_refuses_a_wrong_one_in_one_line(tmp_pat
     assert not (tmp_path / "k8s").exists()
 
 
-def test_this_repository_is_a_project_like_any_other():
-    assert project.find(Path(__file__).parent) == ROOT
-    assert project.load(ROOT).environments
-
-
 # --- docs/project.md ---
 
 GUIDE = (ROOT / "docs" / "project.md").read_text()

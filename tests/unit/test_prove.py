@@ -11,7 +11,6 @@ import anyio
 import pytest
 
 from ci import prove
-from ci.base import paths
 from ci.base.errors import CheckFailedError, MachineError
 from ci.cluster.cluster import Cluster
 from ci.host import docker, preflight
@@ -49,7 +48,16 @@ async def no_checkout(_):
 
 
 @pytest.fixture
-def ran(tmp_path, monkeypatch, capsys):
+def checkout(tmp_path):
+    """The folder of a project."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    (folder / FILE).write_text(remote.PROJECT)
+    return folder
+
+
+@pytest.fixture
+def ran(checkout, tmp_path, monkeypatch, capsys):
     """Run stages where host and supply have all they need, and return the error and what was printed."""
     monkeypatch.setattr(preflight, "room", nothing)
     monkeypatch.setattr(docker, "ensure", nothing)
@@ -63,7 +71,7 @@ def ran(tmp_path, monkeypatch, capsys):
     )
 
     async def run(*stages, report=tmp_path / "report"):
-        options = Options(paths.ROOT, "dev", False, None, None, False, report)
+        options = Options(checkout, "dev", False, None, None, False, report)
         try:
             await prove.prove(options, stages, supply, None, install=False)
             error = None
@@ -214,17 +222,14 @@ async def test_a_folder_that_takes_no_file_is_told_before_anything_is_done(ran, 
 
 
 @pytest.fixture
-def broken_checkout(ran, monkeypatch, tmp_path):
+def broken_checkout(ran, checkout, monkeypatch):
     """A checkout that is a git repository of which git cannot read everything."""
-    folder = tmp_path / "checkout"
-    git = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@example.com"]
-    subprocess.run(["git", "init", "--quiet", folder], check=True)
-    (folder / FILE).write_text(remote.PROJECT)
+    git = ["git", "-C", checkout, "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", "init", "--quiet", checkout], check=True)
     for words in (["add", FILE], ["commit", "--quiet", "--message=One"]):
         subprocess.run([*git, *words], check=True)
     tree = subprocess.check_output([*git, "rev-parse", "HEAD^{tree}"], text=True).strip()
-    (folder / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
-    monkeypatch.setattr(paths, "ROOT", folder)
+    (checkout / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
     monkeypatch.setattr(prove, "_checkout", CHECKOUT)
 
 

@@ -416,7 +416,10 @@ def test_a_run_of_what_is_not_committed_says_so(own, green, capsys):
     run, _ = green
     own.clone.folder.joinpath(PROD).write_bytes(own.clone.read(PROD) + b"# a word\n")
     anyio.run(proving.write_evidence, run, anyio.run(checkout.look, own.clone.folder), None)
-    assert f"the evidence is of no commit, and promotes nothing to prod: changed: {PROD}" in capsys.readouterr().err
+    assert (
+        f"the evidence is of no commit, and promotes nothing to a protected environment: changed: {PROD}"
+        in capsys.readouterr().err
+    )
 
 
 # --- without the signer's key ----------------------------------------------------------------------------------------
