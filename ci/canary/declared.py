@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ci.base.errors import UsageError
 from ci.manifests import places
+from ci.manifests.chart import DEFAULTS
 
 FILE = "gates.yaml"
 
@@ -59,12 +60,12 @@ class Accepted(_Strict):
 
     Attributes:
         what: The shape's name, or "power: METRIC at WEIGHT %".
-        environments: Where: ENV for all of its applications, or ENV/APP.
+        environments: Where: ENV for all of its applications, or ENV/APP; everywhere where nothing is said.
         reason: Why.
     """
 
     what: str
-    environments: list[str]
+    environments: list[str] | None = None
     reason: str = Field(min_length=10)
 
 
@@ -72,8 +73,8 @@ class Declared(_Strict):
     """All of the file.
 
     Attributes:
-        requests_per_second: Least traffic of a whole service during a release, by ENV, or by ENV/APP, which counts
-            where it is there.
+        requests_per_second: Least traffic of a whole service during a release: of the chart's own values and of every
+            environment that is not here by "defaults", else by ENV, or by ENV/APP, which counts where it is there.
         healthy: What must go through.
         regression: What must not.
         power: How surely.
@@ -92,23 +93,25 @@ class Declared(_Strict):
         Raises:
             UsageError: It is not declared.
         """
-        for place in _places(target):
+        for place in (*_places(target), DEFAULTS):
             if place in self.requests_per_second:
                 return self.requests_per_second[place]
-        keys = " nor ".join(_places(target))
         raise UsageError(
-            f"{FILE}: requestsPerSecond: {'neither ' if '/' in target else 'no '}{keys}",
+            f"{FILE}: requestsPerSecond: none of {', '.join(dict.fromkeys((*_places(target), DEFAULTS)))}",
             fix=f"Declare there how many requests a second {target} gets at least while a release is under way.",
         )
 
     def accepts(self, what: str, target: str) -> Accepted | None:
         """Return the exception for something in a target, by its name, or None."""
         places = set(_places(target))
-        return next((item for item in self.accepted if item.what == what and places & set(item.environments)), None)
+        for item in self.accepted:
+            if item.what == what and (item.environments is None or places & set(item.environments)):
+                return item
+        return None
 
 
 def _places(target: str) -> Sequence[str]:
-    """Return what a target may be declared as, what counts first."""
+    """Return what a target may be declared as by its own names, what counts first."""
     environment, _, application = target.partition("/")
     return [target, environment] if application else [target]
 

@@ -173,7 +173,7 @@ def _unknown(
         if item.what not in shapes:
             line = places.values_line(text, (*path, "what"))
             yield Finding("gates", file, line, f"accepted: there is no '{item.what}'", "`gates` prints the names")
-        named += [((*path, "environments", number), name) for number, name in enumerate(item.environments)]
+        named += [((*path, "environments", number), name) for number, name in enumerate(item.environments or ())]
     for place, name in named:
         if name not in known:
             said = f"{place[0]}: there is no {name}"

@@ -223,7 +223,7 @@ def made(folder: Path, names: Names, sets: Sets | None = None) -> Stranger:
     shutil.copytree(CHART, top / CHART_FOLDER)
     shutil.rmtree(top / CHART_FOLDER / "values")
     _write(top / project.FILE, _toml(names))
-    _write(top / TREE / "gates.yaml", _dumped(_gates(names)))
+    _write(top / TREE / "gates.yaml", _dumped(_gates()))
     for name, content in (names.regression, regression_questions(names)), (names.texts, texts_questions(names)):
         _write(top / QUESTIONS / f"{name}.yaml", _dumped(content))
     for environment in names.environments:
@@ -358,16 +358,15 @@ def _toml_value(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _gates(names: Names) -> dict[str, Any]:
+def _gates() -> dict[str, Any]:
     return {
-        "requestsPerSecond": {"defaults": REQUESTS, **dict.fromkeys(names.environments, REQUESTS)},
+        "requestsPerSecond": {"defaults": REQUESTS},
         "healthy": {"errors": 0.0002, "slow": 0.001, "p95": 0.2},
         "regression": {"errors": 0.05, "slow": 0.2},
         "power": {"catch": 0.95, "falseAbort": 0.01},
         "accepted": [
             {
                 "what": "5xx 1 %",
-                "environments": ["defaults", *names.environments],
                 "reason": "the very limit, which some hundreds of requests see half of the time",
             }
         ],

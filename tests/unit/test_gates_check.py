@@ -206,7 +206,7 @@ def test_a_step_that_is_too_weak_says_what_would_do(chart, tmp_path):
         (lambda data: data["power"].update(catch=95), "power.catch"),
         (lambda data: data.update(powr={}), "powr: Extra inputs"),
         (lambda data: data.update(answers={"right": [0]}), r"gates.yaml:\d+: answers: no longer needed"),
-        (lambda data: data["requestsPerSecond"].pop("defaults"), "requestsPerSecond: no defaults"),
+        (lambda data: data["requestsPerSecond"].pop("defaults"), "requestsPerSecond: none of defaults"),
         (lambda data: data["accepted"].append({"what": "NaN", "environments": ["dev"], "reason": "-"}), "reason"),
     ],
     ids=["missing", "out of range", "unknown", "old", "no traffic", "no reason"],
@@ -326,6 +326,27 @@ def test_an_exception_may_be_for_one_application(chart, tmp_path):
     (finding,) = assess(declaring(tmp_path, accept), *renderings).findings
 
     assert finding.message.endswith("[lab/price-rank]")
+
+
+def test_an_environment_without_traffic_of_its_own_has_that_of_all_the_others(chart, tmp_path):
+    def declare(data):
+        data["requestsPerSecond"] = {"defaults": 5}
+
+    found = assess(declaring(tmp_path, declare), rendering(chart, name="anew/fraud-score")).findings
+
+    assert found
+    assert any("is too weak" in finding.message for finding in found)
+
+
+def test_an_exception_is_for_every_environment_where_it_names_none(chart, tmp_path):
+    def accept(data):
+        data["accepted"] = [
+            {"what": what, "reason": "the mesh lets no controller in"} for what in ("5xx 1 %", "wrong answers")
+        ]
+
+    renderings = [rendering(chart, analysis(knownAnswer=False), name=name) for name in ("lab/fraud-score", "anew/x")]
+
+    assert assess(declaring(tmp_path, accept), *renderings).findings == []
 
 
 def test_traffic_that_is_declared_for_what_is_not_there_is_found_at_its_line(chart, tmp_path):
