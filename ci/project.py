@@ -245,7 +245,8 @@ class Project(_Strict):
         for each in self.environments:
             if each.name == name:
                 return each
-        raise UsageError(f"{name}: not one of the environments {', '.join(self.names)}", fix=f"{FILE} has them")
+        meant = f": {RESERVED[name]}" if name in RESERVED else ""
+        raise UsageError(f"{name}: not one of the environments {', '.join(self.names)}{meant}", fix=f"{FILE} has them")
 
     def evidence_for(self, name: str) -> tuple[str, ...]:
         """Return the environments whose evidence lets a set into one: it is promoted from any of them."""

@@ -53,11 +53,13 @@ class Chosen:
         return self.environment is None and self.application is None
 
     def require(self, project: Project) -> None:
-        """Refuse an environment that is none.
+        """Refuse an environment that is none, and a name that no application can have.
 
         Raises:
-            UsageError: There is no such environment.
+            UsageError: There is no such environment, or no such name.
         """
+        if self.application is not None:
+            tree.require_name(self.application)
         if self.environment is not None and not (self.defaults and self.environment == DEFAULTS):
             project.environment(self.environment)
 
@@ -101,12 +103,14 @@ async def found(folder: Path, project: Project, chosen: Chosen) -> AsyncIterator
     """
     chosen.require(project)
     files = worktree.files(folder, project)
+    by_key = {(file.environment, file.name): file for file in files if file.environment in project.names}
+    clashes = {by_key[key]: by_key[other] for key, other in tree.clashes(by_key).items()}
     with tempfile.TemporaryDirectory(prefix="ml-serving-ci-") as work:
         reader = _Reader(folder, project, Path(work) / "git")
         judged = list(reader.defaults()) if chosen.defaults and chosen.has(DEFAULTS, None) else []
         for file in files:
             if chosen.has(file.environment, file.name):
-                judged += await reader.judged(file)
+                judged += await reader.judged(file, clashes.get(file))
         if chosen.application is not None and not judged and not reader.findings:
             raise _unknown(project, chosen, files)
         known = {*project.names, DEFAULTS, *(f"{file.environment}/{file.name}" for file in files)}
@@ -144,8 +148,13 @@ class _Reader:
         name = PurePosixPath(self.project.paths.chart).name
         yield Target(DEFAULTS, None, name, name, chart, list(_own_values(chart)))
 
-    async def judged(self, file: File) -> list[Target]:
-        """Return the target that a file makes; none, and a finding, where it is wrong."""
+    async def judged(self, file: File, same: File | None = None) -> list[Target]:
+        """Return the target that a file makes; none, and a finding, where it is wrong.
+
+        Args:
+            file: The file.
+            same: Another, whose Application Argo CD would call the same.
+        """
         if file.environment not in self.project.names:
             said = f"{file.environment} is no environment: Argo CD does not deploy it"
             remedy = f"move it to one of {', '.join(self.project.names)}, or name the environment in {projects.FILE}"
@@ -154,6 +163,10 @@ class _Reader:
         if not tree.NAME.fullmatch(file.name):
             said = f"{file.name} is no name of an application"
             self.findings.append(Finding("tree", file.path, 0, said, "lower-case letters, digits and dashes only"))
+            return []
+        if same is not None:
+            said = tree.clash((file.environment, file.name), same.path)
+            self.findings.append(Finding("tree", file.path, 0, said, "call one of the two something else"))
             return []
         try:
             return [await self._target(file)]

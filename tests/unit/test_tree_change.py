@@ -196,6 +196,24 @@ def test_a_golden_file_counts_in_every_environment_of_its_model(work):
     assert kinds(work.change()) == {("west", "ranking"): "changed", ("east", "ranking"): "changed"}
 
 
+def test_two_applications_that_argo_cd_would_call_the_same_are_told_with_both_files(work):
+    work.edit("ml-serving-ci.toml", 'name = "east"', 'name = "west-eu"')
+    work.move("deploy/models/east/ranking.yaml", "deploy/models/west-eu/ranking.yaml")
+    work.move("deploy/models/west/ranking.yaml", "deploy/models/west/eu-ranking.yaml")
+
+    found = work.change()
+
+    one, other = "deploy/models/west/eu-ranking.yaml", "deploy/models/west-eu/ranking.yaml"
+    assert found.malformed == {
+        one: f"{one}: Argo CD would call it west-eu-ranking, and {other} as well",
+        other: f"{other}: Argo CD would call it west-eu-ranking, and {one} as well",
+    }
+    assert {name for _, name in kinds(found)}.isdisjoint({"eu-ranking"})
+    refused = work.plan(check=False)
+    assert refused.returncode == 2
+    assert one in " ".join(refused.stderr.split()) and other in " ".join(refused.stderr.split())
+
+
 def test_where_an_environment_is_counts_and_when_its_sets_move_does_not(work):
     work.edit("ml-serving-ci.toml", 'soak = "10m"', 'soak = "20m"')
     work.edit("ml-serving-ci.toml", "protected = true", "")
