@@ -381,9 +381,10 @@ async def _applications(side: _Side, keys: Mapping[Key, str]) -> tuple[dict[Key,
     clashes = tree.clashes(side.keys)
     for key, content in zip(keys, await side.snapshot.repository.contents_of(*keys.values()), strict=True):
         file = side.file(key)
+        if key in clashes:
+            malformed[file] = f"{file}: {tree.clash(key, side.file(clashes[key]))}"
+            continue
         try:
-            if key in clashes:
-                raise UsageError(f"{file}: {tree.clash(key, side.file(clashes[key]))}")
             found[key] = tree.read(side.project, *key, content).checked()
         except UsageError as error:
             malformed[file] = error.message

@@ -167,10 +167,7 @@ def clashes(applications: Iterable[Key]) -> dict[Key, Key]:
     for key in applications:
         by_name.setdefault(_argo_name(*key), []).append(key)
     return {
-        key: next(other for other in same if other != key)
-        for same in by_name.values()
-        if len(same) > 1
-        for key in same
+        key: next(other for other in same if other != key) for same in by_name.values() if len(same) > 1 for key in same
     }
 
 
