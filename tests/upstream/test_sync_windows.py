@@ -6,6 +6,7 @@ Argo CD may take more; what the project file takes, it must take, and for the sa
 import itertools
 import json
 import random
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from cronsim import CronSim
 from ci import project
 from ci.base import duration, schedule
 from ci.base.errors import UsageError
-from ci.supply.supply import Supply
+from ci.supply.supply import MAIN_MODULES, Supply
 from ci.tree import argocd
 from tests.unit.test_schedule import REFUSED, TAKEN
 
@@ -39,8 +40,9 @@ def argo(tmp_path_factory):
         supply = Supply("source")
         await supply.fetch(["argo-cd"])
         toolchain = await supply.toolchain()
+        module = shutil.copytree(MAIN_MODULES / supply.pins.modules["argo-cd"].main_module, folder / "module")
         await toolchain.build(
-            supply.module("argo-cd"),
+            module,
             {"windows": str(Path(__file__).with_name("sync_windows.go"))},
             folder,
             folder / "log",
