@@ -15,6 +15,7 @@ from ci.base.text import one_line
 from ci.cluster import model_store
 from ci.manifests import documents
 from ci.manifests.documents import Document
+from ci.manifests.values import merged as merged
 from ci.models import storage
 from ci.models.storage import Fetched
 from ci.results import Served
@@ -118,15 +119,6 @@ async def rendered(deployment: Deployment, helm: Path) -> list[Document]:
 def store_uri(name: str, model: Fetched) -> str:
     """Return where a model is in the cluster's own store."""
     return model_store.uri(name, model.digest.partition(":")[2])
-
-
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values with others over them, as Helm merges: mappings key by key, all else replaced."""
-    result = dict(below)
-    for key, value in above.items():
-        old = result.get(key)
-        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return result
 
 
 def _loaded(file: Path) -> dict[str, Any]:
