@@ -20,10 +20,6 @@ from ci.tree.git import Repository
 from ci.tree.tree import Application
 from ci.tree.worktree import File
 
-HEAD = "HEAD"
-"""In place of a branch: the one that the repository calls its own."""
-REMOTE = "origin"
-"""Whose branches are meant where an application follows another one than the project's."""
 MODEL = "exampleModel"
 ELSEWHERE: Mapping[places.Path, places.Path] = {
     (MODEL, "storageUri"): ("model", "storageUri"),
@@ -202,7 +198,7 @@ class _Reader:
     async def _followed(self, application: Application, revision: str) -> tuple[Chart, list[Values]]:
         """Return an application's chart, and its environment's values in the tree, both at the chart's revision."""
         file = str(worktree.values_file(self.project, application.environment))
-        if revision in (self.project.branch, HEAD):
+        if git.follows(revision, self.project.branch):
             chart = self._own_chart()
             if chart is None:
                 raise UsageError(f"chart.revision: there is no {self.project.paths.chart}", fix="Put the chart there.")
@@ -222,11 +218,11 @@ class _Reader:
             raise UsageError("chart.revision: is empty", fix=f"A commit, or {self.project.branch}.")
         self.repository = self.repository or await git.opened(self.folder)
         if revision not in self.commits:
-            followed = await self.repository.object_of(f"refs/remotes/{REMOTE}/{revision}^{{commit}}")
-            found = followed or await self.repository.object_of(f"{revision}^{{commit}}")
+            found = await self.repository.followed(revision)
             if found is None:
                 said = f"chart.revision: git has no {revision}"
-                raise UsageError(said, fix=f"git fetch {REMOTE} {revision}; in a shallow clone, git fetch --unshallow")
+                fix = f"git fetch {git.REMOTE} {revision}; in a shallow clone, git fetch --unshallow"
+                raise UsageError(said, fix=fix)
             self.commits[revision] = found
         return self.commits[revision]
 

@@ -12,7 +12,7 @@ from ci import project as projects
 from ci.base.errors import UsageError
 from ci.manifests import places
 from ci.project import Environment, Project
-from ci.tree import scalars
+from ci.tree import git, scalars
 from ci.tree.git import Snapshot
 from ci.tree.scalars import KeyPath
 
@@ -239,6 +239,29 @@ async def chart(snapshot: Snapshot, commit: str) -> str | None:
     """Return git's name for the chart's content at a commit: the same for the same files; None where there is none."""
     folder = (await project(snapshot)).paths.chart
     return await snapshot.repository.object_of(f"{commit}:{snapshot.repository.at(folder)}")
+
+
+async def chart_commit(snapshot: Snapshot, application: Application, remote: str = git.REMOTE) -> str:
+    """Return the commit whose chart an application gets: what follows the branch is where it will be after the merge.
+
+    Args:
+        snapshot: The tree that has the application.
+        application: The application.
+        remote: Whose branches the other revisions are.
+
+    Raises:
+        UsageError: There is no such commit.
+    """
+    revision = application.release[CHART[0]]
+    if snapshot.follows(revision):
+        return snapshot.commit
+    commit = await snapshot.repository.followed(revision, remote)
+    if commit is None:
+        raise UsageError(
+            f"{application.file}: chart.revision {revision} is not in {snapshot.repository.folder}",
+            fix=f"git fetch {remote} {revision}",
+        )
+    return commit
 
 
 def image(release: Release) -> str:
