@@ -9,7 +9,6 @@ import yaml
 
 from ci.applications import overlay
 from ci.applications.subjects import Version
-from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError, UsageError
 from ci.base.text import one_line
 from ci.cluster import model_store
@@ -25,7 +24,6 @@ from ci.tree import render, tree
 from ci.tree.git import Repository
 from ci.tree.tree import Application, dotted
 
-RENDER_SECONDS = 60
 BARE: Mapping[str, Any] = {
     "features": {"canaryDeployment": False, "sloMonitoring": False, "autoscaling": False},
     "networkPolicy": {"enabled": False},
@@ -101,19 +99,18 @@ async def rendered(deployment: Deployment, helm: Path) -> list[Document]:
     Raises:
         CheckFailedError: Helm refuses it; what a throw-away cluster changes is named.
     """
-    given = [f"--values={file}" for file in deployment.files]
-    argv: list[str | Path] = [helm, "template", deployment.application.name, deployment.chart, *given, "--values=-"]
+    application = deployment.application
     try:
-        done = await command.run(argv, stdin=yaml.safe_dump(deployment.values), timeout=RENDER_SECONDS)
+        text = await render.template(helm, application, deployment.chart, deployment.files, deployment.values)
     except CommandError as error:
         said = next((line for line in error.stderr.splitlines() if line.startswith("Error: ")), error.message)
         changed = "; ".join(line.rpartition("(")[2].rstrip(")") for line in deployment.overlay)
         raise CheckFailedError(
-            f"{deployment.application.file}: the chart does not take it on a throw-away cluster: {one_line(said)}",
+            f"{application.file}: the chart does not take it on a throw-away cluster: {one_line(said)}",
             fix=f"Look at what the project file changes there: {changed}" if changed else None,
             detail=error.detail,
         ) from error
-    return documents.parse(done.stdout)
+    return documents.parse(text)
 
 
 def store_uri(name: str, model: Fetched) -> str:
