@@ -11,6 +11,7 @@ from ci.applications import overlay
 from ci.applications.subjects import Version
 from ci.base.errors import CheckFailedError, CommandError, UsageError
 from ci.base.text import one_line
+from ci.behaviour import serve
 from ci.cluster import model_store
 from ci.manifests import documents
 from ci.manifests.documents import Document
@@ -23,13 +24,6 @@ from ci.supply.supply import Supply
 from ci.tree import render, tree
 from ci.tree.git import Repository
 from ci.tree.tree import Application, dotted
-
-BARE: Mapping[str, Any] = {
-    "features": {"canaryDeployment": False, "sloMonitoring": False, "autoscaling": False},
-    "networkPolicy": {"enabled": False},
-    "exampleModel": {"replicas": 1, "resources": {"requests": {"cpu": "20m"}}},
-}
-"""Over any values: a model server alone, one pod of it, for golden inputs. Limits stay, for latency depends on them."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ class Deployment:
     @property
     def bare(self) -> dict[str, Any]:
         """The values of a model server alone."""
-        return merged(self.values, BARE)
+        return merged(self.values, serve.BARE)
 
 
 async def prepared(

@@ -16,6 +16,7 @@ from ci.canary.observe.traffic import Question, Reply
 from ci.cluster import readiness
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
+from ci.manifests.values import merged
 
 ROUNDS = 10
 """How often each version is asked each input, for the latency: answers should not depend on it."""
@@ -23,6 +24,15 @@ WARM_UP_ROUNDS = 1
 ANSWER_SECONDS = 60
 SHOWN = 200
 """Characters of a response without an answer in the line that says so."""
+BARE: Mapping[str, Any] = {
+    "features": {"canaryDeployment": False, "sloMonitoring": False, "autoscaling": False},
+    "networkPolicy": {"enabled": False},
+    "exampleModel": {"replicas": 1, "resources": {"requests": {"cpu": "20m"}}},
+}
+"""Helm values over any others: a model server alone, one pod of it.
+
+Limits stay, for latency depends on them; it requests little, for versions stand beside everything else.
+"""
 
 
 async def serve(
@@ -65,20 +75,14 @@ async def serve(
 
 
 def values(name: str, uri: str, secret: str) -> dict[str, Any]:
-    """Return what differs from an environment's own values: no canary, no autoscaler, no monitoring, one pod.
-
-    Limits stay, for latency depends on them; requests are small, for the versions stand beside everything else.
-    """
-    return {
-        "features": {"canaryDeployment": False, "sloMonitoring": False, "autoscaling": False},
-        "exampleModel": {
-            "name": name,
-            "storageUri": uri,
-            "storageSecret": secret,
-            "replicas": 1,
-            "resources": {"requests": {"cpu": "20m", "memory": "192Mi"}},
-        },
+    """Return what differs from an environment's own values for a version of the sample."""
+    version = {
+        "name": name,
+        "storageUri": uri,
+        "storageSecret": secret,
+        "resources": {"requests": {"memory": "192Mi"}},
     }
+    return merged(BARE, {"exampleModel": version})
 
 
 async def ask(
