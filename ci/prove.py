@@ -104,6 +104,7 @@ async def prove(
         outcome="interrupted",
     )
     report.left_out = left_out(stages, platform=platform)
+    report.platform = platform
     report.versions = {name: pin.version for name, pin in supply.pins.modules.items()}
     jsonfile.write(options.report / statement.REPORT, report)  # a folder that takes no file is told now, not at the end
     errors, under_way = Errors(report), "host and supply"

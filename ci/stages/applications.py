@@ -1,6 +1,7 @@
 """Stages `models` and `applications`: the user's own applications, from champion to candidate, and back."""
 
 import tempfile
+import time
 from pathlib import Path
 
 import anyio
@@ -50,7 +51,9 @@ async def execute(run: Run) -> None:
     """Prove one application after the other."""
     for number, prepared in enumerate(run.applications, 1):
         run.report.applications.append(prepared.proof)
+        started = time.monotonic()
         await _prove(run, prepared, number)
+        prepared.proof.seconds = time.monotonic() - started
 
 
 async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepared:
