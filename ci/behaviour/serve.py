@@ -88,17 +88,17 @@ def values(name: str, uri: str, secret: str) -> dict[str, Any]:
 async def ask(
     kubectl: Kubectl, namespace: str, golden: Golden, urls: Sequence[str], rounds: int = ROUNDS
 ) -> list[list[list[Answer]]]:
-    """Ask two versions the golden inputs from inside the mesh, one request at a time, the versions in turn.
+    """Ask versions the golden inputs from inside the mesh, one request at a time, the versions in turn.
 
     Args:
         kubectl: On the cluster.
         namespace: Where `serve` put them.
         golden: The inputs.
-        urls: The champion's and the candidate's.
+        urls: The champion's and the candidate's, or that of one alone.
         rounds: How often each is asked each input, after a round that only warms up.
 
     Returns:
-        The answers of the champion and of the candidate, each round's in the order of the inputs.
+        The answers of each version, each round's in the order of the inputs.
 
     Raises:
         CheckFailedError: The client in the mesh ended.
@@ -113,7 +113,7 @@ async def ask(
                 raise NotYet(_failure(reply))
 
         await until(f"{url} answers", answers, timeout=ANSWER_SECONDS)
-    order = schedule(len(bodies), WARM_UP_ROUNDS + rounds)
+    order = schedule(len(bodies), WARM_UP_ROUNDS + rounds, len(urls))
     replies = await traffic.replay(kubectl, namespace, [(urls[version], bodies[item]) for version, item in order])
     return sorted_out(golden, order, replies)
 
@@ -139,23 +139,23 @@ def questions(golden: Golden, model: str) -> list[Question]:
     ]
 
 
-def schedule(inputs: int, rounds: int) -> list[tuple[int, int]]:
-    """Return whom to ask what: every input of every round of both versions in a row, each first every other time.
+def schedule(inputs: int, rounds: int, versions: int = 2) -> list[tuple[int, int]]:
+    """Return whom to ask what: every input of every round of all versions in a row, each of them first in turn.
 
-    So both see the same noise, and neither always finds caches as the other left them.
+    So all see the same noise, and none always finds caches as another left them.
 
     Args:
         inputs: Their number.
         rounds: How often each is asked.
+        versions: Their number.
 
     Returns:
-        Version, 0 or 1, and position of the input of each request.
+        Version, from 0, and position of the input of each request.
     """
     order = []
     for turn in range(rounds):
         for item in range(inputs):
-            first = (turn + item) % 2
-            order += [(first, item), (1 - first, item)]
+            order += [((turn + item + number) % versions, item) for number in range(versions)]
     return order
 
 
@@ -168,7 +168,7 @@ def sorted_out(golden: Golden, order: Sequence[tuple[int, int]], replies: Sequen
         replies: In that order.
     """
     inputs = len(golden.inputs)
-    found: list[list[Answer]] = [[], []]
+    found: list[list[Answer]] = [[] for _ in {version for version, _ in order}]
     for (version, _), reply in zip(order, replies, strict=True):
         found[version].append(answer(golden, reply))
     return [
