@@ -5,22 +5,17 @@ judged once; twenty with limits of their own, which are not. Each command runs o
 supply, and the first run of a changed project is what the second shape measures.
 """
 
-import argparse
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 if __package__ in (None, ""):  # `python bench/lint.py`: make the packages importable from the checkout
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from rich.console import Console
-from rich.table import Table
 
-from ci.base import paths
+from bench import measuring
 from tests.harness import project
 from tests.harness.project import Made
 
@@ -31,20 +26,13 @@ GOALS = {1: 15, MANY: 60}
 
 def main() -> None:
     """Parse, run, print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=3, help="measured runs of each (default: %(default)s)")
-    options = parser.parse_args()
-    if options.runs < 1:
-        parser.error("--runs must be at least 1")
-    table = Table(title=f"Seconds, {os.cpu_count()} cores", title_justify="left", box=None, pad_edge=False)
-    for heading in ("", "Median", "Least", "Most", "Goal"):
-        table.add_column(heading, justify="right" if heading else "left")
+    runs = measuring.runs(__doc__, 3)
+    table = measuring.table(f"Seconds, {os.cpu_count()} cores", "", "Median", "Least", "Most", "Goal")
     shapes = (("1 application", 1, False), (f"{MANY}, alike", MANY, False), (f"{MANY}, each with its own", MANY, True))
     for said, number, own in shapes:
         for command in ("lint", "gates"):
-            seconds = [_seconds(command, number, own, run) for run in range(options.runs + 1)][1:]
-            figures = (f"{value:.1f}" for value in (statistics.median(seconds), min(seconds), max(seconds)))
-            table.add_row(f"{command}: {said}", *figures, f"≤ {GOALS[number]}")
+            seconds = [_seconds(command, number, own, run) for run in range(runs + 1)][1:]
+            table.add_row(f"{command}: {said}", *measuring.spread(seconds, 1), f"≤ {GOALS[number]}")
     Console().print(table)
 
 
@@ -55,13 +43,7 @@ def _seconds(command: str, number: int, own: bool, run: int) -> float:
         made = project.made(Path(folder), environments=("lab",), applications=names)
         if own:
             _unlike(made, names)
-        argv = [sys.executable, paths.ROOT / "ci" / "main.py", f"--project={folder}", command]
-        started = time.monotonic()
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-        seconds = time.monotonic() - started
-    if done.returncode not in (0, 1):  # that a gate is too weak is no failure here
-        sys.exit(done.stdout + done.stderr)
-    return seconds
+        return measuring.seconds(made.folder, command, codes=(0, 1))  # that a gate is too weak is no failure here
 
 
 def _unlike(made: Made, names: list[str]) -> None:

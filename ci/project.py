@@ -1,9 +1,10 @@
 """The project file, `ml-serving-ci.toml`: how things are in a user's repository. docs/project.md explains every key."""
 
+import functools
+import importlib.resources
 import re
 import tomllib
-import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
@@ -12,7 +13,7 @@ import tomlkit
 import tomlkit.items
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ci.base import duration
+from ci.base import duration, schedule
 from ci.base.errors import UsageError
 
 FILE = "ml-serving-ci.toml"
@@ -25,12 +26,15 @@ MARK = "\0here"
 """No TOML has it, so it is found again."""
 BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 ADDRESS = re.compile(r"\S+")
-SCHEDULE = re.compile(r"\S+( \S+){4}")
 UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PATTERN = frozenset("*?![]{}")
 """Argo CD takes what has one of these for a pattern or a template."""
 PATH = PATTERN | frozenset("\\$:")
 """In a path, for a variable or another kind of address, too."""
+LONGEST_SECONDS = (2**63 - 1) // 10**9
+"""Go's durations are whole nanoseconds in 64 bits (https://pkg.go.dev/time#Duration)."""
+DESCRIPTION_BYTES = 255
+"""Of a window (https://github.com/argoproj/argo-cd/blob/v3.6.1/pkg/apis/application/v1alpha1/types.go)."""
 IN_CLUSTER = "in-cluster"
 """Argo CD's name for the cluster that it runs in
 (https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#clusters)."""
@@ -64,23 +68,52 @@ def _cluster(text: str) -> str:
     return _literal(text)
 
 
-def _seconds(text: str) -> str:
-    try:
-        duration.seconds(text)
-    except UsageError as error:
-        raise ValueError(error.message) from None
+def _read_by(reader: Callable[[str], object]) -> AfterValidator:
+    """Return a check that a text is what a reader takes."""
+
+    def checked(text: str) -> str:
+        try:
+            reader(text)
+        except UsageError as error:
+            raise ValueError(error.message) from None
+        return text
+
+    return AfterValidator(checked)
+
+
+def _open(text: str) -> str:
+    if not 0 < duration.seconds(text) <= LONGEST_SECONDS:
+        raise ValueError(f"{text}: Argo CD's windows are open for more than no time, and at most {LONGEST_SECONDS} s")
     return text
 
 
 def _zone(text: str) -> str:
-    if text not in zoneinfo.available_timezones():
-        raise ValueError(f"{text!r} is no time zone, such as UTC or Europe/Paris")
+    """Argo CD takes a zone that it does not know for UTC, and says so in its log alone."""
+    if text not in zones():
+        raise ValueError(f"{text!r} is no time zone that every system has, such as UTC or Europe/Paris")
+    return text
+
+
+@functools.cache
+def zones() -> frozenset[str]:
+    """Return the time zones that every system has: those of places (https://data.iana.org/time-zones/theory.html).
+
+    Other names are links, which distributions put into a package of their own (Debian's tzdata-legacy).
+    """
+    table = importlib.resources.files("tzdata.zoneinfo").joinpath("zone.tab").read_text(encoding="utf-8")
+    rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
+    return frozenset({"UTC", "Etc/UTC", *(row[2] for row in rows)})
+
+
+def _short(text: str) -> str:
+    if (size := len(text.encode())) > DESCRIPTION_BYTES:
+        raise ValueError(f"{size} bytes, and Argo CD takes {DESCRIPTION_BYTES}")
     return text
 
 
 Kind = Literal["AppProject", "ApplicationSet"]
 Folder = Annotated[str, AfterValidator(_inside)]
-Duration = Annotated[str, AfterValidator(_seconds)]
+Duration = Annotated[str, _read_by(duration.seconds)]
 Label = Annotated[str, _like(LABEL, "a name of lower-case letters, digits and dashes, 63 at most")]
 
 
@@ -129,11 +162,11 @@ class Window(_Strict):
         description: Why, for whoever waits.
     """
 
-    schedule: Annotated[str, _like(SCHEDULE, "cron's five fields, such as 0 7 * * 1-5")]
-    duration: Duration
+    schedule: Annotated[str, _read_by(schedule.checked)]
+    duration: Annotated[Duration, AfterValidator(_open)]
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     manual: bool = True
-    description: str = ""
+    description: Annotated[str, AfterValidator(_short)] = ""
 
 
 class Environment(_Strict):
@@ -299,7 +332,8 @@ class Project(_Strict):
         for each in self.environments:
             if each.name == name:
                 return each
-        raise UsageError(f"{name}: not one of the environments {', '.join(self.names)}", fix=f"{FILE} has them")
+        meant = f": {RESERVED[name]}" if name in RESERVED else ""
+        raise UsageError(f"{name}: not one of the environments {', '.join(self.names)}{meant}", fix=f"{FILE} has them")
 
     def evidence_for(self, name: str) -> tuple[str, ...]:
         """Return the environments whose evidence lets a set into one: it is promoted from any of them."""

@@ -16,7 +16,7 @@ from securesystemslib.signer import CryptoSigner
 
 from ci import sample
 from ci.base import failures, jsonfile, progress, tasks
-from ci.base.errors import CIError, MachineError, UsageError
+from ci.base.errors import CIError, MachineError, ToldError, UsageError
 from ci.base.progress import note, step
 from ci.cluster import diagnostics
 from ci.evidence import checkout as checkouts
@@ -42,12 +42,12 @@ class Errors:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._errors: list[BaseException] = []
+        self._errors: list[tuple[str, BaseException]] = []
 
     @property
-    def first(self) -> BaseException:
+    def first(self) -> ToldError:
         """The cause of all."""
-        return self._errors[0]
+        return ToldError(*self._errors[0])
 
     def add(self, where: str, error: Exception) -> str:
         """Take an error, or each of a group, and tell it at once where it is not known yet.
@@ -60,12 +60,12 @@ class Errors:
             What failed, in one line.
         """
         for each in tasks.leaves(error):
-            if not any(each is known for known in self._errors):
+            if not any(each is known for _, known in self._errors):
                 self._tell(_failure(where, each), each)
         return _failure(where, error).message
 
     def _tell(self, failure: Failure, error: BaseException) -> None:
-        self._errors.append(error)
+        self._errors.append((failure.where, error))
         interrupted = anyio.current_effective_deadline() == -math.inf
         if len(self._errors) > 1 or interrupted:
             note(f"then, {failure.where}: {failure.message}")
@@ -96,7 +96,7 @@ async def prove(
         platform: Whether the platform is to be proven.
 
     Raises:
-        CIError: A stage failed; the report says which.
+        ToldError: A stage failed; the report says which, and the error was told at once.
     """
     began = time.monotonic()
     report = Report(
@@ -105,6 +105,7 @@ async def prove(
         outcome="interrupted",
     )
     report.left_out = left_out(stages, platform=platform)
+    report.platform = platform
     report.versions = {name: pin.version for name, pin in supply.pins.modules.items()}
     jsonfile.write(options.report / statement.REPORT, report)  # a folder that takes no file is told now, not at the end
     errors, under_way = Errors(report), "host and supply"
@@ -137,7 +138,7 @@ async def prove(
             report.outcome = "passed"
         except Exception as error:
             errors.add(under_way, error)
-            raise errors.first from None
+            raise errors.first from errors.first.cause
         finally:
             if report.outcome != "passed":
                 report.seconds = time.monotonic() - began

@@ -486,6 +486,7 @@ class Proof:
         canary: The canary from champion to candidate; None where there was none.
         back: Whether the champion's set was put back, and answered.
         overlay: What the cluster under test changed of the environment, a line each.
+        seconds: How long that took, once it is over; 0 where it was not.
     """
 
     environment: str
@@ -498,6 +499,7 @@ class Proof:
     canary: CanaryTimeline | None = None
     back: bool = False
     overlay: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -557,6 +559,7 @@ class Report:
         behaviour: How the answers of the next model version differ, where golden inputs went through both.
         dashboards: The release's dashboards, drawn from what Prometheus had.
         applications: What was proven of each application.
+        platform: Whether the platform was proven, too.
     """
 
     command: str
@@ -581,3 +584,4 @@ class Report:
     behaviour: Behaviour | None = None
     dashboards: list[Dashboard] = field(default_factory=list)
     applications: list[Proof] = field(default_factory=list)
+    platform: bool = True

@@ -9,12 +9,13 @@ import yaml
 
 from ci.applications import overlay
 from ci.applications.subjects import Version
-from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError, UsageError
 from ci.base.text import one_line
+from ci.behaviour import serve
 from ci.cluster import model_store
 from ci.manifests import documents
 from ci.manifests.documents import Document
+from ci.manifests.values import merged as merged
 from ci.models import storage
 from ci.models.storage import Fetched
 from ci.project import Cluster
@@ -24,14 +25,6 @@ from ci.supply.supply import Supply
 from ci.tree import render, tree
 from ci.tree.git import Repository
 from ci.tree.tree import Application, dotted
-
-RENDER_SECONDS = 60
-BARE: Mapping[str, Any] = {
-    "features": {"canaryDeployment": False, "sloMonitoring": False, "autoscaling": False},
-    "networkPolicy": {"enabled": False},
-    "exampleModel": {"replicas": 1, "resources": {"requests": {"cpu": "20m"}}},
-}
-"""Over any values: a model server alone, one pod of it, for golden inputs. Limits stay, for latency depends on them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +52,7 @@ class Deployment:
     @property
     def bare(self) -> dict[str, Any]:
         """The values of a model server alone."""
-        return merged(self.values, BARE)
+        return merged(self.values, serve.BARE)
 
 
 async def prepared(
@@ -110,33 +103,23 @@ async def rendered(deployment: Deployment, helm: Path) -> list[Document]:
     Raises:
         CheckFailedError: Helm refuses it; what the cluster under test changes is named.
     """
-    given = [f"--values={file}" for file in deployment.files]
-    argv: list[str | Path] = [helm, "template", deployment.application.name, deployment.chart, *given, "--values=-"]
+    application = deployment.application
     try:
-        done = await command.run(argv, stdin=yaml.safe_dump(deployment.values), timeout=RENDER_SECONDS)
+        text = await render.template(helm, application, deployment.chart, deployment.files, deployment.values)
     except CommandError as error:
         said = next((line for line in error.stderr.splitlines() if line.startswith("Error: ")), error.message)
         changed = "; ".join(line.rpartition("(")[2].rstrip(")") for line in deployment.overlay)
         raise CheckFailedError(
-            f"{deployment.application.file}: the chart does not take it on this cluster: {one_line(said)}",
+            f"{application.file}: the chart does not take it on this cluster: {one_line(said)}",
             fix=f"Look at what the project file changes there: {changed}" if changed else None,
             detail=error.detail,
         ) from error
-    return documents.parse(done.stdout)
+    return documents.parse(text)
 
 
 def store_uri(name: str, model: Fetched) -> str:
     """Return where a model is in the cluster's own store."""
     return model_store.uri(name, model.digest.partition(":")[2])
-
-
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values with others over them, as Helm merges: mappings key by key, all else replaced."""
-    result = dict(below)
-    for key, value in above.items():
-        old = result.get(key)
-        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return result
 
 
 def loaded(file: Path) -> dict[str, Any]:

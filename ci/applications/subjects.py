@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from ci.base.errors import UsageError
 from ci.tree import tree
 from ci.tree.change import ApplicationChange, Change
-from ci.tree.git import COMMIT, Snapshot
+from ci.tree.git import Snapshot
 from ci.tree.tree import Application
 
+GONE = "the set before cannot be had any more, so there is no canary from it"
 FIRST = "a first deploy has no champion, and no canary"
 
 
@@ -68,7 +69,7 @@ async def of(change: Change, head: Snapshot, base: Snapshot | None, name: str | 
 
 async def _of(change: ApplicationChange, head: Snapshot, base: Snapshot | None) -> Subject:
     application = await tree.load(head, change.environment, change.name)
-    candidate = Version(application, await _chart(head, application))
+    candidate = Version(application, await tree.chart_commit(head, application))
     if base is None:
         return await _onward(head, candidate)
     if change.kind != "changed":
@@ -77,7 +78,10 @@ async def _of(change: ApplicationChange, head: Snapshot, base: Snapshot | None) 
     before = await tree.load(base, change.environment, change.name)
     if (before.namespace, before.place.cluster) != (application.namespace, application.place.cluster):
         return Subject(candidate, None, (f"it moves from namespace {before.namespace}: {FIRST}",))
-    champion = Version(before, await _chart(base, before))
+    try:
+        champion = Version(before, await tree.chart_commit(base, before))
+    except UsageError as error:
+        return Subject(candidate, None, (f"{GONE}: {error.message}",))
     if await _input(head, candidate) == await _input(base, champion):
         return Subject(candidate, None, ("Argo CD deploys the same as before: there is no canary",))
     return Subject(candidate, champion)
@@ -90,7 +94,10 @@ async def _onward(head: Snapshot, candidate: Version) -> Subject:
         if application.name in await tree.names(head, onward):
             runs = await tree.load(head, onward, application.name)
             # the sets alone differ: the values are those of the environment that is proven
-            champion = Version(application.with_release(runs.release), await _chart(head, runs))
+            try:
+                champion = Version(application.with_release(runs.release), await tree.chart_commit(head, runs))
+            except UsageError as error:
+                return Subject(candidate, None, (f"{GONE}: {error.message}",))
             if await _input(head, candidate) == await _input(head, champion):
                 return Subject(candidate, None, (f"{onward} runs this very set: there is no canary to take",))
             return Subject(candidate, champion)
@@ -104,17 +111,3 @@ async def _input(snapshot: Snapshot, version: Version) -> tuple[object, ...]:
     places = (f"{folders.tree}/{application.environment}/{tree.VALUES}", folders.chart)
     inputs = [await snapshot.repository.object_of(f"{version.revision}:{at(path)}") for path in places]
     return (*inputs, {**application.release, tree.CHART[0]: ""}, application.values)
-
-
-async def _chart(snapshot: Snapshot, application: Application) -> str:
-    """Return the commit or tree that has an application's chart: what follows the branch gets the snapshot's own."""
-    revision = application.release[tree.CHART[0]]
-    if revision in (application.project.branch, "HEAD"):
-        return snapshot.commit
-    try:
-        return revision if COMMIT.fullmatch(revision) else await snapshot.resolve(revision)
-    except UsageError as error:
-        raise UsageError(
-            f"{application.file}: chart.revision {revision} is not in {snapshot.repository.folder}",
-            fix=f"git fetch origin {revision}",
-        ) from error

@@ -5,7 +5,7 @@ import re
 from ci.base.errors import UsageError
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-FORM = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
+FORM = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)")
 
 
 def seconds(duration: str | int) -> float:

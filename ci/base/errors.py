@@ -87,6 +87,20 @@ def last_words(printed: str) -> str:
     return (telling or lines or [""])[-1]
 
 
+class ToldError(CIError):
+    """An error that was told when it happened: what is left to say in the end is where that was.
+
+    Attributes:
+        where: What was under way.
+        cause: The error.
+    """
+
+    def __init__(self, where: str, cause: BaseException) -> None:
+        self.where = where
+        self.cause = cause
+        super().__init__(f"{where} failed: the error above says why")
+
+
 class WaitTimeoutError(CheckFailedError):
     """A wait reached its deadline.
 

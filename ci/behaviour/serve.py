@@ -17,6 +17,7 @@ from ci.cluster import readiness
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
 from ci.manifests.chart import environment_values
+from ci.manifests.values import merged
 
 ROUNDS = 10
 """How often each version is asked each input, for the latency: answers should not depend on it."""
@@ -24,6 +25,15 @@ WARM_UP_ROUNDS = 1
 ANSWER_SECONDS = 60
 SHOWN = 200
 """Characters of a response without an answer in the line that says so."""
+BARE: Mapping[str, Any] = {
+    "features": {"canaryDeployment": False, "sloMonitoring": False, "autoscaling": False},
+    "networkPolicy": {"enabled": False},
+    "exampleModel": {"replicas": 1, "resources": {"requests": {"cpu": "20m"}}},
+}
+"""Helm values over any others: a model server alone, one pod of it.
+
+Limits stay, for latency depends on them; it requests little, for versions stand beside everything else.
+"""
 
 
 async def serve(
@@ -66,36 +76,30 @@ async def serve(
 
 
 def values(name: str, uri: str, secret: str) -> dict[str, Any]:
-    """Return what differs from an environment's own values: no canary, no autoscaler, no monitoring, one pod.
-
-    Limits stay, for latency depends on them; requests are small, for the versions stand beside everything else.
-    """
-    return {
-        "features": {"canaryDeployment": False, "sloMonitoring": False, "autoscaling": False},
-        "exampleModel": {
-            "name": name,
-            "storageUri": uri,
-            "storageSecret": secret,
-            "replicas": 1,
-            "resources": {"requests": {"cpu": "20m", "memory": "192Mi"}},
-        },
+    """Return what differs from an environment's own values for a version of the sample."""
+    version = {
+        "name": name,
+        "storageUri": uri,
+        "storageSecret": secret,
+        "resources": {"requests": {"memory": "192Mi"}},
     }
+    return merged(BARE, {"exampleModel": version})
 
 
 async def ask(
     kubectl: Kubectl, namespace: str, golden: Golden, urls: Sequence[str], rounds: int = ROUNDS
 ) -> list[list[list[Answer]]]:
-    """Ask two versions the golden inputs from inside the mesh, one request at a time, the versions in turn.
+    """Ask versions the golden inputs from inside the mesh, one request at a time, the versions in turn.
 
     Args:
         kubectl: On the cluster.
         namespace: Where `serve` put them.
         golden: The inputs.
-        urls: The champion's and the candidate's.
+        urls: The champion's and the candidate's, or that of one alone.
         rounds: How often each is asked each input, after a round that only warms up.
 
     Returns:
-        The answers of the champion and of the candidate, each round's in the order of the inputs.
+        The answers of each version, each round's in the order of the inputs.
 
     Raises:
         CheckFailedError: The client in the mesh ended.
@@ -110,7 +114,7 @@ async def ask(
                 raise NotYet(_failure(reply))
 
         await until(f"{url} answers", answers, timeout=ANSWER_SECONDS)
-    order = schedule(len(bodies), WARM_UP_ROUNDS + rounds)
+    order = schedule(len(bodies), WARM_UP_ROUNDS + rounds, len(urls))
     replies = await traffic.replay(kubectl, namespace, [(urls[version], bodies[item]) for version, item in order])
     return sorted_out(golden, order, replies)
 
@@ -136,23 +140,23 @@ def questions(golden: Golden, model: str) -> list[Question]:
     ]
 
 
-def schedule(inputs: int, rounds: int) -> list[tuple[int, int]]:
-    """Return whom to ask what: every input of every round of both versions in a row, each first every other time.
+def schedule(inputs: int, rounds: int, versions: int = 2) -> list[tuple[int, int]]:
+    """Return whom to ask what: every input of every round of all versions in a row, each of them first in turn.
 
-    So both see the same noise, and neither always finds caches as the other left them.
+    So all see the same noise, and none always finds caches as another left them.
 
     Args:
         inputs: Their number.
         rounds: How often each is asked.
+        versions: Their number.
 
     Returns:
-        Version, 0 or 1, and position of the input of each request.
+        Version, from 0, and position of the input of each request.
     """
     order = []
     for turn in range(rounds):
         for item in range(inputs):
-            first = (turn + item) % 2
-            order += [(first, item), (1 - first, item)]
+            order += [((turn + item + number) % versions, item) for number in range(versions)]
     return order
 
 
@@ -165,7 +169,7 @@ def sorted_out(golden: Golden, order: Sequence[tuple[int, int]], replies: Sequen
         replies: In that order.
     """
     inputs = len(golden.inputs)
-    found: list[list[Answer]] = [[], []]
+    found: list[list[Answer]] = [[] for _ in {version for version, _ in order}]
     for (version, _), reply in zip(order, replies, strict=True):
         found[version].append(answer(golden, reply))
     return [

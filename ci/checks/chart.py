@@ -77,7 +77,7 @@ def laid_out(targets: Sequence[Target], folder: Path) -> None:
         (folder / "values" / str(number)).mkdir(parents=True)
         for place, values in enumerate(target.values):
             file = folder / "values" / str(number) / f"{place}.yaml"
-            file.write_text(values.text if values.given is None else values.given)
+            file.write_text(values.written)
 
 
 def commands(targets: Sequence[Target], what: Literal["lint", "template"], version: str) -> list[tools.Command]:

@@ -1,6 +1,6 @@
 """Golden files: read as `test` reads them, and the chart's known answer held against them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -14,6 +14,7 @@ from ci.project import Project
 from ci.results import Finding
 
 CHECK = "golden"
+VALUE = tuple(known_answer.VALUE.split("."))
 
 
 def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[tuple[str, Finding]]:
@@ -49,8 +50,12 @@ def _of(target: Target, path: str, read: Golden | UsageError | None) -> Iterator
     if isinstance(read, UsageError):
         yield targets.placed(CHECK, path, read)
     elif read is not None and target.application is not None:
-        values = yaml.safe_load(target.values[0].given or "") or {}
-        said = known_answer.differs(read, (values.get("exampleModel") or {}).get("knownAnswer"), target.application)
+        try:
+            given = target.value(VALUE)
+        except yaml.YAMLError:  # which Helm says with its file and line
+            return
+        known = given if isinstance(given, Mapping) and given else None
+        said = known_answer.differs(read, known, target.application)
         if said is not None:
-            file, line = target.place(("exampleModel", "knownAnswer"))
+            file, line = target.place(VALUE) if known else (target.values[0].file, 0)
             yield Finding(CHECK, file, line, said, f"write there what {path} says; bump model does so by itself")

@@ -26,14 +26,19 @@ def merged(found: Iterable[tuple[str, Finding]], targets: Sequence[str]) -> list
     for finding, having in by_finding.items():
         some = [target for target in targets if target in having]
         if some and len(some) < len(targets):
-            result.append(replace(finding, message=f"{finding.message} [{', '.join(_named(some, targets))}]"))
+            result.append(replace(finding, message=f"{finding.message} [{', '.join(named(some, targets))}]"))
         else:
             result.append(finding)
     return sorted(result, key=lambda finding: (finding.file, finding.line, finding.check, finding.message))
 
 
-def _named(some: Sequence[str], targets: Sequence[str]) -> list[str]:
-    """Return names for some targets: an environment's own where all that it has are among them."""
+def named(some: Sequence[str], targets: Sequence[str]) -> list[str]:
+    """Return names for some targets, the first few: ENV/* where all of an environment's own are among them.
+
+    Args:
+        some: Of the targets, in their order.
+        targets: All names: ENV/APP, or ENV alone.
+    """
     names = []
     for environment in dict.fromkeys(_environment(target) for target in some):
         own = [target for target in some if _environment(target) == environment]

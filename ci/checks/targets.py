@@ -20,10 +20,6 @@ from ci.tree.git import Repository
 from ci.tree.tree import Application
 from ci.tree.worktree import File
 
-HEAD = "HEAD"
-"""In place of a branch: the one that the repository calls its own."""
-REMOTE = "origin"
-"""Whose branches are meant where an application follows another one than the project's."""
 MODEL = "exampleModel"
 ELSEWHERE: Mapping[places.Path, places.Path] = {
     (MODEL, "storageUri"): ("model", "storageUri"),
@@ -53,11 +49,13 @@ class Chosen:
         return self.environment is None and self.application is None
 
     def require(self, project: Project) -> None:
-        """Refuse an environment that is none.
+        """Refuse an environment that is none, and a name that no application can have.
 
         Raises:
-            UsageError: There is no such environment.
+            UsageError: There is no such environment, or no such name.
         """
+        if self.application is not None:
+            tree.require_name(self.application)
         if self.environment is not None and not (self.defaults and self.environment == DEFAULTS):
             project.environment(self.environment)
 
@@ -101,12 +99,14 @@ async def found(folder: Path, project: Project, chosen: Chosen) -> AsyncIterator
     """
     chosen.require(project)
     files = worktree.files(folder, project)
+    by_key = {(file.environment, file.name): file for file in files if file.environment in project.names}
+    clashes = {by_key[key]: by_key[other] for key, other in tree.clashes(by_key).items()}
     with tempfile.TemporaryDirectory(prefix="ml-serving-ci-") as work:
         reader = _Reader(folder, project, Path(work) / "git")
         judged = list(reader.defaults(chosen)) if chosen.defaults and chosen.has(DEFAULTS, None) else []
         for file in files:
             if chosen.has(file.environment, file.name):
-                judged += await reader.judged(file)
+                judged += await reader.judged(file, clashes.get(file))
         if chosen.application is not None and not judged and not reader.findings:
             raise _unknown(project, chosen, files)
         known = {*project.names, DEFAULTS, *(f"{file.environment}/{file.name}" for file in files)}
@@ -144,8 +144,13 @@ class _Reader:
         name = PurePosixPath(self.project.paths.chart).name
         yield Target(DEFAULTS, None, name, name, chart, list(_own_values(chart)), chosen.environment == DEFAULTS)
 
-    async def judged(self, file: File) -> list[Target]:
-        """Return the target that a file makes; none, and a finding, where it is wrong."""
+    async def judged(self, file: File, same: File | None = None) -> list[Target]:
+        """Return the target that a file makes; none, and a finding, where it is wrong.
+
+        Args:
+            file: The file.
+            same: Another, whose Application Argo CD would call the same.
+        """
         if file.environment not in self.project.names:
             said = f"{file.environment} is no environment: Argo CD does not deploy it"
             remedy = f"move it to one of {', '.join(self.project.names)}, or name the environment in {projects.FILE}"
@@ -154,6 +159,10 @@ class _Reader:
         if not tree.NAME.fullmatch(file.name):
             said = f"{file.name} is no name of an application"
             self.findings.append(Finding("tree", file.path, 0, said, "lower-case letters, digits and dashes only"))
+            return []
+        if same is not None:
+            said = tree.clash((file.environment, file.name), same.path)
+            self.findings.append(Finding("tree", file.path, 0, said, "call one of the two something else"))
             return []
         try:
             return [await self._target(file)]
@@ -189,7 +198,7 @@ class _Reader:
     async def _followed(self, application: Application, revision: str) -> tuple[Chart, list[Values]]:
         """Return an application's chart, and its environment's values in the tree, both at the chart's revision."""
         file = str(worktree.values_file(self.project, application.environment))
-        if revision in (self.project.branch, HEAD):
+        if git.follows(revision, self.project.branch):
             chart = self._own_chart()
             if chart is None:
                 raise UsageError(f"chart.revision: there is no {self.project.paths.chart}", fix="Put the chart there.")
@@ -209,11 +218,11 @@ class _Reader:
             raise UsageError("chart.revision: is empty", fix=f"A commit, or {self.project.branch}.")
         self.repository = self.repository or await git.opened(self.folder)
         if revision not in self.commits:
-            followed = await self.repository.object_of(f"refs/remotes/{REMOTE}/{revision}^{{commit}}")
-            found = followed or await self.repository.object_of(f"{revision}^{{commit}}")
+            found = await self.repository.followed(revision)
             if found is None:
                 said = f"chart.revision: git has no {revision}"
-                raise UsageError(said, fix=f"git fetch {REMOTE} {revision}; in a shallow clone, git fetch --unshallow")
+                fix = f"git fetch {git.REMOTE} {revision}; in a shallow clone, git fetch --unshallow"
+                raise UsageError(said, fix=fix)
             self.commits[revision] = found
         return self.commits[revision]
 

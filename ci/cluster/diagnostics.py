@@ -32,12 +32,19 @@ WITH_STATE = (
 STUCK = {
     "CreateContainerConfigError",
     "CreateContainerError",
+    "ErrImageNeverPull",
     "ErrImagePull",
     "ImageInspectError",
     "ImagePullBackOff",
     "InvalidImageName",
     "RunContainerError",
 }
+FINAL = {"ErrImageNeverPull", "InvalidImageName"}
+"""Those that kubelet's next try does not change. A pull may go through then, and a Secret or ConfigMap be there."""
+RESTARTS = 2
+"""After as many a container has ended three times in a row; once or twice, it was early (for a proxy, a store)."""
+KILLED = {137, 143}
+"""Exit codes of what got SIGKILL or SIGTERM: kubelet's probes do that to a server that is slow to start."""
 FAILED_PHASES = {"Degraded", "Error", "Failed", "Inconclusive"}
 
 
@@ -87,7 +94,7 @@ async def collect(kubectl: Kubectl, folder: Path) -> list[str]:
 
         async def last_words(namespace: str, pod: str, container: str) -> None:
             name = f"logs/{namespace}/{pod}/{container}.previous.log"
-            await keep(name, "logs", pod, f"--namespace={namespace}", f"--container={container}", "--previous")
+            await keep(name, *_run_before(namespace, pod, container))
             logs[namespace, pod, container] = _last_line((folder / name).read_text())
 
         async with tasks.group() as group:
@@ -147,6 +154,39 @@ def culprits(objects: dict[str, list[Object]], last_log_lines: dict[tuple[str, s
     return list(dict.fromkeys(lines))
 
 
+async def hopeless(kubectl: Kubectl, pods: Sequence[Object]) -> str | None:
+    """Return why one of some pods never gets ready, in one line; None as long as waiting may help.
+
+    Args:
+        kubectl: On their cluster.
+        pods: Of one revision.
+    """
+    for pod in pods:
+        for status in container_statuses(pod):
+            if is_final(status):
+                where = pod["metadata"]["namespace"], pod["metadata"]["name"], status["name"]
+                log = await kubectl.run(*_run_before(*where), "--tail=20", check=False, timeout=CALL_SECONDS)
+                return _container_culprit(pod, status, _last_line(log.stdout))
+    return None
+
+
+def is_final(status: Object) -> bool:
+    """Tell whether a container never gets ready.
+
+    Args:
+        status: Its status, as its pod has it.
+    """
+    reason = status.get("state", {}).get("waiting", {}).get("reason")
+    ended = status.get("lastState", {}).get("terminated", {})
+    by_itself = ended.get("reason") == "OOMKilled" or ended.get("exitCode") not in KILLED
+    return reason in FINAL or (reason == "CrashLoopBackOff" and status["restartCount"] >= RESTARTS and by_itself)
+
+
+def _run_before(namespace: str, pod: str, container: str) -> tuple[str, ...]:
+    """Return the arguments that have kubectl print what a container said before it was started again."""
+    return "logs", pod, f"--namespace={namespace}", f"--container={container}", "--previous"
+
+
 def _pod_culprits(pod: Object, last_log_lines: dict[tuple[str, str, str], str]) -> Iterator[str]:
     metadata = pod["metadata"]
     name = _named(metadata)
@@ -154,19 +194,34 @@ def _pod_culprits(pod: Object, last_log_lines: dict[tuple[str, str, str], str]) 
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield f"pod {name}: {condition.get('reason', 'not scheduled')}: {_shortened(condition.get('message', ''))}"
     for status in container_statuses(pod):
-        waiting = status.get("state", {}).get("waiting", {})
-        ended = status.get("lastState", {}).get("terminated") or status.get("state", {}).get("terminated") or {}
-        where = f"pod {name}, container {status['name']}"
-        if waiting.get("reason") in STUCK:
-            yield f"{where}: {waiting['reason']}: {_shortened(waiting.get('message', ''))}"
-        elif ended.get("reason") == "OOMKilled":
-            yield f"{where}: OOMKilled, restarted {status['restartCount']} times"
-        elif waiting.get("reason") == "CrashLoopBackOff" or ended.get("exitCode"):
-            words = last_log_lines.get((metadata["namespace"], metadata["name"], status["name"]), "")
-            code = ended.get("exitCode", "unknown")
-            yield f"{where}: ended with exit code {code}{f': {_shortened(words)}' if words else ''}"
-        elif "running" in status.get("state", {}) and not status.get("ready", True):
-            yield f"{where}: runs, but its readiness probe fails"
+        words = last_log_lines.get((metadata["namespace"], metadata["name"], status["name"]), "")
+        if line := _container_culprit(pod, status, words):
+            yield line
+
+
+def _container_culprit(pod: Object, status: Object, words: str) -> str | None:
+    """Return what is wrong with a container, in one line; None where nothing is.
+
+    Args:
+        pod: Its pod.
+        status: Its status.
+        words: The last line of the run before.
+    """
+    waiting = status.get("state", {}).get("waiting", {})
+    ended = status.get("lastState", {}).get("terminated") or status.get("state", {}).get("terminated") or {}
+    where = f"pod {_named(pod['metadata'])}, container {status['name']}"
+    count = status["restartCount"]
+    restarted = f", restarted {count} time{'s' if count > 1 else ''}" if count else ""
+    if waiting.get("reason") in STUCK:
+        return f"{where}: {waiting['reason']}: {_shortened(waiting.get('message', ''))}"
+    if ended.get("reason") == "OOMKilled":
+        return f"{where}: OOMKilled{restarted}"
+    if waiting.get("reason") == "CrashLoopBackOff" or ended.get("exitCode"):
+        code = ended.get("exitCode", "unknown")
+        return f"{where}: ended with exit code {code}{restarted}{f': {_shortened(words)}' if words else ''}"
+    if "running" in status.get("state", {}) and not status.get("ready", True):
+        return f"{where}: runs, but its readiness probe fails"
+    return None
 
 
 def in_order(entry: Object) -> bool:

@@ -3,17 +3,29 @@
 An InferenceService at 0 replicas is Ready whatever the Rollout's pods do, so one is never enough.
 """
 
+import time
 from typing import Any
 
 from ci.base.errors import CheckFailedError
 from ci.base.wait import NotYet, until
+from ci.cluster import diagnostics
 from ci.cluster.kubectl import Kubectl
 
 READY_SECONDS = 180.0
+LOOK_SECONDS = 5.0
+"""Between two looks at the pods while they are not ready."""
+REVISIONS = ("rollouts-pod-template-hash", "pod-template-hash")
+"""Labels that all pods of a revision share: Argo Rollouts' and the Deployment's."""
 
 
 async def inference_service(kubectl: Kubectl, namespace: str, name: str, timeout: float = READY_SECONDS) -> None:
-    """Wait until an InferenceService says Ready for the generation that was applied."""
+    """Wait until an InferenceService says Ready for the generation that was applied.
+
+    Raises:
+        CheckFailedError: A container of its newest pods ends again and again, or never begins; it is named.
+        WaitTimeoutError: It did not get there in time.
+    """
+    what, looked = f"InferenceService {name} is Ready", time.monotonic()
 
     async def ready() -> None:
         found = await kubectl.get("inferenceservices.serving.kserve.io", name, namespace)
@@ -24,9 +36,30 @@ async def inference_service(kubectl: Kubectl, namespace: str, name: str, timeout
         if found.get("status", {}).get("observedGeneration") not in (None, found["metadata"]["generation"]):
             raise NotYet("the controller has not seen the latest change")
         if state["status"] != "True":
+            await look()
             raise NotYet(f"Ready={state['status']} {state.get('reason', '')} {state.get('message', '')}".strip())
 
-    await until(f"InferenceService {name} is Ready", ready, timeout=timeout)
+    async def look() -> None:
+        nonlocal looked
+        if time.monotonic() - looked < LOOK_SECONDS:
+            return
+        looked = time.monotonic()
+        pods = await kubectl.get_list("pods", namespace, f"serving.kserve.io/inferenceservice={name}")
+        if why := await diagnostics.hopeless(kubectl, _newest(pods)):
+            raise CheckFailedError(f"{what}: waiting does not help: {why}")
+
+    await until(what, ready, timeout=timeout)
+
+
+def _newest(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the pods of the newest revision: what one before failed of is over."""
+    by_age = sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    return [pod for pod in by_age if _revision(pod) == _revision(by_age[-1])]
+
+
+def _revision(pod: dict[str, Any]) -> str | None:
+    labels = pod["metadata"].get("labels", {})
+    return next((labels[key] for key in REVISIONS if key in labels), None)
 
 
 async def rollout(kubectl: Kubectl, namespace: str, name: str, timeout: float = READY_SECONDS) -> dict[str, Any]:

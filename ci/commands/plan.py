@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,14 +18,38 @@ from ci.commands.options import RemoteOption
 from ci.commands.runner import run_async
 from ci.results import Report
 from ci.tree import change, git, merge_base
-from ci.tree.change import Change, Reason
+from ci.tree.change import ApplicationChange, Change, Reason
 from ci.tree.git import Snapshot
+from ci.tree.tree import Key
 
 REPORT = Path("report", "report.json")
 """Where `test` leaves what its stages took, from the project's folder."""
 SHOWN = 3
 """How many reasons of a part are shown in words; --json has all."""
 MINUTE = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Last:
+    """What the last run took, in minutes.
+
+    Attributes:
+        platform: Everything but the applications; None where it was not a whole run that passed.
+        applications: Each application that was proven to the end.
+    """
+
+    platform: float | None = None
+    applications: Mapping[Key, float] = dataclasses.field(default_factory=dict)
+
+    def of(self, change: ApplicationChange) -> tuple[float, str] | None:
+        """Return what an application took, and whose minutes these are; None where there is nothing to go by.
+
+        One that was not in the run may take what those took that were, in the median.
+        """
+        if change.kind == "deleted" or not self.applications:  # which is told alone
+            return None
+        own = self.applications.get((change.environment, change.name))
+        return (statistics.median(self.applications.values()), "as others") if own is None else (own, "last")
 
 
 def plan(
@@ -38,11 +63,11 @@ def plan(
     """Show each part that `test` would run, why, and how many minutes it took last."""
     folder = here.folder()
     found: Change = run_async(_plan, folder, base, remote)
-    minutes = _minutes(folder / REPORT) if found.runs_platform else None
+    last = _last(folder / REPORT)
     if as_json:
-        typer.echo(json.dumps(_data(found, minutes), indent=2))
+        typer.echo(json.dumps(_data(found, last), indent=2))
     else:
-        _show(found, minutes)
+        _show(found, last)
     if found.malformed:
         run_async(_refuse, found)
 
@@ -66,19 +91,26 @@ async def _refuse(found: Change) -> None:
     )
 
 
-def _show(found: Change, minutes: float | None) -> None:
+def _show(found: Change, last: Last) -> None:
     rows = []
     if found.runs_platform:
-        rows.append(("platform", "", _why(found.platform), "" if minutes is None else f"{minutes:.0f} min last"))
-    rows += [(f"{each.environment}/{each.name}", each.kind, _why(each.why), "") for each in found.applications]
+        took = "" if last.platform is None else _took(last.platform, "last")
+        rows.append(("platform", "", _why(found.platform), took))
+    for each in found.applications:
+        own = last.of(each)
+        rows.append((f"{each.environment}/{each.name}", each.kind, _why(each.why), _took(*own) if own else ""))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
-    for *words, why, last in rows:
+    for *words, why, took in rows:
         shown = [word.ljust(width) for word, width in zip(words, widths, strict=True)]
-        typer.echo("  ".join([*shown, *filter(None, (why, last))]).rstrip())
+        typer.echo("  ".join([*shown, *filter(None, (why, took))]).rstrip())
     if not rows and not found.malformed:
         typer.echo("nothing to run")
     if found.aside:
         note(f"no part of it: {_why(found.aside)}")
+
+
+def _took(minutes: float, whose: str) -> str:
+    return f"{minutes:.0f} min {whose}" if round(minutes) else f"under 1 min {whose}"
 
 
 def _why(reasons: Sequence[Reason]) -> str:
@@ -88,33 +120,40 @@ def _why(reasons: Sequence[Reason]) -> str:
     return "; ".join([*said, *([f"{more} more"] if more else [])])
 
 
-def _data(found: Change, minutes: float | None) -> dict[str, Any]:
+def _data(found: Change, last: Last) -> dict[str, Any]:
     return {
         "base": found.base,
         "head": found.head,
-        "platform": {"runs": found.runs_platform, "minutes": minutes, "why": _plain(found.platform)},
-        "applications": [
-            {"environment": each.environment, "name": each.name, "kind": each.kind, "why": _plain(each.why)}
-            | ({"was": "/".join(each.was)} if each.was else {})
-            for each in found.applications
-        ],
+        "platform": {
+            "runs": found.runs_platform,
+            "minutes": last.platform if found.runs_platform else None,
+            "why": _plain(found.platform),
+        },
+        "applications": [_application(each, last) for each in found.applications],
         "aside": _plain(found.aside),
         "malformed": list(found.malformed.values()),
     }
+
+
+def _application(change: ApplicationChange, last: Last) -> dict[str, Any]:
+    own = last.of(change)
+    told = {"environment": change.environment, "name": change.name, "kind": change.kind, "why": _plain(change.why)}
+    return {**told, "minutes": own and own[0], **({"was": "/".join(change.was)} if change.was else {})}
 
 
 def _plain(reasons: Sequence[Reason]) -> list[dict[str, str]]:
     return [dataclasses.asdict(reason) for reason in reasons]
 
 
-def _minutes(file: Path) -> float | None:
-    """Return what the stages of the last whole run took; None where no report of one is there."""
+def _last(file: Path) -> Last:
+    """Return what the last run took; nothing where no report of one is there."""
     if not file.is_file():
-        return None
+        return Last()
     try:
         report = jsonfile.read(file, Report)
     except UsageError:  # another version's
-        return None
-    if report.outcome != "passed" or report.left_out:
-        return None
-    return sum(stage.seconds for stage in report.stages) / MINUTE
+        return Last()
+    applications = {(each.environment, each.name): each.seconds for each in report.applications if each.seconds}
+    whole = report.platform and report.outcome == "passed" and not report.left_out
+    platform = sum(stage.seconds for stage in report.stages) - sum(applications.values())
+    return Last(platform / MINUTE if whole else None, {key: seconds / MINUTE for key, seconds in applications.items()})

@@ -11,7 +11,7 @@ from anyio.abc import TaskStatus
 from rich.text import Text
 
 from ci.base import failures, progress, settings, tasks
-from ci.base.errors import CIError
+from ci.base.errors import CIError, ToldError
 from ci.base.text import legal
 
 INTERRUPTED = 130
@@ -67,6 +67,8 @@ def run_async(function: Callable[..., Awaitable[Any]], *args: object) -> Any:
 def show(error: BaseException) -> int:
     """Show what ended a command, the first error first, each in one line, and return the exit code.
 
+    What was told when it happened is not told again: a line says where it was.
+
     Args:
         error: What was raised.
 
@@ -74,6 +76,8 @@ def show(error: BaseException) -> int:
         typer.Exit: It was that, or another of the command line's library.
     """
     first, *later = tasks.leaves(error)
+    before = first if isinstance(first, ToldError) else None
+    first = before.cause if before else first
     if isinstance(first, PASSED_ON):
         raise first from None
     if isinstance(first, KeyboardInterrupt):
@@ -83,7 +87,10 @@ def show(error: BaseException) -> int:
     except CIError:
         debug = False  # which is the error
     told = failures.explained(first)
-    progress.failure(told.message, told.fix)
+    if before is not None:
+        progress.note(before.message)
+    else:
+        progress.failure(told.message, told.fix)
     if told.detail and debug:
         progress.console.print(Text(legal(told.detail)))
     elif told.detail:

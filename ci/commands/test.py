@@ -20,6 +20,7 @@ from ci.stages import scope as scopes
 from ci.stages.order import ORDER, chosen
 from ci.stages.run import Options
 from ci.supply.supply import Supply, choose
+from ci.tree import tree
 
 
 def test(
@@ -85,6 +86,8 @@ async def _test(
             "python -O (PYTHONOPTIMIZE) leaves out what the tests assert",
             fix="env -u PYTHONOPTIMIZE python ci/main.py test",
         )
+    if options.application is not None:
+        tree.require_name(options.application)
     only = only or settings.only([stage.name for stage in ORDER])
     base, remote = since
     scope = await scopes.since(options.project, base, remote) if base is not None else None

@@ -104,7 +104,7 @@ async def _inputs(side: Side, remote: str) -> dict[str, tuple[str, tuple[str, by
     for environment in [each for each in side.environments if each in own]:
         for name in await tree.names(snapshot, environment):
             application = await tree.load(snapshot, environment, name)
-            commit = await _chart_commit(snapshot, application, remote)
+            commit = await tree.chart_commit(snapshot, application, remote)
             if commit not in charts:
                 charts[commit] = await tree.chart(snapshot, commit)
             chart = charts[commit]
@@ -127,23 +127,6 @@ async def _values(snapshot: Snapshot, application: Application, commit: str) -> 
     """Return git's name for the environment's values in the tree, which go with the chart's commit."""
     file = f"{application.project.paths.tree}/{application.environment}/{tree.VALUES}"
     return await snapshot.repository.object_of(f"{commit}:{snapshot.repository.at(file)}")
-
-
-async def _chart_commit(snapshot: Snapshot, application: Application, remote: str) -> str:
-    """Return the commit whose chart an application gets: a branch is where it will be after the merge."""
-    revision = application.release[tree.CHART[0]]
-    if snapshot.follows(revision):
-        return snapshot.commit
-    followed = await snapshot.repository.object_of(f"refs/remotes/{remote}/{revision}^{{commit}}")
-    if followed is not None:
-        return followed
-    try:
-        return await snapshot.resolve(revision)
-    except UsageError as error:
-        raise UsageError(
-            f"{application.file}: chart.revision {revision} is not in {snapshot.repository.folder}",
-            fix=f"git fetch {remote} {revision}",
-        ) from error
 
 
 async def _manifests(snapshot: Snapshot, folder: str) -> list[Document]:

@@ -1,12 +1,16 @@
 """What Helm is given for one application, and where each part of it stands."""
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from ci.manifests import manifests, places
+import yaml
+
+from ci.manifests import manifests, places, values
 from ci.manifests.manifests import Manifest
 from ci.results import Finding
 
@@ -67,6 +71,11 @@ class Values:
     top: places.Path = ()
     elsewhere: Mapping[places.Path, places.Path] = field(default_factory=dict)
 
+    @property
+    def written(self) -> str:
+        """What Helm gets."""
+        return self.text if self.given is None else self.given
+
     def line(self, path: places.Path) -> int:
         """Return the line of a value; 0 where the file does not have it."""
         return places.values_line(self.text, self.elsewhere.get(tuple(path), (*self.top, *path)))
@@ -99,10 +108,28 @@ class Target:
         """What reports call it: ENV/APP."""
         return self.environment if self.application is None else f"{self.environment}/{self.application}"
 
+    def value(self, path: places.Path) -> Any:
+        """Return what Helm makes of a value of all files; None where none has it.
+
+        Raises:
+            yaml.YAMLError: A file is not YAML.
+        """
+        found: Any = functools.reduce(values.merged, map(_loaded, (each.written for each in reversed(self.values))))
+        for part in path:
+            found = found.get(part) if isinstance(found, Mapping) else None
+        return found
+
     def place(self, path: places.Path) -> tuple[str, int]:
         """Return the file whose value at a path counts, and its line; line 0 where no file has it."""
         found = ((each.file, each.line(path)) for each in self.values)
         return next(((file, line) for file, line in found if line), (self.values[0].file, 0))
+
+
+@functools.lru_cache(maxsize=64)
+def _loaded(text: str) -> Mapping[str, Any]:
+    """Return the values that a text has; applications share most of theirs."""
+    loaded = yaml.load(text, yaml.CSafeLoader)
+    return loaded if isinstance(loaded, Mapping) else {}
 
 
 @dataclass(frozen=True)

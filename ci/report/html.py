@@ -3,10 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
 from functools import cache
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +12,7 @@ from markupsafe import Markup
 
 from ci.base import files, text
 from ci.report import applications, behaviour, chart, dashboards, matrix, words
-from ci.results import Gate, Report, errors_first
+from ci.results import Report, errors_first
 
 SECTIONS = {
     "outcome": "Outcome",
@@ -52,9 +49,6 @@ def render(report: Report) -> str:
         style_digest=digest,
         findings=errors_first(report.findings),
         findings_shown=FINDINGS_SHOWN,
-        environments=_environments(report.gates),
-        shapes=_shapes(report.gates),
-        accepted=[gate for gate in report.gates if gate.accepted],
         excerpts=[file for file in report.files if file.excerpt],
         collected=[file for file in report.files if file.path.startswith("diagnostics/")],
     )
@@ -90,23 +84,10 @@ def _environment() -> jinja2.Environment:
         "chart_of": chart.canary,
         "drawn_of": dashboards.chart,
         "plot_of": lambda compared: Markup(behaviour.svg(compared)),  # noqa: S704 - it escapes all text itself
-        "ENDS": matrix.ENDS,
+        "matrix": matrix,
         "MARKS": {"passed": "✓", "failed": "✗", "skipped": "–", "interrupted": "✗"},
     }
     return environment
-
-
-def _environments(gates: Sequence[Gate]) -> dict[str, str]:
-    """Return each environment with its score, in their order."""
-    return {name: matrix.score(list(own)) for name, own in groupby(gates, key=attrgetter("environment"))}
-
-
-def _shapes(gates: Sequence[Gate]) -> dict[bool, dict[str, dict[str, Gate]]]:
-    """Return the matrix: faults and healthy versions, each by shape and environment."""
-    shapes: dict[bool, dict[str, dict[str, Gate]]] = {True: {}, False: {}}
-    for gate in gates:
-        shapes[gate.bad].setdefault(gate.shape, {})[gate.environment] = gate
-    return shapes
 
 
 def _link(path: str) -> str:

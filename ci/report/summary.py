@@ -6,8 +6,6 @@ Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow
 import html
 import os
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 
 from ci.base import oserrors, settings
@@ -146,10 +144,7 @@ def _parts(report: Report) -> Iterator[tuple[str, str]]:
         if proof.behaviour is not None and proof.champion is not None:
             yield "model behaviour", behaviour.markdown(proof.behaviour).rstrip("\n")
     if report.gates:
-        scores = [
-            f"- {escaped(name)}: {matrix.score(list(own))}"
-            for name, own in groupby(report.gates, key=attrgetter("environment"))
-        ]
+        scores = [f"- {escaped(names)}: {score}" for names, score in matrix.scores(report.gates).items()]
         yield "gates", "\n".join(["Gates, replayed against simulated versions:", "", *scores])
     if report.findings:
         yield "findings", _findings(report)

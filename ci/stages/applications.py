@@ -1,6 +1,7 @@
 """Stages `models` and `applications`: the user's own applications, from champion to candidate, and back."""
 
 import tempfile
+import time
 from pathlib import Path
 
 import anyio
@@ -50,7 +51,9 @@ async def execute(run: Run) -> None:
     """Prove one application after the other."""
     for number, prepared in enumerate(run.applications, 1):
         run.report.applications.append(prepared.proof)
+        started = time.monotonic()
         await _prove(run, prepared, number)
+        prepared.proof.seconds = time.monotonic() - started
 
 
 async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepared:
@@ -77,7 +80,7 @@ async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepa
                 rules.append(f"the change {OUTCOMES[outcomes[0] if outcomes else 'none']}")
                 champion = None
         except CIError as error:
-            rules.append(f"the set before cannot be had any more, so there is no canary from it: {error.message}")
+            rules.append(f"{subjects.GONE}: {error.message}")
     file = folder / application.project.paths.golden / f"{application.name}.yaml"
     questions = golden.load(file) if file.is_file() else None
     if questions is None:
@@ -192,11 +195,11 @@ async def _golden(run: Run, prepared: Prepared, place: str, urls: list[str]) -> 
     if inputs is None:
         return
     name = prepared.subject.candidate.application.name
-    asked = [f"{url}{inputs.url_path(name)}" for url in (urls if len(urls) == 2 else urls * 2)]
+    asked = [f"{url}{inputs.url_path(name)}" for url in urls]
     labels = [_set(prepared.champion or prepared.candidate), _set(prepared.candidate)]
     with step(f"{prepared.subject.name}: {len(inputs.inputs)} golden inputs, {serve.ROUNDS} times"):
         answers = await serve.ask(run.kubectl, place, inputs, asked)
-    prepared.proof.behaviour = compare.compare(inputs, labels, *answers)
+    prepared.proof.behaviour = compare.compare(inputs, labels, answers[0], answers[-1])  # one alone, against itself
     compare.require(prepared.proof.behaviour)
 
 

@@ -4,6 +4,7 @@ import functools
 import json
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 
 import jinja2
@@ -106,10 +107,10 @@ def _environment() -> jinja2.Environment:
         comment_start_string="[#",
         comment_end_string="#]",
     )
-    environment.filters |= {"scalar": scalars.written, "go": _go}
+    environment.filters |= {"scalar": scalars.written, "go": go_duration}
     return environment
 
 
-def _go(text: str) -> str:
+def go_duration(text: str) -> str:
     """Return a duration as Go writes it."""
-    return text if text.endswith(GO_UNITS) else f"{duration.seconds(text)}s"
+    return text if text.endswith(GO_UNITS) else f"{Decimal(str(duration.seconds(text))):f}s"

@@ -24,7 +24,7 @@ from ci.base.errors import UsageError
 from ci.project import Project
 from ci.tree import git, tree
 from ci.tree.git import Snapshot
-from ci.tree.tree import Application
+from ci.tree.tree import Application, Key
 
 PINS = "ci/supply/pins.toml"
 """What the tool pins, which no other repository has."""
@@ -32,8 +32,6 @@ DOCUMENTS = "docs"
 MOVING = frozenset({"context", "protected", "evidence", "soak", "windows"})
 """Keys of an environment that say when and whether a set moves: no application is made of them."""
 Kind = Literal["changed", "new", "renamed", "moved", "deleted", "unchanged"]
-Key = tuple[str, str]
-"""Environment and name of an application."""
 
 
 @dataclass(frozen=True)
@@ -380,11 +378,16 @@ def _named(snapshot: Snapshot, path: str) -> str:
 async def _applications(side: _Side, keys: Mapping[Key, str]) -> tuple[dict[Key, Application], dict[str, str]]:
     """Return applications of a side, in order, and what is wrong with the others."""
     found, malformed = {}, {}
+    clashes = tree.clashes(side.keys)
     for key, content in zip(keys, await side.snapshot.repository.contents_of(*keys.values()), strict=True):
+        file = side.file(key)
+        if key in clashes:
+            malformed[file] = f"{file}: {tree.clash(key, side.file(clashes[key]))}"
+            continue
         try:
             found[key] = tree.read(side.project, *key, content).checked()
         except UsageError as error:
-            malformed[side.file(key)] = error.message
+            malformed[file] = error.message
     return found, malformed
 
 

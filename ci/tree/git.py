@@ -16,6 +16,10 @@ from ci.base.secret import Secret
 
 SECONDS = 60.0
 NETWORK_SECONDS = 300.0
+HEAD = "HEAD"
+"""In place of a branch: the one that the repository calls its own."""
+REMOTE = "origin"
+"""Whose branches are meant by default."""
 AUTHOR = {"NAME": "ml-serving-ci", "EMAIL": "ml-serving-ci@users.noreply.github.com"}
 """Who commits where git knows no name for the user."""
 
@@ -107,6 +111,15 @@ class Repository:
                 fix="git fetch; in a shallow clone, git fetch --unshallow",
             )
         return found
+
+    async def followed(self, revision: str, remote: str = REMOTE) -> str | None:
+        """Return the commit that Argo CD gets for a revision: a branch is where the remote has it.
+
+        Returns:
+            The commit; None where there is no such revision here.
+        """
+        branch = await self.object_of(f"refs/remotes/{remote}/{revision}^{{commit}}")
+        return branch or await self.object_of(f"{revision}^{{commit}}")
 
     async def who(self, commit: str) -> str:
         """Return a commit as a person is told of it: short hash, author, subject."""
@@ -321,16 +334,21 @@ class Snapshot:
         return (await run(*words, stdin=message, env=await self.repository.identity())).stdout.strip()
 
     def follows(self, revision: str) -> bool:
-        """Return whether a revision is wherever this tree will be: the branch's own name, or HEAD."""
-        return revision in (self.branch, "HEAD")
+        """Return whether a revision is wherever this tree will be."""
+        return follows(revision, self.branch)
 
     async def resolve(self, revision: str) -> str:
-        """Return the commit that a revision names; the branch's own name means this snapshot.
+        """Return the commit that a revision names; one that follows the branch means this snapshot.
 
         Raises:
             UsageError: It names none.
         """
-        return self.commit if revision == self.branch else await self.repository.commit_of(revision)
+        return self.commit if self.follows(revision) else await self.repository.commit_of(revision)
+
+
+def follows(revision: str, branch: str) -> bool:
+    """Return whether a revision is wherever a branch will be: the branch's own name, or HEAD."""
+    return revision in (branch, HEAD)
 
 
 async def opened(folder: Path, remote: str | None = None, token: Secret | None = None) -> Repository:

@@ -1,6 +1,7 @@
 """An application rendered as Argo CD would, before anything is committed."""
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ async def render(repository: Repository, helm: Path, application: Application, r
     key = (
         chart,
         await repository.object_of(f"{revision}:{repository.at(values_file)}"),
-        values_text(application),
+        yaml.safe_dump(values(application)),
         application.environment,
         application.name,
         application.namespace,
@@ -52,26 +53,32 @@ async def _render(repository: Repository, helm: Path, application: Application, 
         chart = await chart_files(repository, revision, application.project.paths.chart, Path(work))
         files = await values_files(repository, revision, application, chart, Path(work))
         try:
-            rendered = await command.run(
-                [
-                    helm,
-                    "template",
-                    application.name,
-                    chart,
-                    "--include-crds",
-                    f"--namespace={application.namespace}",
-                    *(f"--values={file}" for file in files),
-                    "--values=-",
-                ],
-                stdin=values_text(application),
-                timeout=RENDER_SECONDS,
-            )
+            return await template(helm, application, chart, files, values(application))
         except CommandError as error:
             raise CheckFailedError(
                 f"{application.file}: the chart at {revision[:12]} does not take it: {error.message}",
                 detail=error.detail,
             ) from error
-    return rendered.stdout
+
+
+async def template(
+    helm: Path, application: Application, chart: Path, files: Sequence[Path], over: Mapping[str, Any]
+) -> str:
+    """Return what Helm makes of an application.
+
+    Args:
+        helm: The executable.
+        application: Names release and namespace.
+        chart: The chart's folder.
+        files: Helm values files, the stronger ones later.
+        over: Helm values over them.
+
+    Raises:
+        CommandError: Helm refuses: the values do not fit the chart's schema or templates.
+    """
+    words: list[str | Path] = ["template", application.name, chart, f"--namespace={application.namespace}"]
+    words += ["--include-crds", *(f"--values={file}" for file in files), "--values=-"]
+    return (await command.run([helm, *words], stdin=yaml.safe_dump(over), timeout=RENDER_SECONDS)).stdout
 
 
 async def values_files(
@@ -104,11 +111,6 @@ async def chart_files(repository: Repository, revision: str, chart: str, folder:
     await repository.run("read-tree", f"--prefix={chart}/", f"{revision}:{repository.at(chart)}", env=index)
     await repository.run("checkout-index", "--all", f"--prefix={folder}/", env=index)
     return folder / chart
-
-
-def values_text(application: Application) -> str:
-    """Return the same values as YAML."""
-    return yaml.safe_dump(values(application))
 
 
 def values(application: Application) -> dict[str, Any]:

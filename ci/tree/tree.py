@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +12,14 @@ from ci import project as projects
 from ci.base.errors import UsageError
 from ci.manifests import places
 from ci.project import Environment, Project
-from ci.tree import scalars
+from ci.tree import git, scalars
 from ci.tree.git import Snapshot
 from ci.tree.scalars import KeyPath
 
 VALUES = "values.yaml"
 """In an environment's folder: Helm values of all its applications, which are no application."""
+RESERVED = {VALUES.removesuffix(".yaml"): f"TREE/ENVIRONMENT/{VALUES} has what all its applications share"}
+"""What no application may be called, with what the name means."""
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 
 CHART = (("chart", "revision"),)
@@ -34,6 +36,8 @@ OLD = ("namespace", "promotion")
 
 Release = Mapping[KeyPath, str]
 """Value of each of `KEYS`."""
+Key = tuple[str, str]
+"""Environment and name of an application."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Application:
     @property
     def argo_name(self) -> str:
         """The name of its Argo CD Application, as the ApplicationSet makes it."""
-        return f"{self.environment}-{self.name}"
+        return _argo_name(self.environment, self.name)
 
     @functools.cached_property
     def release(self) -> Release:
@@ -135,9 +139,50 @@ def file_of(project: Project, environment: str, name: str) -> str:
         UsageError: The environment is unknown, or the name is none.
     """
     project.environment(environment)
+    require_name(name)
+    return f"{project.paths.tree}/{environment}/{name}.yaml"
+
+
+def require_name(name: str) -> None:
+    """Refuse a name that no application can have.
+
+    Raises:
+        UsageError: It has other characters, or stands for something else.
+    """
+    if name in RESERVED:
+        raise UsageError(f"--app {name}: not the name of an application: {RESERVED[name]}")
     if not NAME.fullmatch(name):
         raise UsageError(f"--app {name}: not the name of an application (lower-case letters, digits and dashes)")
-    return f"{project.paths.tree}/{environment}/{name}.yaml"
+
+
+def clashes(applications: Iterable[Key]) -> dict[Key, Key]:
+    """Return the applications whose Argo CD Application is called as another's, each with the first such other.
+
+    An ApplicationSet that makes one name twice makes nothing at all. `x` in `live-us` and `us-x` in `live` do.
+
+    Args:
+        applications: Environment and name of each.
+    """
+    by_name: dict[str, list[Key]] = {}
+    for key in applications:
+        by_name.setdefault(_argo_name(*key), []).append(key)
+    return {
+        key: next(other for other in same if other != key) for same in by_name.values() if len(same) > 1 for key in same
+    }
+
+
+def clash(key: Key, other: str) -> str:
+    """Return what is wrong with one of two applications of one name.
+
+    Args:
+        key: Its environment and name.
+        other: The file of the other one.
+    """
+    return f"Argo CD would call it {_argo_name(*key)}, and {other} as well"
+
+
+def _argo_name(environment: str, name: str) -> str:
+    return f"{environment}-{name}"
 
 
 async def load(snapshot: Snapshot, environment: str, name: str | None = None) -> Application:
@@ -194,6 +239,29 @@ async def chart(snapshot: Snapshot, commit: str) -> str | None:
     """Return git's name for the chart's content at a commit: the same for the same files; None where there is none."""
     folder = (await project(snapshot)).paths.chart
     return await snapshot.repository.object_of(f"{commit}:{snapshot.repository.at(folder)}")
+
+
+async def chart_commit(snapshot: Snapshot, application: Application, remote: str = git.REMOTE) -> str:
+    """Return the commit whose chart an application gets: what follows the branch is where it will be after the merge.
+
+    Args:
+        snapshot: The tree that has the application.
+        application: The application.
+        remote: Whose branches the other revisions are.
+
+    Raises:
+        UsageError: There is no such commit.
+    """
+    revision = application.release[CHART[0]]
+    if snapshot.follows(revision):
+        return snapshot.commit
+    commit = await snapshot.repository.followed(revision, remote)
+    if commit is None:
+        raise UsageError(
+            f"{application.file}: chart.revision {revision} is not in {snapshot.repository.folder}",
+            fix=f"git fetch {remote} {revision}",
+        )
+    return commit
 
 
 def image(release: Release) -> str:

@@ -21,6 +21,7 @@ from ci.cluster.kubectl import Kubectl
 from ci.results import Event
 from ci.supply import pins
 from ci.tree import argocd
+from tests.harness import canary
 from tests.harness.sample import KNOWN_ANSWER
 
 ARGOCD = project.load(paths.ROOT).argocd.namespace
@@ -34,15 +35,7 @@ TESTED = ("gitops", "helm", "k8s")
 SHORT = {
     "canary": {
         "steps": [{"weight": 20, "pause": "20s"}, {"weight": 50, "pause": "15s"}],
-        "analysis": {
-            "initialDelay": "10s",
-            "interval": "5s",
-            "window": "20s",
-            "latencyIncrease": 0,
-            "minRequests": 10,
-            "noDataLimit": 4,
-            "consecutiveErrorLimit": 1,
-        },
+        "analysis": canary.ANALYSIS,
     },
     "exampleModel": {
         "storageSecret": SECRET,
@@ -50,7 +43,7 @@ SHORT = {
         "knownAnswer": KNOWN_ANSWER,
     },
     "autoscaling": {"minReplicas": 1},
-    "monitoring": {"scrapeInterval": "5s"},
+    "monitoring": canary.MONITORING,
 }
 """What a cluster of one node changes: where models come from, how many pods, and how long each step is looked at."""
 

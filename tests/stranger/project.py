@@ -18,6 +18,7 @@ from ci import project
 from ci.base.paths import CHART, ROOT
 from ci.behaviour import golden
 from ci.behaviour.known_answer import known_answer
+from tests.harness import canary
 from tests.harness.remote import Clone, Remote, run
 
 BELOW = "platform/serving"
@@ -50,19 +51,8 @@ SENTENCES = {
 # What a cluster of one node on two cores can hold, and looks that fit pauses of 20 s.
 THROWAWAY = {
     "exampleModel": {"drainSeconds": 1, "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}},
-    "canary": {
-        "progressDeadlineSeconds": 180,
-        "analysis": {
-            "initialDelay": "10s",
-            "interval": "5s",
-            "window": "20s",
-            "latencyIncrease": 0,
-            "minRequests": 10,
-            "noDataLimit": 4,
-            "consecutiveErrorLimit": 1,
-        },
-    },
-    "monitoring": {"scrapeInterval": "5s"},
+    "canary": {"progressDeadlineSeconds": 180, "analysis": canary.ANALYSIS},
+    "monitoring": canary.MONITORING,
 }
 EXISTING = {
     **THROWAWAY,

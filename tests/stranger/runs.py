@@ -55,8 +55,8 @@ class Ended:
 
     @property
     def error(self) -> str:
-        """The one line that says what failed: at once, and again in the end."""
-        (line,) = {line for line in self.said.splitlines() if line.startswith("error: ")}
+        """The one line that says what failed."""
+        (line,) = [line for line in self.said.splitlines() if line.startswith("error: ")]
         return line
 
     def __str__(self) -> str:

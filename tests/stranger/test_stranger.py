@@ -150,7 +150,9 @@ def test_a_version_that_no_server_loads_is_named(runs, others):
 
     ended = others["torn"].result()
 
-    assert f"InferenceService {name} is Ready" in red(runs, ended, name)
+    said = red(runs, ended, name)
+    assert f"InferenceService {name} is Ready: waiting does not help: pod " in said
+    assert "container kserve-container: ended with exit code" in said
 
 
 def test_a_slow_version_is_stopped_by_the_canarys_latency(runs, others):

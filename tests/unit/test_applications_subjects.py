@@ -94,3 +94,31 @@ def test_one_application_can_be_asked_for_and_one_that_is_not_there_is_refused(m
     with pytest.raises(UsageError, match="--app cats: nothing to prove of it") as told:
         found(made, name="cats")
     assert told.value.fix == "in the change: ranks, scores"
+
+
+def test_a_set_whose_chart_is_gone_is_no_champion_and_says_so(made):
+    made.deploy("lab", "scores", revision="f" * 40)
+    base = made.commit()
+    made.deploy("lab", "scores")
+    made.commit()
+
+    (subject,) = found(made, base).values()
+
+    assert subject.champion is None
+    (rule,) = subject.rules
+    assert rule.startswith("the set before cannot be had any more, so there is no canary from it: ")
+    assert f"chart.revision {'f' * 40} is not in" in rule
+
+
+def test_a_chart_of_another_branch_is_the_remotes_as_argo_cd_has_it(made):
+    there = made.git("rev-parse", "HEAD")
+    made.git("update-ref", "refs/remotes/origin/next", there)
+    made.write("README.md", "Models\n")
+    base = made.commit()
+    made.git("branch", "next")
+    made.deploy("lab", "scores", revision="next")
+    made.commit()
+
+    (subject,) = found(made, base).values()
+
+    assert subject.candidate.revision == there

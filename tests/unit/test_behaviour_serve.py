@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from ci.behaviour import serve
+from ci.behaviour import compare, serve
 from ci.behaviour.compare import Answer
 from ci.canary.observe.traffic import Reply
 from tests.harness.behaviour import golden
@@ -22,6 +22,21 @@ def test_each_input_goes_to_both_versions_in_a_row_and_neither_is_always_first()
     assert all({version for version, _ in pair} == {0, 1} and len({item for _, item in pair}) == 1 for pair in pairs)
     assert Counter(pair[0][0] for pair in pairs) == {0: 14, 1: 14}
     assert Counter(pair[0] for pair in pairs) == {(version, item): 2 for version in (0, 1) for item in range(7)}
+
+
+def test_one_version_alone_is_asked_each_input_once_a_round():
+    order = serve.schedule(inputs=3, rounds=serve.WARM_UP_ROUNDS + 2, versions=1)
+    assert order == [(0, item) for item in range(3)] * (serve.WARM_UP_ROUNDS + 2)
+
+    replies = [Reply(200, {}, json.dumps({"predictions": [item]}), 0.01) for _, item in order]
+    inputs = golden([0, 1, 7], gates={"all": {"accuracy": 1.0, "agreement": 1.0}})
+    (answers,) = serve.sorted_out(inputs, order, replies)
+    found = compare.compare(inputs, ("2.0", "2.0"), answers, answers)
+
+    assert [[each.value for each in turn] for turn in answers] == [[0, 1, 2]] * 2
+    assert found.failures == ["accuracy in slice all is 2 of 3 (66.7%), at least 100.0% asked"]
+    assert found.regressions == []
+    assert {each.difference_ms for each in found.latency} == {0.0}
 
 
 def test_answers_come_back_by_version_and_round_without_the_warm_up():

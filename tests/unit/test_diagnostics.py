@@ -44,14 +44,14 @@ def test_a_deployment_is_not_blamed_for_what_its_pod_tells():
 def test_a_crash_loop_shows_the_last_words():
     crashing = container({"waiting": {"reason": "CrashLoopBackOff"}}, last={"exitCode": 2}, restarts=3)
     assert diagnostics.culprits({"pods": [pod(crashing)]}, {("apps", "web-0", "app"): "flag not defined: -x"}) == [
-        "pod apps/web-0, container app: ended with exit code 2: flag not defined: -x"
+        "pod apps/web-0, container app: ended with exit code 2, restarted 3 times: flag not defined: -x"
     ]
 
 
 def test_out_of_memory():
     killed = container({"running": {}}, last={"exitCode": 137, "reason": "OOMKilled"}, restarts=1)
     assert diagnostics.culprits({"pods": [pod(killed)]}, {}) == [
-        "pod apps/web-0, container app: OOMKilled, restarted 1 times"
+        "pod apps/web-0, container app: OOMKilled, restarted 1 time"
     ]
 
 

@@ -13,7 +13,7 @@ def test_a_duration_is_a_number_of_seconds(text, expected):
     assert seconds(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "soon", "10 minutes", "-5s", "5w", "1h30m"])
+@pytest.mark.parametrize("text", ["", "soon", "10 minutes", "-5s", "5w", "1h30m", "٣m"])
 def test_what_is_none_is_named(text):
     with pytest.raises(UsageError, match="not a duration such as"):
         seconds(text)

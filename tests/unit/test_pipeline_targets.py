@@ -75,6 +75,8 @@ def test_a_person_may_have_a_part_judged(made, chosen, judged):
         ({"environment": DEFAULTS, "defaults": False}, "defaults: not one of the environments"),
         ({"application": "fraud"}, "--app fraud: there is no deploy/*/fraud.yaml"),
         ({"application": "fraud", "environment": "lab"}, "there is no deploy/lab/fraud.yaml"),
+        ({"application": "values"}, "--app values: not the name of an application: TREE/ENVIRONMENT/values.yaml has"),
+        ({"environment": "quarantine"}, "quarantine: not one of the environments lab, trial, live: the folder of sets"),
     ],
 )
 def test_a_part_that_is_not_there_is_wrong_use(made, chosen, said):
@@ -141,6 +143,21 @@ def test_what_argo_cd_does_not_deploy_is_found(made, path, said):
 
     assert finding.file == path
     assert said in finding.message
+
+
+def test_two_applications_that_argo_cd_would_call_the_same_are_found_each_with_the_other(tmp_path):
+    made = projects.made(tmp_path, environments=("live", "live-us"), applications=["fraud-score"])
+    first = made.deploy("live", "us-fraud-score")
+
+    found = made.judged()
+
+    second = f"{TREE}/live-us/fraud-score.yaml"
+    assert [each.file for each in found.findings] == [first, second]
+    for finding, other in zip(found.findings, (second, first), strict=True):
+        assert finding.message == f"Argo CD would call it live-us-fraud-score, and {other} as well"
+    assert names(found) == [DEFAULTS, "live/fraud-score"]
+    (alone,) = made.judged(environment="live", application="us-fraud-score").findings
+    assert alone == found.findings[0]
 
 
 def test_a_folder_that_cannot_be_read_as_a_file_is_found(made):

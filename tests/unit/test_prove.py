@@ -11,8 +11,9 @@ import anyio
 import pytest
 
 from ci import prove
-from ci.base.errors import CheckFailedError, MachineError
+from ci.base.errors import CheckFailedError, MachineError, ToldError, UsageError
 from ci.cluster.cluster import Cluster
+from ci.commands import runner
 from ci.host import docker, preflight
 from ci.project import FILE
 from ci.stages import suite
@@ -23,6 +24,7 @@ from tests.harness import remote
 pytestmark = pytest.mark.anyio
 CAUSE = CheckFailedError("the model answers 503", fix="look at its log")
 CHECKOUT = prove._checkout
+PROVE = prove.prove
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def ran(checkout, tmp_path, monkeypatch, capsys):
         try:
             await prove.prove(options, stages, supply, None, install=False)
             error = None
+        except ToldError as told:
+            error = told.cause
         except BaseException as raised:
             error = raised
         said = capsys.readouterr()
@@ -116,6 +120,29 @@ async def test_the_error_and_its_fix_are_told_before_tables_and_notes(ran):
     assert lines[first + 1] == f"  fix: {CAUSE.fix}"
     assert not [line for line in lines[:first] if "report" in line]
     assert CAUSE.message in tables
+
+
+@pytest.mark.parametrize("cause", [CAUSE, MachineError("docker is gone"), UsageError("no such model")])
+async def test_an_error_is_told_once_and_in_the_end_the_stage_that_had_it(ran, monkeypatch, cause):
+    async def breaks(run):
+        raise cause
+
+    shown = []
+
+    async def keep(*args, **more):
+        try:
+            await PROVE(*args, **more)
+        except ToldError as told:
+            shown.append(runner.show(told))
+            raise
+
+    monkeypatch.setattr(prove, "prove", keep)
+    error, lines, _ = await ran(stage("canary", breaks))
+
+    assert error is cause
+    assert [line for line in lines if line.startswith("error: ")] == [f"error: {cause.message}"]
+    assert lines[-1] == "    canary failed: the error above says why"
+    assert shown == [cause.exit_code]
 
 
 async def test_of_two_stages_side_by_side_the_one_that_failed_first_is_the_cause(ran):

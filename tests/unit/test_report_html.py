@@ -266,15 +266,34 @@ def test_a_canary_whose_answers_did_not_follow_its_weight_is_open_and_says_so():
     assert "answers did not follow the weight" in words(wrong.find("summary"))
 
 
-def test_the_gates_are_a_matrix_by_environment():
+def test_the_gates_are_a_row_for_each_end_of_a_shape_and_say_where_it_differs():
     gates = section(page(reports.passed()), "gates")
     header, *_ = gates.findall(".//thead/tr")
-    assert [words(cell) for cell in header] == ["", "defaults", "dev", "staging", "prod"]
+    assert [words(cell) for cell in header] == ["Canary", "Ends", "After", "By", "Where"]
     rows = {words(row.find("th")): row for row in gates.findall(".//tbody/tr")}
-    assert [words(cell) for cell in rows["p95 x2"].findall("td")] == ["", "! goes through in 2 of 3 40 s", "", ""]
-    assert [cell.get("class") for cell in rows["wrong answers"].findall("td")] == ["", "", "", "bad"]
+    assert told(rows["NaN"]) == ["✓ held for a person", "130 s", "latency-p95", "everywhere"]
+    assert told(rows["p95 x2"]) == ["! goes through in 2 of 3", "40 s", "", "dev"]
+    assert told(rows["wrong answers"]) == ["✗ goes through", "1200 s", "", "prod"]
+    assert [rows[shape].get("class") for shape in ("NaN", "p95 x2", "wrong answers")] == ["", "warn", "bad"]
     assert "prod: 3 of 4 faults are stopped, 2 of 2 healthy versions go through" in words(gates)
     assert "dev, p95 x2: windows of 20 s hold too few requests; staging does" in words(gates)
+
+
+def test_the_gates_of_sixty_targets_are_no_wider_and_hardly_longer_than_those_of_one():
+    def of(*targets):
+        own = [gate for gate in reports.GATES if gate.environment == "staging"]
+        gates = [replace(gate, environment=name) for name in targets for gate in own]
+        return section(page(replace(reports.passed(), gates=gates)), "gates")
+
+    names = [f"{environment}/model-{number}" for environment in ("lab", "live") for number in range(30)]
+    one, many = of("lab/model-0"), of(*names)
+
+    assert [told(row) for row in many.iter("tr")] == [told(row) for row in one.iter("tr")]
+    assert words(many.find("ul")) == "lab/*, live/*: 3 of 3 faults are stopped, 2 of 2 healthy versions go through"
+
+
+def told(row):
+    return [words(cell) for cell in row.findall("td")]
 
 
 def test_two_hundred_findings_are_all_there_errors_first():

@@ -72,6 +72,39 @@ def test_chances_are_rounded_to_the_safe_side():
     assert "≤ 50.00%" in line(text, "✗     1    20 %  requests")
 
 
+def test_targets_that_are_alike_share_a_table_and_one_that_is_not_has_its_own():
+    names = [f"lab/model-{number}" for number in range(20)]
+    late = Outcome("Degraded", 90, 2, "latency-p95", "failed")
+    verdicts = [Verdict(name, "5xx 50 %", True, [late if name == names[7] else STOPPED]) for name in names]
+    chances = [Chance(name, "success-rate", 1, 20, 60, 0.99, 0.001) for name in names]
+
+    text = printed(verdicts, chances)
+
+    assert text.count("faults are stopped") == text.count("what each step can see") == 2
+    said = " ".join(text.split())
+    assert "lab/model-0, lab/model-1, lab/model-2, lab/model-3, lab/model-4, and 14 more: 1 of 1 faults" in said
+    assert "lab/model-7: 1 of 1 faults" in said
+
+
+def test_what_is_lived_with_in_one_of_two_does_not_hide_what_is_wrong_in_the_other():
+    verdicts = [Verdict(name, "noise", False, [THROUGH]) for name in ("dev", "live")]
+    chances = [Chance(name, "requests", 1, 20, 60, None, 0.5) for name in ("dev", "live")]
+    weak = Accepted(what="power: requests at 20 %", environments=["dev"], reason="known to everybody")
+
+    text = printed(verdicts, chances, accepted=[weak])
+
+    assert [line(part, ("!", "✗"))[0] for part in text.split("what each step")[1:]] == ["!", "✗"]
+
+
+def test_rows_say_from_when_to_when_a_shape_ended():
+    ends = [("dev", 15), ("live", 90), ("far", 40)]
+    verdicts = [Verdict(name, "NaN", True, [Outcome("Paused", second, 1, "requests")]) for name, second in ends]
+
+    (row,) = matrix.rows(Assessment(verdicts, (), DECLARED, ()).gates, bad=True)
+
+    assert (row.seconds, row.where) == ("15 to 90 s", "")
+
+
 def test_findings_come_last():
     text = printed(findings=[Finding("gates", "values.yaml", 3, "the fault 'x' escapes", "mend it")])
 

@@ -59,7 +59,7 @@ def test_stages_applications_canaries_behaviour_gates_and_findings_follow():
     ]
     assert rows(slices)[1][:2] == ["all", "146 of 150 (93.3 to 99.3 %)"]
     assert rows(findings)[1] == ["⚠️", "helm/charts/ml-serving/values.yaml:33", "too many blank lines", "remove one"]
-    assert "dev: 3 of 4 faults are stopped, 2 of 2 healthy versions go through" in words(root)
+    assert "dev, prod: 3 of 4 faults are stopped, 2 of 2 healthy versions go through" in words(root)
 
 
 @pytest.mark.parametrize("name", reports.ALL)

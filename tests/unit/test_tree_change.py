@@ -1,5 +1,6 @@
 """What differs between two commits of a project: real repositories, none of them like this one."""
 
+import dataclasses
 import json
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from ci.base import jsonfile
 from ci.base.errors import UsageError
 from ci.base.paths import ROOT
-from ci.results import Report, Stage
+from ci.results import Proof, Report, Served, Stage
 from ci.tree import change, git, merge_base
 from tests.harness import remote as remotes
 from tests.harness.remote import run
@@ -47,6 +48,7 @@ image:
   digest: ""
 values: {{}}
 """
+NOTHING = Served({}, "", "", built=False)
 PINNED = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -194,6 +196,24 @@ def test_a_golden_file_counts_in_every_environment_of_its_model(work):
     work.edit("questions/ranking.yaml", "[]", "[1]")
 
     assert kinds(work.change()) == {("west", "ranking"): "changed", ("east", "ranking"): "changed"}
+
+
+def test_two_applications_that_argo_cd_would_call_the_same_are_told_with_both_files(work):
+    work.edit("ml-serving-ci.toml", 'name = "east"', 'name = "west-eu"')
+    work.move("deploy/models/east/ranking.yaml", "deploy/models/west-eu/ranking.yaml")
+    work.move("deploy/models/west/ranking.yaml", "deploy/models/west/eu-ranking.yaml")
+
+    found = work.change()
+
+    one, other = "deploy/models/west/eu-ranking.yaml", "deploy/models/west-eu/ranking.yaml"
+    assert found.malformed == {
+        one: f"{one}: Argo CD would call it west-eu-ranking, and {other} as well",
+        other: f"{other}: Argo CD would call it west-eu-ranking, and {one} as well",
+    }
+    assert {name for _, name in kinds(found)}.isdisjoint({"eu-ranking"})
+    refused = work.plan(check=False)
+    assert refused.returncode == 2
+    assert one in " ".join(refused.stderr.split()) and other in " ".join(refused.stderr.split())
 
 
 def test_where_an_environment_is_counts_and_when_its_sets_move_does_not(work):
@@ -446,6 +466,7 @@ def test_plan_for_machines(work):
         "name": "costs",
         "kind": "renamed",
         "why": [{"path": "deploy/models/west/costs.yaml", "said": "was deploy/models/west/pricing.yaml"}],
+        "minutes": None,
         "was": "west/pricing",
     }
 
@@ -464,6 +485,50 @@ def test_without_a_base_everything_is_in_with_the_minutes_of_the_last_whole_run(
 
     (work.folder / "report" / "report.json").write_text("{}")
     assert work.plan().stdout.splitlines()[0].split() == ["platform"]
+
+
+def test_an_application_has_the_minutes_of_its_last_run_or_those_of_others(work):
+    (work.folder / "report").mkdir()
+    file = work.folder / "report" / "report.json"
+    proofs = [
+        Proof("west", "ranking", NOTHING, seconds=190.0),
+        Proof("east", "gone", NOTHING, seconds=61.0),
+        Proof("east", "third", NOTHING, seconds=62.0),
+        Proof("west", "pricing", NOTHING),  # not proven to the end
+    ]
+    stages = [Stage("stack", "passed", 600.0), Stage("applications", "passed", 313.0)]
+    report = Report("test", "2026-01-01T00:00:00Z", stages=stages, applications=proofs)
+    jsonfile.write(file, report)
+
+    assert [line.split() for line in work.plan().stdout.splitlines()] == [
+        ["platform", "10", "min", "last"],
+        ["west/pricing", "unchanged", "1", "min", "as", "others"],
+        ["west/ranking", "unchanged", "3", "min", "last"],
+        ["east/ranking", "unchanged", "1", "min", "as", "others"],
+    ]
+    data = json.loads(work.plan("--json").stdout)
+    assert [round(each["minutes"], 2) for each in data["applications"]] == [1.03, 3.17, 1.03]
+
+    jsonfile.write(file, dataclasses.replace(report, platform=False))
+    assert work.plan().stdout.splitlines()[0].split() == ["platform"], "a run of applications alone knows nothing of it"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["test"], ["lint"], ["bump", "model", "--env=west", "--to=8"]],
+    ids=lambda command: command[0],
+)
+def test_the_environments_values_are_no_application_to_any_command(work, command):
+    work.write("deploy/models/west/values.yaml", "replicas: 4\n")
+    work.commit()
+
+    argv = [sys.executable, ROOT / "ci" / "main.py", f"--project={work.folder}", *command, "--app=values"]
+    refused = run(argv, check=False, env={"NO_COLOR": "1"})
+
+    said = (
+        "--app values: not the name of an application: TREE/ENVIRONMENT/values.yaml has what all its applications share"
+    )
+    assert (refused.returncode, refused.stderr.splitlines()) == (2, [f"error: {said}"])
 
 
 def test_plan_names_a_malformed_application_after_the_others_and_exits_2(work):

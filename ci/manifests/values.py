@@ -1,0 +1,13 @@
+"""Helm's values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with others over them, as Helm merges: mappings key by key, all else replaced."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
