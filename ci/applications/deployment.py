@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from ci.applications import overlay
+from ci.applications.given import Given
 from ci.applications.subjects import Version
 from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError, UsageError
@@ -61,16 +62,14 @@ class Deployment:
         return merged(self.values, BARE)
 
 
-async def prepared(
-    repository: Repository, version: Version, supply: Supply, mirrors: Mapping[str, Path], work: Path
-) -> Deployment:
+async def prepared(repository: Repository, version: Version, supply: Supply, given: Given, work: Path) -> Deployment:
     """Get all that a set needs, before there is a cluster.
 
     Args:
         repository: Has the set's chart.
         version: The set.
         supply: Has what models and images are got with.
-        mirrors: Beginnings of URIs to folders with the same files.
+        given: What is here, in place of what stores and registries have.
         work: An empty folder, kept as long as the result.
 
     Raises:
@@ -82,8 +81,8 @@ async def prepared(
     own = render.values(application)
     layers = [own, *(_loaded(file) for file in (*reversed(value_files), chart / "values.yaml"))]
     over, lines = overlay.values(application.project.throwaway, application.name, layers)
-    model = await _model(application, supply, mirrors)
-    image, digest, built = await _image(application, supply)
+    model = await _model(application, supply, given)
+    image, digest, built = await _image(application, supply, given)
     fixed: dict[str, Any] = {"image": image}
     if model is not None:
         fixed |= {"storageUri": store_uri(application.name, model), "digest": model.digest}
@@ -133,15 +132,18 @@ def _loaded(file: Path) -> dict[str, Any]:
     return yaml.load(file.read_bytes(), yaml.CSafeLoader) or {} if file.is_file() else {}
 
 
-async def _model(application: Application, supply: Supply, mirrors: Mapping[str, Path]) -> Fetched | None:
+async def _model(application: Application, supply: Supply, given: Given) -> Fetched | None:
     uri = application.release["model", "storageUri"]
     if not uri:
         return None
-    return await storage.fetched(uri, application.release[tree.MODEL_DIGEST] or None, supply, mirrors)
+    digest = application.release[tree.MODEL_DIGEST] or None
+    return await storage.fetched(uri, digest, supply, given.mirrors, given.models)
 
 
-async def _image(application: Application, supply: Supply) -> tuple[str, str, bool]:
+async def _image(application: Application, supply: Supply, given: Given) -> tuple[str, str, bool]:
     """Return the image as pods name it, its digest, and whether it was built here under a published name."""
+    if (own := given.image(application)) is not None:
+        return own.reference, own.digest, True
     repository, tag, digest = (application.release[key] for key in tree.IMAGE)
     if repository in supply.pins.images and supply.pins.ref(repository) == f"{repository}:{tag}":
         await supply.fetch([repository])

@@ -1,6 +1,7 @@
 """A model's files, got from its `storageUri` by KServe's own storage library, known by their digest."""
 
 import json
+import os
 import platform
 import re
 import shutil
@@ -8,7 +9,7 @@ import stat
 import sys
 import tarfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ NETWORK = {
 }
 """Errors of the clients that say that a store was not reached, or was lost."""
 LONGEST_LINE = 400
+COPY = "Have the files themselves there: cp --recursive --dereference"
 
 
 class UnreachableError(MachineError):
@@ -68,6 +70,10 @@ class RefusedError(CheckFailedError):
 
 class WrongModelError(CheckFailedError):
     """The files that are there are not those of the set."""
+
+
+class WrongFolderError(UsageError):
+    """A folder that stands for a store has no model where one is to be, or another than the set says."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,13 @@ class Fetched:
     source: str
 
 
-async def fetched(uri: str, digest: str | None, supply: Supply, mirrors: Mapping[str, Path] | None = None) -> Fetched:
+async def fetched(
+    uri: str,
+    digest: str | None,
+    supply: Supply,
+    mirrors: Mapping[str, Path] | None = None,
+    models: Path | None = None,
+) -> Fetched:
     """Return a model's files: those in the cache where they are known by their digest, else from a mirror or its URI.
 
     Args:
@@ -94,9 +106,11 @@ async def fetched(uri: str, digest: str | None, supply: Supply, mirrors: Mapping
         supply: Has the cache, and what models are got with.
         mirrors: Prefixes of URIs ("s3://acme-models/") to folders with what is below them. The longest one that has
             the model's path is asked, and no credentials are.
+        models: Folder of `--models`. A model that it has is taken from it, whatever the cache and mirrors have.
 
     Raises:
         UsageError: The URI or the digest is none, or this tool does not read from such a store.
+        WrongFolderError: What a mirror or `models` has is no model, or `models` has another.
         RefusedError: The store has no such model, or not for the caller.
         UnreachableError: The store does not answer.
         WrongModelError: The files have another digest.
@@ -104,27 +118,31 @@ async def fetched(uri: str, digest: str | None, supply: Supply, mirrors: Mapping
     """
     if digest is not None and not DIGEST.fullmatch(digest):
         raise UsageError(f"{stores.shown(uri)}: digest {digest}: not sha256: and 64 hexadecimal digits")
-    places = stores.mirrored(uri, mirrors or {})
-    mirror = next((place for place in places if place.exists()), None)
+    given = stores.mirrored(uri, stores.everything(models)) if models is not None else []
+    places = [*given, *stores.mirrored(uri, mirrors or {})]
+    mirror = next((place for place in places if place.exists() or place.is_symlink()), None)
+    roots = [*(mirrors or {}).values(), *([models] if models is not None else [])]
     if mirror is None:
         stores.of(uri)  # refused before anything is made
     # two who ask for one model would each fetch it
     async with supply.exclusive(f"model-{pins.key(uri)}", stores.shown(uri)):
+        if mirror in given:
+            digest = await anyio.to_thread.run_sync(_looked_at, uri, digest, mirror, roots)
         if digest is not None:
             kept = _kept(supply, digest)
             async with supply.exclusive(kept.path.name, kept.what):
                 if not await supply.lacks(kept):
-                    return Fetched(kept.path, digest, "the cache")
+                    return Fetched(kept.path, digest, str(mirror) if mirror in given else "the cache")
         with partial.scratch(supply.cache / "models") as work:
             folder = work / "files"
             if mirror is not None:
-                await anyio.to_thread.run_sync(_copy, mirror, folder)
+                await anyio.to_thread.run_sync(_copy, mirror, folder, roots)
             else:
                 folder.mkdir()
                 await _download(uri, folder, supply, [place for place in places if not place.exists()])
             source = str(mirror) if mirror is not None else stores.shown(uri)
             found = await anyio.to_thread.run_sync(_finished, folder)
-            if not any(folder.iterdir()):
+            if not any(path.is_file() for path in folder.rglob("*")):
                 raise RefusedError(f"{source}: no file is there", fix=stores.fix(uri) if mirror is None else None)
             if digest not in (None, found):
                 raise WrongModelError(
@@ -154,8 +172,47 @@ def _kept(supply: Supply, digest: str) -> Kept:
     return Kept(f"the model {digest}", path, fault, anywhere=True)
 
 
-def _copy(mirror: Path, folder: Path) -> None:
+def _looked_at(uri: str, digest: str | None, place: Path, roots: Sequence[Path]) -> str:
+    """Return the digest of a model of `--models`, which has to be the set's.
+
+    Args:
+        uri: Its storageUri.
+        digest: That the set names; None where it names none.
+        place: The model.
+        roots: Folders that links may lead into.
+    """
+    _require_plain(place, roots)
+    found = digests.of_path(place)
+    if found is None:
+        raise WrongFolderError(f"{place}: no file is in it", fix=f"Put the files of {stores.shown(uri)} there.")
+    if digest not in (None, found):
+        raise WrongFolderError(
+            f"{place}: digest {found}, and the set says {digest} of {stores.shown(uri)}",
+            fix=f"Put the set's own files there; or where these are right, bump model --digest {found}",
+        )
+    return found
+
+
+def _require_plain(place: Path, roots: Sequence[Path]) -> None:
+    """Refuse a folder that holds anything but files, folders and links to files: what counts has to be in it.
+
+    Args:
+        place: A model of a mirror.
+        roots: The mirrors; no link leads out of them.
+    """
+    within = [Path(os.path.realpath(root)) for root in roots]
+    for path in (place, *place.rglob("*")):
+        target = Path(os.path.realpath(path))  # `resolve` raises an error of its own for links in a circle
+        if not any(target.is_relative_to(root) for root in within):
+            raise WrongFolderError(f"{path}: a link that leads out to {target}", fix=COPY)
+        if not (path.is_file() or (path.is_dir() and (path == place or not path.is_symlink()))):
+            what = f"a link to {target}, which is no file" if path.is_symlink() else "neither a file nor a folder"
+            raise WrongFolderError(f"{path}: {what}", fix=COPY)
+
+
+def _copy(mirror: Path, folder: Path, roots: Sequence[Path]) -> None:
     """Copy a model of a mirror: a folder, or one file, which is then alone in the folder, as KServe has it."""
+    _require_plain(mirror, roots)
     with oserrors.on_disk_of(folder):
         if mirror.is_dir():
             shutil.copytree(mirror, folder, copy_function=shutil.copyfile)

@@ -1,13 +1,15 @@
 """Stages `models` and `applications`: the user's own applications, from champion to candidate, and back."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 
 from ci import sample
-from ci.applications import deployable, deployment, subjects
+from ci.applications import deployable, deployment, given, subjects
 from ci.applications.deployment import Deployment
+from ci.applications.given import Given
 from ci.applications.prepared import Prepared
 from ci.applications.subjects import Subject
 from ci.base import files, paths, tasks
@@ -22,9 +24,11 @@ from ci.cluster import model_store, readiness
 from ci.diff import canary as effects
 from ci.diff.model import OUTCOMES
 from ci.host import limits
+from ci.models.storage import WrongFolderError
 from ci.results import CanaryTimeline, Proof
 from ci.stages import install, namespaces
 from ci.stages.run import STORAGE_SECRET, Run
+from ci.tree import tree
 from ci.tree.git import Repository
 
 LEFT_SECONDS = 120
@@ -35,15 +39,19 @@ QUIET_SECONDS = 5.0
 
 async def models(run: Run) -> None:
     """Get models and images of everything that is to be proven, and refuse what this machine cannot hold, at once."""
-    if run.scope is None:
-        note("no git repository: applications are proven of commits only")
+    scope, options = run.scope, run.options
+    found = await subjects.of(scope.change, scope.head, scope.base, options.application) if scope is not None else []
+    if options.models is not None:
+        given.require_model(options.models, found)
+    images = await given.images(options.images, found, run.supply)
+    if scope is None or not found:
+        none = "no git repository: applications are proven of commits only"
+        note("no application is in the change" if scope is not None else none)
         return
-    found = await subjects.of(run.scope.change, run.scope.head, run.scope.base, run.options.application)
+    here = Given(await _mirrors(run), options.models, images)
     for subject in found:
         with step(f"{subject.name}: model and image"):
-            run.applications.append(await _prepared(run, run.scope.head.repository, subject))
-    if not found:
-        note("no application is in the change")
+            run.applications.append(await _prepared(run, scope.head.repository, subject, here))
 
 
 async def execute(run: Run) -> None:
@@ -53,29 +61,31 @@ async def execute(run: Run) -> None:
         await _prove(run, prepared, number)
 
 
-async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepared:
+async def _prepared(run: Run, repository: Repository, subject: Subject, here: Given) -> Prepared:
     supply, folder = run.supply, run.options.project
-    mirrors = await _mirrors(run)
 
     def work() -> Path:
         return Path(run.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ml-serving-ci-")))
 
     application = subject.candidate.application
-    candidate = await deployment.prepared(repository, subject.candidate, supply, mirrors, work())
+    candidate = await deployment.prepared(repository, subject.candidate, supply, here, work())
     objects = await deployment.rendered(candidate, supply.tool("helm"))
     if lacks := list(deployable.objections(objects, limits.memory_total())):
         raise UsageError(f"{application.file}: {lacks[0]}", fix=deployable.WAY_OUT, detail="\n".join(lacks))
     rules, champion = list(subject.rules), None
     if subject.champion is not None:
         try:
-            champion = await deployment.prepared(repository, subject.champion, supply, mirrors, work())
+            champion = await deployment.prepared(repository, subject.champion, supply, here.of_champions, work())
             before = await deployment.rendered(champion, supply.tool("helm"))
             outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]
             if "canary" not in outcomes:
                 rules.append(f"the change {OUTCOMES[outcomes[0] if outcomes else 'none']}")
                 champion = None
+        except WrongFolderError:
+            raise
         except CIError as error:
             rules.append(f"the set before cannot be had any more, so there is no canary from it: {error.message}")
+    rules += _told(subject.name, here, champion, candidate)
     file = folder / application.project.paths.golden / f"{application.name}.yaml"
     questions = golden.load(file) if file.is_file() else None
     if questions is None:
@@ -90,6 +100,19 @@ async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepa
         overlay=list(candidate.overlay),
     )
     return Prepared(subject, candidate, champion, questions, proof)
+
+
+def _told(name: str, here: Given, champion: Deployment | None, candidate: Deployment) -> Iterator[str]:
+    """Say where models came from, and yield what of the candidate is not as its file has it, a sentence each."""
+    for each in (champion, candidate):
+        if each is not None and each.model is not None:
+            note(f"{name}: model {_set(each)} from {each.model.source} has {each.model.digest}")
+    release = candidate.application.release
+    if candidate.model is not None and not release[tree.MODEL_DIGEST]:
+        yield f"it names no digest of its model: {candidate.model.digest} was there, and may be another tomorrow"
+    if here.image(candidate.application) is not None:
+        repository, tag, _ = (release[key] for key in tree.IMAGE)
+        yield f"its image is {repository}:{tag} as it was built here, which no registry has under that digest"
 
 
 async def _mirrors(run: Run) -> dict[str, Path]:
