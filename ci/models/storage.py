@@ -19,11 +19,11 @@ import anyio
 from rich.filesize import decimal
 
 from ci.base import command, oserrors, tasks
-from ci.base.errors import CheckFailedError, CommandError, MachineError, UsageError
+from ci.base.errors import CheckFailedError, CommandError, MachineError, UsageError, last_words
 from ci.base.progress import note, step
 from ci.base.wait import QUIET_SECONDS
 from ci.models import digests, stores
-from ci.supply import archives, download, partial, pins
+from ci.supply import archives, download, foreign, logins, partial, pins
 from ci.supply.records import Kept
 from ci.supply.supply import Supply
 
@@ -57,6 +57,7 @@ NETWORK = {
 }
 """Errors of the clients that say that a store was not reached, or was lost."""
 LONGEST_LINE = 400
+AGAIN = f"Check the address and the network (HTTPS_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE), or {stores.DIRECTORY}"
 COPY = "Have the files themselves there: cp --recursive --dereference"
 
 
@@ -123,7 +124,7 @@ async def fetched(
     mirror = next((place for place in places if place.exists() or place.is_symlink()), None)
     roots = [*(mirrors or {}).values(), *([models] if models is not None else [])]
     if mirror is None:
-        stores.of(uri)  # refused before anything is made
+        stores.require(uri)  # before anything is made
     # two who ask for one model would each fetch it
     async with supply.exclusive(f"model-{pins.key(uri)}", stores.shown(uri)):
         if mirror in given:
@@ -143,7 +144,8 @@ async def fetched(
             source = str(mirror) if mirror is not None else stores.shown(uri)
             found = await anyio.to_thread.run_sync(_finished, folder)
             if not any(path.is_file() for path in folder.rglob("*")):
-                raise RefusedError(f"{source}: no file is there", fix=stores.fix(uri) if mirror is None else None)
+                inside = f"in its folder /{IN_IMAGE}" if uri.startswith(stores.OCI.pattern) else "there"
+                raise RefusedError(f"{source}: no file is {inside if mirror is None else 'there'}")
             if digest not in (None, found):
                 raise WrongModelError(
                     f"{stores.shown(uri)}: the files at {source} have digest {found}, the set says {digest}",
@@ -248,11 +250,9 @@ async def _download(uri: str, folder: Path, supply: Supply, missed: list[Path]) 
     with step(f"fetch {name}"):
         async with _stalling(uri, folder):
             if interpreter is None:
-                causes = await _from_image(uri, folder, supply)
-            else:
-                causes = await _by_library(uri, folder, interpreter)
-        if causes:
-            raise _failed(uri, causes, missed)
+                await _from_image(uri, folder, supply, missed)
+            elif causes := await _by_library(uri, folder, interpreter):
+                raise _failed(uri, causes, missed)
 
 
 async def _by_library(uri: str, folder: Path, interpreter: Path) -> list[dict[str, Any]]:
@@ -269,20 +269,30 @@ async def _by_library(uri: str, folder: Path, interpreter: Path) -> list[dict[st
     return found
 
 
-async def _from_image(uri: str, folder: Path, supply: Supply) -> list[dict[str, Any]]:
-    """Get the files of an image's folder `models`, and return what went wrong."""
+async def _from_image(uri: str, folder: Path, supply: Supply, missed: list[Path]) -> None:
+    """Get the files of an image's folder `models`."""
+    try:
+        image = foreign.parse(uri.removeprefix(stores.OCI.pattern))
+    except UsageError:
+        said = f"{stores.shown(uri)}: not the name of an image"
+        raise UsageError(said, fix="oci://REGISTRY/REPOSITORY:TAG, or @sha256:DIGEST") from None
     await supply.fetch(["crane"])
     tar = folder.with_name("image.tar")
     argv: list[str | Path] = [supply.tool("crane"), "export", "--platform", f"linux/{download.architecture()}"]
     try:
-        await command.run([*argv, uri.removeprefix("oci://"), tar], secrets=stores.secrets(uri))
+        await command.run([*argv, uri.removeprefix(stores.OCI.pattern), tar])
     except CommandError as error:
-        return [{"kinds": [], "said": error.message}]
-    await anyio.to_thread.run_sync(_unpack, tar, folder)
-    return []
+        if foreign.NO_PLATFORM in error.stderr:
+            raise RefusedError(f"{uri}: {error.message}", fix=foreign.BUILD_FOR, detail=error.detail) from error
+        said = last_words(error.stderr).removeprefix("Error: ")[:LONGEST_LINE] or error.message
+        line = f"{uri}: {said}; asked with {logins.tried(image.host, image.repository)}{_absent(missed)}"
+        if foreign.REFUSED.search(error.stderr) or foreign.MISSING.search(error.stderr):
+            raise RefusedError(line, fix=stores.fix(uri), detail=error.detail) from error
+        raise UnreachableError(line, fix=AGAIN, detail=error.detail) from error
+    await anyio.to_thread.run_sync(_unpack, uri, tar, folder)
 
 
-def _unpack(tar: Path, folder: Path) -> None:
+def _unpack(uri: str, tar: Path, folder: Path) -> None:
     """Take the model out of an image's file system."""
     try:
         with tarfile.open(tar) as packed:
@@ -291,24 +301,25 @@ def _unpack(tar: Path, folder: Path) -> None:
                 if inside.parts[:1] == (IN_IMAGE,) and len(inside.parts) > 1:
                     packed.extract(member.replace(name=str(Path(*inside.parts[1:]))), folder, filter="data")
     except archives.BROKEN as error:
-        raise RefusedError(f"an image with a broken file system: {error}") from error
+        raise RefusedError(f"{uri}: an image with a broken file system: {error}") from error
 
 
 def _failed(uri: str, causes: list[dict[str, Any]], missed: list[Path]) -> CheckFailedError | MachineError:
     """Return what went wrong as one line: which URI, with which credentials, why."""
     first, last = causes[0]["said"], causes[-1]["said"]
     said = " ".join((first if last in first else f"{first} ({last})").split())[:LONGEST_LINE]
-    tried = stores.tried(uri)
-    who = f"tried with {', '.join(tried)}" if tried else "no credentials for it are set here"
-    absent = "".join(f"; no {place}" for place in missed)
-    line = f"{stores.shown(uri)}: {said}; {who}{absent}"
+    line = f"{stores.shown(uri)}: {said}; {stores.asked(uri)}{_absent(missed)}"
     detail = "\n".join(f"{cause['kinds'][0]}: {cause['said']}" for cause in causes if cause["kinds"])
     if fix := oserrors.met_by_program("kserve-storage", said):
         return MachineError(line, fix=fix, detail=detail)
     if any(kind in NETWORK for cause in causes for kind in cause["kinds"]):
-        fix = f"Check the address and the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE), then again; or {stores.DIRECTORY}"
-        return UnreachableError(line, fix=fix, detail=detail)
+        return UnreachableError(line, fix=AGAIN, detail=detail)
     return RefusedError(line, fix=stores.fix(uri), detail=detail)
+
+
+def _absent(missed: Sequence[Path]) -> str:
+    """Name the places of mirrors that do not have a model."""
+    return "".join(f"; no {place}" for place in missed)
 
 
 @asynccontextmanager

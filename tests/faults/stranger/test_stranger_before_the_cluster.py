@@ -102,7 +102,7 @@ def test_without_the_stores_keys_the_model_is_named(stranger, credentials, prepa
     said = refusal(prepared, RefusedError)
 
     assert said.startswith(f"s3://{names.bucket}/{names.regression}/2: S3 authentication failed.")
-    assert said.endswith("; tried with AWS_ENDPOINT_URL")
+    assert said.endswith("; no credentials for it are set here, at the address of AWS_ENDPOINT_URL")
 
 
 def test_a_model_that_was_swapped_after_the_bump_is_refused(stranger, store, credentials, prepared):
