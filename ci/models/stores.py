@@ -30,7 +30,7 @@ class Store:
         pattern: Regular expression of its URIs.
         variables: The caller's variables that say as whom it is asked; {host} is the URI's.
         files: Files below the home folder that say it too.
-        fix: What to set.
+        fix: What to set; {host} as above, {registry} with its port.
         addresses: The caller's variables that say where it is.
     """
 
@@ -51,7 +51,7 @@ OCI = Store(
     "oci://",
     ("DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE"),
     (".docker/config.json",),
-    "docker login {host}",
+    "docker login {registry}",
 )
 STORES: Mapping[str, Store] = {
     "s3": Store(
@@ -185,7 +185,8 @@ def fix(uri: str) -> str:
     Args:
         uri: A model's storageUri.
     """
-    return f"{of(uri).fix.format(host=_host(uri))}; or give {DIRECTORY} (docs/models.md)"
+    words = of(uri).fix.format(host=_host(uri), registry=uri.removeprefix(OCI.pattern).partition("/")[0])
+    return f"{words}; or give {DIRECTORY} (docs/models.md)"
 
 
 def mirrored(uri: str, mirrors: Mapping[str, Path]) -> list[Path]:
