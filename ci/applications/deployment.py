@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from ci.applications import overlay
+from ci.applications.given import Given
 from ci.applications.subjects import Version
 from ci.base.errors import CheckFailedError, CommandError, UsageError
 from ci.base.text import one_line
@@ -15,7 +16,7 @@ from ci.behaviour import serve
 from ci.cluster import model_store
 from ci.manifests import documents
 from ci.manifests.documents import Document
-from ci.manifests.values import merged as merged
+from ci.manifests.values import merged
 from ci.models import storage
 from ci.models.storage import Fetched
 from ci.project import Cluster
@@ -59,7 +60,7 @@ async def prepared(
     repository: Repository,
     version: Version,
     supply: Supply,
-    mirrors: Mapping[str, Path],
+    given: Given,
     work: Path,
     existing: Cluster | None = None,
 ) -> Deployment:
@@ -69,7 +70,7 @@ async def prepared(
         repository: Has the set's chart.
         version: The set.
         supply: Has what models and images are got with.
-        mirrors: Beginnings of URIs to folders with the same files.
+        given: What is here, in place of what stores and registries have.
         work: An empty folder, kept as long as the result.
         existing: What the project file says of a cluster that is there; a throw-away one by default.
 
@@ -85,8 +86,8 @@ async def prepared(
         over, lines = overlay.throwaway(application.project.throwaway, application.name, layers)
     else:
         over, lines = overlay.existing(existing, application.name, layers)
-    model = await _model(application, supply, mirrors)
-    image, digest, built = await _image(application, supply)
+    model = await _model(application, supply, given)
+    image, digest, built = await _image(application, supply, given)
     fixed: dict[str, Any] = {"image": image}
     if model is not None:
         fixed |= {"storageUri": store_uri(application.name, model), "digest": model.digest}
@@ -127,15 +128,18 @@ def loaded(file: Path) -> dict[str, Any]:
     return yaml.load(file.read_bytes(), yaml.CSafeLoader) or {} if file.is_file() else {}
 
 
-async def _model(application: Application, supply: Supply, mirrors: Mapping[str, Path]) -> Fetched | None:
+async def _model(application: Application, supply: Supply, given: Given) -> Fetched | None:
     uri = application.release["model", "storageUri"]
     if not uri:
         return None
-    return await storage.fetched(uri, application.release[tree.MODEL_DIGEST] or None, supply, mirrors)
+    digest = application.release[tree.MODEL_DIGEST] or None
+    return await storage.fetched(uri, digest, supply, given.mirrors, given.models)
 
 
-async def _image(application: Application, supply: Supply) -> tuple[str, str, bool]:
+async def _image(application: Application, supply: Supply, given: Given) -> tuple[str, str, bool]:
     """Return the image as pods name it, its digest, and whether it was built here under a published name."""
+    if (own := given.image(application)) is not None:
+        return own.reference, own.digest, True
     repository, tag, digest = (application.release[key] for key in tree.IMAGE)
     if repository in supply.pins.images and supply.pins.ref(repository) == f"{repository}:{tag}":
         await supply.fetch([repository])

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from ci.base import files
 from ci.base.errors import UsageError
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
@@ -30,11 +29,8 @@ async def _digest(model: str, way: str) -> str:
 
         return (await storage.fetched(model, None, Supply(choose(way)))).digest
     path = Path(model)
-    if path.is_dir():
-        found = digests.of_files(path)
-        if not found:
-            raise UsageError(f"{model}: no file is in it")
-        return digests.of_listing(found)
-    if path.is_file():
-        return digests.of_listing({path.name: files.sha256(path)})
-    raise UsageError(f"{model}: no folder, no file, and no storageUri such as s3://BUCKET/PATH")
+    if not (path.is_dir() or path.is_file()):
+        raise UsageError(f"{model}: no folder, no file, and no storageUri such as s3://BUCKET/PATH")
+    if (found := digests.of_path(path)) is None:
+        raise UsageError(f"{model}: no file is in it")
+    return found

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ci.applications import given
 from ci.base import paths, settings
 from ci.base.errors import UsageError
 from ci.commands import here
@@ -17,7 +18,7 @@ from ci.evidence import envelope
 from ci.manifests.chart import environment_values
 from ci.report import folder
 from ci.stages import scope as scopes
-from ci.stages.order import ORDER, chosen
+from ci.stages.order import MODELS, ORDER, chosen
 from ci.stages.run import Options
 from ci.supply.supply import Supply, choose
 from ci.tree import tree
@@ -40,6 +41,23 @@ def test(
         str | None, typer.Option("--base", metavar="REF", help="Prove what differs from it; everything by default.")
     ] = None,
     app: Annotated[str | None, typer.Option("--app", metavar="NAME", help="Prove this application alone.")] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            metavar="DIR",
+            help="Take models of applications from this folder: that of s3://BUCKET/PATH is DIR/BUCKET/PATH.",
+        ),
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Take the image that a set calls REPOSITORY:TAG from the Docker daemon, as it was just built; "
+            "may be repeated.",
+        ),
+    ] = None,
     remote: RemoteOption = "origin",
     keep: Annotated[bool, typer.Option("--keep", help="Leave the cluster running for a look.")] = False,
     report: Annotated[
@@ -59,7 +77,14 @@ def test(
     With --base, only what differs from it: `plan --base REF` says beforehand what that is.
     """
     asked = functools.partial(
-        Options, keep=keep, kubeconfig=kubeconfig, context=context, allow_install=install_stack, application=app
+        Options,
+        keep=keep,
+        kubeconfig=kubeconfig,
+        context=context,
+        allow_install=install_stack,
+        application=app,
+        models=models,
+        images=tuple(image or ()),
     )
     run_async(_test, asked, environment, report, supply, only or [], skip or [], not no_install, (base, remote))
 
@@ -89,16 +114,36 @@ async def _test(
     if options.application is not None:
         tree.require_name(options.application)
     only = only or settings.only([stage.name for stage in ORDER])
+    taken = _given(options)
     base, remote = since
     scope = await scopes.since(options.project, base, remote) if base is not None else None
     if scope is not None and scope.change.nothing:
+        if taken:
+            raise UsageError(f"{taken[0]}: nothing differs from {base}, so no application takes it")
         typer.echo(f"nothing differs from {base}: there is nothing to prove")
         return
     platform = (scope is None or scope.change.runs_platform) and options.application is None
     stages = chosen(only, skip, existing=options.kubeconfig is not None, platform=platform)
+    if taken and MODELS not in [stage.name for stage in stages]:
+        raise UsageError(f"{taken[0]}: the stage that takes it, {MODELS}, is left out")
     supply = Supply(choose(way))
     signer = envelope.signer()
     from ci import prove  # takes seconds to load, and wrong use is told at once
 
     with folder.taken(options.report):
         await prove.prove(options, stages, supply, signer, install=install, scope=scope, platform=platform)
+
+
+def _given(options: Options) -> list[str]:
+    """Return the options that give models and images; what is wrong with their words is told before anything begins."""
+    for image in options.images:
+        given.name(image)
+    if options.images and options.kubeconfig is not None:
+        raise UsageError(
+            f"--image {options.images[0]}: nodes of a cluster that is there do not get images of this Docker daemon",
+            fix="docker push it where they do, and leave --image out",
+        )
+    return [
+        *(f"--image {image}" for image in options.images),
+        *([f"--models {options.models}"] if options.models else []),
+    ]

@@ -34,7 +34,8 @@ STAGES = tuple(stage.name for stage in ORDER)
 """The platform is proven by all of them; an existing cluster cannot have each."""
 BUILT = ("source",)
 """Ways of the supply in which an image that was built for the run stands for the published one, which is told: in that
-way no published image is had. In any other, it is not the image that would be promoted."""
+way no published image is had. In any other, it is not the image that would be promoted, and what a person built is in
+none."""
 HEALTHY = "Healthy"
 """Last phase of a Rollout that went all the way."""
 CHANGED = re.compile(r".+: .+ → .+ \(((?:throwaway|cluster)\.[^()]+)\)")
@@ -321,7 +322,7 @@ async def _image(evidence: Evidence, promotion: Promotion) -> str:
             f"{pinned} is not pinned, and a tag can be moved",
             _bumped(promotion, "image", "TAG@sha256:DIGEST"),
         )
-    if served.built and way not in BUILT:
+    if served.built and not (way in BUILT and _is_of_supply(evidence, served.image)):
         raise evidence.refusal(
             f"{_field(proven)} served.candidate.built",
             f"{served.image} was built for the run, so {reference} was never served",
@@ -332,6 +333,12 @@ async def _image(evidence: Evidence, promotion: Promotion) -> str:
     what = f"{reference}, which is about to be promoted,"
     _require_same(evidence, f"{_field(proven)} served.candidate.image", served.image, digest, what)
     return f"image: {reference} was served"
+
+
+def _is_of_supply(evidence: Evidence, digest: str) -> bool:
+    """Whether the supply had an image of that digest; one that a person built, it had not."""
+    sha256, kind = digest.removeprefix("sha256:"), statement.image("")
+    return any(each.name.startswith(kind) and each.digest.sha256 == sha256 for each in evidence.statement.subject)
 
 
 async def _golden(evidence: Evidence, promotion: Promotion) -> str:

@@ -26,6 +26,19 @@ def pinned(folder: Path) -> str:
     return of_listing(of_files(folder))
 
 
+def of_path(path: Path) -> str | None:
+    """Return the digest of a model that is a folder, or one file, which KServe has alone in a folder.
+
+    Args:
+        path: The folder or file.
+
+    Returns:
+        None where no file is in it.
+    """
+    found = of_files(path) if path.is_dir() else {path.name: files.sha256(path)}
+    return of_listing(found) if found else None
+
+
 def of_listing(files: Mapping[str, str]) -> str:
     """Return the digest of a model whose files are these.
 

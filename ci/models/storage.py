@@ -1,6 +1,7 @@
 """A model's files, got from its `storageUri` by KServe's own storage library, known by their digest."""
 
 import json
+import os
 import platform
 import re
 import shutil
@@ -8,7 +9,7 @@ import stat
 import sys
 import tarfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,11 @@ import anyio
 from rich.filesize import decimal
 
 from ci.base import command, oserrors, tasks
-from ci.base.errors import CheckFailedError, CommandError, MachineError, UsageError
+from ci.base.errors import CheckFailedError, CommandError, MachineError, UsageError, last_words
 from ci.base.progress import note, step
 from ci.base.wait import QUIET_SECONDS
 from ci.models import digests, stores
-from ci.supply import archives, download, partial, pins
+from ci.supply import archives, download, foreign, logins, partial, pins
 from ci.supply.records import Kept
 from ci.supply.supply import Supply
 
@@ -56,6 +57,8 @@ NETWORK = {
 }
 """Errors of the clients that say that a store was not reached, or was lost."""
 LONGEST_LINE = 400
+AGAIN = f"Check the address and the network (HTTPS_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE), or {stores.DIRECTORY}"
+COPY = "Have the files themselves there: cp --recursive --dereference"
 
 
 class UnreachableError(MachineError):
@@ -68,6 +71,10 @@ class RefusedError(CheckFailedError):
 
 class WrongModelError(CheckFailedError):
     """The files that are there are not those of the set."""
+
+
+class WrongFolderError(UsageError):
+    """A folder that stands for a store has no model where one is to be, or another than the set says."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,13 @@ class Fetched:
     source: str
 
 
-async def fetched(uri: str, digest: str | None, supply: Supply, mirrors: Mapping[str, Path] | None = None) -> Fetched:
+async def fetched(
+    uri: str,
+    digest: str | None,
+    supply: Supply,
+    mirrors: Mapping[str, Path] | None = None,
+    models: Path | None = None,
+) -> Fetched:
     """Return a model's files: those in the cache where they are known by their digest, else from a mirror or its URI.
 
     Args:
@@ -94,9 +107,11 @@ async def fetched(uri: str, digest: str | None, supply: Supply, mirrors: Mapping
         supply: Has the cache, and what models are got with.
         mirrors: Prefixes of URIs ("s3://acme-models/") to folders with what is below them. The longest one that has
             the model's path is asked, and no credentials are.
+        models: Folder of `--models`. A model that it has is taken from it, whatever the cache and mirrors have.
 
     Raises:
         UsageError: The URI or the digest is none, or this tool does not read from such a store.
+        WrongFolderError: What a mirror or `models` has is no model, or `models` has another.
         RefusedError: The store has no such model, or not for the caller.
         UnreachableError: The store does not answer.
         WrongModelError: The files have another digest.
@@ -104,28 +119,33 @@ async def fetched(uri: str, digest: str | None, supply: Supply, mirrors: Mapping
     """
     if digest is not None and not DIGEST.fullmatch(digest):
         raise UsageError(f"{stores.shown(uri)}: digest {digest}: not sha256: and 64 hexadecimal digits")
-    places = stores.mirrored(uri, mirrors or {})
-    mirror = next((place for place in places if place.exists()), None)
+    given = stores.mirrored(uri, stores.everything(models)) if models is not None else []
+    places = [*given, *stores.mirrored(uri, mirrors or {})]
+    mirror = next((place for place in places if place.exists() or place.is_symlink()), None)
+    roots = [*(mirrors or {}).values(), *([models] if models is not None else [])]
     if mirror is None:
-        stores.of(uri)  # refused before anything is made
+        stores.require(uri)  # before anything is made
     # two who ask for one model would each fetch it
     async with supply.exclusive(f"model-{pins.key(uri)}", stores.shown(uri)):
+        if mirror in given:
+            digest = await anyio.to_thread.run_sync(_looked_at, uri, digest, mirror, roots)
         if digest is not None:
             kept = _kept(supply, digest)
             async with supply.exclusive(kept.path.name, kept.what):
                 if not await supply.lacks(kept):
-                    return Fetched(kept.path, digest, "the cache")
+                    return Fetched(kept.path, digest, str(mirror) if mirror in given else "the cache")
         with partial.scratch(supply.cache / "models") as work:
             folder = work / "files"
             if mirror is not None:
-                await anyio.to_thread.run_sync(_copy, mirror, folder)
+                await anyio.to_thread.run_sync(_copy, mirror, folder, roots)
             else:
                 folder.mkdir()
                 await _download(uri, folder, supply, [place for place in places if not place.exists()])
             source = str(mirror) if mirror is not None else stores.shown(uri)
             found = await anyio.to_thread.run_sync(_finished, folder)
-            if not any(folder.iterdir()):
-                raise RefusedError(f"{source}: no file is there", fix=stores.fix(uri) if mirror is None else None)
+            if not any(path.is_file() for path in folder.rglob("*")):
+                inside = f"in its folder /{IN_IMAGE}" if uri.startswith(stores.OCI.pattern) else "there"
+                raise RefusedError(f"{source}: no file is {inside if mirror is None else 'there'}")
             if digest not in (None, found):
                 raise WrongModelError(
                     f"{stores.shown(uri)}: the files at {source} have digest {found}, the set says {digest}",
@@ -154,8 +174,47 @@ def _kept(supply: Supply, digest: str) -> Kept:
     return Kept(f"the model {digest}", path, fault, anywhere=True)
 
 
-def _copy(mirror: Path, folder: Path) -> None:
+def _looked_at(uri: str, digest: str | None, place: Path, roots: Sequence[Path]) -> str:
+    """Return the digest of a model of `--models`, which has to be the set's.
+
+    Args:
+        uri: Its storageUri.
+        digest: That the set names; None where it names none.
+        place: The model.
+        roots: Folders that links may lead into.
+    """
+    _require_plain(place, roots)
+    found = digests.of_path(place)
+    if found is None:
+        raise WrongFolderError(f"{place}: no file is in it", fix=f"Put the files of {stores.shown(uri)} there.")
+    if digest not in (None, found):
+        raise WrongFolderError(
+            f"{place}: digest {found}, and the set says {digest} of {stores.shown(uri)}",
+            fix=f"Put the set's own files there; or where these are right, bump model --digest {found}",
+        )
+    return found
+
+
+def _require_plain(place: Path, roots: Sequence[Path]) -> None:
+    """Refuse a folder that holds anything but files, folders and links to files: what counts has to be in it.
+
+    Args:
+        place: A model of a mirror.
+        roots: The mirrors; no link leads out of them.
+    """
+    within = [Path(os.path.realpath(root)) for root in roots]
+    for path in (place, *place.rglob("*")):
+        target = Path(os.path.realpath(path))  # `resolve` raises an error of its own for links in a circle
+        if not any(target.is_relative_to(root) for root in within):
+            raise WrongFolderError(f"{path}: a link that leads out to {target}", fix=COPY)
+        if not (path.is_file() or (path.is_dir() and (path == place or not path.is_symlink()))):
+            what = f"a link to {target}, which is no file" if path.is_symlink() else "neither a file nor a folder"
+            raise WrongFolderError(f"{path}: {what}", fix=COPY)
+
+
+def _copy(mirror: Path, folder: Path, roots: Sequence[Path]) -> None:
     """Copy a model of a mirror: a folder, or one file, which is then alone in the folder, as KServe has it."""
+    _require_plain(mirror, roots)
     with oserrors.on_disk_of(folder):
         if mirror.is_dir():
             shutil.copytree(mirror, folder, copy_function=shutil.copyfile)
@@ -191,11 +250,9 @@ async def _download(uri: str, folder: Path, supply: Supply, missed: list[Path]) 
     with step(f"fetch {name}"):
         async with _stalling(uri, folder):
             if interpreter is None:
-                causes = await _from_image(uri, folder, supply)
-            else:
-                causes = await _by_library(uri, folder, interpreter)
-        if causes:
-            raise _failed(uri, causes, missed)
+                await _from_image(uri, folder, supply, missed)
+            elif causes := await _by_library(uri, folder, interpreter):
+                raise _failed(uri, causes, missed)
 
 
 async def _by_library(uri: str, folder: Path, interpreter: Path) -> list[dict[str, Any]]:
@@ -212,20 +269,30 @@ async def _by_library(uri: str, folder: Path, interpreter: Path) -> list[dict[st
     return found
 
 
-async def _from_image(uri: str, folder: Path, supply: Supply) -> list[dict[str, Any]]:
-    """Get the files of an image's folder `models`, and return what went wrong."""
+async def _from_image(uri: str, folder: Path, supply: Supply, missed: list[Path]) -> None:
+    """Get the files of an image's folder `models`."""
+    try:
+        image = foreign.parse(uri.removeprefix(stores.OCI.pattern))
+    except UsageError:
+        said = f"{stores.shown(uri)}: not the name of an image"
+        raise UsageError(said, fix="oci://REGISTRY/REPOSITORY:TAG, or @sha256:DIGEST") from None
     await supply.fetch(["crane"])
     tar = folder.with_name("image.tar")
     argv: list[str | Path] = [supply.tool("crane"), "export", "--platform", f"linux/{download.architecture()}"]
     try:
-        await command.run([*argv, uri.removeprefix("oci://"), tar], secrets=stores.secrets(uri))
+        await command.run([*argv, uri.removeprefix(stores.OCI.pattern), tar])
     except CommandError as error:
-        return [{"kinds": [], "said": error.message}]
-    await anyio.to_thread.run_sync(_unpack, tar, folder)
-    return []
+        if foreign.NO_PLATFORM in error.stderr:
+            raise RefusedError(f"{uri}: {error.message}", fix=foreign.BUILD_FOR, detail=error.detail) from error
+        said = last_words(error.stderr).removeprefix("Error: ")[:LONGEST_LINE] or error.message
+        line = f"{uri}: {said}; asked with {logins.tried(image.host, image.repository)}{_absent(missed)}"
+        if foreign.REFUSED.search(error.stderr) or foreign.MISSING.search(error.stderr):
+            raise RefusedError(line, fix=stores.fix(uri), detail=error.detail) from error
+        raise UnreachableError(line, fix=AGAIN, detail=error.detail) from error
+    await anyio.to_thread.run_sync(_unpack, uri, tar, folder)
 
 
-def _unpack(tar: Path, folder: Path) -> None:
+def _unpack(uri: str, tar: Path, folder: Path) -> None:
     """Take the model out of an image's file system."""
     try:
         with tarfile.open(tar) as packed:
@@ -234,24 +301,25 @@ def _unpack(tar: Path, folder: Path) -> None:
                 if inside.parts[:1] == (IN_IMAGE,) and len(inside.parts) > 1:
                     packed.extract(member.replace(name=str(Path(*inside.parts[1:]))), folder, filter="data")
     except archives.BROKEN as error:
-        raise RefusedError(f"an image with a broken file system: {error}") from error
+        raise RefusedError(f"{uri}: an image with a broken file system: {error}") from error
 
 
 def _failed(uri: str, causes: list[dict[str, Any]], missed: list[Path]) -> CheckFailedError | MachineError:
     """Return what went wrong as one line: which URI, with which credentials, why."""
     first, last = causes[0]["said"], causes[-1]["said"]
     said = " ".join((first if last in first else f"{first} ({last})").split())[:LONGEST_LINE]
-    tried = stores.tried(uri)
-    who = f"tried with {', '.join(tried)}" if tried else "no credentials for it are set here"
-    absent = "".join(f"; no {place}" for place in missed)
-    line = f"{stores.shown(uri)}: {said}; {who}{absent}"
+    line = f"{stores.shown(uri)}: {said}; {stores.asked(uri)}{_absent(missed)}"
     detail = "\n".join(f"{cause['kinds'][0]}: {cause['said']}" for cause in causes if cause["kinds"])
     if fix := oserrors.met_by_program("kserve-storage", said):
         return MachineError(line, fix=fix, detail=detail)
     if any(kind in NETWORK for cause in causes for kind in cause["kinds"]):
-        fix = f"Check the address and the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE), then again; or {stores.DIRECTORY}"
-        return UnreachableError(line, fix=fix, detail=detail)
+        return UnreachableError(line, fix=AGAIN, detail=detail)
     return RefusedError(line, fix=stores.fix(uri), detail=detail)
+
+
+def _absent(missed: Sequence[Path]) -> str:
+    """Name the places of mirrors that do not have a model."""
+    return "".join(f"; no {place}" for place in missed)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from ci.base import settings
@@ -14,6 +15,11 @@ from ci.base.errors import UsageError
 DIRECTORY = "--models DIR or a mirror of the project file that has its files"
 SECRET = re.compile(r"(?i)key$|secret|token$|headers$|password")
 """In the names of the settings whose values nobody sees."""
+HEADERS = "-headers"
+"""After a host's name: KServe's own variable of what it is sent."""
+GOOGLE = "GOOGLE_APPLICATION_CREDENTIALS"
+FILES = (GOOGLE, "AWS_WEB_IDENTITY_TOKEN_FILE", "AZURE_FEDERATED_TOKEN_FILE")
+"""Settings that name a file with credentials, which has to be there."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +28,17 @@ class Store:
 
     Attributes:
         pattern: Regular expression of its URIs.
-        variables: The caller's variables that say as whom it is asked, and where; {host} is the URI's.
+        variables: The caller's variables that say as whom it is asked; {host} is the URI's.
         files: Files below the home folder that say it too.
-        fix: What to set.
+        fix: What to set; {host} as above, {registry} with its port.
+        addresses: The caller's variables that say where it is.
     """
 
     pattern: str
     variables: tuple[str, ...]
     files: tuple[str, ...] = ()
     fix: str = ""
+    addresses: tuple[str, ...] = ()
 
 
 AZURE = Store(
@@ -43,34 +51,36 @@ OCI = Store(
     "oci://",
     ("DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE"),
     (".docker/config.json",),
-    "docker login HOST",
+    "docker login {registry}",
 )
 STORES: Mapping[str, Store] = {
     "s3": Store(
         "s3://",
         ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_CONFIG_FILE",
-         "AWS_SHARED_CREDENTIALS_FILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ENDPOINT_URL*",
-         "awsAnonymousCredential"),
+         "AWS_SHARED_CREDENTIALS_FILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "awsAnonymousCredential"),
         (".aws/credentials", ".aws/config"),
         "export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… or AWS_PROFILE=…, and AWS_ENDPOINT_URL of your own store",
+        ("AWS_ENDPOINT_URL*",),
     ),
     "gs": Store(
         "gs://",
-        ("GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST", "API_ENDPOINT_OVERRIDE"),
+        (GOOGLE,),
         (".config/gcloud/application_default_credentials.json",),
         "export GOOGLE_APPLICATION_CREDENTIALS=FILE, or gcloud auth application-default login",
+        ("STORAGE_EMULATOR_HOST", "API_ENDPOINT_OVERRIDE"),
     ),
     "hf": Store(
         "hf://",
-        ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "HF_ENDPOINT"),
+        ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HOME"),
         (".cache/huggingface/token",),
         "export HF_TOKEN=… of an account that may read it",
+        ("HF_ENDPOINT",),
     ),
     "oci": OCI,
     "azure": AZURE,
     "https": Store(
         "https?://",
-        ("{host}-headers", "NETRC"),
+        (f"{{host}}{HEADERS}", "NETRC"),
         (".netrc",),
         """env '{host}-headers={{"Authorization": "Bearer …"}}' python …, or a login of {host} in ~/.netrc""",
     ),
@@ -117,9 +127,45 @@ def tried(uri: str) -> list[str]:
         uri: A model's storageUri.
     """
     store = of(uri)
-    variables = [name for name, value in settings.caller().items() if value and _is_of(name, store, uri)]
     files = [f"~/{name}" for name in store.files if (settings.home() / name).exists()]
-    return sorted(variables) + files
+    return _set(store.variables, uri) + files
+
+
+def asked(uri: str) -> str:
+    """Say as whom a URI is read, and where where a setting says that: the names of settings, for an error.
+
+    Args:
+        uri: A model's storageUri.
+    """
+    who, where = tried(uri), _set(of(uri).addresses, uri)
+    said = f"tried with {', '.join(who)}" if who else "no credentials for it are set here"
+    return f"{said}, at the address of {', '.join(where)}" if where else said
+
+
+def require(uri: str) -> None:
+    """Refuse a URI that is not read from or names no place there, and settings that its client cannot read.
+
+    Google's asks as nobody where its file of credentials is not there, or no JSON.
+
+    Args:
+        uri: A model's storageUri.
+
+    Raises:
+        UsageError: It is one of these.
+    """
+    store = of(uri)
+    if not urlsplit(uri).netloc:
+        raise UsageError(f"{shown(uri)}: names no bucket, host or owner")
+    given = {name: settings.caller()[name] for name in _set(store.variables, uri)}
+    for name, value in given.items():
+        if name.endswith(HEADERS) and _object(value) is None:
+            raise UsageError(f"{shown(uri)}: {name} is not a JSON object of headers", fix=fix(uri))
+        if name in FILES:
+            file = settings.absolute(name, value)
+            if not file.is_file():
+                raise UsageError(f"{shown(uri)}: {name}={value}: no such file", fix=fix(uri))
+            if name == GOOGLE and _object(file.read_text(errors="replace")) is None:
+                raise UsageError(f"{shown(uri)}: {name}={value}: not a JSON object", fix=fix(uri))
 
 
 def secrets(uri: str) -> list[str]:
@@ -139,7 +185,8 @@ def fix(uri: str) -> str:
     Args:
         uri: A model's storageUri.
     """
-    return f"{of(uri).fix.format(host=_host(uri))}; or give {DIRECTORY} (docs/models.md)"
+    words = of(uri).fix.format(host=_host(uri), registry=uri.removeprefix(OCI.pattern).partition("/")[0])
+    return f"{words}; or give {DIRECTORY} (docs/models.md)"
 
 
 def mirrored(uri: str, mirrors: Mapping[str, Path]) -> list[Path]:
@@ -173,8 +220,11 @@ def everything(folder: Path) -> dict[str, Path]:
     return dict.fromkeys(["s3://", "gs://", "hf://", "oci://", "https://", "http://", "pvc://", "file://"], folder)
 
 
-def _is_of(name: str, store: Store, uri: str) -> bool:
-    return any(fnmatchcase(name, pattern.format(host=_host(uri))) for pattern in store.variables)
+def _set(variables: Sequence[str], uri: str) -> list[str]:
+    """Return those of some variables that the caller has set."""
+    patterns = [each.format(host=_host(uri)) for each in variables]
+    given = [name for name, value in settings.caller().items() if value]
+    return sorted(name for name in given if any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
 def _host(uri: str) -> str:
@@ -183,12 +233,13 @@ def _host(uri: str) -> str:
 
 def _inside(values: Sequence[str]) -> list[str]:
     """Return the parts of secrets that are JSON objects: the headers of a host."""
-    found: list[str] = []
-    for value in values:
-        try:
-            parts = json.loads(value)
-        except ValueError:
-            continue
-        if isinstance(parts, dict):
-            found += [str(part) for part in parts.values()]
-    return found
+    return [str(part) for value in values for part in (_object(value) or {}).values()]
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """Return a JSON object, such as the headers of a host; None where it is none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

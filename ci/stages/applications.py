@@ -2,15 +2,17 @@
 
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 
 from ci import sample
-from ci.applications import deployable, deployment, served, subjects
+from ci.applications import deployable, deployment, given, served, subjects
 from ci.applications.deployment import Deployment
+from ci.applications.given import Given
 from ci.applications.prepared import Prepared
-from ci.applications.subjects import Subject
+from ci.applications.subjects import Subject, Version
 from ci.base import files, paths, tasks
 from ci.base.errors import CheckFailedError, CIError, UsageError
 from ci.base.progress import note, step, warning
@@ -23,9 +25,12 @@ from ci.cluster import model_store, readiness
 from ci.diff import canary as effects
 from ci.diff.model import OUTCOMES
 from ci.host import limits
+from ci.manifests.values import merged
+from ci.models.storage import WrongFolderError
 from ci.results import CanaryTimeline, Proof
 from ci.stages import install, namespaces
 from ci.stages.run import STORAGE_SECRET, Run
+from ci.tree import tree
 from ci.tree.git import Repository
 
 LEFT_SECONDS = 120
@@ -36,15 +41,19 @@ QUIET_SECONDS = 5.0
 
 async def models(run: Run) -> None:
     """Get models and images of everything that is to be proven, and refuse what this machine cannot hold, at once."""
-    if run.scope is None:
-        note("no git repository: applications are proven of commits only")
+    scope, options = run.scope, run.options
+    found = await subjects.of(scope.change, scope.head, scope.base, options.application) if scope is not None else []
+    if options.models is not None:
+        given.require_model(options.models, found)
+    images = await given.images(options.images, found, run.supply)
+    if scope is None or not found:
+        none = "no git repository: applications are proven of commits only"
+        note("no application is in the change" if scope is not None else none)
         return
-    found = await subjects.of(run.scope.change, run.scope.head, run.scope.base, run.options.application)
+    here = Given(await _mirrors(run), options.models, images)
     for subject in found:
         with step(f"{subject.name}: model and image"):
-            run.applications.append(await _prepared(run, run.scope.head.repository, subject))
-    if not found:
-        note("no application is in the change")
+            run.applications.append(await _prepared(run, scope.head.repository, subject, here))
 
 
 async def execute(run: Run) -> None:
@@ -56,15 +65,15 @@ async def execute(run: Run) -> None:
         prepared.proof.seconds = time.monotonic() - started
 
 
-async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepared:
+async def _prepared(run: Run, repository: Repository, subject: Subject, here: Given) -> Prepared:
     supply, folder = run.supply, run.options.project
-    mirrors = await _mirrors(run)
 
-    def work() -> Path:
-        return Path(run.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ml-serving-ci-")))
+    async def got(version: Version, given: Given) -> Deployment:
+        work = Path(run.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ml-serving-ci-")))
+        return await deployment.prepared(repository, version, supply, given, work, run.existing)
 
     application = subject.candidate.application
-    candidate = await deployment.prepared(repository, subject.candidate, supply, mirrors, work(), run.existing)
+    candidate = await got(subject.candidate, here)
     objects = await deployment.rendered(candidate, supply.tool("helm"))
     memory = limits.memory_total() if run.existing is None else None
     if lacks := list(deployable.objections(objects, memory)):
@@ -73,14 +82,17 @@ async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepa
     rules, champion = list(subject.rules), None
     if subject.champion is not None:
         try:
-            champion = await deployment.prepared(repository, subject.champion, supply, mirrors, work(), run.existing)
+            champion = await got(subject.champion, here.of_champions)
             before = await deployment.rendered(champion, supply.tool("helm"))
             outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]
             if "canary" not in outcomes:
                 rules.append(f"the change {OUTCOMES[outcomes[0] if outcomes else 'none']}")
                 champion = None
+        except WrongFolderError:
+            raise
         except CIError as error:
             rules.append(f"{subjects.GONE}: {error.message}")
+    rules += _told(subject.name, here, champion, candidate)
     file = folder / application.project.paths.golden / f"{application.name}.yaml"
     questions = golden.load(file) if file.is_file() else None
     if questions is None:
@@ -95,6 +107,19 @@ async def _prepared(run: Run, repository: Repository, subject: Subject) -> Prepa
         overlay=list(candidate.overlay),
     )
     return Prepared(subject, candidate, champion, questions, proof)
+
+
+def _told(name: str, here: Given, champion: Deployment | None, candidate: Deployment) -> Iterator[str]:
+    """Say where models came from, and yield what of the candidate is not as its file has it, a sentence each."""
+    for each in (champion, candidate):
+        if each is not None and each.model is not None:
+            note(f"{name}: model {_set(each)} from {each.model.source} has {each.model.digest}")
+    release = candidate.application.release
+    if candidate.model is not None and not release[tree.MODEL_DIGEST]:
+        yield f"it names no digest of its model: {candidate.model.digest} was there, and may be another tomorrow"
+    if here.image(candidate.application) is not None:
+        repository, tag, _ = (release[key] for key in tree.IMAGE)
+        yield f"its image is {repository}:{tag} as it was built here, which no registry has under that digest"
 
 
 async def _mirrors(run: Run) -> dict[str, Path]:
@@ -168,7 +193,7 @@ async def _beside(run: Run, prepared: Prepared, place: str) -> None:
         candidate.chart,
         place,
         values_files=candidate.files,
-        values=deployment.merged(candidate.bare, {"exampleModel": {"storageSecret": STORAGE_SECRET}}),
+        values=merged(candidate.bare, {"exampleModel": {"storageSecret": STORAGE_SECRET}}),
     )
     await readiness.inference_service(run.kubectl, place, candidate.application.name)
 
@@ -179,7 +204,7 @@ async def _deploy(run: Run, each: Deployment, place: str) -> None:
         each.chart,
         place,
         values_files=each.files,
-        values=deployment.merged(each.values, {"exampleModel": {"storageSecret": STORAGE_SECRET}}),
+        values=merged(each.values, {"exampleModel": {"storageSecret": STORAGE_SECRET}}),
     )
 
 

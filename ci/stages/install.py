@@ -14,6 +14,7 @@ from ci.canary.observe.files import traffic_client
 from ci.cluster import model_store, readiness
 from ci.manifests.chart import environment_values
 from ci.manifests.documents import MANAGED_BY, OWNER
+from ci.manifests.values import merged
 from ci.stages import namespaces
 from ci.stages.run import RELEASE, STORAGE_SECRET, Run
 
@@ -64,7 +65,7 @@ async def _chart(run: Run) -> None:
             paths.CHART,
             run.namespace,
             values_files=environment_values(paths.CHART, environment),
-            values=deployment.merged(_there(run, facts.model, environment), {"exampleModel": model}),
+            values=merged(_there(run, facts.model, environment), {"exampleModel": model}),
         )
     with step("InferenceService Ready and Rollout Healthy"):
         await readiness.inference_service(run.kubectl, run.namespace, facts.model)

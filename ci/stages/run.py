@@ -37,6 +37,8 @@ class Options:
         context: Its context; the file's current one by default.
         allow_install: Whether missing parts of the stack may be installed on an existing cluster.
         report: Folder of everything a run leaves to read.
+        models: Folder with models of the applications, by their URIs.
+        images: Images of the Docker daemon that candidates are served by.
     """
 
     project: Path
@@ -47,6 +49,8 @@ class Options:
     allow_install: bool
     report: Path
     application: str | None = None
+    models: Path | None = None
+    images: tuple[str, ...] = ()
 
 
 @dataclass

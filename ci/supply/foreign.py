@@ -140,22 +140,30 @@ async def built(supply: Supply, image: str, repository: str) -> Served:
         repository: The name that pods give it, without tag and digest: it may be published there or not.
 
     Raises:
-        UsageError: The daemon has no such image, or the name is not one.
-        CheckFailedError: It is for another platform.
+        UsageError: The daemon has no such image, it is for another platform, or the name is not one.
+        MachineError: The daemon cannot push it.
     """
     name = parse(repository)
     await supply.open_registry()
     found = await client.inspect("image", image)
     if found is None:
         raise UsageError(f"--image {image}: the Docker daemon has no such image", fix="docker image ls")
-    _require_platform(f"--image {image}", found["Os"], found["Architecture"])
+    if said := _other_platform(found["Os"], found["Architecture"]):
+        raise UsageError(f"--image {image}: {said}", fix=BUILD_FOR)
     # its own id, so that two runs never push to one tag
     ref = f"{name.path}:{found['Id'].rpartition(':')[2]}"
     target = supply.registry.docker_ref(ref)
     with step(f"push {image} to the local registry"):
-        await command.run(["docker", "image", "tag", found["Id"], target], timeout=60)
-        await command.run(["docker", "image", "push", "--quiet", target], timeout=COPY_SECONDS)
-    if {*found["RepoTags"]} - {target}:  # without another name it would be deleted with this one
+        try:
+            await command.run(["docker", "image", "tag", found["Id"], target], timeout=60)
+            await command.run(["docker", "image", "push", "--quiet", target], timeout=COPY_SECONDS)
+        except CommandError as error:
+            raise MachineError(
+                f"--image {image}: the Docker daemon cannot push it to the local registry: {last_words(error.stderr)}",
+                fix=f"docker logs {registry.CONTAINER}",
+                detail=error.detail,
+            ) from error
+    if {*(found.get("RepoTags") or ())} - {target}:  # without another name it would be deleted with this one
         await command.run(["docker", "image", "rm", target], check=False, timeout=60)
     digest = await supply.registry.digest(ref)
     if digest is None:
@@ -178,7 +186,8 @@ async def _copy(crane: Path, name: Name, target: str) -> None:
     try:
         asked = await command.run([crane, "config", f"--platform={platform}", whole], timeout=ASK_SECONDS)
         config = _configuration(whole, asked.stdout)
-        _require_platform(whole, config.get("os"), config.get("architecture"))
+        if said := _other_platform(config.get("os"), config.get("architecture")):
+            raise CheckFailedError(f"{whole}: {said}", fix=BUILD_FOR)
         await command.run([crane, "copy", whole, target], timeout=COPY_SECONDS)
     except CommandError as error:
         if NO_PLATFORM in error.stderr:
@@ -210,11 +219,11 @@ def _configuration(whole: str, text: str) -> dict[str, Any]:
     raise CheckFailedError(f"{whole}: not an image of a container", fix=BY_DIGEST)
 
 
-def _require_platform(image: str, system: str | None, machine: str | None) -> None:
-    if (system, machine) != ("linux", architecture()):
-        raise CheckFailedError(
-            f"{image}: for {system}/{machine}, and this machine is linux/{architecture()}", fix=BUILD_FOR
-        )
+def _other_platform(system: str | None, machine: str | None) -> str | None:
+    """Return what is wrong with the platform of an image; None where it is this machine's."""
+    if (system, machine) == ("linux", architecture()):
+        return None
+    return f"for {system}/{machine}, and this machine is linux/{architecture()}"
 
 
 async def _moved(crane: Path, name: Name) -> str:

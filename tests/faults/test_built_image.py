@@ -18,7 +18,7 @@ BUILT = """
 import io, json, subprocess, sys, tarfile
 from pathlib import Path
 import anyio
-from ci.base.errors import CheckFailedError, UsageError
+from ci.base.errors import UsageError
 from ci.host import docker
 from ci.supply import foreign
 from ci.supply.supply import Supply
@@ -75,7 +75,7 @@ async def life():
         assert await refused(UsageError, supply, "acme/none:dev") == (
             "--image acme/none:dev: the Docker daemon has no such image"
         )
-        assert "for linux/s390x, and this machine is linux/" in await refused(CheckFailedError, supply, other)
+        assert "for linux/s390x, and this machine is linux/" in await refused(UsageError, supply, other)
     finally:
         local.stop()
         await docker.stop_services(folder / "docker")

@@ -51,6 +51,12 @@ def test_what_is_no_uri_of_a_model_is_refused():
         stores.of("ftp://acme/iris")
 
 
+@pytest.mark.parametrize("uri", ["s3://", "gs:///iris", "hf://"])
+def test_a_uri_names_a_place(uri):
+    with pytest.raises(UsageError, match=f"{uri}: names no bucket, host or owner"):
+        stores.require(uri)
+
+
 def test_only_the_names_of_settings_are_told_and_only_those_of_the_store(monkeypatch, home):
     for name in ("AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN"):
         monkeypatch.setenv(name, f"value of {name}")
@@ -59,6 +65,41 @@ def test_only_the_names_of_settings_are_told_and_only_those_of_the_store(monkeyp
 
     assert stores.tried("s3://acme/iris") == ["AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "~/.aws/config"]
     assert stores.tried("hf://acme/iris") == ["HF_TOKEN"]
+
+
+def test_an_address_is_no_credential(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://minio.acme.test")
+
+    said = "no credentials for it are set here, at the address of AWS_ENDPOINT_URL"
+    assert stores.asked("s3://acme/iris") == said
+    monkeypatch.setenv("AWS_PROFILE", "acme")
+    assert stores.asked("s3://acme/iris") == "tried with AWS_PROFILE, at the address of AWS_ENDPOINT_URL"
+
+
+@pytest.mark.parametrize("value", ["Bearer 1", "[1]", "{"])
+def test_headers_that_are_no_object_are_refused_and_not_shown(monkeypatch, value):
+    monkeypatch.setenv("acme.test-headers", value)
+
+    with pytest.raises(UsageError, match=r"https://acme.test/iris: acme.test-headers is not a JSON object") as refused:
+        stores.require("https://acme.test/iris")
+
+    assert value not in refused.value.message
+    stores.require("https://other.test/iris")
+
+
+def test_a_file_of_credentials_has_to_be_there_and_to_be_one(monkeypatch, home):
+    file = home / "key.json"
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+
+    with pytest.raises(UsageError, match=f"gs://acme/iris: GOOGLE_APPLICATION_CREDENTIALS={file}: no such file"):
+        stores.require("gs://acme/iris")
+    file.write_text("sesame")
+    with pytest.raises(UsageError, match="not a JSON object") as refused:
+        stores.require("gs://acme/iris")
+
+    assert "sesame" not in refused.value.message
+    file.write_text("{}")
+    stores.require("gs://acme/iris")
 
 
 def test_headers_are_those_of_the_host(monkeypatch):

@@ -251,6 +251,7 @@ def test_an_image_that_was_built_counts_where_all_are_built_and_is_told(own, mon
     data = copy.deepcopy(own.statement)
     data["predicate"]["supply"] = "source"
     candidate(data).update(built=True, image=OTHER)
+    next(each for each in data["subject"] if each["name"] == f"image/{SERVER}")["digest"]["sha256"] = OTHER[7:]
 
     said = told(own, monkeypatch, data)
 
@@ -640,6 +641,10 @@ LIES = {
     "that served an image that was built under the published name": (
         lambda data: candidate(data).update(built=True),
         f"{RECORDED} served.candidate.built: {DIGEST} was built for the run, so {SERVER}@{DIGEST} was never served",
+    ),
+    "that served an image that a person built, with others built by the supply": (
+        lambda data: (data["predicate"].update(supply="source"), candidate(data).update(built=True, image=OTHER)),
+        f"{RECORDED} served.candidate.built: {OTHER} was built for the run, so {SERVER}@{DIGEST} was never served",
     ),
     "of wrong answers": (
         lambda data: application(data)["golden"].update(passed=False),

@@ -11,6 +11,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from requests_aws4auth import AWS4Auth
 
+from ci.base.errors import UsageError
 from ci.models import digests
 from ci.models.storage import RefusedError, UnreachableError
 from tests.faults.models import servers
@@ -69,7 +70,9 @@ class TestS3:
         for name, value in {**servers.KEYS, "AWS_SECRET_ACCESS_KEY": "of-somebody-else"}.items():
             monkeypatch.setenv(name, value)
 
-        with pytest.raises(RefusedError, match="tried with AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, AWS_SECRET") as refused:
+        with pytest.raises(
+            RefusedError, match="tried with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, at the"
+        ) as refused:
             fetch(self.URI)
 
         assert "403" in refused.value.message
@@ -132,17 +135,38 @@ class TestImages:
         for name, value in self.login(tmp_path / "docker", uri.split("/")[2], "reader:sesame").items():
             monkeypatch.setenv(name, value)
 
-        with pytest.raises(RefusedError, match=r"UNAUTHORIZED.*tried with DOCKER_CONFIG"):
+        with pytest.raises(RefusedError, match=r"UNAUTHORIZED.*asked with the login for .* in .*/docker/config.json"):
             fetch(uri)
 
         assert nothing_left()
 
     def test_without_any(self, uri, fetch, nothing_left):
-        with pytest.raises(RefusedError, match=r"UNAUTHORIZED.*no credentials for it are set here") as refused:
+        with pytest.raises(RefusedError, match=r"UNAUTHORIZED.*asked with no login") as refused:
             fetch(uri)
 
-        assert "docker login" in refused.value.fix
+        assert f"docker login {uri.split('/')[2]};" in refused.value.fix
         assert nothing_left()
+
+    def test_one_that_is_not_there(self, uri, fetch, nothing_left, tmp_path, monkeypatch):
+        for name, value in self.login(tmp_path / "docker", uri.split("/")[2], servers.LOGIN).items():
+            monkeypatch.setenv(name, value)
+
+        with pytest.raises(RefusedError, match=f"{uri}9: .*MANIFEST_UNKNOWN.*; asked with the login for "):
+            fetch(f"{uri}9")
+
+        assert nothing_left()
+
+    def test_a_registry_that_does_not_answer(self, fetch, nothing_left):
+        uri = f"oci://127.0.0.1:{servers.free_port()}/acme/iris:v1"
+
+        with pytest.raises(UnreachableError, match=f"{uri}: .*connection refused; asked with no login"):
+            fetch(uri)
+
+        assert nothing_left()
+
+    def test_what_is_no_image(self, fetch):
+        with pytest.raises(UsageError, match=r"oci://ghcr.io/Acme: not the name of an image"):
+            fetch("oci://ghcr.io/Acme")
 
 
 class TestGoogle:
@@ -234,7 +258,7 @@ class TestHub:
     def test_with_another_token(self, hub, fetch, nothing_left, monkeypatch):
         monkeypatch.setenv("HF_TOKEN", "hf_ofSomebodyElse")
 
-        with pytest.raises(RefusedError, match="tried with HF_ENDPOINT, HF_TOKEN") as refused:
+        with pytest.raises(RefusedError, match="tried with HF_TOKEN, at the address of HF_ENDPOINT") as refused:
             fetch(self.URI)
 
         assert "hf_ofSomebodyElse" not in refused.value.message + (refused.value.detail or "")

@@ -9,11 +9,11 @@ from functools import partial
 import anyio
 import pytest
 
-from ci.base.errors import CIError, MachineError
+from ci.base.errors import CIError, MachineError, UsageError
 from ci.checks import chart, gates, golden, targets
 from ci.checks.targets import Chosen
 from ci.manifests import references
-from ci.models.storage import RefusedError, WrongModelError
+from ci.models.storage import RefusedError, WrongFolderError, WrongModelError
 from ci.results import Report
 from ci.stages import applications
 from ci.stages import scope as scopes
@@ -27,16 +27,16 @@ from tests.stranger import places, project
 def prepared(stranger, supply, tmp_path):
     """What the stage `models` got for what the branch changes."""
 
-    async def prepare():
+    async def prepare(**given):
         base, remote = f"origin/{project.BRANCH}", "origin"
         scope = await scopes.since(stranger.folder, base, remote)
-        options = Options(stranger.folder, stranger.first, False, None, None, False, tmp_path / "report")
+        options = Options(stranger.folder, stranger.first, False, None, None, False, tmp_path / "report", **given)
         async with AsyncExitStack() as cleanup:
             run = Run(options, supply, Report("test", "now"), cleanup, scope=scope)
             await applications.models(run)
         return run.applications
 
-    return lambda: anyio.run(prepare)
+    return lambda **given: anyio.run(partial(prepare, **given))
 
 
 @pytest.fixture
@@ -46,9 +46,20 @@ def credentials(supply, store, publisher, monkeypatch):
         monkeypatch.setenv(name, value)
 
 
-def refusal(prepared, kind):
+@pytest.fixture
+def models(stranger, tmp_path):
+    """A folder with both versions of the regression, by where they are in the store."""
+    names = stranger.names
+    for version in ("1", "2"):
+        place = tmp_path / "models" / names.bucket / names.regression / version
+        place.mkdir(parents=True)
+        (place / places.FILE).write_bytes(places.MODELS[version])
+    return tmp_path / "models"
+
+
+def refusal(prepared, kind, **given):
     with pytest.raises(CIError) as raised:
-        prepared()
+        prepared(**given)
     assert isinstance(raised.value, kind), raised.value
     assert "\n" not in raised.value.message
     return raised.value.message
@@ -91,7 +102,7 @@ def test_without_the_stores_keys_the_model_is_named(stranger, credentials, prepa
     said = refusal(prepared, RefusedError)
 
     assert said.startswith(f"s3://{names.bucket}/{names.regression}/2: S3 authentication failed.")
-    assert said.endswith("; tried with AWS_ENDPOINT_URL")
+    assert said.endswith("; no credentials for it are set here, at the address of AWS_ENDPOINT_URL")
 
 
 def test_a_model_that_was_swapped_after_the_bump_is_refused(stranger, store, credentials, prepared):
@@ -104,6 +115,59 @@ def test_a_model_that_was_swapped_after_the_bump_is_refused(stranger, store, cre
 
     uri = f"s3://{names.bucket}/{names.regression}/2"
     assert said == f"{uri}: the files at {uri} have digest {swapped}, the set says {digest}"
+
+
+def test_a_folder_of_models_stands_for_the_store_and_takes_no_keys(
+    stranger, credentials, prepared, models, monkeypatch
+):
+    names = stranger.names
+    digest = places.digest_of(places.MODELS["2"])
+    stranger.bump("model", names.regression, "2", f"--digest={digest}")
+    for name in places.servers.KEYS:
+        monkeypatch.delenv(name)
+
+    (found,) = prepared(models=models)
+
+    assert found.candidate.model.source == str(models / names.bucket / names.regression / "2")
+    assert (found.candidate.served.model, found.champion.served.model) == (
+        digest,
+        places.digest_of(places.MODELS["1"]),
+    )
+    assert found.proof.rules == []
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_another_model_in_the_folder_is_refused_the_champions_as_well(stranger, credentials, prepared, models, version):
+    names = stranger.names
+    stranger.bump("model", names.regression, "2", f"--digest={places.digest_of(places.MODELS['2'])}")
+    place = models / names.bucket / names.regression / version
+    (place / places.FILE).write_bytes(places.MODELS["snowless"])
+
+    said = refusal(prepared, WrongFolderError, models=models)
+
+    uri = f"s3://{names.bucket}/{names.regression}/{version}"
+    found, wanted = (places.digest_of(places.MODELS[each]) for each in ("snowless", version))
+    assert said == f"{place}: digest {found}, and the set says {wanted} of {uri}"
+
+
+def test_a_set_that_names_no_digest_is_digested_and_that_is_told(stranger, credentials, prepared, models):
+    names = stranger.names
+    stranger.bump("model", names.regression, "2")
+
+    (found,) = prepared(models=models)
+
+    digest = places.digest_of(places.MODELS["2"])
+    assert found.candidate.served.model == digest
+    assert any("names no digest" in rule and digest in rule for rule in found.proof.rules)
+
+
+def test_an_image_that_no_application_of_the_change_runs_is_refused(stranger, credentials, prepared, publisher):
+    names = stranger.names
+    stranger.bump("model", names.regression, "2", f"--digest={places.digest_of(places.MODELS['2'])}")
+
+    said = refusal(prepared, UsageError, images=(f"{publisher.repository(names.texts)}:1",))
+
+    assert said == f"--image {publisher.repository(names.texts)}:1: no application of the change runs it"
 
 
 def test_the_tools_own_command_prints_a_models_digest(stranger, store, credentials):

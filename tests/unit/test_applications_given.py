@@ -1,0 +1,130 @@
+"""Models and images of the command line: which application takes them, and what no application takes."""
+
+import anyio
+import pytest
+
+from ci.applications import deployment, given, subjects
+from ci.applications.given import Given
+from ci.base.errors import UsageError
+from ci.models import digests
+from ci.stages import scope
+from ci.supply.foreign import Name, Served
+from ci.supply.supply import Supply
+from ci.tree import git
+from tests.harness import project as projects
+
+DIGEST = f"sha256:{'a' * 64}"
+IMAGE = Name("registry.example.com", "scores", "3.1", "")
+"""Of `scores`, as the project's files have it."""
+BUILT = Served(f"registry.example.com/scores@{DIGEST}", DIGEST, "local")
+
+
+@pytest.fixture
+def made(tmp_path):
+    made = projects.made(tmp_path / "project", environments=("lab",), applications=("scores", "ranks"))
+    made.commit()
+    return made
+
+
+@pytest.fixture
+def found(made):
+    async def found():
+        repository = await git.opened(made.folder)
+        scoped = await scope.everything(repository, await repository.commit_of("HEAD"))
+        return await subjects.of(scoped.change, scoped.head, scoped.base, None)
+
+    return anyio.run(found)
+
+
+@pytest.fixture
+def models(tmp_path):
+    folder = tmp_path / "models"
+    (folder / "acme" / "scores" / "7").mkdir(parents=True)
+    (folder / "acme" / "scores" / "7" / "model.bin").write_bytes(b"weights")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("scores", Name("docker.io", "library/scores", "latest", "")),
+        ("acme/scores:dev", Name("docker.io", "acme/scores", "dev", "")),
+        ("registry.example.com/scores:3.1", IMAGE),
+    ],
+)
+def test_an_image_is_named_as_docker_names_it(image, name):
+    assert given.name(image) == name
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ("Scores", "--image Scores: not the name of an image"),
+        ("--all", "--image --all: not the name of an image"),
+        (f"scores@{DIGEST}", f"--image scores@{DIGEST}: a digest names what a registry has, not what was built here"),
+    ],
+)
+def test_what_docker_does_not_call_an_image_is_refused(image, said):
+    with pytest.raises(UsageError) as refused:
+        given.name(image)
+    assert refused.value.message == said
+
+
+@pytest.mark.parametrize("image", ["registry.example.com/scores:3.2", "registry.example.com/scores", "scores:3.1"])
+def test_an_image_that_no_application_runs_is_refused_with_those_that_one_does(found, image):
+    with pytest.raises(UsageError, match=f"--image {image}: no application of the change runs it") as refused:
+        anyio.run(given.images, [image], found, None)
+
+    assert "registry.example.com/scores:3.1 (lab/scores)" in refused.value.fix
+    assert "registry.example.com/ranks:3.1 (lab/ranks)" in refused.value.fix
+
+
+def test_without_images_none_is_looked_for(found):
+    assert anyio.run(given.images, [], found, None) == {}
+
+
+def test_a_folder_with_one_model_of_the_change_will_do(found, models):
+    given.require_model(models, found)
+
+
+def test_a_folder_that_is_laid_out_in_another_way_is_refused_with_the_place(found, models):
+    (models / "acme" / "scores").rename(models / "scores")
+
+    with pytest.raises(UsageError) as refused:
+        given.require_model(models, found)
+
+    assert refused.value.message == (
+        f"--models {models}: no model of the change is in it: there is no {models}/acme/ranks/7, nor 1 other"
+    )
+
+
+def test_a_folder_is_refused_where_no_application_has_a_model_in_a_store(models):
+    with pytest.raises(UsageError, match=f"--models {models}: no application of the change has a model in a store"):
+        given.require_model(models, [])
+
+
+def test_both_are_served_in_place_of_what_the_set_names_and_the_image_is_called_built(found, models, tmp_path):
+    subject = next(each for each in found if each.name == "lab/scores")
+    supply = Supply("source", tmp_path / "cache")
+    here = Given({}, models, {IMAGE: BUILT})
+
+    async def prepared():
+        repository = await git.opened(tmp_path / "project")
+        (tmp_path / "work").mkdir()
+        return await deployment.prepared(repository, subject.candidate, supply, here, tmp_path / "work")
+
+    found = anyio.run(prepared)
+
+    assert (found.served.image, found.served.built) == (DIGEST, True)
+    assert found.served.model == digests.pinned(models / "acme" / "scores" / "7")
+    assert found.values["exampleModel"]["image"] == BUILT.reference
+
+
+def test_what_was_just_built_is_the_candidates_alone(found):
+    here = Given({}, None, {IMAGE: BUILT})
+    scores = next(each.candidate.application for each in found if each.name == "lab/scores")
+    ranks = next(each.candidate.application for each in found if each.name == "lab/ranks")
+
+    assert here.image(scores) == BUILT
+    assert here.image(ranks) is None
+    assert here.of_champions.image(scores) is None
