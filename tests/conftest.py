@@ -11,8 +11,8 @@ import pytest
 from ci.base.paths import ROOT
 from tests.pruned import OWN
 
-ABOUT_OWN = tuple(ROOT / "tests" / name for name in ("sample", "integration"))
-"""Tests of this repository as a project."""
+ABOUT_OWN = tuple(ROOT / "tests" / name for name in ("sample", "integration", "workflows"))
+"""Tests of this repository as a project, and of its workflows."""
 GUARDED = tuple(str(ROOT / each) for each in OWN)
 guarding = False
 
