@@ -484,6 +484,7 @@ class Proof:
         golden: SHA-256 of the golden file; empty where there is none.
         behaviour: Golden inputs through champion and candidate, or through the candidate alone.
         canary: The canary from champion to candidate; None where there was none.
+        suite: The tests of tests/integration that the candidate took, as it was installed.
         back: Whether the champion's set was put back, and answered.
         overlay: What the throw-away cluster changed of the environment, a line each.
     """
@@ -496,6 +497,7 @@ class Proof:
     golden: str = ""
     behaviour: Behaviour | None = None
     canary: CanaryTimeline | None = None
+    suite: Suite | None = None
     back: bool = False
     overlay: list[str] = field(default_factory=list)
 
