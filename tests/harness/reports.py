@@ -23,6 +23,7 @@ from ci.results import (
     Report,
     Served,
     Stage,
+    Suite,
     WeightChange,
 )
 from tests.harness.behaviour import RESULT

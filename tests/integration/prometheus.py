@@ -93,7 +93,7 @@ class Prometheus:
 
 @asynccontextmanager
 async def reached(kubectl: Kubectl, address: str) -> AsyncIterator[Prometheus]:
-    """Have the Prometheus that pods call by an address: a Service of the cluster, or one that is reached from here too."""
+    """Have the Prometheus that pods call by an address: a Service of the cluster, else one that is reached as is."""
     url = urlsplit(address)
     name, _, rest = (url.hostname or "").partition(".")
     namespace = rest.split(".")[0]
