@@ -105,8 +105,8 @@ async def test_the_autoscaler_works_on_the_rollout(release):
 @monitoring
 @pytest.mark.parametrize("kind", ["prometheusrule", "servicemonitor"])
 async def test_prometheus_is_told_of_rules_and_targets(release, kind):
-    names = {"prometheusrule": f"{release.name}-slo-alerts", "servicemonitor": release.predictor}
-    found = await release.get(kind, names[kind])
+    (name,) = [name for what, name in await release.manifest() if what.lower() == kind]
+    found = await release.get(kind, name)
     selected_by = (await release.values())["monitoring"]["labels"]
     assert selected_by.items() <= found["metadata"]["labels"].items(), "the operator selects by these labels"
 
