@@ -17,6 +17,7 @@ from ci import project
 from ci.behaviour import golden
 from ci.behaviour.golden import Golden
 from ci.manifests.manifests import dig
+from tests.integration.release import Release
 
 PLUGIN = "application"
 NEEDS = "needs(value, …): the release's values have it, and it is neither false nor 0 nor empty"
@@ -29,12 +30,14 @@ class Application:
 
     Attributes:
         name: Its name, as its file and its golden file have it.
+        release: Its release.
         values: Its release's, the chart's own among them.
         golden: Its golden inputs; None where there are none.
         left_out: How many tests were left out, by what they need.
     """
 
     name: str
+    release: Release
     values: Mapping[str, Any]
     golden: Golden | None
     left_out: Counter[str] = field(default_factory=Counter)

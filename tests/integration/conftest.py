@@ -80,9 +80,9 @@ def pytest_sessionstart(session):
 
 
 async def _application(option):
-    release = await _installed(option, await _connected(option))
+    release, values = await _installed(option, await _connected(option))
     folder = option.project or settings.project() or project.find(Path.cwd())
-    return Application(option.app, await release.values(), application.golden_inputs(folder, option.app))
+    return Application(option.app, release, values, application.golden_inputs(folder, option.app))
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -127,12 +127,13 @@ async def _connected(option):
 
 
 async def _installed(option, kubectl):
-    """Return the release under test; it must be there: nobody wants a suite that installs what it tests unasked."""
+    """Return the release under test and its values; nobody wants a suite that installs what it tests unasked."""
     name, helm = option.release or option.app or RELEASE, Helm(_tool("helm"), kubectl.cluster)
     if await helm.status(name, option.namespace) is None:
         raise UsageError(f"no release {name} in namespace {option.namespace}", fix=_way_out(option, name))
     release = Release(helm, kubectl, _tool("kubectl-argo-rollouts"), name, option.namespace, "")
-    return replace(release, model=(await release.values())["exampleModel"]["name"])
+    values = await release.values()
+    return replace(release, model=values["exampleModel"]["name"]), values
 
 
 def _way_out(option, name):
@@ -167,12 +168,22 @@ async def kubectl(request, anyio_backend):
 @pytest.fixture(scope="session")
 async def release(request, kubectl):
     """The release under test, healthy."""
-    try:
-        release = await _installed(request.config.option, kubectl)
-    except UsageError as error:
-        pytest.exit(_in_words(error), returncode=pytest.ExitCode.USAGE_ERROR)
+    if (found := request.config.pluginmanager.get_plugin(application.PLUGIN)) is not None:
+        release = found.release
+    else:
+        try:
+            release, _ = await _installed(request.config.option, kubectl)
+        except UsageError as error:
+            pytest.exit(_in_words(error), returncode=pytest.ExitCode.USAGE_ERROR)
     await release.healthy()
     return release
+
+
+@pytest.fixture(scope="session")
+async def values(request, release):
+    """The release's values, the chart's own among them, as the tests found them."""
+    found = request.config.pluginmanager.get_plugin(application.PLUGIN)
+    return await release.values() if found is None else found.values
 
 
 @pytest.fixture(scope="session")
@@ -182,17 +193,16 @@ def golden(request):
 
 
 @pytest.fixture(scope="session")
-async def known(release):
+def known(release, values):
     """The known answer, as the release has it."""
-    return known_answer.question((await release.values())["exampleModel"]["knownAnswer"], release.model)
+    return known_answer.question(values["exampleModel"]["knownAnswer"], release.model)
 
 
 @pytest.fixture(scope="session")
-async def question(request, release):
+def question(request, release, values):
     """A request that every version answers: the known answer's, or else that of the first golden input."""
-    model = (await release.values())["exampleModel"]
-    if model["knownAnswer"]:
-        return known_answer.question(model["knownAnswer"], release.model)
+    if values["exampleModel"]["knownAnswer"]:
+        return request.getfixturevalue("known")
     return serve.questions(request.getfixturevalue("golden"), release.model)[0]
 
 

@@ -11,8 +11,7 @@ METRIC_SECONDS = 120
 """metrics-server looks every 15 s and wants two looks; the autoscaler itself looks every 15 s."""
 
 
-async def test_the_autoscaler_reads_each_of_its_metrics_and_scales_by_them(release, through_the_mesh, question):
-    values = await release.values()
+async def test_the_autoscaler_reads_each_of_its_metrics_and_scales_by_them(release, values, through_the_mesh, question):
     wanted = {"cpu", "memory"}
     if values["features"]["sloMonitoring"] and values["autoscaling"]["requestsPerSecond"]:
         wanted.add("inference_requests_per_second")

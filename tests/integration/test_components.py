@@ -59,11 +59,11 @@ async def test_every_pod_runs_without_privileges(release):
 
 @canary
 @pytest.mark.parametrize("role", ["stable", "canary"])
-async def test_both_services_lead_to_ready_pods_on_port_80(release, role):
+async def test_both_services_lead_to_ready_pods_on_port_80(release, values, role):
     name = f"{release.predictor}-{role}"
     service = await release.get("service", name)
-    listens = (await release.values())["exampleModel"]["port"]
-    assert [(port["port"], port["targetPort"]) for port in service["spec"]["ports"]] == [(80, listens)]
+    ports = [(port["port"], port["targetPort"]) for port in service["spec"]["ports"]]
+    assert ports == [(80, values["exampleModel"]["port"])]
     slices = await release.kubectl.get_list("endpointslices", release.namespace, f"kubernetes.io/service-name={name}")
     addresses = {
         address
@@ -104,10 +104,10 @@ async def test_the_autoscaler_works_on_the_rollout(release):
 
 @monitoring
 @pytest.mark.parametrize("kind", ["prometheusrule", "servicemonitor"])
-async def test_prometheus_is_told_of_rules_and_targets(release, kind):
+async def test_prometheus_is_told_of_rules_and_targets(release, values, kind):
     (name,) = [name for what, name in await release.manifest() if what.lower() == kind]
     found = await release.get(kind, name)
-    selected_by = (await release.values())["monitoring"]["labels"]
+    selected_by = values["monitoring"]["labels"]
     assert selected_by.items() <= found["metadata"]["labels"].items(), "the operator selects by these labels"
 
 
