@@ -130,7 +130,7 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
     await namespaces.delete(run, beside, wait=False)
     with step(f"{name}: canary to {_set(prepared.candidate)}"):
         proof.canary = await _moved(run, prepared, prepared.candidate, place)
-    async with tasks.group() as group:  # the tests take no longer than the pods of the set before take to go
+    async with tasks.group() as group:  # the pods of the set before take half a minute to go
         group.start_soon(_left, run, prepared.champion.application.name, place)
         await _tested(run, prepared, place)
     with step(f"{name}: back to {_set(prepared.champion)}"):

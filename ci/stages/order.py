@@ -75,7 +75,7 @@ APPLICATION = ("lint", "template", MODELS, "applications")
 
 
 def suite_of(environment: str, name: str) -> str:
-    """Return what the tests of one application are counted as; neither part has a dot."""
+    """Return what the tests of one application are counted as; an environment's name has no dot."""
     return f"applications.{environment}.{name}"
 
 

@@ -19,6 +19,8 @@ APPLICATION = ("test_known_answer.py", "test_helm_test.py", "test_components.py"
 ALWAYS = "test_components.py"
 """Of these, has tests of any application; the others are about what one may have turned off."""
 OWN_STAGE = ("test_inference.py", "test_canary.py", "test_uninstall.py", "test_gitops.py", *BAD_RELEASES)
+BY_HAND = ("test_golden.py",)
+"""What the stages behaviour and applications do in their own way, for two versions at a time."""
 
 T = TypeVar("T")
 
@@ -43,8 +45,9 @@ async def bad_releases(run: Run) -> None:
 
 async def integration(run: Run) -> None:
     """Every other test of the suite."""
+    others = {TESTS / name for name in (*OWN_STAGE, *BY_HAND)}
     try:
-        await _run(run, "integration", sorted(set(TESTS.glob("test_*.py")) - {TESTS / name for name in OWN_STAGE}))
+        await _run(run, "integration", sorted(set(TESTS.glob("test_*.py")) - others))
     finally:
         run.report.dashboards = _recorded(run, "dashboards.json", list[Dashboard])
 
