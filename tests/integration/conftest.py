@@ -76,7 +76,7 @@ def pytest_sessionstart(session):
         try:
             session.config.pluginmanager.register(anyio.run(_application, option), application.PLUGIN)
         except CIError as error:
-            raise pytest.UsageError(_in_words(error)) from error
+            raise pytest.UsageError("; ".join(filter(None, (error.message, error.fix)))) from error
 
 
 async def _application(option):
