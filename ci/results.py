@@ -484,6 +484,7 @@ class Proof:
         golden: SHA-256 of the golden file; empty where there is none.
         behaviour: Golden inputs through champion and candidate, or through the candidate alone.
         canary: The canary from champion to candidate; None where there was none.
+        suite: The tests of tests/integration that the candidate took, as it was installed.
         back: Whether the champion's set was put back, and answered.
         overlay: What the cluster under test changed of the environment, a line each.
         seconds: How long that took, once it is over; 0 where it was not.
@@ -497,6 +498,7 @@ class Proof:
     golden: str = ""
     behaviour: Behaviour | None = None
     canary: CanaryTimeline | None = None
+    suite: Suite | None = None
     back: bool = False
     overlay: list[str] = field(default_factory=list)
     seconds: float = 0.0

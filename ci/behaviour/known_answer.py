@@ -1,10 +1,14 @@
 """The chart's known answer: one golden input, which every canary is asked."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from ci.behaviour import golden as goldens
+from ci.behaviour import protocols
 from ci.behaviour.golden import Golden
 from ci.canary.observe.files import traffic_client
+from ci.canary.observe.traffic import Question
 
 VALUE = "exampleModel.knownAnswer"
 """Where the chart's values have it."""
@@ -32,6 +36,24 @@ def known_answer(golden: Golden, model: str) -> dict[str, Any] | None:
         "absolute": golden.tolerance.absolute,
         "relative": golden.tolerance.relative,
     }
+
+
+def question(value: Mapping[str, Any], model: str) -> Question:
+    """Return the chart's value as the client in the mesh asks it.
+
+    Args:
+        value: The value; it is not empty.
+        model: Name of the model, which the protocol's own path has.
+    """
+    path = value.get("path") or protocols.PROTOCOLS[value["protocol"]].path or ""
+    return Question(
+        path=path.replace(goldens.MODEL, model),
+        body=json.dumps(value["request"]),
+        at=protocols.keys(value["at"]),
+        expected=value["expected"],
+        absolute=value.get("absolute", 0.0),
+        relative=value.get("relative", 0.0),
+    )
 
 
 def differs(golden: Golden, values_known_answer: Mapping[str, Any] | None, model: str) -> str | None:

@@ -21,7 +21,7 @@ from ci.base.errors import UsageError
 from ci.evidence import checkout, envelope, statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Artefact, Statement
-from ci.stages.order import ORDER
+from ci.stages.order import ORDER, suite_of
 from ci.tree import tree
 from ci.tree.git import Snapshot
 from ci.tree.render import render
@@ -30,6 +30,7 @@ from ci.tree.tree import Application
 MAX_AGE = timedelta(days=7)
 """How long a run proves anything: the cluster's parts and what the registries hold move on."""
 CLOCK_SKEW = timedelta(minutes=5)
+UNTESTED = "missing, so nobody knows whether a test ran"
 STAGES = tuple(stage.name for stage in ORDER)
 """The platform is proven by all of them; an existing cluster cannot have each."""
 BUILT = ("source",)
@@ -135,6 +136,7 @@ async def require(evidence: Evidence, promotion: Promotion) -> list[str]:
         _beside,
         _project,
         _served,
+        _tested,
         _chart,
         _model,
         _image,
@@ -205,8 +207,7 @@ async def _suites(evidence: Evidence, promotion: Promotion) -> str:
     counted = [suite.stage for suite in suites]
     for stage in ORDER if evidence.statement.predicate.platform is not None else ():
         if stage.tests and stage.name not in counted:
-            said = "missing, so nobody knows whether a test ran"
-            raise evidence.refusal(f"predicate.suites {stage.name}", said, AGAIN)
+            raise evidence.refusal(f"predicate.suites {stage.name}", UNTESTED, AGAIN)
     if twice := next((name for name in counted if counted.count(name) > 1), None):
         raise evidence.refusal(f"predicate.suites {twice}", "there twice", AGAIN)
     declared = {stage.name: stage.skips for stage in ORDER}
@@ -220,9 +221,7 @@ async def _suites(evidence: Evidence, promotion: Promotion) -> str:
         if not suite.passed or suite.passed + len(suite.skipped) != suite.expected:
             said = f"{suite.passed} of {suite.expected} tests, and {len(suite.skipped)} skipped"
             raise evidence.refusal(f"{field} passed", said, AGAIN)
-    return (
-        f"tests that passed: {', '.join(f'{suite.passed} of {suite.stage}' for suite in suites) or 'none had to run'}"
-    )
+    return f"tests that passed: {', '.join(f'{suite.passed} of {suite.stage}' for suite in suites)}"
 
 
 async def _beside(evidence: Evidence, promotion: Promotion) -> str:
@@ -285,6 +284,16 @@ async def _served(evidence: Evidence, promotion: Promotion) -> str:
         )
     version, uri = moving["model.version"], moving["model.storageUri"]
     return f"set: model {version} from {uri or 'its image'}, served with the values of {proven.environment}"
+
+
+async def _tested(evidence: Evidence, promotion: Promotion) -> str:
+    """Ask for the application's own tests; what came of them is asked of every suite."""
+    proven = _proven(evidence, promotion)
+    name = suite_of(proven.environment, proven.name)
+    for suite in evidence.statement.predicate.suites:
+        if suite.stage == name:
+            return f"tests of the set as it was installed: {suite.passed} passed"
+    raise evidence.refusal(f"predicate.suites {name}", UNTESTED, AGAIN)
 
 
 async def _chart(evidence: Evidence, promotion: Promotion) -> str:

@@ -76,6 +76,12 @@ def canary(proof: Proof) -> str:
     )
 
 
+def tests(proof: Proof) -> str:
+    """Return how many tests it passed, in one line."""
+    ran = proof.suite
+    return f"tests: {ran.passed} of {ran.expected} passed" if ran is not None else "tests: not reached"
+
+
 def back(proof: Proof) -> str:
     """Return what came of the way back, in one line; nothing where there is no set to go back to."""
     if proof.champion is None:
@@ -86,5 +92,5 @@ def back(proof: Proof) -> str:
 def told(proof: Proof) -> list[str]:
     """Return what was asked and moved, what was not done as for any change, and what was built here, a line each."""
     built = [f"{what.lower()}: image {BUILT}" for what, served in sets(proof) if served.built]
-    lines = (golden(proof), *against(proof), canary(proof), back(proof), *proof.rules, *built)
+    lines = (golden(proof), *against(proof), canary(proof), tests(proof), back(proof), *proof.rules, *built)
     return [line for line in lines if line]

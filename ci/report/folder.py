@@ -192,7 +192,8 @@ def listed(folder: Path, stages: Sequence[Stage]) -> list[File]:
 
 
 def _excerpts(folder: Path, failed: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    wanted = {f"pytest-{name}.log": TEST_LINES for name in failed} | (TELLING if failed else {})
+    logs = [pattern for name in failed for pattern in (f"pytest-{name}.log", f"pytest-{name}.*.log")]
+    wanted = dict.fromkeys(logs, TEST_LINES) | (TELLING if failed else {})
     found = [(path, lines) for pattern, lines in wanted.items() for path in sorted(folder.glob(pattern))]
     for path, lines in found[:MOST_EXCERPTS]:
         plain = legal(Text.from_ansi(command.tail(path, lines)).plain)

@@ -28,7 +28,7 @@ from ci.host import limits
 from ci.manifests.values import merged
 from ci.models.storage import WrongFolderError
 from ci.results import CanaryTimeline, Proof
-from ci.stages import install, namespaces
+from ci.stages import install, namespaces, order, suite
 from ci.stages.run import STORAGE_SECRET, Run
 from ci.tree import tree
 from ci.tree.git import Repository
@@ -155,13 +155,16 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
     await _golden(run, prepared, place, urls)
     if prepared.champion is None:
         await _built(run, prepared.candidate, place)
+        await _tested(run, prepared, place)
         await _release(run, place)
         return
     await namespaces.delete(run, beside, wait=False)
     with step(f"{name}: canary to {_set(prepared.candidate)}"):
         proof.canary = await _moved(run, prepared, prepared.candidate, place)
+    async with tasks.group() as group:  # the pods of the set before take half a minute to go
+        group.start_soon(_left, run, prepared.champion.application.name, place)
+        await _tested(run, prepared, place)
     with step(f"{name}: back to {_set(prepared.champion)}"):
-        await _left(run, prepared.champion.application.name, place)
         await _built(run, prepared.candidate, place)
         await _moved(run, prepared, prepared.champion, place)
         proof.back = True
@@ -226,6 +229,17 @@ async def _golden(run: Run, prepared: Prepared, place: str, urls: list[str]) -> 
         answers = await serve.ask(run.kubectl, place, inputs, asked)
     prepared.proof.behaviour = compare.compare(inputs, labels, answers[0], answers[-1])  # one alone, against itself
     compare.require(prepared.proof.behaviour)
+
+
+async def _tested(run: Run, prepared: Prepared, place: str) -> None:
+    """Run the suite on the candidate, as it is installed."""
+    application = prepared.candidate.application
+    with step(f"{prepared.subject.name}: tests of {_set(prepared.candidate)}"):
+        try:
+            await suite.application(run, application, place)
+        finally:
+            ours = order.suite_of(application.environment, application.name)
+            prepared.proof.suite = next((each for each in run.report.suites if each.stage == ours), None)
 
 
 def _questions(prepared: Prepared) -> list[traffic.Question]:

@@ -5,7 +5,7 @@ import shlex
 import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -29,9 +29,10 @@ class Selection:
 
     Attributes:
         stage: Its name.
-        files: Their files; each has some.
+        files: Their files; each has some, but for those that may be empty.
         options: Of pytest and of the suite's conftest.py that say what is selected.
         cluster: Those that say where; a person who runs a test again has others.
+        may_be_empty: Files that need not have a test: what they are about is not in every release.
         skips: The tests that are skipped, by node id, each with the very reason that it gives.
         root: Node ids are paths from there.
     """
@@ -40,6 +41,7 @@ class Selection:
     files: Sequence[Path]
     options: Sequence[str] = ()
     cluster: Sequence[str] = ()
+    may_be_empty: Collection[Path] = ()
     skips: Mapping[str, str] = field(default_factory=dict)
     root: Path = paths.ROOT
 
@@ -132,7 +134,7 @@ async def listed(selection: Selection, into: Path, env: Mapping[str, str], log: 
             detail=log.read_text(errors="replace"),
         )
     names: list[str] = json.loads(into.read_bytes())
-    for file in selection.files:
+    for file in (file for file in selection.files if file not in selection.may_be_empty):
         name = file.relative_to(selection.root).as_posix()
         if not any(test.startswith(f"{name}::") for test in names):
             raise CheckFailedError(

@@ -74,6 +74,11 @@ APPLICATION = ("lint", "template", MODELS, "applications")
 """Where the platform is not in the change, these and what they need are all there is to prove."""
 
 
+def suite_of(environment: str, name: str) -> str:
+    """Return what the tests of one application are counted as; an environment's name has no dot."""
+    return f"applications.{environment}.{name}"
+
+
 def named(name: str) -> Stage:
     """Return the stage of a name."""
     return next(stage for stage in ORDER if stage.name == name)

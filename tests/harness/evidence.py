@@ -8,12 +8,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ci.evidence import envelope
 from ci.results import Behaviour, CanaryTimeline, Proof, Served, Suite
-from ci.stages.order import ORDER
+from ci.stages.order import ORDER, suite_of
 
 SUITES = [Suite(stage.name, 7, 7, 0) for stage in ORDER if stage.tests]
-"""The counts of a run whose tests all passed."""
+"""The counts of the platform part, whose tests all passed."""
 REPLICAS = "replicas: 3 → 1 (throwaway.replicas)"
 """What the throw-away cluster changed."""
+
+
+def suites(proofs, platform=True):
+    """The counts of a run whose tests all passed, those of the applications among them."""
+    own = [Suite(suite_of(each.environment, each.name), 7, 7, 0) for each in proofs]
+    return [*(SUITES if platform else ()), *own]
 
 
 def served(release, **values):

@@ -23,6 +23,7 @@ from ci.results import (
     Report,
     Served,
     Stage,
+    Suite,
     WeightChange,
 )
 from tests.harness.behaviour import RESULT
@@ -190,6 +191,7 @@ WINE = Proof(
     golden="c" * 64,
     behaviour=replace(RESULT, golden="wine", champion="1.0", candidate="2.0"),
     canary=canary("dev/wine to 2.0"),
+    suite=Suite("applications.dev.wine", 20, 20, 0),
     back=True,
     overlay=["exampleModel.replicas: 3 → 1 (throwaway.replicas)"],
 )

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio.to_thread
 import requests
 
 from ci.canary.observe import traffic
+from ci.canary.observe.files import traffic_client
 from ci.canary.observe.traffic import Question, Reply
 from ci.cluster.kubectl import Kubectl
 from ci.results import Example
@@ -29,6 +31,11 @@ def questions(path: str) -> list[Question]:
     return [
         Question(path, json.dumps({"instances": [flower]}), ["predictions", 0], species) for flower, species in FLOWERS
     ]
+
+
+def wrong(question: Question, answer: Any) -> list[Any]:
+    """Where an answer differs from a question's right one."""
+    return list(traffic_client.differences(question.expected, answer, question.absolute, question.relative))
 
 
 def from_the_mesh(kubectl: Kubectl, namespace: str, host: str) -> Ask:

@@ -1,9 +1,11 @@
 """`pytest tests/integration --kubeconfig FILE`: what the tests share.
 
-The suite works on a release that is there; it installs a second one beside it for whatever is done by hand, and
-takes the first to its next model version once, in test_canary.py.
+The suite works on a release that is there. Without `--app` that is the sample's: it installs a second one beside it for
+whatever is done by hand, and takes the first to its next model version once, in test_canary.py. With `--app NAME` it is
+any application's, which is asked and looked at, and stays as it is.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -11,12 +13,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
+import anyio
 import pytest
 
-from ci.base import jsonfile, paths
-from ci.base.errors import CheckFailedError, CIError
+from ci import project
+from ci import sample as samples
+from ci.base import jsonfile, paths, settings
+from ci.base.errors import CheckFailedError, CIError, UsageError
+from ci.behaviour import known_answer, serve
 from ci.canary.observe import rollout as canary
 from ci.canary.observe import traffic
 from ci.cluster import existing
@@ -26,12 +31,13 @@ from ci.cluster.port_forward import port_forward
 from ci.project import Prometheus as Place
 from ci.results import CanaryTimeline
 from ci.supply.supply import Supply, choose
-from tests.harness.sample import KNOWN_ANSWER
-from tests.integration import asking
+from tests.integration import application, asking
+from tests.integration import prometheus as prometheuses
+from tests.integration.application import Application
 from tests.integration.namespace import objects
-from tests.integration.prometheus import Prometheus
 from tests.integration.release import Release
 
+RELEASE = "ml-serving"
 LAST = ("test_dashboards.py", "test_two_releases.py", "test_uninstall.py")
 """After all others: the error budget has no figure before its fifth minute, and the rest take things away."""
 
@@ -41,9 +47,16 @@ def pytest_addoption(parser):
     group.addoption("--kubeconfig", type=Path, metavar="FILE", help="kubeconfig of the cluster (required)")
     group.addoption("--context", metavar="NAME", help="context in it (default: its current one)")
     group.addoption("--namespace", default="ml-serving", metavar="NS", help="namespace of the release (%(default)s)")
-    group.addoption("--release", default="ml-serving", metavar="NAME", help="the release under test (%(default)s)")
+    group.addoption("--release", metavar="NAME", help=f"the release under test (that of --app, or {RELEASE})")
+    group.addoption("--app", metavar="NAME", help="the application that it is of (default: the sample)")
     group.addoption(
-        "--prometheus", default=Place().host, metavar="SERVICE.NAMESPACE:PORT", help="what scrapes it (%(default)s)"
+        "--project", type=Path, metavar="DIR", help="with its golden file (default: as the commands find it)"
+    )
+    group.addoption(
+        "--prometheus",
+        default=Place().host,
+        metavar="SERVICE.NAMESPACE:PORT",
+        help="what scrapes the sample (%(default)s)",
     )
     group.addoption("--next-model", metavar="URI", help="version for the canary (…/v2 where …/v1 runs, and back)")
     group.addoption("--gitops-address", metavar="IP", help="of this machine, as the cluster's pods reach it (gitops)")
@@ -56,12 +69,38 @@ def pytest_addoption(parser):
     group.addoption("--report", type=Path, metavar="DIR", help="folder for what the tests saw (default: none written)")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", application.NEEDS)
+    if config.option.app is not None and not config.option.app:
+        raise pytest.UsageError("--app: an empty name")
+
+
+def pytest_sessionstart(session):
+    """With --app, look at the release before anything is collected: its values say which tests make sense."""
+    option = session.config.option
+    if option.app is not None:
+        try:
+            session.config.pluginmanager.register(anyio.run(_application, option), application.PLUGIN)
+        except CIError as error:
+            raise pytest.UsageError("; ".join(filter(None, (error.message, error.fix)))) from error
+
+
+async def _application(option):
+    release, values = await _installed(option, await _connected(option))
+    folder = option.project or settings.project() or project.find(Path.cwd())
+    return Application(option.app, release, values, application.golden_inputs(folder, option.app))
+
+
 def pytest_ignore_collect(collection_path, config):
-    """The loop needs Argo CD and a way to this machine, bad releases the model store: they run when asked for."""
+    """The loop needs Argo CD and a way to this machine, bad releases the model store: they run when asked for.
+
+    The sample's golden inputs are asked by a stage of its own.
+    """
     option = config.option
     wanted = {
-        "test_gitops.py": option.gitops_address,
-        "test_bad_releases.py": option.bad_releases,
+        "test_gitops.py": option.gitops_address and not option.app,
+        "test_bad_releases.py": option.bad_releases and not option.app,
+        "test_golden.py": option.app,
     }
     return True if not wanted.get(collection_path.name, True) else None
 
@@ -70,47 +109,106 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LAST.index(item.path.name) + 1 if item.path.name in LAST else 0)
 
 
+@functools.cache
+def _tool(name):
+    supply = Supply(choose(os.environ.get("ML_SERVING_CI_SUPPLY", "auto")))
+    own = shutil.which(name)
+    return supply.bin / name if (supply.bin / name).exists() else Path(own) if own else supply.tool(name)
+
+
 @pytest.fixture(scope="session")
 def tool():
     """Path of an executable: of the supply where it was fetched, else the user's own."""
-    supply = Supply(choose(os.environ.get("ML_SERVING_CI_SUPPLY", "auto")))
+    return _tool
 
-    def find(name):
-        own = shutil.which(name)
-        return supply.bin / name if (supply.bin / name).exists() else Path(own) if own else supply.tool(name)
 
-    return find
+async def _connected(option):
+    """Return kubectl on the cluster under test."""
+    if option.kubeconfig is None:
+        raise UsageError("tests/integration needs a cluster: --kubeconfig FILE")
+    return Kubectl(
+        _tool("kubectl"), await existing.existing_cluster(_tool("kubectl"), option.kubeconfig, option.context)
+    )
+
+
+async def _installed(option, kubectl):
+    """Return the release under test and its values; nobody wants a suite that installs what it tests unasked."""
+    name, helm = option.release or option.app or RELEASE, Helm(_tool("helm"), kubectl.cluster)
+    if await helm.status(name, option.namespace) is None:
+        raise UsageError(f"no release {name} in namespace {option.namespace}", fix=_way_out(option, name))
+    release = Release(helm, kubectl, _tool("kubectl-argo-rollouts"), name, option.namespace, "")
+    values = await release.values()
+    return replace(release, model=values["exampleModel"]["name"]), values
+
+
+def _way_out(option, name):
+    if option.app is not None:
+        return "--namespace NS and --release NAME say which"
+    chart, known = paths.CHART.relative_to(paths.ROOT), json.dumps(samples.facts().known_answer.model_dump())
+    return (
+        "Install it, and wait until it is healthy:\n"
+        f"  helm install {name} ./{chart} -n {option.namespace} --create-namespace "
+        f"-f ./{chart}/values/dev.yaml --set-json 'exampleModel.knownAnswer={known}'"
+    )
+
+
+def _in_words(error):
+    return "\n".join(filter(None, (error.message, error.fix)))
 
 
 @pytest.fixture(scope="session")
-async def kubectl(request, tool, anyio_backend):
-    file = request.config.option.kubeconfig
-    if file is None:
-        pytest.exit("tests/integration needs a cluster: --kubeconfig FILE", returncode=pytest.ExitCode.USAGE_ERROR)
+def sample():
+    """The sample's facts; a test that asks for them is the sample's alone."""
+    return samples.facts()
+
+
+@pytest.fixture(scope="session")
+async def kubectl(request, anyio_backend):
     try:
-        cluster = await existing.existing_cluster(tool("kubectl"), file, request.config.option.context)
+        return await _connected(request.config.option)
     except CIError as error:
-        pytest.exit(f"{error.message}\n{error.fix or ''}", returncode=pytest.ExitCode.USAGE_ERROR)
-    return Kubectl(tool("kubectl"), cluster)
+        pytest.exit(_in_words(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 @pytest.fixture(scope="session")
-async def release(request, tool, kubectl):
-    """The release under test; it must be there, for nobody wants a test suite that installs what it tests unasked."""
-    option = request.config.option
-    helm = Helm(tool("helm"), kubectl.cluster)
-    if await helm.status(option.release, option.namespace) is None:
-        chart = paths.CHART.relative_to(paths.ROOT)
-        pytest.exit(
-            f"no release {option.release} in namespace {option.namespace}; install it, and wait until it is healthy:\n"
-            f"  helm install {option.release} ./{chart} -n {option.namespace} --create-namespace "
-            f"-f ./{chart}/values/dev.yaml --set-json 'exampleModel.knownAnswer={json.dumps(KNOWN_ANSWER)}'",
-            returncode=pytest.ExitCode.USAGE_ERROR,
-        )
-    release = Release(helm, kubectl, tool("kubectl-argo-rollouts"), option.release, option.namespace, "")
-    release = replace(release, model=(await release.values())["exampleModel"]["name"])
+async def release(request, kubectl):
+    """The release under test, healthy."""
+    if (found := request.config.pluginmanager.get_plugin(application.PLUGIN)) is not None:
+        release = found.release
+    else:
+        try:
+            release, _ = await _installed(request.config.option, kubectl)
+        except UsageError as error:
+            pytest.exit(_in_words(error), returncode=pytest.ExitCode.USAGE_ERROR)
     await release.healthy()
     return release
+
+
+@pytest.fixture(scope="session")
+async def values(request, release):
+    """The release's values, the chart's own among them, as the tests found them."""
+    found = request.config.pluginmanager.get_plugin(application.PLUGIN)
+    return await release.values() if found is None else found.values
+
+
+@pytest.fixture(scope="session")
+def golden(request):
+    """The application's golden inputs."""
+    return request.config.pluginmanager.get_plugin(application.PLUGIN).golden
+
+
+@pytest.fixture(scope="session")
+def known(release, values):
+    """The known answer, as the release has it."""
+    return known_answer.question(values["exampleModel"]["knownAnswer"], release.model)
+
+
+@pytest.fixture(scope="session")
+def question(request, release, values):
+    """A request that every version answers: the known answer's, or else that of the first golden input."""
+    if values["exampleModel"]["knownAnswer"]:
+        return request.getfixturevalue("known")
+    return serve.questions(request.getfixturevalue("golden"), release.model)[0]
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +231,7 @@ class FirstDeploy:
 
 
 @pytest.fixture(scope="session")
-async def first_deploy(release, before_second):
+async def first_deploy(release, before_second, sample):
     """A second release beside the first, with a model of its own; its one step waits for a person."""
     values = await release.values()
     model = f"{release.model}-second"
@@ -187,14 +285,16 @@ async def through_a_port_forward(release):
 
 @pytest.fixture(scope="module")
 async def prometheus(request, kubectl):
-    where = urlsplit(f"//{request.config.option.prometheus}")
-    service, _, namespace = where.hostname.partition(".")
-    async with port_forward(kubectl, f"svc/{service}", where.port, namespace) as url:
-        yield Prometheus(url)
+    """The Prometheus that judges an application's canaries, as its values have it; the sample's is the stack's own."""
+    found = request.config.pluginmanager.get_plugin(application.PLUGIN)
+    sample = f"http://{request.config.option.prometheus}"
+    address = sample if found is None else found.values["monitoring"]["prometheusAddress"]
+    async with prometheuses.reached(kubectl, address) as there:
+        yield there
 
 
 @pytest.fixture(scope="session")
-def next_model(request):
+def next_model(request, sample):
     """The version that a release is taken to next."""
 
     async def choose_next(release):
@@ -233,7 +333,7 @@ def to_report(request):
 
 
 @pytest.fixture(scope="session")
-def watched(to_report):
+def watched(to_report, sample):
     """Watch a release's Rollout under steady traffic; the whole time line is there, and written, after the block."""
 
     @asynccontextmanager

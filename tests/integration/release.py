@@ -15,9 +15,7 @@ from ci.cluster.kubectl import Kubectl
 from ci.manifests import documents
 
 COMMAND_SECONDS = 60
-
-KNOWN_BODY = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
-"""The deployment guide's request; its answer is {"predictions": [0]}."""
+INSTANCE = "app.kubernetes.io/instance"
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,15 @@ class Release:
         found = await self.helm.run("get", "manifest", self.name, f"--namespace={self.namespace}")
         return {(item["kind"], item["metadata"]["name"]) for item in documents.parse(found.stdout)}
 
+    async def dashboards(self) -> dict[str, Any]:
+        """The dashboards that Grafana's sidecar would load from this release, by name."""
+        labels = (await self.values())["monitoring"]["dashboards"]["labels"]
+        selector = ",".join(f"{key}={value}" for key, value in {INSTANCE: self.name, **labels}.items())
+        found = await self.kubectl.get_list("configmaps", self.namespace, selector)
+        texts = [(key.split(".")[-2], text) for item in found for key, text in item["data"].items()]
+        assert len(dict(texts)) == len(texts), f"a dashboard is there twice: {[name for name, _ in texts]}"
+        return {name: json.loads(text) for name, text in texts}
+
     async def weights(self) -> tuple[int, int]:
         """Percent of the requests to the stable and to the canary Service."""
         return canary.weights_of(await self.get("virtualservice"))
@@ -114,4 +121,5 @@ class Release:
     async def healthy(self) -> None:
         """Wait until InferenceService and Rollout both say so: neither alone means that requests are answered."""
         await readiness.inference_service(self.kubectl, self.namespace, self.model)
-        await readiness.rollout(self.kubectl, self.namespace, self.predictor)
+        if (await self.values())["features"]["canaryDeployment"]:
+            await readiness.rollout(self.kubectl, self.namespace, self.predictor)

@@ -3,13 +3,17 @@
 import pytest
 
 pytestmark = pytest.mark.anyio
+canary = pytest.mark.needs("features.canaryDeployment")
+monitoring = pytest.mark.needs("features.sloMonitoring")
 
 
+@pytest.mark.usefixtures("sample")
 async def test_the_namespace_gives_its_pods_a_sidecar(release):
     namespace = await release.kubectl.get("namespace", release.namespace)
     assert namespace["metadata"]["labels"]["istio-injection"] == "enabled"
 
 
+@canary
 async def test_the_inference_service_is_ready_and_kserve_runs_no_pod_of_its_own(release):
     service = await release.get("inferenceservice", release.model)
     conditions = {item["type"]: item["status"] for item in service["status"]["conditions"]}
@@ -18,6 +22,7 @@ async def test_the_inference_service_is_ready_and_kserve_runs_no_pod_of_its_own(
     assert deployment["spec"]["replicas"] == 0, "two owners would fight for the pods"
 
 
+@canary
 async def test_the_rollout_is_healthy_and_owns_every_pod(release):
     rollout = await release.get("rollout")
     assert rollout["status"]["phase"] == "Healthy"
@@ -34,22 +39,31 @@ async def test_the_rollout_is_healthy_and_owns_every_pod(release):
     assert len(await release.stable_pods()) == rollout["status"]["updatedReplicas"] >= 1
 
 
-async def test_every_pod_runs_the_model_and_a_sidecar_without_privileges(release):
-    for pod in await release.pods():
+async def test_every_pod_runs_the_model_and_a_sidecar(release):
+    pods = await release.pods()
+    assert pods
+    for pod in pods:
         ready = {item["name"]: item["ready"] for item in pod["status"].get("containerStatuses", [])}
         ready |= {item["name"]: item["ready"] for item in pod["status"].get("initContainerStatuses", [])}
         assert ready["kserve-container"]
         assert ready["istio-proxy"]
+
+
+@pytest.mark.usefixtures("sample")
+async def test_every_pod_runs_without_privileges(release):
+    for pod in await release.pods():
         (server,) = [item for item in pod["spec"]["containers"] if item["name"] == "kserve-container"]
         assert server["securityContext"]["allowPrivilegeEscalation"] is False
         assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
 
 
+@canary
 @pytest.mark.parametrize("role", ["stable", "canary"])
-async def test_both_services_lead_to_ready_pods_on_port_80(release, role):
+async def test_both_services_lead_to_ready_pods_on_port_80(release, values, role):
     name = f"{release.predictor}-{role}"
     service = await release.get("service", name)
-    assert [(port["port"], port["targetPort"]) for port in service["spec"]["ports"]] == [(80, 8080)]
+    ports = [(port["port"], port["targetPort"]) for port in service["spec"]["ports"]]
+    assert ports == [(80, values["exampleModel"]["port"])]
     slices = await release.kubectl.get_list("endpointslices", release.namespace, f"kubernetes.io/service-name={name}")
     addresses = {
         address
@@ -61,6 +75,7 @@ async def test_both_services_lead_to_ready_pods_on_port_80(release, role):
     assert addresses == {pod["status"]["podIP"] for pod in await release.stable_pods()}
 
 
+@canary
 async def test_the_virtual_service_sends_everything_to_stable(release):
     virtual_service = await release.get("virtualservice")
     assert virtual_service["spec"]["hosts"] == [release.predictor]
@@ -70,6 +85,8 @@ async def test_the_virtual_service_sends_everything_to_stable(release):
     assert weights == {f"{release.predictor}-stable": 100, f"{release.predictor}-canary": 0}
 
 
+@canary
+@monitoring
 async def test_the_rollout_judges_by_an_analysis_template_that_is_there(release):
     rollout = await release.get("rollout")
     (template,) = rollout["spec"]["strategy"]["canary"]["analysis"]["templates"]
@@ -77,24 +94,29 @@ async def test_the_rollout_judges_by_an_analysis_template_that_is_there(release)
     assert {"success-rate", "latency-p95"} <= {metric["name"] for metric in metrics}
 
 
+@canary
+@pytest.mark.needs("features.autoscaling")
 async def test_the_autoscaler_works_on_the_rollout(release):
     autoscaler = await release.get("hpa", f"{release.predictor}-hpa")
     target = autoscaler["spec"]["scaleTargetRef"]
     assert (target["kind"], target["name"]) == ("Rollout", release.predictor)
-    conditions = {item["type"]: item["status"] for item in autoscaler["status"]["conditions"]}
-    assert conditions["AbleToScale"] == "True"
-    assert conditions["ScalingActive"] == "True"
 
 
+@monitoring
 @pytest.mark.parametrize("kind", ["prometheusrule", "servicemonitor"])
-async def test_prometheus_is_told_of_rules_and_targets(release, kind):
-    names = {"prometheusrule": f"{release.name}-slo-alerts", "servicemonitor": release.predictor}
-    found = await release.get(kind, names[kind])
-    assert found["metadata"]["labels"]["release"] == "prometheus", "the operator selects by this label"
+async def test_prometheus_is_told_of_rules_and_targets(release, values, kind):
+    (name,) = [name for what, name in await release.manifest() if what.lower() == kind]
+    found = await release.get(kind, name)
+    selected_by = values["monitoring"]["labels"]
+    assert selected_by.items() <= found["metadata"]["labels"].items(), "the operator selects by these labels"
 
 
-async def test_a_disruption_budget_and_a_service_account_of_its_own(release):
+@pytest.mark.needs("podDisruptionBudget.enabled")
+async def test_a_disruption_budget_of_its_own(release):
     budget = await release.get("poddisruptionbudget")
     assert budget["status"]["expectedPods"] >= 1
+
+
+async def test_a_service_account_of_its_own(release):
     for pod in await release.pods():
         assert pod["spec"]["serviceAccountName"] == release.predictor

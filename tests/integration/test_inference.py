@@ -11,7 +11,7 @@ import pytest
 from tests.integration import asking
 from tests.integration.asking import Ask
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("sample")]
 
 FLOWERS = [[5.1, 3.5, 1.4, 0.2], [6.0, 2.9, 4.5, 1.5], [6.9, 3.1, 5.4, 2.1]]
 SPECIES = [0, 1, 2]

@@ -16,6 +16,7 @@ SCALED_SECONDS = 180
 """Prometheus has to hear of the release, its rate to rise or fall, and the autoscaler looks every 15 s."""
 
 
+@pytest.mark.needs("features.canaryDeployment")
 async def test_the_plugin_shows_the_rollout_as_the_guide_has_it(release):
     assert "Healthy" in (await release.plugin("get", "rollout", release.predictor)).stdout
     assert (await release.plugin("status", release.predictor)).stdout.strip().endswith("Healthy")

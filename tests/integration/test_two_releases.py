@@ -8,19 +8,18 @@ from ci.base.wait import NotYet, until
 from ci.canary.observe import traffic
 from tests.integration import asking
 from tests.integration.namespace import gone
-from tests.integration.release import KNOWN_BODY
 
 pytestmark = pytest.mark.anyio
 
 GONE_SECONDS = 60
 
 
-async def test_each_answers_for_its_own_model_only(release, second, client):
+async def test_each_answers_for_its_own_model_only(release, second, client, question):
     for own, other in ((release, second), (second, release)):
         ask = asking.from_the_mesh(own.kubectl, own.namespace, own.predictor)
-        right = await ask(own.predict_path, KNOWN_BODY)
+        right = await ask(own.predict_path, question.body)
         assert (right.status, json.loads(right.body)) == (200, {"predictions": [0]})
-        wrong = await ask(other.predict_path, KNOWN_BODY)
+        wrong = await ask(other.predict_path, question.body)
         assert wrong.status == 404, "a pod of the one answered for the other's model"
 
 

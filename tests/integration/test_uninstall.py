@@ -5,7 +5,7 @@ import pytest
 from ci.canary.observe import traffic
 from tests.integration.namespace import gone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("sample")]
 
 ALWAYS_THERE = {
     "ConfigMap/istio-ca-crl",

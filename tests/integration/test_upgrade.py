@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("sample")]
 
 
 async def revision(release):

@@ -1,5 +1,6 @@
 """Golden files of four kinds of model, recorded from and asked of real HTTP servers, as a client in the mesh asks."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -233,6 +234,17 @@ def test_the_known_answer_is_the_very_request_and_where_its_answer_is():
     assert (text["protocol"], text["path"], text["at"]) == ("v2", "/v2/models/reviews/infer", "$.outputs[0].data[0]")
     assert text["request"]["inputs"][0]["data"] == ["a fine film"]
     assert known_answer.known_answer(golden.parse(OWN, "a.yaml"), "entities") is None
+
+
+@pytest.mark.parametrize("text", [REGRESSION, PROBABILITIES, TEXTS])
+def test_the_known_answer_is_asked_as_the_golden_input_is(text):
+    inputs = golden.parse(text, "a.yaml")
+    known = known_answer.known_answer(inputs, "prices")
+    asked = serve.questions(inputs, "prices")[[item.id for item in inputs.inputs].index(inputs.known)]
+    assert known_answer.question(known, "prices") == asked
+    unnamed = {key: value for key, value in known.items() if key not in ("path", "absolute", "relative")}
+    exact = dataclasses.replace(asked, absolute=0.0, relative=0.0)
+    assert known_answer.question(unnamed, "prices") == exact
 
 
 @pytest.mark.parametrize(

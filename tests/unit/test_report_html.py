@@ -154,6 +154,7 @@ def test_an_application_says_what_was_asked_and_moved_and_what_was_changed_for_i
         "golden inputs wine 1: 146 of 150 answers agree; accuracy 97.3% → 98.7%; 1 right → wrong, 3 wrong → right",
         "candidate: 3 of 1500 requests got no answer, the first:",
         "canary: Healthy after 52.9 s; 1340 requests, 0 failed, step by step",
+        "tests: 20 of 20 passed",
         "back to model 1.0, image v0.20.0: it answered",
     ]
     answers, overlay = wine.findall("details")
@@ -172,6 +173,7 @@ def test_a_first_deploy_has_one_set_its_rule_and_nothing_to_compare_it_with():
     assert [words(item) for item in first.find("ul").findall("li")] == [
         "golden inputs reviews 1: 148 of 150 answers are right (98.7%)",
         "candidate: 3 of 1500 requests got no answer, the first:",
+        "tests: not reached",
         "a first deploy has no champion, and no canary",
     ]
     assert first.findall("details") == []

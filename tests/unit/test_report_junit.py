@@ -75,6 +75,7 @@ def test_an_application_is_a_case_and_says_what_was_served_asked_and_moved(tmp_p
         f"before: sha256:{'1' * 64}, sha256:{'a' * 64}",
         f"proven: sha256:{'2' * 64}, sha256:{'a' * 64}",
     ]
+    assert "tests: 20 of 20 passed" in told
     assert "back to model 1.0, image v0.20.0: it answered" in told
     assert told[-1] == "exampleModel.replicas: 3 → 1 (throwaway.replicas)"
 

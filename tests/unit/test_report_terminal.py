@@ -90,6 +90,7 @@ def test_an_application_shows_its_sets_as_served_and_what_came_of_them():
     assert row(text, "Proven") == ["Proven", "2.0", "2" * 12, "v0.20.0", "a" * 12]
     lines = [line.strip() for line in text.splitlines()]
     assert "canary: Healthy after 52.9 s; 1340 requests, 0 failed" in lines
+    assert "tests: 20 of 20 passed" in lines
     assert "back to model 1.0, image v0.20.0: it answered" in lines
     assert "proven: image built here, not the published image" in lines
     assert "exampleModel.replicas: 3 → 1 (throwaway.replicas)" in lines

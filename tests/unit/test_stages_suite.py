@@ -14,6 +14,8 @@ from ci.stages import suite
 from ci.stages.order import ORDER, named
 from ci.stages.run import Options, Run
 from ci.supply.supply import Supply
+from ci.tree import tree
+from tests.harness import project as projects
 
 STAGES = {
     "inference": (suite.inference, "test_inference.py"),
@@ -56,3 +58,19 @@ def test_without_a_cluster_a_suite_is_red_by_the_name_of_a_test(tmp_path, monkey
     assert listed[0].startswith(f"tests/integration/{file}::")
     assert (counts.stage, counts.expected, counts.passed) == (stage, len(listed), 0)
     assert any(test in raised.value.message for test in listed), raised.value.message
+
+
+def test_an_applications_own_tests_cannot_even_be_listed_without_its_release(tmp_path):
+    project = projects.made(tmp_path / "models")
+    options = Options(project.folder, "lab", False, tmp_path / "kubeconfig", None, False, tmp_path)
+    cluster = Cluster("none", tmp_path / "kubeconfig", "none", None)
+    run = Run(options, Supply("upstream", tmp_path), Report("test", "now"), AsyncExitStack(), made_cluster=cluster)
+    name = projects.APPLICATIONS[0]
+    application = tree.Application(project.project, "lab", name, projects.application(name).encode())
+
+    with pytest.raises(CheckFailedError) as raised:
+        anyio.run(suite.application, run, application, "app-1")
+
+    begins = f"the applications.lab.{name} tests cannot be listed: exit code 4: ERROR: --kubeconfig "
+    assert raised.value.message.startswith(begins), raised.value.message
+    assert run.report.suites == []

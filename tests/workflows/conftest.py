@@ -15,7 +15,7 @@ from ci.supply import pins
 from ci.tree import chart_package, tree
 from ci.tree.git import Snapshot
 from tests.harness import remote as remotes
-from tests.harness.evidence import SUITES, Keys, proof
+from tests.harness.evidence import Keys, proof, suites
 from tests.harness.git_server import serving
 from tests.unit.conftest import find_tool
 from tests.workflows import cluster as clusters
@@ -114,7 +114,7 @@ def report(clone, keys, tmp_path, monkeypatch):
         package = await chart_package.write(tested.repository, helm, tested.tree, staging.project.paths.chart, folder)
         names = (package, folder / statement.REPORT, folder / statement.SBOM)
         artefacts = [statement.artefact(file.name, files.sha256(file)) for file in names]
-        facts = gather.Facts("staging", now, now, "source", verify.STAGES, SUITES, proven)
+        facts = gather.Facts("staging", now, now, "source", verify.STAGES, suites(proven), proven)
         said = await gather.gather(tested, helm, facts, artefacts)
         (folder / statement.EVIDENCE).write_bytes(envelope.sealed(statement.written(said), envelope.signer()))
 

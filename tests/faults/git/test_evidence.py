@@ -28,7 +28,7 @@ from ci.project import FILE
 from ci.release.health import Health, wanted
 from ci.release.promote import Promote
 from ci.results import ExistingCluster, Report, Stage
-from ci.stages.order import APPLICATION
+from ci.stages.order import APPLICATION, suite_of
 from ci.stages.run import Options, Run
 from ci.supply import registry
 from ci.supply.supply import Supply
@@ -36,7 +36,7 @@ from ci.tree import chart_package, git, tree, writeback
 from ci.tree.git import Snapshot
 from ci.tree.writeback import LocalBranch
 from tests.harness import remote as remotes
-from tests.harness.evidence import REPLICAS, SUITES, Keys, leaves, parent, proof
+from tests.harness.evidence import REPLICAS, SUITES, Keys, leaves, parent, proof, suites
 from tests.harness.remote import MODEL, PROJECT, arguments, helm, run
 
 APP = "sklearn-iris"
@@ -70,6 +70,7 @@ EXISTING = {
 """The cluster whose runs count."""
 PROMETHEUS = "networkPolicy.monitoringNamespace: monitoring → observability (cluster.prometheus)"
 """What that cluster changed."""
+OWN_TESTS = suite_of("staging", APP)
 NOW = datetime.now(UTC)
 
 
@@ -114,7 +115,7 @@ class Scene:
         tested = await checkout.look(self.clone.folder)
         began, ended = NOW - timedelta(minutes=9), NOW - timedelta(minutes=3)
         proofs = [proof(each, APP, await release_of(tested, each), **values) for each in environments]
-        facts = Facts("staging", began, ended, "upstream", verify.STAGES, SUITES, proofs)
+        facts = Facts("staging", began, ended, "upstream", verify.STAGES, suites(proofs), proofs)
         left = [self.report / name for name in (statement.REPORT, statement.SBOM)]
         left.append(await chart_package.write(tested.repository, helm(), tested.tree, CHART, self.report))
         artefacts = [statement.artefact(file.name, files.sha256(file)) for file in left]
@@ -228,12 +229,13 @@ def told(own, monkeypatch, data):
 
 def test_a_run_of_applications_alone_counts_and_is_told(own, monkeypatch):
     data = copy.deepcopy(own.statement)
-    data["predicate"] |= {"platform": None, "stages": ["lint"], "suites": []}
+    data["predicate"] |= {"platform": None, "stages": ["lint"], "suites": [suite(data, OWN_TESTS)]}
 
     said = told(own, monkeypatch, data)
 
     assert "platform: not part of this run; stages that passed: lint" in said
-    assert "tests that passed: none had to run" in said
+    assert f"tests that passed: 7 of {OWN_TESTS}" in said
+    assert "tests of the set as it was installed: 7 passed" in said
 
 
 def test_a_run_on_an_existing_cluster_counts_where_the_project_file_says_so_and_is_told(own, monkeypatch):
@@ -333,10 +335,11 @@ def green(own, tmp_path):
         (supply.bin / name).symlink_to(executable)
     stages = [Stage(name, "passed", 1.0) for name in verify.STAGES]
     began = (NOW - timedelta(minutes=5)).isoformat()
-    report = Report("test --env staging", began, "interrupted", 300.0, stages=stages, suites=SUITES)
+    report = Report("test --env staging", began, "interrupted", 300.0, stages=stages)
     options = Options(own.clone.folder, "staging", False, None, None, False, own.report)
     began = anyio.run(checkout.look, own.clone.folder)
     report.applications = [proof("staging", APP, anyio.run(release_of, began, "staging"))]
+    report.suites = suites(report.applications)
     with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -366,7 +369,8 @@ def test_a_green_run_writes_what_a_promotion_takes(own, green, monkeypatch):
 def test_a_green_run_of_applications_alone_says_nothing_of_the_platform(own, green, monkeypatch):
     run, _ = green
     run.platform = False
-    run.report.stages, run.report.suites = [Stage(name, "passed", 1.0) for name in APPLICATION], []
+    run.report.stages = [Stage(name, "passed", 1.0) for name in APPLICATION]
+    run.report.suites = suites(run.report.applications, platform=False)
 
     prove(green, own, monkeypatch)
 
@@ -527,6 +531,14 @@ LIES = {
         )
         for each in SUITES
     },
+    "without the tests of the application": (
+        lambda data: data["predicate"]["suites"].remove(suite(data, OWN_TESTS)),
+        f"predicate.suites {OWN_TESTS}: missing, so nobody knows whether a test ran",
+    ),
+    "without any test of applications alone": (
+        lambda data: data["predicate"].update(platform=None, stages=[], suites=[]),
+        f"predicate.suites {OWN_TESTS}: missing, so nobody knows whether a test ran",
+    ),
     "with a stage's tests twice": (
         lambda data: data["predicate"]["suites"].append(suite(data, "canary")),
         "predicate.suites canary: there twice",

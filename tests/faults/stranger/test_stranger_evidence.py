@@ -15,7 +15,7 @@ from ci.evidence.gather import Facts
 from ci.stages.order import APPLICATION
 from ci.tree import chart_package, tree
 from ci.tree.git import Snapshot
-from tests.harness.evidence import Keys, proof
+from tests.harness.evidence import Keys, proof, suites
 from tests.harness.remote import helm
 from tests.stranger import project
 from tests.stranger.promotion import promoted, verified
@@ -53,7 +53,8 @@ def evidence(stranger, keys, tmp_path, monkeypatch):
         application = await tree.load(Snapshot(tested.repository, tested.tree, ""), stranger.first, name)
         served = proof(stranger.first, name, statement.release(application.release), **{"overlay": [OVERLAY], **values})
         now = datetime.now(UTC)
-        facts = Facts(None, now - timedelta(minutes=3), now, "source", APPLICATION, (), [served])
+        counts = suites([served], platform=False)
+        facts = Facts(None, now - timedelta(minutes=3), now, "source", APPLICATION, counts, [served])
         left = [report / part for part in (statement.REPORT, statement.SBOM)]
         left.append(await chart_package.write(tested.repository, helm(), tested.tree, project.CHART_FOLDER, report))
         artefacts = [statement.artefact(file.name, files.sha256(file)) for file in left]
