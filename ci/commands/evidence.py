@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ci.base import files
-from ci.base.errors import CheckFailedError, UsageError
+from ci.base.errors import CheckFailedError, CIError, UsageError
 from ci.base.progress import note
 from ci.commands import here, writing
 from ci.commands.runner import run_async
@@ -81,7 +81,7 @@ async def _verify(file: Path, public_key: Path, environment: str, name: str | No
     if not sources:
         raise UsageError(f"--env {environment}: no set is promoted there", fix="bump is how it gets one")
     served = {each.environment for each in proof.statement.predicate.applications}
-    refused = []
+    refused: list[CIError] = []
     for source in sorted(sources, key=lambda each: each not in served):  # the likeliest is told of
         try:
             promotion = await _promotion(snapshot, source, environment, name)

@@ -79,7 +79,7 @@ def chosen(found: Sequence[Document], place: Prometheus) -> Document:
 
 def _selected(selector: dict[str, Any] | None, labels: Mapping[str, str]) -> bool:
     """Return whether a selector takes labels; no selector takes nothing, and what expressions ask is not looked at."""
-    return selector is not None and (selector.get("matchLabels") or {}).items() <= labels.items()
+    return selector is not None and bool((selector.get("matchLabels") or {}).items() <= labels.items())
 
 
 async def install(context: StackContext) -> None:
