@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 import anyio
 import pytest
 
-from ci.base import paths
 from ci.base.errors import CheckFailedError
 from ci.cluster.cluster import Cluster
 from ci.results import Report
@@ -46,7 +45,8 @@ def test_a_stage_that_comes_back_without_a_test_is_red(monkeypatch, tmp_path):
 def test_without_a_cluster_a_suite_is_red_by_the_name_of_a_test(tmp_path, monkeypatch, stage):
     monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only")
     function, file = STAGES[stage]
-    options = Options(paths.ROOT, "dev", False, tmp_path / "kubeconfig", None, False, tmp_path)
+    project = projects.made(tmp_path / "models").folder
+    options = Options(project, "lab", False, tmp_path / "kubeconfig", None, False, tmp_path)
     cluster = Cluster("none", tmp_path / "kubeconfig", "none", None)
     run = Run(options, Supply("upstream", tmp_path), Report("test", "now"), AsyncExitStack(), made_cluster=cluster)
 
