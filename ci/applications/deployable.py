@@ -38,7 +38,9 @@ def objections(documents: Sequence[Document], memory: float | None) -> Iterator[
         for container in _containers(document):
             resources = container.get("resources") or {}
             asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-            for name, amount in asked.items() if memory is not None else ():
+            for name, amount in asked.items():
+                if memory is None:
+                    break
                 if "/" in name:
                     yield f"{who}: asks for {name}"
                 elif name == "memory" and parse_quantity(amount) > memory:
