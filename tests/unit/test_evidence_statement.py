@@ -171,12 +171,12 @@ def test_a_digest_that_is_none_is_named(what, digest):
         read(data)
 
 
-@pytest.mark.parametrize("version", ["v1", "v2", "v4"])
+@pytest.mark.parametrize("version", ["v1", "v2", "v3", "v5"])
 def test_evidence_of_another_version_says_which_it_is_and_that_a_run_is_needed(version):
     data = copy.deepcopy(DATA)
-    data["predicateType"] = data["predicateType"].replace("v3", version)
+    data["predicateType"] = data["predicateType"].replace("v4", version)
     del data["predicate"]["tool"]
-    with pytest.raises(EvidenceError, match=f"predicateType: evidence of version {version}, .* v3") as raised:
+    with pytest.raises(EvidenceError, match=f"predicateType: evidence of version {version}, .* v4") as raised:
         read(data)
     assert "\n" not in raised.value.message
     assert raised.value.fix.startswith("Run `test` again")
