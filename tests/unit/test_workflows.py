@@ -30,6 +30,7 @@ WRITES = ("contents", "packages", "actions")
 LONG = ("python", "dagger", "pytest")
 """Programs that have something to clean up, or a child that has."""
 ALWAYS = "always()"
+MAKE_CLUSTERS = ("ci/main.py test", "tests/faults", "tests/stranger", "tests/guide")
 CLEAN = "exec python ci/main.py cluster clean"
 SECONDS = 60
 GIVEN = ("BASE", "ENVIRONMENT")
@@ -154,7 +155,7 @@ async def there(file):
 @pytest.mark.parametrize(("name", "job"), JOBS)
 def test_what_a_cancelled_job_left_is_removed(name, job):
     runs = [step.get("run", "") for step in job["steps"]]
-    makes = [number for number, run in enumerate(runs) if "ci/main.py test" in run or "tests/faults" in run]
+    makes = [number for number, run in enumerate(runs) if any(each in run for each in MAKE_CLUSTERS)]
     cleans = [number for number, run in enumerate(runs) if run == CLEAN and job["steps"][number]["if"] == ALWAYS]
     assert bool(makes) == bool(cleans)
     assert not makes or max(makes) < min(cleans)
@@ -162,7 +163,7 @@ def test_what_a_cancelled_job_left_is_removed(name, job):
 
 def test_some_jobs_make_clusters():
     made = {name for name, job in JOBS for step in job["steps"] if step.get("run") == CLEAN}
-    assert made == {"pull-request/test", "nightly/upstream", "nightly/faults"}
+    assert made == {"pull-request/test", "nightly/upstream", "nightly/faults", "nightly/strangers"}
 
 
 @pytest.mark.parametrize("step", steps())
