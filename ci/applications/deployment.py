@@ -51,6 +51,12 @@ class Deployment:
     overlay: tuple[str, ...]
 
     @property
+    def version(self) -> str:
+        """The set in a few words: its model's version, or where the image brings it along, the image's tag."""
+        release = self.application.release
+        return str(release["model", "version"] or release["image", "tag"])
+
+    @property
     def bare(self) -> dict[str, Any]:
         """The values of a model server alone."""
         return merged(self.values, serve.BARE)

@@ -1,59 +1,30 @@
-"""Stages `models` and `applications`: the user's own applications, from champion to candidate, and back."""
+"""Stage `applications`: the user's own applications, from champion to candidate, and back."""
 
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import anyio
 
-from ci import sample
-from ci.applications import deployable, deployment, given, served, subjects
+from ci.applications import served
 from ci.applications.deployment import Deployment
-from ci.applications.given import Given
 from ci.applications.prepared import Prepared
-from ci.applications.subjects import Subject, Version
-from ci.base import files, paths, tasks
-from ci.base.errors import CheckFailedError, CIError, UsageError
+from ci.base import tasks
+from ci.base.errors import CheckFailedError
 from ci.base.progress import note, step, warning
 from ci.base.wait import NotYet, until
-from ci.behaviour import compare, golden, serve
+from ci.behaviour import compare, serve
 from ci.canary import declared
 from ci.canary.observe import rollout as canary
 from ci.canary.observe import traffic
 from ci.cluster import model_store, readiness
-from ci.diff import canary as effects
-from ci.diff.model import OUTCOMES
-from ci.host import limits
 from ci.manifests.values import merged
-from ci.models.storage import WrongFolderError
-from ci.results import CanaryTimeline, Proof
+from ci.results import CanaryTimeline
 from ci.stages import install, namespaces, order, suite
 from ci.stages.run import STORAGE_SECRET, Run
-from ci.tree import tree
-from ci.tree.git import Repository
 
 LEFT_SECONDS = 120
 """For the pods of the revision before to go: half a minute of Argo Rollouts', and their own grace."""
 QUIET_SECONDS = 5.0
 """Of traffic before a canary begins and after it has ended, so that both sets alone are seen answering."""
-
-
-async def models(run: Run) -> None:
-    """Get models and images of everything that is to be proven, and refuse what this machine cannot hold, at once."""
-    scope, options = run.scope, run.options
-    found = await subjects.of(scope.change, scope.head, scope.base, options.application) if scope is not None else []
-    if options.models is not None:
-        given.require_model(options.models, found)
-    images = await given.images(options.images, found, run.supply)
-    if scope is None or not found:
-        none = "no git repository: applications are proven of commits only"
-        note("no application is in the change" if scope is not None else none)
-        return
-    here = Given(await _mirrors(run), options.models, images)
-    for subject in found:
-        with step(f"{subject.name}: model and image"):
-            run.applications.append(await _prepared(run, scope.head.repository, subject, here))
 
 
 async def execute(run: Run) -> None:
@@ -63,71 +34,6 @@ async def execute(run: Run) -> None:
         started = time.monotonic()
         await _prove(run, prepared, number)
         prepared.proof.seconds = time.monotonic() - started
-
-
-async def _prepared(run: Run, repository: Repository, subject: Subject, here: Given) -> Prepared:
-    supply, folder = run.supply, run.options.project
-
-    async def got(version: Version, given: Given) -> Deployment:
-        work = Path(run.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ml-serving-ci-")))
-        return await deployment.prepared(repository, version, supply, given, work, run.existing)
-
-    application = subject.candidate.application
-    candidate = await got(subject.candidate, here)
-    objects = await deployment.rendered(candidate, supply.tool("helm"))
-    memory = limits.memory_total() if run.existing is None else None
-    if lacks := list(deployable.objections(objects, memory)):
-        way_out = deployable.WAY_OUT if run.existing is None else deployable.ON_EXISTING
-        raise UsageError(f"{application.file}: {lacks[0]}", fix=way_out, detail="\n".join(lacks))
-    rules, champion = list(subject.rules), None
-    if subject.champion is not None:
-        try:
-            champion = await got(subject.champion, here.of_champions)
-            before = await deployment.rendered(champion, supply.tool("helm"))
-            outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]
-            if "canary" not in outcomes:
-                rules.append(f"the change {OUTCOMES[outcomes[0] if outcomes else 'none']}")
-                champion = None
-        except WrongFolderError:
-            raise
-        except CIError as error:
-            rules.append(f"{subjects.GONE}: {error.message}")
-    rules += _told(subject.name, here, champion, candidate)
-    file = folder / application.project.paths.golden / f"{application.name}.yaml"
-    questions = golden.load(file) if file.is_file() else None
-    if questions is None:
-        rules.append(f"there are no golden inputs: no {application.project.paths.golden}/{application.name}.yaml")
-    proof = Proof(
-        application.environment,
-        application.name,
-        candidate.served,
-        champion.served if champion else None,
-        rules,
-        files.sha256(file) if questions else "",
-        overlay=list(candidate.overlay),
-    )
-    return Prepared(subject, candidate, champion, questions, proof)
-
-
-def _told(name: str, here: Given, champion: Deployment | None, candidate: Deployment) -> Iterator[str]:
-    """Say where models came from, and yield what of the candidate is not as its file has it, a sentence each."""
-    for each in (champion, candidate):
-        if each is not None and each.model is not None:
-            note(f"{name}: model {_set(each)} from {each.model.source} has {each.model.digest}")
-    release = candidate.application.release
-    if candidate.model is not None and not release[tree.MODEL_DIGEST]:
-        yield f"it names no digest of its model: {candidate.model.digest} was there, and may be another tomorrow"
-    if here.image(candidate.application) is not None:
-        repository, tag, _ = (release[key] for key in tree.IMAGE)
-        yield f"its image is {repository}:{tag} as it was built here, which no registry has under that digest"
-
-
-async def _mirrors(run: Run) -> dict[str, Path]:
-    """Return the project's mirrors; the cluster's own store, which has the sample's models, is one for the sample."""
-    found = {prefix: run.options.project / place for prefix, place in run.project.models.mirrors.items()}
-    if run.options.project == paths.ROOT and sample.is_there():
-        found.setdefault(f"s3://{model_store.BUCKET}/", await sample.trained(run.supply))
-    return found
 
 
 async def _prove(run: Run, prepared: Prepared, number: int) -> None:
@@ -144,7 +50,7 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
                 await model_store.add(run.kubectl, each.application.name, digest, each.model.folder)
     await install.prepare(run, place)
     runs_first = deployments[0]
-    with step(f"{name}: install {_set(runs_first)}"):
+    with step(f"{name}: install {runs_first.version}"):
         async with tasks.group() as group:
             group.start_soon(traffic.install, run.kubectl, place)
             if prepared.champion is not None:
@@ -159,13 +65,13 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
         await _release(run, place)
         return
     await namespaces.delete(run, beside, wait=False)
-    with step(f"{name}: canary to {_set(prepared.candidate)}"):
+    with step(f"{name}: canary to {prepared.candidate.version}"):
         proof.canary = await _moved(run, prepared, prepared.candidate, place)
     async with tasks.group() as group:  # the pods of the set before take half a minute to go
         group.start_soon(_left, run, prepared.champion.application.name, place)
         await _tested(run, prepared, place)
-    with step(f"{name}: back to {_set(prepared.champion)}"):
-        await _built(run, prepared.candidate, place)
+    await _built(run, prepared.candidate, place)
+    with step(f"{name}: back to {prepared.champion.version}"):
         await _moved(run, prepared, prepared.champion, place)
         proof.back = True
     await _release(run, place)
@@ -224,7 +130,7 @@ async def _golden(run: Run, prepared: Prepared, place: str, urls: list[str]) -> 
         return
     name = prepared.subject.candidate.application.name
     asked = [f"{url}{inputs.url_path(name)}" for url in urls]
-    labels = [_set(prepared.champion or prepared.candidate), _set(prepared.candidate)]
+    labels = [(prepared.champion or prepared.candidate).version, prepared.candidate.version]
     with step(f"{prepared.subject.name}: {len(inputs.inputs)} golden inputs, {serve.ROUNDS} times"):
         answers = await serve.ask(run.kubectl, place, inputs, asked)
     prepared.proof.behaviour = compare.compare(inputs, labels, answers[0], answers[-1])  # one alone, against itself
@@ -234,7 +140,7 @@ async def _golden(run: Run, prepared: Prepared, place: str, urls: list[str]) -> 
 async def _tested(run: Run, prepared: Prepared, place: str) -> None:
     """Run the suite on the candidate, as it is installed."""
     application = prepared.candidate.application
-    with step(f"{prepared.subject.name}: tests of {_set(prepared.candidate)}"):
+    with step(f"{prepared.subject.name}: tests of {prepared.candidate.version}"):
         try:
             await suite.application(run, application, place)
         finally:
@@ -294,20 +200,20 @@ async def _moved(run: Run, prepared: Prepared, to: Deployment, place: str) -> Ca
             await seen.canary()
             outcome = await seen.finished()
             await anyio.sleep(QUIET_SECONDS)
-        timeline = seen.timeline(f"{where} to {_set(to)}", load.result(seen.began_at), load.weights(seen.began_at))
+        timeline = seen.timeline(f"{where} to {to.version}", load.result(seen.began_at), load.weights(seen.began_at))
     run.report.canaries.append(timeline)
     if outcome != "Healthy":
         if to is prepared.candidate:
             prepared.proof.canary = timeline
         message = seen.rollout.get("status", {}).get("message", "")
         raise CheckFailedError(
-            f"{where}: the canary to {_set(to)} was stopped: {message}",
+            f"{where}: the canary to {to.version} was stopped: {message}",
             fix="the report has what its analysis measured",
         )
     if load.failed:
         first = load.failed[0]
         raise CheckFailedError(
-            f"{where}: {len(load.failed)} of {len(load.requests)} requests failed while it moved to {_set(to)}, "
+            f"{where}: {len(load.failed)} of {len(load.requests)} requests failed while it moved to {to.version}, "
             f"the first with status {first.status}"
         )
     return timeline
@@ -315,9 +221,3 @@ async def _moved(run: Run, prepared: Prepared, to: Deployment, place: str) -> Ca
 
 def _url(name: str, place: str) -> str:
     return f"http://{name}-predictor-stable.{place}"
-
-
-def _set(each: Deployment) -> str:
-    """Name a set in a few words."""
-    release = each.application.release
-    return str(release["model", "version"] or release["image", "tag"])

@@ -55,7 +55,7 @@ MODELS = "models"
 ORDER = (
     Stage("lint", "lint.execute"),
     Stage("template", "template.execute"),
-    Stage(MODELS, "applications.models"),
+    Stage(MODELS, "models.execute"),
     Stage("cluster", "cluster.execute"),
     Stage("stack", "stack.execute", needs=("cluster",)),
     Stage("behaviour", "behaviour.execute", needs=("stack",)),

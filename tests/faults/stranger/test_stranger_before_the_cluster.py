@@ -15,7 +15,7 @@ from ci.checks.targets import Chosen
 from ci.manifests import references
 from ci.models.storage import RefusedError, WrongFolderError, WrongModelError
 from ci.results import Report
-from ci.stages import applications
+from ci.stages import models as models_stage
 from ci.stages import scope as scopes
 from ci.stages.run import Options, Run
 from tests.harness.gates import executables
@@ -33,7 +33,7 @@ def prepared(stranger, supply, tmp_path):
         options = Options(stranger.folder, stranger.first, False, None, None, False, tmp_path / "report", **given)
         async with AsyncExitStack() as cleanup:
             run = Run(options, supply, Report("test", "now"), cleanup, scope=scope)
-            await applications.models(run)
+            await models_stage.execute(run)
         return run.applications
 
     return lambda **given: anyio.run(partial(prepare, **given))

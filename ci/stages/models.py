@@ -1,0 +1,107 @@
+"""Stage `models`: models and images of the user's own applications, got by digest before there is a cluster."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ci import sample
+from ci.applications import deployable, deployment, given, subjects
+from ci.applications.deployment import Deployment
+from ci.applications.given import Given
+from ci.applications.prepared import Prepared
+from ci.applications.subjects import Subject, Version
+from ci.base import files, paths
+from ci.base.errors import CIError, UsageError
+from ci.base.progress import note, step
+from ci.behaviour import golden
+from ci.cluster import model_store
+from ci.diff import canary as effects
+from ci.diff.model import OUTCOMES
+from ci.host import limits
+from ci.models.storage import WrongFolderError
+from ci.results import Proof
+from ci.stages.run import Run
+from ci.tree import tree
+from ci.tree.git import Repository
+
+
+async def execute(run: Run) -> None:
+    """Get models and images of everything that is to be proven, and refuse what this machine cannot hold, at once."""
+    scope, options = run.scope, run.options
+    found = await subjects.of(scope.change, scope.head, scope.base, options.application) if scope is not None else []
+    if options.models is not None:
+        given.require_model(options.models, found)
+    images = await given.images(options.images, found, run.supply)
+    if scope is None or not found:
+        none = "no git repository: applications are proven of commits only"
+        note("no application is in the change" if scope is not None else none)
+        return
+    here = Given(await _mirrors(run), options.models, images)
+    for subject in found:
+        with step(f"{subject.name}: model and image"):
+            run.applications.append(await _prepared(run, scope.head.repository, subject, here))
+
+
+async def _prepared(run: Run, repository: Repository, subject: Subject, here: Given) -> Prepared:
+    supply, folder = run.supply, run.options.project
+
+    async def got(version: Version, given: Given) -> Deployment:
+        work = Path(run.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ml-serving-ci-")))
+        return await deployment.prepared(repository, version, supply, given, work, run.existing)
+
+    application = subject.candidate.application
+    candidate = await got(subject.candidate, here)
+    objects = await deployment.rendered(candidate, supply.tool("helm"))
+    memory = limits.memory_total() if run.existing is None else None
+    if lacks := list(deployable.objections(objects, memory)):
+        way_out = deployable.WAY_OUT if run.existing is None else deployable.ON_EXISTING
+        raise UsageError(f"{application.file}: {lacks[0]}", fix=way_out, detail="\n".join(lacks))
+    rules, champion = list(subject.rules), None
+    if subject.champion is not None:
+        try:
+            champion = await got(subject.champion, here.of_champions)
+            before = await deployment.rendered(champion, supply.tool("helm"))
+            outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]
+            if "canary" not in outcomes:
+                rules.append(f"the change {OUTCOMES[outcomes[0] if outcomes else 'none']}")
+                champion = None
+        except WrongFolderError:
+            raise
+        except CIError as error:
+            rules.append(f"{subjects.GONE}: {error.message}")
+    rules += _told(subject.name, here, champion, candidate)
+    file = folder / application.project.paths.golden / f"{application.name}.yaml"
+    questions = golden.load(file) if file.is_file() else None
+    if questions is None:
+        rules.append(f"there are no golden inputs: no {application.project.paths.golden}/{application.name}.yaml")
+    proof = Proof(
+        application.environment,
+        application.name,
+        candidate.served,
+        champion.served if champion else None,
+        rules,
+        files.sha256(file) if questions else "",
+        overlay=list(candidate.overlay),
+    )
+    return Prepared(subject, candidate, champion, questions, proof)
+
+
+def _told(name: str, here: Given, champion: Deployment | None, candidate: Deployment) -> Iterator[str]:
+    """Say where models came from, and yield what of the candidate is not as its file has it, a sentence each."""
+    for each in (champion, candidate):
+        if each is not None and each.model is not None:
+            note(f"{name}: model {each.version} from {each.model.source} has {each.model.digest}")
+    release = candidate.application.release
+    if candidate.model is not None and not release[tree.MODEL_DIGEST]:
+        yield f"it names no digest of its model: {candidate.model.digest} was there, and may be another tomorrow"
+    if here.image(candidate.application) is not None:
+        repository, tag, _ = (release[key] for key in tree.IMAGE)
+        yield f"its image is {repository}:{tag} as it was built here, which no registry has under that digest"
+
+
+async def _mirrors(run: Run) -> dict[str, Path]:
+    """Return the project's mirrors; the cluster's own store, which has the sample's models, is one for the sample."""
+    found = {prefix: run.options.project / place for prefix, place in run.project.models.mirrors.items()}
+    if run.options.project == paths.ROOT and sample.is_there():
+        found.setdefault(f"s3://{model_store.BUCKET}/", await sample.trained(run.supply))
+    return found
