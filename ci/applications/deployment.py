@@ -57,6 +57,11 @@ class Deployment:
         return str(release["model", "version"] or release["image", "tag"])
 
     @property
+    def uri(self) -> str | None:
+        """Where its model is in the cluster's own store; None where the image brings it along."""
+        return self.values["exampleModel"]["storageUri"] if self.model is not None else None
+
+    @property
     def bare(self) -> dict[str, Any]:
         """The values of a model server alone."""
         return merged(self.values, serve.BARE)

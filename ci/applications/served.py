@@ -1,6 +1,6 @@
-"""Which image the pods of an application have, as their nodes say."""
+"""What the pods of an application run, as the API server and their nodes say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ci.manifests.documents import Document
 
@@ -18,3 +18,21 @@ def others(pods: Iterable[Document], digest: str) -> list[str]:
     statuses = (status for pod in pods for status in pod.get("status", {}).get("containerStatuses", ()))
     images = {status["imageID"] for status in statuses if status["name"] == CONTAINER}
     return sorted(image for image in images if not image.endswith(f"@{digest}"))
+
+
+def objections(pods: Iterable[Document], image: str, uri: str | None) -> Iterator[str]:
+    """Yield how pods are not what their set says, a line each: a chart of one's own may take it from elsewhere.
+
+    Args:
+        pods: As the API server has them.
+        image: The set's, as its pods are to name it.
+        uri: Where the set's model is; None where its image brings it along.
+    """
+    for pod in pods:
+        name, spec = pod["metadata"]["name"], pod["spec"]
+        found = [each["image"] for each in spec["containers"] if each["name"] == CONTAINER]
+        if found != [image]:
+            yield f"pod {name} runs {', '.join(found) or f'no container {CONTAINER}'}, not {image}"
+        fetched = [argument for each in spec.get("initContainers", ()) for argument in each.get("args", ())]
+        if uri is not None and uri not in fetched:
+            yield f"pod {name} does not get its model from {uri}, which is the set's"

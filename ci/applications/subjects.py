@@ -81,7 +81,7 @@ async def _of(change: ApplicationChange, head: Snapshot, base: Snapshot | None) 
     try:
         champion = Version(before, await tree.chart_commit(base, before))
     except UsageError as error:
-        return Subject(candidate, None, (f"{GONE}: {error.message}",))
+        return await _without_chart(head, candidate, error)
     if await _input(head, candidate) == await _input(base, champion):
         return Subject(candidate, None, ("Argo CD deploys the same as before: there is no canary",))
     return Subject(candidate, champion)
@@ -97,11 +97,18 @@ async def _onward(head: Snapshot, candidate: Version) -> Subject:
             try:
                 champion = Version(application.with_release(runs.release), await tree.chart_commit(head, runs))
             except UsageError as error:
-                return Subject(candidate, None, (f"{GONE}: {error.message}",))
+                return await _without_chart(head, candidate, error)
             if await _input(head, candidate) == await _input(head, champion):
                 return Subject(candidate, None, (f"{onward} runs this very set: there is no canary to take",))
             return Subject(candidate, champion)
     return Subject(candidate, None, (f"it runs nowhere else yet: {FIRST}",))
+
+
+async def _without_chart(head: Snapshot, candidate: Version, error: UsageError) -> Subject:
+    """Return what is proven where the champion's chart is gone, and not only left out of this clone."""
+    if await head.repository.output("rev-parse", "--is-shallow-repository") == "true":
+        raise UsageError(error.message, fix="git fetch --unshallow") from error
+    return Subject(candidate, None, (f"{GONE}: {error.message}",))
 
 
 async def _input(snapshot: Snapshot, version: Version) -> tuple[object, ...]:

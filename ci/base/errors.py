@@ -30,6 +30,10 @@ class CheckFailedError(CIError):
     """A check ran and its answer is no (exit 1)."""
 
 
+class GoneError(CheckFailedError):
+    """A store or a registry answered that it has no such thing, or another under its name: it will answer so again."""
+
+
 class UsageError(CIError):
     """The command line or a file the user wrote is wrong (exit 2)."""
 

@@ -217,12 +217,27 @@ def load(file: Path) -> Golden:
         UsageError: It is not there, or not what it should be; line, row and field are named.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        content = file.read_bytes()
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}", fix="docs/behaviour.md explains how to make one") from error
+    return of_bytes(content, str(file))
+
+
+def of_bytes(content: bytes, name: str) -> Golden:
+    """Read golden inputs, as a file or a commit has them.
+
+    Args:
+        content: Of the file.
+        name: What errors call it.
+
+    Raises:
+        UsageError: It is not what it should be; line, row and field are named.
+    """
+    try:
+        text = content.decode()
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file}: no YAML: {error}") from error
-    return parse(text, str(file))
+        raise UsageError(f"{name}: no YAML: {error}") from error
+    return parse(text, name)
 
 
 def parse(text: str, name: str) -> Golden:

@@ -9,6 +9,7 @@ Whether the platform part was in the same run says nothing about the set but som
 digest the evidence has. So a run of applications alone counts, and that it is one is told.
 """
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,11 +17,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ci import project as projects
+from ci.applications import subjects
 from ci.base import files
 from ci.base.errors import UsageError
+from ci.diff import canary as effects
 from ci.evidence import checkout, envelope, statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Artefact, Statement
+from ci.manifests import documents
 from ci.stages.order import ORDER, suite_of
 from ci.tree import tree
 from ci.tree.git import Snapshot
@@ -351,7 +355,19 @@ def _is_of_supply(evidence: Evidence, digest: str) -> bool:
 
 
 async def _golden(evidence: Evidence, promotion: Promotion) -> str:
-    proven = _proven(evidence, promotion)
+    """Hold the questions that were asked against those of the commit that was tested."""
+    proven, commit = _proven(evidence, promotion), evidence.statement.predicate.project.digest.git_commit
+    snapshot = replace(promotion.snapshot, commit=commit)
+    file = f"{(await tree.project(snapshot)).paths.golden}/{proven.name}.yaml"
+    content = await snapshot.read(file)
+    found = hashlib.sha256(content).hexdigest() if content is not None else None
+    asked = proven.golden.digest.sha256 if proven.golden is not None else None
+    if asked != found:
+        raise evidence.refusal(
+            f"{_field(proven)} golden.digest",
+            f"the run had {asked or 'no questions'}, but {file} of {commit[:12]} is {found or 'not there'}",
+            "Commit what is to be proven, then run `test`.",
+        )
     if proven.golden is None:
         return "golden file: the application has none"
     if not proven.golden.passed:
@@ -364,6 +380,13 @@ async def _canary(evidence: Evidence, promotion: Promotion) -> str:
     proven = _proven(evidence, promotion)
     rules = "".join(f"; {rule}" for rule in proven.rules)
     if proven.canary is None and proven.served.champion is None:
+        gone = any(rule.startswith(subjects.GONE) for rule in proven.rules)
+        if not gone and await _starts_one(promotion):
+            raise evidence.refusal(
+                f"{_field(proven)} canary",
+                f"none was taken{rules}, and this would start one in {promotion.target.environment}",
+                f"python ci/main.py test --app {proven.name}, from the set that runs there",
+            )
         return f"canary: none, for there was no champion{rules}"
     if proven.canary != HEALTHY:
         said = f"it ended {proven.canary}" if proven.canary else "missing, although there was a champion"
@@ -371,6 +394,19 @@ async def _canary(evidence: Evidence, promotion: Promotion) -> str:
     if not proven.back:
         raise evidence.refusal(f"{_field(proven)} back", "the champion's set was not put back", "Run `test` again.")
     return f"canary: {proven.canary}, and back again{rules}"
+
+
+async def _starts_one(promotion: Promotion) -> bool:
+    """Whether the promotion starts a canary: the application is there already, and its pods become others."""
+    snapshot, target, repository = promotion.snapshot, promotion.target, promotion.snapshot.repository
+    if target.name not in await tree.names(snapshot, target.environment):
+        return False
+    runs = await tree.load(snapshot, target.environment, target.name)
+    before = await render(repository, promotion.helm, runs, await tree.chart_commit(snapshot, runs))
+    after = await render(repository, promotion.helm, target, promotion.commit)
+    place = f"{target.environment}/{target.name}"
+    found = effects.effects(place, documents.parse(before), documents.parse(after))
+    return any(each.outcome == "canary" for each in found)
 
 
 async def _overlay(evidence: Evidence, promotion: Promotion) -> str:

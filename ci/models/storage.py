@@ -19,7 +19,7 @@ import anyio
 from rich.filesize import decimal
 
 from ci.base import command, oserrors, tasks
-from ci.base.errors import CheckFailedError, CommandError, MachineError, UsageError, last_words
+from ci.base.errors import CheckFailedError, CommandError, GoneError, MachineError, UsageError, last_words
 from ci.base.progress import note, step
 from ci.base.wait import QUIET_SECONDS
 from ci.models import digests, stores
@@ -56,6 +56,8 @@ NETWORK = {
     "urllib3.exceptions.HTTPError",
 }
 """Errors of the clients that say that a store was not reached, or was lost."""
+NOT_THERE = re.compile(r"No model found in|\b404\b|NoSuchBucket|NoSuchKey|RevisionNotFound")
+"""What the library and its clients say where a store has no such model, and would have said it were it there."""
 LONGEST_LINE = 400
 AGAIN = f"Check the address and the network (HTTPS_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE), or {stores.DIRECTORY}"
 COPY = "Have the files themselves there: cp --recursive --dereference"
@@ -69,7 +71,11 @@ class RefusedError(CheckFailedError):
     """A store answered that there is no such model, or not for these credentials: it will answer so again."""
 
 
-class WrongModelError(CheckFailedError):
+class MissingError(RefusedError, GoneError):
+    """A store answered that there is no such model."""
+
+
+class WrongModelError(GoneError):
     """The files that are there are not those of the set."""
 
 
@@ -112,6 +118,7 @@ async def fetched(
     Raises:
         UsageError: The URI or the digest is none, or this tool does not read from such a store.
         WrongFolderError: What a mirror or `models` has is no model, or `models` has another.
+        MissingError: The store has no such model.
         RefusedError: The store has no such model, or not for the caller.
         UnreachableError: The store does not answer.
         WrongModelError: The files have another digest.
@@ -145,7 +152,7 @@ async def fetched(
             found = await anyio.to_thread.run_sync(_finished, folder)
             if not any(path.is_file() for path in folder.rglob("*")):
                 inside = f"in its folder /{IN_IMAGE}" if uri.startswith(stores.OCI.pattern) else "there"
-                raise RefusedError(f"{source}: no file is {inside if mirror is None else 'there'}")
+                raise MissingError(f"{source}: no file is {inside if mirror is None else 'there'}")
             if digest not in (None, found):
                 raise WrongModelError(
                     f"{stores.shown(uri)}: the files at {source} have digest {found}, the set says {digest}",
@@ -286,8 +293,9 @@ async def _from_image(uri: str, folder: Path, supply: Supply, missed: list[Path]
             raise RefusedError(f"{uri}: {error.message}", fix=foreign.BUILD_FOR, detail=error.detail) from error
         said = last_words(error.stderr).removeprefix("Error: ")[:LONGEST_LINE] or error.message
         line = f"{uri}: {said}; asked with {logins.tried(image.host, image.repository)}{_absent(missed)}"
-        if foreign.REFUSED.search(error.stderr) or foreign.MISSING.search(error.stderr):
-            raise RefusedError(line, fix=stores.fix(uri), detail=error.detail) from error
+        for told, kind in ((foreign.REFUSED, RefusedError), (foreign.MISSING, MissingError)):
+            if told.search(error.stderr):
+                raise kind(line, fix=stores.fix(uri), detail=error.detail) from error
         raise UnreachableError(line, fix=AGAIN, detail=error.detail) from error
     await anyio.to_thread.run_sync(_unpack, uri, tar, folder)
 
@@ -314,7 +322,8 @@ def _failed(uri: str, causes: list[dict[str, Any]], missed: list[Path]) -> Check
         return MachineError(line, fix=fix, detail=detail)
     if any(kind in NETWORK for cause in causes for kind in cause["kinds"]):
         return UnreachableError(line, fix=AGAIN, detail=detail)
-    return RefusedError(line, fix=stores.fix(uri), detail=detail)
+    kind = MissingError if NOT_THERE.search(" ".join(cause["said"] for cause in causes)) else RefusedError
+    return kind(line, fix=stores.fix(uri), detail=detail)
 
 
 def _absent(missed: Sequence[Path]) -> str:

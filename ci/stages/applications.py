@@ -1,6 +1,7 @@
 """Stage `applications`: the user's own applications, from champion to candidate, and back."""
 
 import time
+from typing import Any
 
 import anyio
 
@@ -57,8 +58,10 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
                 group.start_soon(_beside, run, prepared, beside)
             await _deploy(run, runs_first, place)
             await _ready(run, runs_first.application.name, place)
-    urls = [_url(each.application.name, at) for each, at in zip(deployments, (place, beside), strict=False)]
-    await _golden(run, prepared, place, urls)
+    places = list(zip(deployments, (place, beside), strict=False))
+    for each, at in places:
+        await _require_the_set(run, each, at)
+    await _golden(run, prepared, place, [_url(each.application.name, at) for each, at in places])
     if prepared.champion is None:
         await _built(run, prepared.candidate, place)
         await _tested(run, prepared, place)
@@ -70,6 +73,7 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
     async with tasks.group() as group:  # the pods of the set before take half a minute to go
         group.start_soon(_left, run, prepared.champion.application.name, place)
         await _tested(run, prepared, place)
+    await _require_the_set(run, prepared.candidate, place)
     await _built(run, prepared.candidate, place)
     with step(f"{name}: back to {prepared.champion.version}"):
         await _moved(run, prepared, prepared.champion, place)
@@ -77,12 +81,33 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
     await _release(run, place)
 
 
+async def _require_the_set(run: Run, each: Deployment, place: str) -> None:
+    """Believe no file: look at what the pods are that answer.
+
+    Raises:
+        CheckFailedError: They are not of the set.
+    """
+    pods = await _pods(run, each, place)
+    wrong = list(served.objections(pods, each.values["exampleModel"]["image"], each.uri))
+    if wrong or not pods:
+        raise CheckFailedError(
+            f"{each.application.file}: its chart does not serve the set: {wrong[0] if wrong else 'no pod is there'}",
+            fix="exampleModel.image and exampleModel.storageUri are to be what a chart serves, and nothing else",
+            detail="\n".join(wrong),
+        )
+
+
+async def _pods(run: Run, each: Deployment, place: str) -> list[dict[str, Any]]:
+    """Return an application's pods, but for those that are going."""
+    pods = await run.kubectl.get_list("pods", place, f"serving.kserve.io/inferenceservice={each.application.name}")
+    return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+
 async def _built(run: Run, each: Deployment, place: str) -> None:
     """Prove nothing by an image that was built here where an existing cluster has another by that name."""
     if run.existing is None or not each.served.built:
         return
-    pods = await run.kubectl.get_list("pods", place, f"serving.kserve.io/inferenceservice={each.application.name}")
-    if found := served.others(pods, each.served.image):
+    if found := served.others(await _pods(run, each, place), each.served.image):
         run.report.unproven = (
             f"{each.values['exampleModel']['image']} was built here, and the cluster serves {found[0]}"
         )

@@ -1,7 +1,8 @@
 """Stage `models`: models and images of the user's own applications, got by digest before there is a cluster."""
 
+import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from ci import sample
@@ -10,19 +11,20 @@ from ci.applications.deployment import Deployment
 from ci.applications.given import Given
 from ci.applications.prepared import Prepared
 from ci.applications.subjects import Subject, Version
-from ci.base import files, paths
-from ci.base.errors import CIError, UsageError
+from ci.base import paths
+from ci.base.errors import CheckFailedError, GoneError, UsageError
 from ci.base.progress import note, step
 from ci.behaviour import golden
 from ci.cluster import model_store
 from ci.diff import canary as effects
 from ci.diff.model import OUTCOMES
 from ci.host import limits
-from ci.models.storage import WrongFolderError
+from ci.manifests.documents import Document
 from ci.results import Proof
 from ci.stages.run import Run
+from ci.supply.supply import Supply
 from ci.tree import tree
-from ci.tree.git import Repository
+from ci.tree.git import Snapshot
 
 
 async def execute(run: Run) -> None:
@@ -39,15 +41,15 @@ async def execute(run: Run) -> None:
     here = Given(await _mirrors(run), options.models, images)
     for subject in found:
         with step(f"{subject.name}: model and image"):
-            run.applications.append(await _prepared(run, scope.head.repository, subject, here))
+            run.applications.append(await _prepared(run, scope.head, subject, here))
 
 
-async def _prepared(run: Run, repository: Repository, subject: Subject, here: Given) -> Prepared:
-    supply, folder = run.supply, run.options.project
+async def _prepared(run: Run, head: Snapshot, subject: Subject, here: Given) -> Prepared:
+    supply = run.supply
 
     async def got(version: Version, given: Given) -> Deployment:
         work = Path(run.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ml-serving-ci-")))
-        return await deployment.prepared(repository, version, supply, given, work, run.existing)
+        return await deployment.prepared(head.repository, version, supply, given, work, run.existing)
 
     application = subject.candidate.application
     candidate = await got(subject.candidate, here)
@@ -56,34 +58,58 @@ async def _prepared(run: Run, repository: Repository, subject: Subject, here: Gi
     if lacks := list(deployable.objections(objects, memory)):
         way_out = deployable.WAY_OUT if run.existing is None else deployable.ON_EXISTING
         raise UsageError(f"{application.file}: {lacks[0]}", fix=way_out, detail="\n".join(lacks))
-    rules, champion = list(subject.rules), None
-    if subject.champion is not None:
-        try:
-            champion = await got(subject.champion, here.of_champions)
-            before = await deployment.rendered(champion, supply.tool("helm"))
-            outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]
-            if "canary" not in outcomes:
-                rules.append(f"the change {OUTCOMES[outcomes[0] if outcomes else 'none']}")
-                champion = None
-        except WrongFolderError:
-            raise
-        except CIError as error:
-            rules.append(f"{subjects.GONE}: {error.message}")
-    rules += _told(subject.name, here, champion, candidate)
-    file = folder / application.project.paths.golden / f"{application.name}.yaml"
-    questions = golden.load(file) if file.is_file() else None
+    champion, rules = await _champion(subject, got, objects, here, supply)
+    rules = [*subject.rules, *rules, *_told(subject.name, here, champion, candidate)]
+    file = f"{application.project.paths.golden}/{application.name}.yaml"
+    content = await head.read(file)  # as git has it, which the evidence is held against
+    questions = golden.of_bytes(content, file) if content is not None else None
     if questions is None:
-        rules.append(f"there are no golden inputs: no {application.project.paths.golden}/{application.name}.yaml")
+        rules.append(f"there are no golden inputs: no {file}")
     proof = Proof(
         application.environment,
         application.name,
         candidate.served,
         champion.served if champion else None,
         rules,
-        files.sha256(file) if questions else "",
+        hashlib.sha256(content).hexdigest() if content is not None else "",
         overlay=list(candidate.overlay),
     )
     return Prepared(subject, candidate, champion, questions, proof)
+
+
+async def _champion(
+    subject: Subject,
+    got: Callable[[Version, Given], Awaitable[Deployment]],
+    objects: Sequence[Document],
+    here: Given,
+    supply: Supply,
+) -> tuple[Deployment | None, list[str]]:
+    """Return what the candidate is taken from, or why there is nothing, in a sentence.
+
+    Args:
+        subject: The application.
+        got: Gets all that a set needs.
+        objects: The candidate, rendered.
+        here: What is here.
+        supply: Has Helm.
+
+    Raises:
+        CIError: It cannot be had now: that a store does not answer, or not to this user, is no reason to prove less.
+    """
+    if subject.champion is None:
+        return None, []
+    try:
+        champion = await got(subject.champion, here.of_champions)
+    except GoneError as error:
+        return None, [f"{subjects.GONE}: {error.message}"]
+    try:
+        before = await deployment.rendered(champion, supply.tool("helm"))
+    except CheckFailedError as error:
+        return None, [f"the set before cannot be deployed, so there is no canary from it: {error.message}"]
+    outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]
+    if "canary" not in outcomes:
+        return None, [f"the change {OUTCOMES[outcomes[0] if outcomes else 'none']}"]
+    return champion, []
 
 
 def _told(name: str, here: Given, champion: Deployment | None, candidate: Deployment) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ci.base import command
-from ci.base.errors import CheckFailedError, CommandError, MachineError, UsageError, last_words
+from ci.base.errors import CheckFailedError, CommandError, GoneError, MachineError, UsageError, last_words
 from ci.base.progress import step
 from ci.host import client
 from ci.supply import blobs, logins, registry
@@ -112,7 +112,8 @@ async def published(supply: Supply, reference: str) -> Served:
 
     Raises:
         UsageError: It is not an image's name, or has no digest.
-        CheckFailedError: There is no such image, or none for this machine's architecture.
+        GoneError: There is no such image.
+        CheckFailedError: There is none for this machine's architecture.
         MachineError: Its registry refuses it or does not answer.
     """
     name = parse(reference)
@@ -194,7 +195,7 @@ async def _copy(crane: Path, name: Name, target: str) -> None:
             raise CheckFailedError(f"{whole}: none for {platform}", fix=BUILD_FOR, detail=error.detail) from error
         if MISSING.search(error.stderr):
             moved = await _moved(crane, name)
-            raise CheckFailedError(f"{whole}: not there{moved}", fix=SEE_DIGEST, detail=error.detail) from error
+            raise GoneError(f"{whole}: not there{moved}", fix=SEE_DIGEST, detail=error.detail) from error
         asked_with = logins.tried(name.host, name.repository)
         if REFUSED.search(error.stderr):
             raise MachineError(

@@ -1,4 +1,4 @@
-"""An image that was built here is served only where the nodes say so."""
+"""What is served is what the pods and their nodes say."""
 
 from ci.applications import served
 
@@ -26,3 +26,24 @@ def test_an_image_that_a_node_knows_by_no_digest_of_a_registry_is_another():
 
 def test_a_pod_that_has_not_begun_says_nothing():
     assert served.others([{"kind": "Pod"}], DIGEST) == []
+
+
+def made(image, uri=None):
+    fetched = [{"name": "storage-initializer", "args": [uri, "/mnt/models"]}] if uri else []
+    containers = [{"name": "istio-proxy", "image": "proxy"}, {"name": "kserve-container", "image": image}]
+    return {"metadata": {"name": "one"}, "spec": {"initContainers": fetched, "containers": containers}}
+
+
+def test_pods_of_the_set_are_what_it_says():
+    image, uri = "registry.example.com/scores@sha256:aa", "s3://models/scores/1"
+    assert list(served.objections([made(image, uri)], image, uri)) == []
+    assert list(served.objections([made(image)], image, None)) == []
+
+
+def test_a_chart_that_takes_image_or_model_from_elsewhere_is_found():
+    image, uri = "registry.example.com/scores@sha256:aa", "s3://models/scores/1"
+    assert list(served.objections([made("another:1", uri)], image, uri)) == [f"pod one runs another:1, not {image}"]
+    for found in (made(image), made(image, "s3://models/scores/2")):
+        assert list(served.objections([found], image, uri)) == [
+            f"pod one does not get its model from {uri}, which is the set's"
+        ]

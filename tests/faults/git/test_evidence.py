@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from ci import prove as proving
+from ci.applications import subjects
 from ci.base import files, jsonfile
 from ci.base.errors import UsageError
 from ci.evidence import checkout, envelope, gather, statement, verify
@@ -36,10 +37,11 @@ from ci.tree import chart_package, git, tree, writeback
 from ci.tree.git import Snapshot
 from ci.tree.writeback import LocalBranch
 from tests.harness import remote as remotes
-from tests.harness.evidence import REPLICAS, SUITES, Keys, leaves, parent, proof, suites
+from tests.harness.evidence import QUESTIONS, REPLICAS, SUITES, Keys, leaves, parent, proof, suites
 from tests.harness.remote import MODEL, PROJECT, arguments, helm, run
 
 APP = "sklearn-iris"
+GOLDEN = f"golden/{APP}.yaml"
 STAGING, PROD = f"gitops/staging/{APP}.yaml", f"gitops/prod/{APP}.yaml"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 OTHER = "sha256:" + "0" * 64
@@ -96,6 +98,7 @@ class Scene:
         self.remote = remotes.made(folder)
         self.clone = self.remote.clone("ours")
         self.clone.commit(FILE, (PROJECT + THROWAWAY).encode(), "What a throw-away cluster changes")
+        self.clone.commit(GOLDEN, QUESTIONS, "Questions")
         pinned = self.clone.git("rev-parse", "HEAD")
         release(self.clone, PROD, revision=pinned)
         uri = MODEL.format("2.0")
@@ -240,7 +243,8 @@ def test_a_run_of_applications_alone_counts_and_is_told(own, monkeypatch):
 
 def test_a_run_on_an_existing_cluster_counts_where_the_project_file_says_so_and_is_told(own, monkeypatch):
     data = own.said(overlay=[PROMETHEUS])
-    data["predicate"] |= {"platform": None, "stages": ["lint"], "suites": [], "cluster": EXISTING}
+    ours = [suite(data, OWN_TESTS)]
+    data["predicate"] |= {"platform": None, "stages": ["lint"], "suites": ours, "cluster": EXISTING}
 
     said = told(own, monkeypatch, data)
 
@@ -261,14 +265,42 @@ def test_an_image_that_was_built_counts_where_all_are_built_and_is_told(own, mon
     assert line in said
 
 
-def test_the_first_deploy_of_an_application_has_no_canary_and_is_told(own, monkeypatch):
-    rule = "It is its first deploy."
-    data = own.said(champion=None, canary=None, back=False, golden="", behaviour=None, rules=[rule])
+def without_canary(own, rule, **values):
+    return own.said(champion=None, canary=None, back=False, rules=[rule], **values)
 
-    said = told(own, monkeypatch, data)
+
+def test_a_set_whose_champion_is_gone_has_no_canary_and_that_is_told(own, monkeypatch):
+    rule = f"{subjects.GONE}: s3://models/1: no such model"
+
+    said = told(own, monkeypatch, without_canary(own, rule))
 
     assert f"canary: none, for there was no champion; {rule}" in said
-    assert "golden file: the application has none" in said
+
+
+def test_a_set_that_starts_no_canary_there_needs_none(own, monkeypatch):
+    before = own.clone.read(PROD)
+    values = {key: value for key, value in yaml.safe_load(own.clone.read(STAGING)).items() if key in ("model", "image")}
+    own.clone.commit(PROD, yaml.safe_dump(yaml.safe_load(before) | values).encode(), "By hand")
+    chart = own.clone.read(f"{CHART}/Chart.yaml")
+    own.clone.commit(f"{CHART}/Chart.yaml", chart + b"# more\n", "A chart that makes the same pods")
+    release(own.clone, STAGING, revision=own.clone.git("rev-parse", "HEAD"))
+
+    said = told(own, monkeypatch, without_canary(own, "the change starts no canary"))
+
+    assert "canary: none, for there was no champion; the change starts no canary" in said
+
+
+def test_an_application_without_golden_file_is_told_and_one_whose_file_was_left_out_refused(own, monkeypatch):
+    left_out = own.said(golden="", behaviour=None)
+    refused(
+        own, own.evidence(monkeypatch, left_out), f"{RECORDED} golden.digest: the run had no questions, but {GOLDEN}"
+    )
+
+    own.clone.git("rm", "--quiet", GOLDEN)
+    own.clone.git("commit", "--quiet", "--message=No questions")
+    own.clone.git("push", "--quiet", "origin", "main")
+
+    assert "golden file: the application has none" in told(own, monkeypatch, own.said(golden="", behaviour=None))
 
 
 def test_a_model_that_its_image_brings_along_needs_no_digest(own, monkeypatch):
@@ -381,7 +413,8 @@ def test_a_green_run_of_applications_alone_says_nothing_of_the_platform(own, gre
 def test_a_green_run_on_an_existing_cluster_says_which(own, green, monkeypatch):
     run, _ = green
     run.platform = False
-    run.report.stages, run.report.suites = [Stage(name, "passed", 1.0) for name in APPLICATION], []
+    run.report.stages = [Stage(name, "passed", 1.0) for name in APPLICATION]
+    run.report.suites = suites(run.report.applications, platform=False)
     run.report.applications[0].overlay[:] = []
     run.report.cluster = ExistingCluster(**EXISTING)
 
@@ -421,10 +454,7 @@ def test_a_run_of_what_is_not_committed_says_so(own, green, capsys):
     run, _ = green
     own.clone.folder.joinpath(PROD).write_bytes(own.clone.read(PROD) + b"# a word\n")
     anyio.run(proving.write_evidence, run, anyio.run(checkout.look, own.clone.folder), None)
-    assert (
-        f"the evidence is of no commit, and promotes nothing to a protected environment: changed: {PROD}"
-        in capsys.readouterr().err
-    )
+    assert f"the evidence is of no commit, and promotes nothing to prod: changed: {PROD}" in capsys.readouterr().err
 
 
 # --- without the signer's key ----------------------------------------------------------------------------------------
@@ -662,6 +692,17 @@ LIES = {
         lambda data: application(data)["golden"].update(passed=False),
         f"{RECORDED} golden.passed: the answers are not what the golden file asks for",
     ),
+    "of questions that are in no commit": (
+        lambda data: application(data)["golden"]["digest"].update(sha256="c" * 64),
+        f"{RECORDED} golden.digest: the run had {'c' * 64}, but {GOLDEN} of ",
+    ),
+    "of a base without the application, as if it were deployed for the first time": (
+        lambda data: (
+            application(data).update(canary=None, back=False, rules=[subjects.FIRST]),
+            application(data)["served"].update(champion=None),
+        ),
+        f"{RECORDED} canary: none was taken; {subjects.FIRST}, and this would start one in prod",
+    ),
     "of a champion without a canary": (
         lambda data: application(data).update(canary=None),
         f"{RECORDED} canary: missing, although there was a champion",
@@ -783,7 +824,6 @@ def test_a_run_that_served_another_set_than_the_tree_has_makes_no_statement(own)
 
 def test_a_commit_that_is_not_on_the_branch_proves_nothing(own, monkeypatch):
     own.clone.git("checkout", "--quiet", "-b", "easier")
-    (own.clone.folder / "golden").mkdir()
     (own.clone.folder / "golden" / f"{APP}.yaml").write_text("easier: questions\n")
     own.clone.git("add", "--all")
     own.clone.git("commit", "--quiet", "--message=Easier questions")

@@ -51,7 +51,9 @@ def evidence(stranger, keys, tmp_path, monkeypatch):
     async def gathered(name, **values):
         tested = await checkout.look(stranger.folder)
         application = await tree.load(Snapshot(tested.repository, tested.tree, ""), stranger.first, name)
-        served = proof(stranger.first, name, statement.release(application.release), **{"overlay": [OVERLAY], **values})
+        asked = files.sha256(stranger.folder / project.QUESTIONS / f"{name}.yaml")
+        given = {"overlay": [OVERLAY], "golden": asked, **values}
+        served = proof(stranger.first, name, statement.release(application.release), **given)
         now = datetime.now(UTC)
         counts = suites([served], platform=False)
         facts = Facts(None, now - timedelta(minutes=3), now, "source", APPLICATION, counts, [served])
