@@ -12,11 +12,10 @@ from ci.applications.given import Given
 from ci.applications.subjects import Version
 from ci.base.errors import CheckFailedError, CommandError, UsageError
 from ci.base.text import one_line
-from ci.behaviour import serve
 from ci.cluster import model_store
 from ci.manifests import documents
 from ci.manifests.documents import Document
-from ci.manifests.values import merged
+from ci.manifests.values import BARE, merged
 from ci.models import storage
 from ci.models.storage import Fetched
 from ci.project import Cluster
@@ -64,7 +63,7 @@ class Deployment:
     @property
     def bare(self) -> dict[str, Any]:
         """The values of a model server alone."""
-        return merged(self.values, serve.BARE)
+        return merged(self.values, BARE)
 
 
 async def prepared(

@@ -17,7 +17,7 @@ from ci.cluster import readiness
 from ci.cluster.helm import Helm
 from ci.cluster.kubectl import Kubectl
 from ci.manifests.chart import environment_values
-from ci.manifests.values import merged
+from ci.manifests.values import BARE, merged
 
 ROUNDS = 10
 """How often each version is asked each input, for the latency: answers should not depend on it."""
@@ -25,15 +25,6 @@ WARM_UP_ROUNDS = 1
 ANSWER_SECONDS = 60
 SHOWN = 200
 """Characters of a response without an answer in the line that says so."""
-BARE: Mapping[str, Any] = {
-    "features": {"canaryDeployment": False, "sloMonitoring": False, "autoscaling": False},
-    "networkPolicy": {"enabled": False},
-    "exampleModel": {"replicas": 1, "resources": {"requests": {"cpu": "20m"}}},
-}
-"""Helm values over any others: a model server alone, one pod of it.
-
-Limits stay, for latency depends on them; it requests little, for versions stand beside everything else.
-"""
 
 
 async def serve(

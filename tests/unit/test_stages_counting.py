@@ -53,7 +53,7 @@ class Small:
 
     def run(self, *names, skips=None, options=()):
         files = [self.root / name for name in names or ["tests/test_a.py"]]
-        selection = Selection(STAGE, files, options, (), skips or {}, self.root)
+        selection = Selection(STAGE, files, options, (), skips=skips or {}, root=self.root)
         anyio.run(counting.run, selection, self.report, self.env, self.suites)
 
     def refused(self, *names, **more):
