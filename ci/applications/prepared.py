@@ -1,6 +1,6 @@
 """A subject with all that it takes to prove it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ci.applications.deployment import Deployment
 from ci.applications.subjects import Subject
@@ -25,3 +25,9 @@ class Prepared:
     champion: Deployment | None
     golden: Golden | None
     proof: Proof
+
+    def alone(self, why: str) -> "Prepared":
+        """Return it without its champion, and have the proof say why."""
+        self.proof.champion = None
+        self.proof.rules.append(why)
+        return replace(self, champion=None)

@@ -6,6 +6,8 @@ from ci.manifests.documents import Document
 
 CONTAINER = "kserve-container"
 """The model server's, in every pod that KServe makes."""
+INITIALIZER = "storage-initializer"
+"""KServe's own, which gets the model before the server starts; its arguments are pairs of URI and folder."""
 
 
 def others(pods: Iterable[Document], digest: str) -> list[str]:
@@ -33,6 +35,7 @@ def objections(pods: Iterable[Document], image: str, uri: str | None) -> Iterato
         found = [each["image"] for each in spec["containers"] if each["name"] == CONTAINER]
         if found != [image]:
             yield f"pod {name} runs {', '.join(found) or f'no container {CONTAINER}'}, not {image}"
-        fetched = [argument for each in spec.get("initContainers", ()) for argument in each.get("args", ())]
-        if uri is not None and uri not in fetched:
-            yield f"pod {name} does not get its model from {uri}, which is the set's"
+        first = [each for each in spec.get("initContainers", ()) if each["name"] == INITIALIZER]
+        fetched = [argument for each in first for argument in each.get("args", ()) if "://" in argument]
+        if fetched != ([uri] if uri is not None else []):
+            yield f"pod {name} gets {', '.join(fetched) or 'no model'}, not {uri or 'none, as the set says'}"

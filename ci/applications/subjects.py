@@ -9,6 +9,7 @@ from ci.tree.git import Snapshot
 from ci.tree.tree import Application
 
 GONE = "the set before cannot be had any more, so there is no canary from it"
+RED = "the set before does not serve, so there is no canary from it"
 FIRST = "a first deploy has no champion, and no canary"
 
 

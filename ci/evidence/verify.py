@@ -380,8 +380,8 @@ async def _canary(evidence: Evidence, promotion: Promotion) -> str:
     proven = _proven(evidence, promotion)
     rules = "".join(f"; {rule}" for rule in proven.rules)
     if proven.canary is None and proven.served.champion is None:
-        gone = any(rule.startswith(subjects.GONE) for rule in proven.rules)
-        if not gone and await _starts_one(promotion):
+        nothing_before = any(rule.startswith((subjects.GONE, subjects.RED)) for rule in proven.rules)
+        if not nothing_before and await _starts_one(promotion):
             raise evidence.refusal(
                 f"{_field(proven)} canary",
                 f"none was taken{rules}, and this would start one in {promotion.target.environment}",

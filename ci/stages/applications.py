@@ -5,7 +5,7 @@ from typing import Any
 
 import anyio
 
-from ci.applications import served
+from ci.applications import served, subjects
 from ci.applications.deployment import Deployment
 from ci.applications.prepared import Prepared
 from ci.base import tasks
@@ -37,12 +37,22 @@ async def execute(run: Run) -> None:
         prepared.proof.seconds = time.monotonic() - started
 
 
-async def _prove(run: Run, prepared: Prepared, number: int) -> None:
+async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> None:
+    """Prove one application.
+
+    Args:
+        run: This run.
+        prepared: The application.
+        number: Which of the run's it is.
+        again: Tells the namespaces of a second attempt, without a champion, from those of the first.
+    """
     name, proof = prepared.subject.name, prepared.proof
     for sentence in (*proof.rules, *proof.overlay):
         note(f"{name}: {sentence}")
     # short: KServe makes one word of a host name of model, namespace and more, at most 63 long
-    place, beside = (f"app-{number}{suffix}" + (f"-{run.id}" if run.options.kubeconfig else "") for suffix in ("", "b"))
+    place, beside = (
+        f"app-{number}{suffix}" + (f"-{run.id}" if run.options.kubeconfig else "") for suffix in (again, f"{again}b")
+    )
     deployments = [each for each in (prepared.champion, prepared.candidate) if each is not None]
     with step(f"{name}: models into the cluster's store"):
         for each in deployments:
@@ -50,22 +60,24 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
                 digest = each.model.digest.partition(":")[2]
                 await model_store.add(run.kubectl, each.application.name, digest, each.model.folder)
     await install.prepare(run, place)
-    runs_first = deployments[0]
-    with step(f"{name}: install {runs_first.version}"):
-        async with tasks.group() as group:
-            group.start_soon(traffic.install, run.kubectl, place)
-            if prepared.champion is not None:
-                group.start_soon(_beside, run, prepared, beside)
-            await _deploy(run, runs_first, place)
-            await _ready(run, runs_first.application.name, place)
-    places = list(zip(deployments, (place, beside), strict=False))
-    for each, at in places:
-        await _require_the_set(run, each, at)
-    await _golden(run, prepared, place, [_url(each.application.name, at) for each, at in places])
+    with step(f"{name}: install {deployments[0].version}"):
+        red = await _installed(run, prepared, place, beside)
+    if not red:
+        places = list(zip(deployments, (place, beside), strict=False))
+        for each, at in places:
+            await _require_the_set(run, each, at)
+        await _golden(run, prepared, place, [_url(each.application.name, at) for each, at in places])
+        if proof.behaviour is not None and proof.behaviour.champion_failed and prepared.champion is not None:
+            red = f"{proof.behaviour.champion_failed} of its answers failed: {proof.behaviour.champion_failure}"
+    if red:  # the change may be what mends it
+        for namespace in (place, beside):
+            await namespaces.delete(run, namespace, wait=False)
+        await _prove(run, prepared.alone(f"{subjects.RED}: {red}"), number, "r")
+        return
     if prepared.champion is None:
         await _built(run, prepared.candidate, place)
         await _tested(run, prepared, place)
-        await _release(run, place)
+        await namespaces.delete(run, place, wait=False)
         return
     await namespaces.delete(run, beside, wait=False)
     with step(f"{name}: canary to {prepared.candidate.version}"):
@@ -78,7 +90,36 @@ async def _prove(run: Run, prepared: Prepared, number: int) -> None:
     with step(f"{name}: back to {prepared.champion.version}"):
         await _moved(run, prepared, prepared.champion, place)
         proof.back = True
-    await _release(run, place)
+    await namespaces.delete(run, place, wait=False)
+
+
+async def _installed(run: Run, prepared: Prepared, place: str, beside: str) -> str:
+    """Install the champion, and the candidate beside it; or the candidate alone.
+
+    Returns:
+        Why the champion does not come up; nothing where it does.
+
+    Raises:
+        CheckFailedError: The candidate does not.
+    """
+    red: list[str] = []
+
+    async def first() -> None:
+        runs_first = prepared.champion or prepared.candidate
+        try:
+            await _deploy(run, runs_first, place)
+            await _ready(run, runs_first.application.name, place)
+        except CheckFailedError as error:
+            if prepared.champion is None:
+                raise
+            red.append(error.message)
+
+    async with tasks.group() as group:
+        group.start_soon(traffic.install, run.kubectl, place)
+        if prepared.champion is not None:
+            group.start_soon(_beside, run, prepared, beside)
+        await first()
+    return red[0] if red else ""
 
 
 async def _require_the_set(run: Run, each: Deployment, place: str) -> None:
@@ -112,10 +153,6 @@ async def _built(run: Run, each: Deployment, place: str) -> None:
             f"{each.values['exampleModel']['image']} was built here, and the cluster serves {found[0]}"
         )
         warning("no evidence will be written", run.report.unproven)
-
-
-async def _release(run: Run, place: str) -> None:
-    await namespaces.delete(run, place, wait=False)
 
 
 async def _beside(run: Run, prepared: Prepared, place: str) -> None:

@@ -43,7 +43,8 @@ def test_pods_of_the_set_are_what_it_says():
 def test_a_chart_that_takes_image_or_model_from_elsewhere_is_found():
     image, uri = "registry.example.com/scores@sha256:aa", "s3://models/scores/1"
     assert list(served.objections([made("another:1", uri)], image, uri)) == [f"pod one runs another:1, not {image}"]
-    for found in (made(image), made(image, "s3://models/scores/2")):
-        assert list(served.objections([found], image, uri)) == [
-            f"pod one does not get its model from {uri}, which is the set's"
-        ]
+    for found, said in ((made(image), "no model"), (made(image, "s3://models/scores/2"), "s3://models/scores/2")):
+        assert list(served.objections([found], image, uri)) == [f"pod one gets {said}, not {uri}"]
+    assert list(served.objections([made(image, uri)], image, None)) == [
+        f"pod one gets {uri}, not none, as the set says"
+    ]
