@@ -1,6 +1,6 @@
 """What a cluster under test cannot hold, found before one is started or touched."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
@@ -13,6 +13,7 @@ WAY_OUT = (
 )
 ON_EXISTING = "Change it under cluster.values in ml-serving-ci.toml, which report and evidence will list"
 """The way out on a cluster that is there, where an application gets a namespace of its own."""
+RUNTIMES = ("ServingRuntime", "ClusterServingRuntime")
 CLOUD_IDENTITIES = (
     "eks.amazonaws.com/role-arn",
     "iam.gke.io/gcp-service-account",
@@ -40,6 +41,22 @@ def objections(documents: Sequence[Document], memory: float | None) -> Iterator[
         for uri in _uris(document):
             if uri.startswith("pvc://"):
                 yield f"{who}: {uri} is a volume of another namespace"
+
+
+def without_runtime(documents: Sequence[Document], runtimes: Collection[str]) -> Iterator[str]:
+    """Yield each serving runtime that an application names and nobody brings, in a line.
+
+    Args:
+        documents: The application, rendered.
+        runtimes: Those of the cluster.
+    """
+    own = {each["metadata"]["name"] for each in documents if each["kind"] in RUNTIMES}
+    for document in documents:
+        model = ((document.get("spec") or {}).get("predictor") or {}).get("model") or {}
+        name = model.get("runtime") if document["kind"] == "InferenceService" else None
+        if name is not None and name not in own and name not in runtimes:
+            who = f"InferenceService {document['metadata']['name']}"
+            yield f"{who}: no serving runtime is called {name}; there are {', '.join(sorted({*own, *runtimes}))}"
 
 
 def _lacks(document: Document, memory: float) -> Iterator[str]:

@@ -1,15 +1,17 @@
 """KServe in Standard mode, with a webhook certificate of our own where cert-manager would otherwise be needed."""
 
+import json
 from base64 import b64decode, b64encode
 from typing import Any
 
-from ci.base import wait
+from ci.base import command, wait
 from ci.base.errors import CommandError
 from ci.manifests import documents
 from ci.manifests.documents import Document
 from ci.stack import certificates, manifests, probes
 from ci.stack.certificates import ServingCertificate
 from ci.stack.component import READY_SECONDS, StackContext
+from ci.supply.supply import Supply
 
 NAMESPACE = "kserve"
 MANAGER = "kserve-controller-manager"
@@ -18,6 +20,8 @@ WEBHOOK_SECRET = "kserve-webhook-server-cert"  # noqa: S105 - a Secret's name
 VALIDATOR = "inferenceservice.kserve-webhook-server.validator"
 INJECT_CA_ANNOTATION = "cert-manager.io/inject-ca-from"
 INFERENCE_SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices"
+RUNTIMES = "kserve-runtime-configs"
+ENABLED = {"kserve": {"servingruntime": {"enabled": True}}}
 RESOURCES: dict[str, Any] = {
     "kserve": {
         "controller": {
@@ -60,20 +64,22 @@ async def install(context: StackContext) -> None:
     # The scheduler counts it for the pod's whole life, and a canary's extra pods must fit a two-core node.
     fetcher["resources"]["requests"]["cpu"] = "10m"
     await manifests.apply(context, [documents.namespace(NAMESPACE), secret(certificate), *crds, *resources])
-    runtimes = await manifests.from_chart(
-        context,
-        "kserve-runtime-configs",
-        charts / "kserve-runtime-configs",
-        NAMESPACE,
-        {"kserve": {"servingruntime": {"enabled": True}}},
-    )
+    served_by = await manifests.from_chart(context, RUNTIMES, charts / RUNTIMES, NAMESPACE, ENABLED)
     await probes.available(context, f"deployment/{MANAGER}", NAMESPACE)
     await wait.until(
         "KServe's webhook lets serving runtimes in",
-        lambda: _applied(context, runtimes),
+        lambda: _applied(context, served_by),
         timeout=READY_SECONDS,
         interval=1,
     )
+
+
+async def runtimes(supply: Supply) -> frozenset[str]:
+    """Return the names of the serving runtimes that `install` brings, without a cluster."""
+    helm, chart = supply.tool("helm"), supply.module("kserve") / "charts" / RUNTIMES
+    done = await command.run([helm, "template", RUNTIMES, chart, "--values=-"], stdin=json.dumps(ENABLED), timeout=60)
+    made = documents.parse(done.stdout)
+    return frozenset(each["metadata"]["name"] for each in made if each["kind"] == "ClusterServingRuntime")
 
 
 async def _applied(context: StackContext, objects: list[Document]) -> None:

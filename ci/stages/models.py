@@ -21,6 +21,7 @@ from ci.diff.model import OUTCOMES
 from ci.host import limits
 from ci.manifests.documents import Document
 from ci.results import Proof
+from ci.stack import kserve
 from ci.stages.run import Run
 from ci.supply.supply import Supply
 from ci.tree import tree
@@ -58,6 +59,11 @@ async def _prepared(run: Run, head: Snapshot, subject: Subject, here: Given) -> 
     if lacks := list(deployable.objections(objects, memory)):
         way_out = deployable.WAY_OUT if run.existing is None else deployable.ON_EXISTING
         raise UsageError(f"{application.file}: {lacks[0]}", fix=way_out, detail="\n".join(lacks))
+    if run.existing is None and (unknown := list(deployable.without_runtime(objects, await kserve.runtimes(supply)))):
+        raise UsageError(
+            f"{application.file}: {unknown[0]}",
+            fix="exampleModel.runtime names one of these, or is empty for a container of one's own",
+        )
     champion, rules = await _champion(subject, got, objects, here, supply)
     rules = [*subject.rules, *rules, *_told(subject.name, here, champion, candidate)]
     file = f"{application.project.paths.golden}/{application.name}.yaml"

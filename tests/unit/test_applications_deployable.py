@@ -75,3 +75,19 @@ def test_on_a_cluster_that_is_there_a_namespace_of_its_own_has_no_secret_and_no_
         "reads Secret keys, which is not there",
         "pvc://models/a is a volume of another namespace",
     ]
+
+
+def served_by(runtime, *more):
+    model = {"modelFormat": {"name": "xgboost"}, **({"runtime": runtime} if runtime else {})}
+    return [{"kind": "InferenceService", "metadata": {"name": "x"}, "spec": {"predictor": {"model": model}}}, *more]
+
+
+def test_a_serving_runtime_that_nobody_brings_is_named_with_those_that_are_there():
+    (said,) = deployable.without_runtime(served_by("kserve-xgboost"), {"kserve-xgbserver"})
+    assert said == "InferenceService x: no serving runtime is called kserve-xgboost; there are kserve-xgbserver"
+
+
+@pytest.mark.parametrize("runtime", ["kserve-xgbserver", "ours", None])
+def test_one_of_kserves_of_the_application_itself_or_none_is_there(runtime):
+    own = {"kind": "ServingRuntime", "metadata": {"name": "ours"}}
+    assert list(deployable.without_runtime(served_by(runtime, own), {"kserve-xgbserver"})) == []
