@@ -23,7 +23,7 @@ IMAGE = re.compile(
 """[REPOSITORY:]TAG@DIGEST, by the grammar of distribution's references."""
 
 URI = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00-\x1f]+")
-HOW_TO_PIN = "docs/gitops.md has the command that prints it."
+HOW_TO_PIN = "python ci/main.py digest PATH|URI prints it."
 KNOWN_ANSWER = ("values", *known_answer.VALUE.split("."))
 """Where an application's file has the chart's known answer."""
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -66,8 +66,11 @@ class Promote:
         require_next(project, self.source, self.target)
         if project.environment(self.target).protected and self.proof is None:
             raise UsageError(
-                f"--to {self.target}: nothing is promoted there without evidence",
-                fix="--evidence FILE --public-key FILE: what `test` wrote, and the key it is verified with",
+                f"--to {self.target}: nothing is promoted there without evidence"
+                + (" that was verified" if self.evidence else ""),
+                fix="--public-key FILE: the key it is verified with"
+                if self.evidence
+                else "--evidence FILE --public-key FILE: what `test` wrote, and the key it is verified with",
             )
         source = await tree.load(snapshot, self.source, self.application)
         target = await tree.load(snapshot, self.target, source.name)
