@@ -334,6 +334,30 @@ def test_an_application_that_cannot_be_read_is_named_and_the_others_go_on(work, 
     assert found.aside == ()
 
 
+def test_a_change_is_refused_for_no_malformed_file_that_it_leaves_as_it_was(tmp_path):
+    bad = "deploy/models/west/broken.yaml"
+    work = made(tmp_path, {bad: "chart: [", "deploy/models/qa/old.yaml": ""})
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+
+    found = work.change()
+
+    assert (kinds(found), found.malformed) == ({("west", "ranking"): "changed"}, {})
+    assert found.untouched.keys() == {bad, "deploy/models/qa/old.yaml"}
+    shown = work.plan("--base", "origin/trunk")
+    assert f"not of this change: {bad}:2: not YAML" in shown.stderr
+
+    work.write(bad, "chart: {")
+    assert work.change().malformed.keys() == {bad}
+
+
+def test_a_change_is_refused_for_a_file_that_it_makes_malformed_from_afar(work):
+    work.edit(
+        "ml-serving-ci.toml", '\n[[environments]]\nname = "east"\nnamespace = "models-east"\nprotected = true', ""
+    )
+
+    assert work.change().malformed.keys() == {"deploy/models/east/ranking.yaml"}
+
+
 def test_a_link_is_no_application(work):
     (work.folder / "deploy/models/west/other.yaml").symlink_to("ranking.yaml")
 
