@@ -250,12 +250,17 @@ async def chart_commit(snapshot: Snapshot, application: Application, remote: str
         remote: Whose branches the other revisions are.
 
     Raises:
-        UsageError: There is no such commit.
+        UsageError: There is no such commit, or Argo CD does not read the revision.
     """
     revision = application.release[CHART[0]]
-    if snapshot.follows(revision):
-        return snapshot.commit
-    commit = await snapshot.repository.followed(revision, remote)
+    try:
+        if revision == git.HEAD:
+            await snapshot.repository.require_head(snapshot.branch, remote)
+        if snapshot.follows(revision):
+            return snapshot.commit
+        commit = await snapshot.repository.followed(revision, remote)
+    except UsageError as error:
+        raise UsageError(f"{application.file}: {error.message}", fix=error.fix) from error
     if commit is None:
         raise UsageError(
             f"{application.file}: chart.revision {revision} is not in {snapshot.repository.folder}",

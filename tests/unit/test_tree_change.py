@@ -173,6 +173,14 @@ def test_the_chart_counts_for_those_that_follow_the_branch(work):
     assert reasons(found) == ["charts/serve/templates/model.yaml"]
 
 
+def test_a_branch_by_its_full_name_is_followed_as_well(tmp_path):
+    path = "deploy/models/east/ranking.yaml"
+    work = made(tmp_path, {path: APPLICATION.format(revision="refs/heads/trunk", version="1.0")})
+    work.write("charts/serve/templates/model.yaml", "kind: InferenceService\n")
+
+    assert ("east", "ranking") in kinds(work.change())
+
+
 def test_an_environments_values_in_the_chart_count_there_alone(work):
     work.edit("charts/serve/values/east.yaml", "2", "3")
     found = work.change()
