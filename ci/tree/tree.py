@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ci import project as projects
+from ci.base import nesting
 from ci.base.errors import UsageError
 from ci.manifests import places
 from ci.project import Environment, Project
@@ -117,7 +118,7 @@ class Application:
 
     @functools.cached_property
     def _loaded(self) -> Mapping[str, Any]:
-        return yaml.load(self.content, yaml.CSafeLoader) or {}
+        return nesting.read(lambda: yaml.load(self.content, yaml.CSafeLoader) or {}, self.file)
 
 
 async def project(snapshot: Snapshot) -> Project:
