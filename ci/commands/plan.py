@@ -107,6 +107,8 @@ def _show(found: Change, last: Last) -> None:
         typer.echo("nothing to run")
     for line in found.untouched.values():
         note(f"not of this change: {line}")
+    if found.only_deletes:
+        note("there is nothing to serve: lint and template alone, on what is left")
     if found.aside:
         note(f"no part of it: {_why(found.aside)}")
 

@@ -109,6 +109,16 @@ class Change:
         return tuple(each for each in self.applications if each.kind != "deleted")
 
     @property
+    def deleted(self) -> tuple[ApplicationChange, ...]:
+        """Those of the applications that head has no more."""
+        return tuple(each for each in self.applications if each.kind == "deleted")
+
+    @property
+    def only_deletes(self) -> bool:
+        """Whether applications are deleted, and that is all: nothing is left to serve."""
+        return bool(self.deleted) and not (self.runs_platform or self.served or self.malformed)
+
+    @property
     def nothing(self) -> bool:
         """Whether there is nothing to prove, and nothing wrong."""
         return not (self.runs_platform or self.applications or self.malformed)

@@ -62,6 +62,12 @@ def test_a_run_of_applications_alone_is_not_about_the_platform():
     assert left_out(alone), "which is not so where the platform is in the change"
 
 
+def test_where_nothing_is_served_no_cluster_is_made():
+    alone = chosen([], [], platform=False, served=False)
+    assert [stage.name for stage in alone] == ["lint", "template"]
+    assert left_out(alone, platform=False, served=False) == [], "it leaves nothing out"
+
+
 def test_a_stage_stands_only_on_earlier_ones():
     seen: set[str] = set()
     for stage in ORDER:

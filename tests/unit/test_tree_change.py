@@ -481,6 +481,22 @@ def test_plan_shows_each_part_and_why(work):
     assert shown.stderr.split() == ["no", "part", "of", "it:", "src/app.py"]
 
 
+def test_of_a_change_that_only_deletes_an_application_nothing_is_to_serve(work):
+    (work.folder / "deploy/models/east/ranking.yaml").unlink()
+    found = work.change()
+
+    assert (found.only_deletes, found.served, found.nothing) == (True, (), False)
+    shown = work.plan("--base", "origin/trunk")
+    assert shown.stdout.split() == ["east/ranking", "deleted", "deploy/models/east/ranking.yaml:", "gone"]
+    assert "there is nothing to serve: lint and template alone, on what is left" in " ".join(shown.stderr.split())
+
+    work.write("deploy/models/west/broken.yaml", "chart: [")
+    assert not work.change().only_deletes, "what is malformed is refused"
+    (work.folder / "deploy/models/west/broken.yaml").unlink()
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+    assert not work.change().only_deletes
+
+
 def test_plan_says_that_nothing_is_to_run(work):
     assert work.plan("--base", "origin/trunk").stdout == "nothing to run\n"
 
