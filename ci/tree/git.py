@@ -128,6 +128,8 @@ class Repository:
         Raises:
             UsageError: Git would read it, and Argo CD would not.
         """
+        if COMMIT.fullmatch(revision):
+            return await self.object_of(f"{revision}^{{commit}}")
         if revision.startswith(HEADS):
             names = [f"refs/remotes/{remote}/{revision.removeprefix(HEADS)}", revision]
         elif revision.startswith(TAGS):
