@@ -13,7 +13,7 @@ import tomlkit
 import tomlkit.items
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ci.base import duration, schedule
+from ci.base import duration, nesting, schedule
 from ci.base.errors import UsageError
 
 FILE = "ml-serving-ci.toml"
@@ -426,7 +426,7 @@ def parse(content: bytes, name: str = FILE) -> Project:
     """
     try:
         text = content.decode()
-        data = tomllib.loads(text)
+        data = nesting.read(lambda: tomllib.loads(text), name)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise UsageError(f"{name}:{line}: not text in UTF-8") from None

@@ -83,6 +83,7 @@ async def prove(
     install: bool,
     scope: Scope | None = None,
     platform: bool = True,
+    served: bool = True,
 ) -> None:
     """Run stages, and write what came of it, however it ends.
 
@@ -94,6 +95,7 @@ async def prove(
         install: Whether Docker may be installed and started.
         scope: What is proven; everything by default.
         platform: Whether the platform is to be proven.
+        served: Whether anything is to be served where it is not.
 
     Raises:
         ToldError: A stage failed; the report says which, and the error was told at once.
@@ -104,7 +106,7 @@ async def prove(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         outcome="interrupted",
     )
-    report.left_out = left_out(stages, platform=platform)
+    report.left_out = left_out(stages, platform=platform, served=served)
     report.platform = platform
     report.versions = {name: pin.version for name, pin in supply.pins.modules.items()}
     jsonfile.write(options.report / statement.REPORT, report)  # a folder that takes no file is told now, not at the end
@@ -133,7 +135,8 @@ async def prove(
                         else:
                             await _execute(stage, run, began, errors)
             report.seconds, under_way = time.monotonic() - began, "evidence"
-            if checkout is not None and not (report.left_out or report.unproven):
+            proven = platform or report.applications  # evidence of nothing would be some
+            if checkout is not None and proven and not (report.left_out or report.unproven):
                 await write_evidence(run, checkout, signer)
             report.outcome = "passed"
         except Exception as error:

@@ -119,7 +119,7 @@ async def rendered(deployment: Deployment, helm: Path) -> list[Document]:
         text = await render.template(helm, application, deployment.chart, deployment.files, deployment.values)
     except CommandError as error:
         said = next((line for line in error.stderr.splitlines() if line.startswith("Error: ")), error.message)
-        changed = "; ".join(line.rpartition("(")[2].rstrip(")") for line in deployment.overlay)
+        changed = "; ".join(filter(None, map(overlay.key_of, deployment.overlay)))
         raise CheckFailedError(
             f"{application.file}: the chart does not take it on this cluster: {one_line(said)}",
             fix=f"Look at what the project file changes there: {changed}" if changed else None,

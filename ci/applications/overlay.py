@@ -1,5 +1,6 @@
 """What a cluster under test changes of an environment, as the project file has it; report and evidence list it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,10 @@ COUNTS = (("exampleModel", "replicas"), ("autoscaling", "minReplicas"), ("autosc
 """Values of the chart that say how many pods a version has."""
 ALL = "*"
 """In `throwaway.values` and `cluster.values`: every application."""
+LINE = re.compile(r".+: .+ → .+ \(((?:throwaway|cluster)\..+)\)", re.DOTALL)
+"""What a line has, whatever the values are: the key that allows it comes last."""
+NOTHING = "nothing"
+"""In a line, where no value was before."""
 Layers = Sequence[Mapping[str, Any]]
 """An application's values, the strongest first: its file's, the environment's, the chart's own."""
 
@@ -53,6 +58,12 @@ def existing(changes: Cluster, name: str, layers: Layers) -> tuple[dict[str, Any
                     over.merge((section, key), value, "cluster.prometheus")
     over.by_application(changes.values, name, "cluster.values")
     return over.values, over.lines
+
+
+def key_of(line: str) -> str | None:
+    """Return the key of the project file by which a value was changed; None of what is no line of these."""
+    found = LINE.fullmatch(line)
+    return found[1] if found else None
 
 
 def scraped_by(prometheus: Prometheus) -> dict[str, dict[str, Any]]:
@@ -129,4 +140,7 @@ def _leaves(values: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[t
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else str(value)
+    if value is None:
+        return NOTHING
+    unclear = isinstance(value, str) and (value in ("", NOTHING) or not value.isprintable())
+    return repr(value) if unclear else str(value)

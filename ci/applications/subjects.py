@@ -57,9 +57,9 @@ async def of(change: Change, head: Snapshot, base: Snapshot | None, name: str | 
         name: One application, in every environment where it is in the change; all by default.
 
     Raises:
-        UsageError: A file is wrong, or there is no such application.
+        UsageError: A file of what is to be proven is wrong, or there is no such application.
     """
-    for line in change.malformed.values():
+    for line in change.refused(name).values():
         raise UsageError(line)
     found = [each for each in change.served if name in (None, each.name)]
     if name is not None and not found:

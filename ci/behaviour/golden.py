@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from ci.base import nesting
 from ci.base.errors import UsageError
 from ci.behaviour import protocols
 from ci.behaviour.protocols import Keys, Protocol
@@ -287,7 +288,7 @@ def read(text: str, name: str) -> Any:
         UsageError: It is no YAML; the line is named.
     """
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        return nesting.read(lambda: YAML(typ="safe", pure=True).load(text), name)
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         said = " ".join(str(error.problem).split())

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ci.base import nesting
 from ci.base.errors import UsageError
 from ci.manifests import places
 from ci.manifests.chart import DEFAULTS
@@ -129,7 +130,7 @@ def load(folder: Path, tree: str) -> Declared:
     path = f"{tree}/{FILE}"
     try:
         text = (folder / path).read_text()
-        data = yaml.safe_load(text)
+        data = nesting.read(lambda: yaml.safe_load(text), path)
     except FileNotFoundError:
         raise UsageError(
             f"{path}: no such file",

@@ -198,6 +198,9 @@ class _Reader:
     async def _followed(self, application: Application, revision: str) -> tuple[Chart, list[Values]]:
         """Return an application's chart, and its environment's values in the tree, both at the chart's revision."""
         file = str(worktree.values_file(self.project, application.environment))
+        if revision == git.HEAD:
+            self.repository = self.repository or await git.opened(self.folder)
+            await self.repository.require_head(self.project.branch)
         if git.follows(revision, self.project.branch):
             chart = self._own_chart()
             if chart is None:

@@ -105,6 +105,10 @@ def _show(found: Change, last: Last) -> None:
         typer.echo("  ".join([*shown, *filter(None, (why, took))]).rstrip())
     if not rows and not found.malformed:
         typer.echo("nothing to run")
+    for line in found.untouched.values():
+        note(f"not of this change: {line}")
+    if found.only_deletes:
+        note("there is nothing to serve: lint and template alone, on what is left")
     if found.aside:
         note(f"no part of it: {_why(found.aside)}")
 
@@ -132,6 +136,7 @@ def _data(found: Change, last: Last) -> dict[str, Any]:
         "applications": [_application(each, last) for each in found.applications],
         "aside": _plain(found.aside),
         "malformed": list(found.malformed.values()),
+        "untouched": list(found.untouched.values()),
     }
 
 

@@ -11,6 +11,7 @@ import typer
 from ci.applications import given
 from ci.base import paths, settings
 from ci.base.errors import UsageError
+from ci.base.progress import note
 from ci.commands import here
 from ci.commands.options import RemoteOption, SupplyOption
 from ci.commands.runner import run_async
@@ -122,8 +123,12 @@ async def _test(
             raise UsageError(f"{taken[0]}: nothing differs from {base}, so no application takes it")
         typer.echo(f"nothing differs from {base}: there is nothing to prove")
         return
+    for each in scope.change.deleted if scope is not None else ():
+        note(f"{each.environment}/{each.name} is deleted: there is nothing to serve")
     platform = (scope is None or scope.change.runs_platform) and options.application is None
-    stages = chosen(only, skip, existing=options.kubeconfig is not None, platform=platform)
+    # --app is refused where its application is not served
+    served = scope is None or not scope.change.only_deletes or options.application is not None
+    stages = chosen(only, skip, existing=options.kubeconfig is not None, platform=platform, served=served)
     if taken and MODELS not in [stage.name for stage in stages]:
         raise UsageError(f"{taken[0]}: the stage that takes it, {MODELS}, is left out")
     supply = Supply(choose(way))
@@ -131,7 +136,9 @@ async def _test(
     from ci import prove  # takes seconds to load, and wrong use is told at once
 
     with folder.taken(options.report):
-        await prove.prove(options, stages, supply, signer, install=install, scope=scope, platform=platform)
+        await prove.prove(
+            options, stages, supply, signer, install=install, scope=scope, platform=platform, served=served
+        )
 
 
 def _given(options: Options) -> list[str]:

@@ -10,14 +10,13 @@ digest the evidence has. So a run of applications alone counts, and that it is o
 """
 
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ci import project as projects
-from ci.applications import subjects
+from ci.applications import overlay, subjects
 from ci.base import files
 from ci.base.errors import UsageError
 from ci.diff import canary as effects
@@ -43,8 +42,6 @@ way no published image is had. In any other, it is not the image that would be p
 none."""
 HEALTHY = "Healthy"
 """Last phase of a Rollout that went all the way."""
-CHANGED = re.compile(r".+: .+ → .+ \(((?:throwaway|cluster)\.[^()]+)\)")
-"""A line of the overlay, and the key of the project file that allows it."""
 AGAIN = "Run `test` without --only, --skip and ML_SERVING_CI_ONLY; on a cluster of its own where the platform is in it."
 
 
@@ -414,12 +411,12 @@ async def _overlay(evidence: Evidence, promotion: Promotion) -> str:
     project, existing = promotion.source.project, evidence.statement.predicate.cluster is not None
     allowed = project.cluster.allowed(proven.name) if existing else project.throwaway.allowed(proven.name)
     for line in proven.overlay:
-        found = CHANGED.fullmatch(line)
-        if found is None or found[1] not in allowed:
+        key = overlay.key_of(line)
+        if key is None or key not in allowed:
             raise evidence.refusal(
                 f"{_field(proven)} overlay {line}",
                 f"{projects.FILE} does not allow it",
-                f"Write {found[1]} there, or run `test` without the change." if found else None,
+                f"Write {key} there, or run `test` without the change." if key else None,
             )
     return f"changed for the cluster, as {projects.FILE} allows: {'; '.join(proven.overlay) or 'nothing'}"
 

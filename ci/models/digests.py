@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ci.base import files
+from ci.base.errors import UsageError
 
 BOOKKEEPING = Path(".cache", "huggingface")
 """What the client of hf:// leaves in a model's folder: no file of the model, and different each time."""
+UNLISTED = frozenset("\n\r\\")
+"""What no file of a model has in its name: a line break would let two models have one listing, and `sha256sum` writes
+each of these in another way. The chart's files/pinned_model.py refuses the same."""
 
 
 def of_files(folder: Path) -> dict[str, str]:
@@ -22,6 +26,9 @@ def pinned(folder: Path) -> str:
 
     Args:
         folder: With the files, as KServe gets them from the model's storageUri.
+
+    Raises:
+        UsageError: A file's name cannot be listed.
     """
     return of_listing(of_files(folder))
 
@@ -34,6 +41,9 @@ def of_path(path: Path) -> str | None:
 
     Returns:
         None where no file is in it.
+
+    Raises:
+        UsageError: A file's name cannot be listed.
     """
     found = of_files(path) if path.is_dir() else {path.name: files.sha256(path)}
     return of_listing(found) if found else None
@@ -46,7 +56,15 @@ def of_listing(files: Mapping[str, str]) -> str:
 
     Args:
         files: The path of each in the model's folder to its SHA-256.
+
+    Raises:
+        UsageError: A path cannot be listed.
     """
+    for path in files:
+        if not UNLISTED.isdisjoint(path):
+            raise UsageError(
+                f"{path!r}: no name for a file of a model: it has a line break or a backslash", fix="Rename it."
+            )
     listing = sorted((os.fsencode(f"./{path}"), digest.encode()) for path, digest in files.items())
     lines = b"".join(digest + b"  " + path + b"\n" for path, digest in listing)
     return f"sha256:{hashlib.sha256(lines).hexdigest()}"

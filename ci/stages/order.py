@@ -70,7 +70,10 @@ ORDER = (
 )
 
 
-APPLICATION = ("lint", "template", MODELS, "applications")
+CHECKS = ("lint", "template")
+"""Where applications are deleted and nothing else differs, these are all there is: of what is left."""
+
+APPLICATION = (*CHECKS, MODELS, "applications")
 """Where the platform is not in the change, these and what they need are all there is to prove."""
 
 
@@ -84,21 +87,29 @@ def named(name: str) -> Stage:
     return next(stage for stage in ORDER if stage.name == name)
 
 
-def left_out(stages: Sequence[Stage], *, platform: bool = True) -> list[str]:
+def left_out(stages: Sequence[Stage], *, platform: bool = True, served: bool = True) -> list[str]:
     """Return the names of the stages that a run of these leaves out, in order.
 
     Args:
         stages: That it takes.
         platform: Whether the platform is to be proven.
+        served: Whether anything is to be served where it is not.
     """
-    return [stage.name for stage in _whole(platform) if stage not in stages]
+    return [stage.name for stage in _whole(platform, served) if stage not in stages]
 
 
-def _whole(platform: bool) -> Sequence[Stage]:
-    return ORDER if platform else _with_needs(APPLICATION, ())
+def _whole(platform: bool, served: bool) -> Sequence[Stage]:
+    return ORDER if platform else _with_needs(APPLICATION if served else CHECKS, ())
 
 
-def chosen(only: Sequence[str], skip: Sequence[str], *, existing: bool = False, platform: bool = True) -> list[Stage]:
+def chosen(
+    only: Sequence[str],
+    skip: Sequence[str],
+    *,
+    existing: bool = False,
+    platform: bool = True,
+    served: bool = True,
+) -> list[Stage]:
     """Return the stages to run, in order.
 
     Args:
@@ -106,6 +117,7 @@ def chosen(only: Sequence[str], skip: Sequence[str], *, existing: bool = False, 
         skip: Leave these out.
         existing: Whether the cluster was there before: without `only`, stages for our own are left out.
         platform: Whether the platform is to be proven; without `only`, else, its stages are left out.
+        served: Whether anything is to be served where it is not; without `only`, else, the checks alone are run.
 
     Raises:
         UsageError: A name is unknown, a stage left out is needed by one that is not, or none is left to run.
@@ -114,7 +126,7 @@ def chosen(only: Sequence[str], skip: Sequence[str], *, existing: bool = False, 
     for name in (*only, *skip):
         if name not in by_name:
             raise UsageError(f"{name or 'an empty name'}: no such stage", fix=f"One of {', '.join(by_name)}")
-    whole = [stage.name for stage in _whole(platform) if not (existing and stage.own_cluster)]
+    whole = [stage.name for stage in _whole(platform, served) if not (existing and stage.own_cluster)]
     found = _with_needs(only or whole, skip)
     if not found:  # it would be green
         raise UsageError(f"--skip {' --skip '.join(skip)}: no stage is left to run", fix="Skip less.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -115,7 +115,12 @@ class Run:
         return Helm(self.supply.tool("helm"), self.cluster)
 
     def judge(self, findings: Sequence[Finding]) -> None:
-        """Keep findings for the report; any error among them fails the stage."""
+        """Keep findings for the report; any error among them fails the stage.
+
+        What is wrong with a file that cannot be read and is none of what is proven is told, and fails nothing.
+        """
+        left = self.scope.change.left(self.options.application) if self.scope is not None else ()
+        findings = [replace(each, severity="warning") if each.file in left else each for each in findings]
         self.report.findings += findings
         errors = [finding for finding in findings if finding.severity == "error"]
         if errors:

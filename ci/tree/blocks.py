@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from ci.base import nesting
 from ci.base.errors import UsageError
 
 INDENT = 2
@@ -32,7 +33,7 @@ def set_block(content: bytes, path: tuple[str, ...], value: Mapping[str, Any], n
     mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
     text = content.removeprefix(mark).decode(errors="surrogateescape")
     try:
-        before = yaml.safe_load(text)
+        before = nesting.read(lambda: yaml.safe_load(text), name)
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise UsageError(f"{name}: no YAML: {' '.join(str(error).split())}") from error

@@ -85,6 +85,8 @@ class Change:
         aside: What differs, too, and no part is made of.
         malformed: Files of head that stand where applications do and are none that can be read, each with a line that
             names it and says what is wrong; they are in no other list.
+        untouched: More of them, which were malformed before and are as they were: `lint` has them, and no change is
+            refused for them.
     """
 
     base: str | None
@@ -94,6 +96,7 @@ class Change:
     applications: tuple[ApplicationChange, ...] = ()
     aside: tuple[Reason, ...] = ()
     malformed: Mapping[str, str] = field(default_factory=dict)
+    untouched: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def runs_platform(self) -> bool:
@@ -106,9 +109,31 @@ class Change:
         return tuple(each for each in self.applications if each.kind != "deleted")
 
     @property
+    def deleted(self) -> tuple[ApplicationChange, ...]:
+        """Those of the applications that head has no more."""
+        return tuple(each for each in self.applications if each.kind == "deleted")
+
+    @property
+    def only_deletes(self) -> bool:
+        """Whether applications are deleted, and that is all: nothing is left to serve."""
+        return bool(self.deleted) and not (self.runs_platform or self.served or self.malformed)
+
+    @property
     def nothing(self) -> bool:
         """Whether there is nothing to prove, and nothing wrong."""
         return not (self.runs_platform or self.applications or self.malformed)
+
+    def refused(self, name: str | None) -> dict[str, str]:
+        """Return the malformed files that keep a proof from being made.
+
+        Args:
+            name: The only application that is proven: another one's file is no matter of it. All where None.
+        """
+        return {path: said for path, said in self.malformed.items() if name in (None, PurePosixPath(path).stem)}
+
+    def left(self, name: str | None) -> set[str]:
+        """Return the other malformed files."""
+        return {*self.malformed, *self.untouched} - {*self.refused(name)}
 
 
 async def everything(head: Snapshot) -> Change:
@@ -147,13 +172,17 @@ async def between(base: Snapshot, head: Snapshot) -> Change:
     changes = list(comparison.applications(applications))
     platform = comparison.platform() if await head.repository.object_of(_named(head, PINS)) is not None else ()
     wrong = {**after.strangers, **malformed}
+    same = {key: content for key, content in before.keys.items() if before.file(key) in wrong}
+    was = {*before.strangers, *(await _applications(before, same))[1]}
+    untouched = {path: said for path, said in wrong.items() if path in was and path not in paths}
     return Change(
         base.commit,
         head.commit,
         platform=platform,
         applications=tuple(sorted(changes, key=lambda each: after.order((each.environment, each.name)))),
         aside=comparison.aside(changes, {*wrong, *(reason.path for reason in platform)}),
-        malformed=wrong,
+        malformed={path: said for path, said in wrong.items() if path not in untouched},
+        untouched=untouched,
     )
 
 

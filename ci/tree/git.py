@@ -26,6 +26,10 @@ AUTHOR = {"NAME": "ml-serving-ci", "EMAIL": "ml-serving-ci@users.noreply.github.
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 """The whole hash of a commit, which names it for good; a branch does not."""
 
+HASH = re.compile(r"[0-9A-Fa-f]{7,}")
+"""What Argo CD takes for a commit, whole or not, where no branch or tag has that name."""
+HEADS, TAGS = "refs/heads/", "refs/tags/"
+
 FILES = ("100644", "100755")
 """Git's modes of regular files."""
 
@@ -115,11 +119,49 @@ class Repository:
     async def followed(self, revision: str, remote: str = REMOTE) -> str | None:
         """Return the commit that Argo CD gets for a revision: a branch is where the remote has it.
 
+        Argo CD looks a name up among the remote's branches and tags, by its short name or its full one, and takes what
+        else looks like the beginning of a hash for one (nativeGitClient.lsRemote in its util/git/client.go).
+
         Returns:
             The commit; None where there is no such revision here.
+
+        Raises:
+            UsageError: Git would read it, and Argo CD would not.
         """
-        branch = await self.object_of(f"refs/remotes/{remote}/{revision}^{{commit}}")
-        return branch or await self.object_of(f"{revision}^{{commit}}")
+        if COMMIT.fullmatch(revision):
+            return await self.object_of(f"{revision}^{{commit}}")
+        if revision.startswith(HEADS):
+            names = [f"refs/remotes/{remote}/{revision.removeprefix(HEADS)}", revision]
+        elif revision.startswith(TAGS):
+            names = [revision]
+        else:
+            names = [f"{refs}{revision}" for refs in (f"refs/remotes/{remote}/", TAGS, HEADS)]
+        valid = await self.run("check-ref-format", names[0], check=False)
+        if valid.returncode == 0:
+            for name in (*names, *([revision] if HASH.fullmatch(revision) else [])):
+                if (commit := await self.object_of(f"{name}^{{commit}}")) is not None:
+                    return commit
+        if await self.object_of(f"{revision}^{{commit}}") is not None:
+            raise UsageError(
+                f"chart.revision {revision}: git reads it, and Argo CD does not",
+                fix="A branch or a tag, with or without refs/heads/ or refs/tags/, or a commit.",
+            )
+        return None
+
+    async def require_head(self, branch: str, remote: str = REMOTE) -> None:
+        """Refuse HEAD in place of a branch where the remote is known to call another one its own.
+
+        Raises:
+            UsageError: It does, and Argo CD would take that one.
+        """
+        refs = f"refs/remotes/{remote}/"
+        found = await self.run("symbolic-ref", "--quiet", f"{refs}{HEAD}", check=False)
+        own = found.stdout.strip().removeprefix(refs)
+        if own not in ("", branch):
+            raise UsageError(
+                f"chart.revision {HEAD}: is {own} to Argo CD, as {remote} has it, and not {branch}",
+                fix=f"Write {branch}; where {remote} has another one by now: git remote set-head {remote} --auto",
+            )
 
     async def who(self, commit: str) -> str:
         """Return a commit as a person is told of it: short hash, author, subject."""
@@ -343,12 +385,15 @@ class Snapshot:
         Raises:
             UsageError: It names none.
         """
-        return self.commit if self.follows(revision) else await self.repository.commit_of(revision)
+        if self.follows(revision):
+            return self.commit
+        # the second says what is not there
+        return await self.repository.followed(revision) or await self.repository.commit_of(revision)
 
 
 def follows(revision: str, branch: str) -> bool:
-    """Return whether a revision is wherever a branch will be: the branch's own name, or HEAD."""
-    return revision in (branch, HEAD)
+    """Return whether a revision is wherever a branch will be: the branch's own name, short or full, or HEAD."""
+    return revision in (branch, f"{HEADS}{branch}", HEAD)
 
 
 async def opened(folder: Path, remote: str | None = None, token: Secret | None = None) -> Repository:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ci import project as projects
+from ci.base import nesting
 from ci.base.errors import UsageError
 from ci.manifests import places
 from ci.project import Environment, Project
@@ -117,7 +118,7 @@ class Application:
 
     @functools.cached_property
     def _loaded(self) -> Mapping[str, Any]:
-        return yaml.load(self.content, yaml.CSafeLoader) or {}
+        return nesting.read(lambda: yaml.load(self.content, yaml.CSafeLoader) or {}, self.file)
 
 
 async def project(snapshot: Snapshot) -> Project:
@@ -250,12 +251,17 @@ async def chart_commit(snapshot: Snapshot, application: Application, remote: str
         remote: Whose branches the other revisions are.
 
     Raises:
-        UsageError: There is no such commit.
+        UsageError: There is no such commit, or Argo CD does not read the revision.
     """
     revision = application.release[CHART[0]]
-    if snapshot.follows(revision):
-        return snapshot.commit
-    commit = await snapshot.repository.followed(revision, remote)
+    try:
+        if revision == git.HEAD:
+            await snapshot.repository.require_head(snapshot.branch, remote)
+        if snapshot.follows(revision):
+            return snapshot.commit
+        commit = await snapshot.repository.followed(revision, remote)
+    except UsageError as error:
+        raise UsageError(f"{application.file}: {error.message}", fix=error.fix) from error
     if commit is None:
         raise UsageError(
             f"{application.file}: chart.revision {revision} is not in {snapshot.repository.folder}",

@@ -1,5 +1,9 @@
 """What a cluster under test changes of an environment, and that each change is told."""
 
+import itertools
+
+import pytest
+
 from ci.applications import overlay
 from ci.project import Cluster, Prometheus, Throwaway
 
@@ -102,3 +106,40 @@ def test_an_existing_cluster_has_values_of_its_own_and_none_of_a_throw_away_ones
     assert "cluster.values.*.autoscaling.maxReplicas" in said.allowed("scores")
     assert "cluster.values.other.autoscaling.minReplicas" not in said.allowed("scores")
     assert said.allowed("other") >= {"cluster.values.other.autoscaling.minReplicas"}
+
+
+VALUES = (
+    "",
+    " ",
+    "nothing",
+    "a → b",
+    "x (throwaway.replicas)",
+    "two\nlines",
+    "\u2028",
+    "ü",
+    3,
+    1.5,
+    False,
+    [],
+    {},
+    ["", "a\n→"],
+)
+
+
+@pytest.mark.parametrize(("old", "new"), [*itertools.permutations(VALUES, 2)], ids=repr)
+def test_a_line_is_read_as_it_was_written_whatever_the_values_are(old, new):
+    for given, lay, said in (
+        (Throwaway(values={"*": {"a": {"b (c)": new}}}), overlay.throwaway, "throwaway.values.*.a.b (c)"),
+        (Cluster(values={"scores": {"x": new}}), overlay.existing, "cluster.values.scores.x"),
+    ):
+        _, (line,) = lay(given, "scores", [{"a": {"b (c)": old}, "x": old}])
+
+        assert (overlay.key_of(line), len(line.splitlines())) == (said, 1)
+        assert said in given.allowed("scores")
+
+
+@pytest.mark.parametrize(
+    "line", ["", "x: 1 → 2", "x: 1 → 2 (elsewhere.x)", "x (throwaway.replicas)", "x: 1 → 2 (cluster.)"]
+)
+def test_what_names_no_key_that_allows_it_is_no_line(line):
+    assert overlay.key_of(line) is None

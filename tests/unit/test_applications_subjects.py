@@ -122,3 +122,22 @@ def test_a_chart_of_another_branch_is_the_remotes_as_argo_cd_has_it(made):
     (subject,) = found(made, base).values()
 
     assert subject.candidate.revision == there
+
+
+def test_a_file_that_cannot_be_read_stops_itself_and_no_other(made):
+    bad = f"{projects.TREE}/lab/ranks.yaml"
+    made.write(bad, "chart: [")
+    base = made.commit()
+    version(made, "lab", "scores", "8")
+    made.commit()
+
+    assert found(made, base).keys() == {"lab/scores"}, "the change leaves it as it was"
+    assert found(made, name="scores").keys() == {"lab/scores", "live/scores"}
+    for name in (None, "ranks"):
+        with pytest.raises(UsageError, match=f"{bad}:2: not YAML"):
+            found(made, name=name)
+
+    made.write(bad, "chart: {")
+    made.commit()
+    with pytest.raises(UsageError, match=f"{bad}:2: not YAML"):
+        found(made, base)

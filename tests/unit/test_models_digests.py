@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from ci.base.errors import UsageError
 from ci.base.paths import CHART
 from ci.models import digests
 
@@ -73,3 +74,34 @@ def test_it_does_not_start_with_any_other(model, change):
     assert (model.parent / "log").read_text() == ended.stderr.splitlines(keepends=True)[0], (
         "what kubectl describe shows"
     )
+
+
+def test_no_two_models_have_one_listing_for_a_name_that_would_be_a_line_is_refused(model):
+    digest = digests.pinned(model)
+    lines = [f"{each}  ./{name}" for name, each in digests.of_files(model).items()]
+    twin = model.parent / "twin"
+    # the listing of the whole model, as that of one file
+    listing = "\n".join(sorted(lines, key=lambda line: line.split("  ./")[1].encode()))
+    first, _, rest = listing.partition("  ./")
+    file = twin / rest
+    file.parent.mkdir(parents=True)
+    source = next(name for name, each in digests.of_files(model).items() if each == first)
+    file.write_bytes((model / source).read_bytes())
+
+    with pytest.raises(UsageError, match="no name for a file of a model"):
+        digests.pinned(twin)
+    ended = start(twin, digest, "echo", "serving")
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "no name for a file of a model" in (model.parent / "log").read_text()
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\\b"])
+def test_a_name_that_sha256sum_writes_in_another_way_is_refused_in_one_line(model, name):
+    (model / name).write_text("x")
+
+    with pytest.raises(UsageError, match="no name for a file of a model") as refused:
+        digests.of_path(model)
+
+    assert len(refused.value.message.splitlines()) == 1
+    assert len(start(model, "sha256:", "echo").stderr.strip().splitlines()) == 1

@@ -1,5 +1,6 @@
 """How a run ends: the first error is the one that is told, and what fails after it hides nothing."""
 
+import functools
 import json
 import subprocess
 import xml.etree.ElementTree as ET
@@ -14,12 +15,14 @@ from ci import prove
 from ci.base.errors import CheckFailedError, MachineError, ToldError, UsageError
 from ci.cluster.cluster import Cluster
 from ci.commands import runner
+from ci.commands import test as commands
 from ci.host import docker, preflight
 from ci.project import FILE
 from ci.stages import suite
-from ci.stages.order import ORDER, Stage
+from ci.stages.order import ORDER, Stage, chosen, left_out
 from ci.stages.run import Options
-from tests.harness import remote
+from tests.harness import project as projects
+from tests.harness import remote, reports
 
 pytestmark = pytest.mark.anyio
 CAUSE = CheckFailedError("the model answers 503", fix="look at its log")
@@ -72,10 +75,10 @@ def ran(checkout, tmp_path, monkeypatch, capsys):
         way="source", cache=tmp_path, state=tmp_path, fetch=nothing, pins=SimpleNamespace(modules={})
     )
 
-    async def run(*stages, report=tmp_path / "report"):
+    async def run(*stages, report=tmp_path / "report", **more):
         options = Options(checkout, "dev", False, None, None, False, report)
         try:
-            await prove.prove(options, stages, supply, None, install=False)
+            await prove.prove(options, stages, supply, None, install=False, **more)
             error = None
         except ToldError as told:
             error = told.cause
@@ -299,3 +302,51 @@ async def test_what_the_tests_recorded_badly_hides_no_error_of_the_stage(ran, mo
     error, lines, _ = await ran(stage("inference", inference))
     assert error is CAUSE
     assert any(line.startswith("    then, read ") and name in line for line in lines)
+
+
+@pytest.mark.parametrize("is_served", [False, True])
+async def test_no_evidence_is_written_of_nothing(ran, monkeypatch, is_served):
+    written = []
+
+    async def write(run, *_):
+        written.append(run)
+
+    async def looked(_):
+        return SimpleNamespace(repository=None, tree="")
+
+    async def serve(run):
+        if is_served:
+            run.report.applications.append(reports.WINE)
+
+    monkeypatch.setattr(prove, "_checkout", looked)
+    monkeypatch.setattr(prove, "write_evidence", write)
+    stages = chosen([], [], platform=False, served=is_served)
+    given = [stage(each.name, serve) for each in stages]
+    monkeypatch.setattr(prove, "left_out", lambda _, **more: left_out(stages, **more))
+
+    error, _, _ = await ran(*given, scope=SimpleNamespace(), platform=False, served=is_served)
+
+    assert error is None
+    assert len(written) == is_served
+    assert report(ran)["left_out"] == []
+
+
+async def test_a_change_that_only_deletes_an_application_makes_no_cluster(tmp_path, monkeypatch, capsys):
+    made = projects.made(tmp_path / "models", environments=("lab", "live"), applications=("scores", "ranks"))
+    base = made.commit()
+    (made.folder / projects.TREE / "live" / "ranks.yaml").unlink()
+    made.commit()
+    begun = {}
+
+    async def begin(options, stages, *_, **more):
+        begun.update(more, stages=[each.name for each in stages])
+
+    monkeypatch.setattr(prove, "prove", begin)
+    monkeypatch.chdir(made.folder)
+    asked = functools.partial(Options, keep=False, kubeconfig=None, context=None, allow_install=False)
+
+    await commands._test(asked, None, tmp_path / "report", "source", [], [], False, (base, "origin"))
+
+    assert begun["stages"] == ["lint", "template"]
+    assert (begun["platform"], begun["served"]) == (False, False)
+    assert "live/ranks is deleted: there is nothing to serve" in capsys.readouterr().err

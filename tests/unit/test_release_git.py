@@ -1,6 +1,7 @@
 """A repository as a person's own git settings, and the machine's owner of it, leave it."""
 
 import os
+import re
 import subprocess
 
 import anyio
@@ -124,3 +125,60 @@ def test_whom_the_environment_names_is_kept_and_the_other_is_named_too(repositor
     )
     other = "COMMITTER" if role == "AUTHOR" else "AUTHOR"
     assert named == {role: "Jane", other: git.AUTHOR["NAME"]}
+
+
+# --- revisions ---
+
+
+@pytest.fixture
+def tips(repository):
+    """The commits of a branch that the remote has otherwise, and of a tag and a branch of one name."""
+    for ref in ("refs/heads/next", "refs/remotes/origin/next", "refs/tags/v1", "refs/heads/v1", "refs/tags/v2"):
+        commit(repository, ref, environment={})
+        output(repository, "update-ref", ref, "HEAD")
+    output(repository, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/next")
+    return lambda ref: output(repository, "rev-parse", ref).strip()
+
+
+@pytest.mark.parametrize(
+    ("revision", "ref"),
+    [
+        ("next", "refs/remotes/origin/next"),
+        ("refs/heads/next", "refs/remotes/origin/next"),
+        ("refs/heads/v1", "refs/heads/v1"),
+        ("refs/tags/v1", "refs/tags/v1"),
+        ("v2", "refs/tags/v2"),
+    ],
+)
+def test_a_name_is_read_as_argo_cd_reads_it_short_or_full(repository, tips, revision, ref):
+    assert anyio.run(opened(repository).followed, revision) == tips(ref)
+
+
+def test_a_commit_may_be_named_by_the_beginning_of_its_hash(repository, tips):
+    found = tips("refs/tags/v2")
+    assert {anyio.run(opened(repository).followed, each) for each in (found, found[:7])} == {found}
+    assert anyio.run(opened(repository).followed, "0" * 40) is None
+
+
+@pytest.mark.parametrize(
+    "revision", ["next~1", "v2^", "@", "origin/next", "refs/remotes/origin/next", "heads/next", "v2@{0}"]
+)
+def test_what_git_alone_reads_is_refused_by_name(repository, tips, revision):
+    if revision == "v2@{0}":
+        output(repository, "-c", "core.logAllRefUpdates=always", "update-ref", "refs/tags/v2", "HEAD~1")
+    with pytest.raises(UsageError, match=f"chart.revision {re.escape(revision)}: git reads it, and Argo CD does not"):
+        anyio.run(opened(repository).followed, revision)
+
+
+def test_a_branch_by_its_full_name_and_head_are_the_branch():
+    assert all(git.follows(each, "next") for each in ("next", "refs/heads/next", "HEAD"))
+    assert not any(git.follows(each, "next") for each in ("refs/tags/next", "heads/next", "refs/heads/nex", ""))
+
+
+def test_head_is_refused_where_the_remote_calls_another_branch_its_own(repository, tips):
+    ours = opened(repository)
+    anyio.run(ours.require_head, "next")
+    with pytest.raises(UsageError, match="HEAD: is next to Argo CD, as origin has it, and not trunk"):
+        anyio.run(ours.require_head, "trunk")
+    output(repository, "symbolic-ref", "--delete", "refs/remotes/origin/HEAD")
+    anyio.run(ours.require_head, "trunk")

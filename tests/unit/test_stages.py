@@ -1,12 +1,17 @@
 """Which stages run: --only brings what they need, --skip breaks nothing."""
 
+import contextlib
 import importlib
 import inspect
 
 import pytest
 
-from ci.base.errors import UsageError
+from ci.base.errors import CheckFailedError, UsageError
+from ci.results import Finding, Report
 from ci.stages.order import ORDER, chosen, left_out
+from ci.stages.run import Options, Run
+from ci.stages.scope import Scope
+from ci.tree.change import Change
 
 
 def names(only: list[str], skip: list[str]) -> list[str]:
@@ -57,6 +62,12 @@ def test_a_run_of_applications_alone_is_not_about_the_platform():
     assert left_out(alone), "which is not so where the platform is in the change"
 
 
+def test_where_nothing_is_served_no_cluster_is_made():
+    alone = chosen([], [], platform=False, served=False)
+    assert [stage.name for stage in alone] == ["lint", "template"]
+    assert left_out(alone, platform=False, served=False) == [], "it leaves nothing out"
+
+
 def test_a_stage_stands_only_on_earlier_ones():
     seen: set[str] = set()
     for stage in ORDER:
@@ -78,3 +89,27 @@ def test_every_stage_is_a_function_that_takes_the_run(stage):
     function = getattr(importlib.import_module(f"ci.stages.{module}"), name)
     assert inspect.iscoroutinefunction(function)
     assert list(inspect.signature(function).parameters) == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("application", "malformed", "untouched", "red"),
+    [
+        (None, {"tree/lab/b.yaml": "no YAML"}, {}, True),
+        ("b", {"tree/lab/b.yaml": "no YAML"}, {}, True),
+        ("a", {"tree/lab/b.yaml": "no YAML"}, {}, False),
+        (None, {}, {"tree/lab/b.yaml": "no YAML"}, False),
+        (None, {}, {}, True),
+    ],
+    ids=["everything", "itself", "another one", "as it was", "not malformed"],
+)
+def test_what_is_wrong_with_a_file_that_is_none_of_what_is_proven_is_told_and_fails_nothing(
+    application, malformed, untouched, red, tmp_path
+):
+    options = Options(tmp_path, None, False, None, None, False, tmp_path, application)
+    scope = Scope(Change(None, "", malformed=malformed, untouched=untouched), None, None)
+    run = Run(options, None, Report("test", ""), None, scope=scope)
+
+    with pytest.raises(CheckFailedError, match=r"tree/lab/b\.yaml") if red else contextlib.nullcontext():
+        run.judge([Finding("tree", "tree/lab/b.yaml", 2, "no YAML", "correct it")])
+
+    assert [each.message for each in run.report.findings] == ["no YAML"]

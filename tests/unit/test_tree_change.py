@@ -173,6 +173,14 @@ def test_the_chart_counts_for_those_that_follow_the_branch(work):
     assert reasons(found) == ["charts/serve/templates/model.yaml"]
 
 
+def test_a_branch_by_its_full_name_is_followed_as_well(tmp_path):
+    path = "deploy/models/east/ranking.yaml"
+    work = made(tmp_path, {path: APPLICATION.format(revision="refs/heads/trunk", version="1.0")})
+    work.write("charts/serve/templates/model.yaml", "kind: InferenceService\n")
+
+    assert ("east", "ranking") in kinds(work.change())
+
+
 def test_an_environments_values_in_the_chart_count_there_alone(work):
     work.edit("charts/serve/values/east.yaml", "2", "3")
     found = work.change()
@@ -334,6 +342,30 @@ def test_an_application_that_cannot_be_read_is_named_and_the_others_go_on(work, 
     assert found.aside == ()
 
 
+def test_a_change_is_refused_for_no_malformed_file_that_it_leaves_as_it_was(tmp_path):
+    bad = "deploy/models/west/broken.yaml"
+    work = made(tmp_path, {bad: "chart: [", "deploy/models/qa/old.yaml": ""})
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+
+    found = work.change()
+
+    assert (kinds(found), found.malformed) == ({("west", "ranking"): "changed"}, {})
+    assert found.untouched.keys() == {bad, "deploy/models/qa/old.yaml"}
+    shown = work.plan("--base", "origin/trunk")
+    assert f"not of this change: {bad}:2: not YAML" in shown.stderr
+
+    work.write(bad, "chart: {")
+    assert work.change().malformed.keys() == {bad}
+
+
+def test_a_change_is_refused_for_a_file_that_it_makes_malformed_from_afar(work):
+    work.edit(
+        "ml-serving-ci.toml", '\n[[environments]]\nname = "east"\nnamespace = "models-east"\nprotected = true', ""
+    )
+
+    assert work.change().malformed.keys() == {"deploy/models/east/ranking.yaml"}
+
+
 def test_a_link_is_no_application(work):
     (work.folder / "deploy/models/west/other.yaml").symlink_to("ranking.yaml")
 
@@ -447,6 +479,22 @@ def test_plan_shows_each_part_and_why(work):
         "east/ranking  deleted  deploy/models/east/ranking.yaml: gone",
     ]
     assert shown.stderr.split() == ["no", "part", "of", "it:", "src/app.py"]
+
+
+def test_of_a_change_that_only_deletes_an_application_nothing_is_to_serve(work):
+    (work.folder / "deploy/models/east/ranking.yaml").unlink()
+    found = work.change()
+
+    assert (found.only_deletes, found.served, found.nothing) == (True, (), False)
+    shown = work.plan("--base", "origin/trunk")
+    assert shown.stdout.split() == ["east/ranking", "deleted", "deploy/models/east/ranking.yaml:", "gone"]
+    assert "there is nothing to serve: lint and template alone, on what is left" in " ".join(shown.stderr.split())
+
+    work.write("deploy/models/west/broken.yaml", "chart: [")
+    assert not work.change().only_deletes, "what is malformed is refused"
+    (work.folder / "deploy/models/west/broken.yaml").unlink()
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+    assert not work.change().only_deletes
 
 
 def test_plan_says_that_nothing_is_to_run(work):
