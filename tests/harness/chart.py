@@ -17,6 +17,11 @@ VALUES = yaml.safe_load(MODEL.read_text())[EXAMPLE]
 def copy(folder):
     """Copy the chart to a folder that is not there yet."""
     shutil.copytree(CHART, folder)
+    with_example(folder)
+
+
+def with_example(folder):
+    """Have the values of a chart be about the model of the tests' own."""
     _write(folder, textwrap.indent(yaml.safe_dump(VALUES, sort_keys=False), "  "))
 
 

@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import anyio
 import tomlkit
 import yaml
 
-from ci import project
+from ci import project, sample
 from ci.base import command, paths
 from ci.base.command import Result
 from ci.base.wait import NotYet, until
@@ -22,9 +23,7 @@ from ci.results import Event
 from ci.supply import pins
 from ci.tree import argocd
 from tests.harness import canary
-from tests.harness.sample import KNOWN_ANSWER
 
-ARGOCD = project.load(paths.ROOT).argocd.namespace
 APPLICATION = "sklearn-iris"
 NAMESPACES = {"dev": "ml-serving-dev", "staging": "ml-serving-staging"}
 SECRET = "model-store"
@@ -32,20 +31,23 @@ COMMAND_SECONDS = 180
 SYNC_SECONDS = 240
 SOAK = "5s"
 TESTED = ("gitops", "helm", "k8s")
-SHORT = {
-    "canary": {
-        "steps": [{"weight": 20, "pause": "20s"}, {"weight": 50, "pause": "15s"}],
-        "analysis": canary.ANALYSIS,
-    },
-    "exampleModel": {
-        "storageSecret": SECRET,
-        "resources": {"requests": {"cpu": "20m", "memory": "192Mi"}},
-        "knownAnswer": KNOWN_ANSWER,
-    },
-    "autoscaling": {"minReplicas": 1},
-    "monitoring": canary.MONITORING,
-}
-"""What a cluster of one node changes: where models come from, how many pods, and how long each step is looked at."""
+
+
+def short() -> dict:
+    """Return what a cluster of one node changes: where models come from, how many pods, how long each step is seen."""
+    return {
+        "canary": {
+            "steps": [{"weight": 20, "pause": "20s"}, {"weight": 50, "pause": "15s"}],
+            "analysis": canary.ANALYSIS,
+        },
+        "exampleModel": {
+            "storageSecret": SECRET,
+            "resources": {"requests": {"cpu": "20m", "memory": "192Mi"}},
+            "knownAnswer": sample.facts().known_answer.model_dump(),
+        },
+        "autoscaling": {"minReplicas": 1},
+        "monitoring": canary.MONITORING,
+    }
 
 
 def copy(folder: Path) -> Path:
@@ -63,7 +65,7 @@ def copy(folder: Path) -> Path:
         data["chart"]["revision"] = "main"
         data["model"] = {"version": "v1", "storageUri": model_store.uri(APPLICATION, "v1"), "digest": ""}
         data["image"] |= {"tag": pinned.ref(data["image"]["repository"]).rpartition(":")[2], "digest": ""}
-        data["values"] = SHORT
+        data["values"] = short()
         file.write_text(yaml.safe_dump(data, sort_keys=False))
     document = tomlkit.parse((paths.ROOT / project.FILE).read_text())
     for environment in document["environments"]:
@@ -114,6 +116,11 @@ class Loop:
     began: float = field(default_factory=time.monotonic)
     events: list[Event] = field(default_factory=list)
 
+    @cached_property
+    def argocd(self) -> str:
+        """Namespace of Argo CD."""
+        return project.load(self.clone).argocd.namespace
+
     def note(self, what: str) -> None:
         self.events.append(Event(round(time.monotonic() - self.began, 1), what))
 
@@ -147,7 +154,7 @@ class Loop:
 
     async def end(self) -> None:
         """Stop Argo CD and delete what it deployed: the stages that follow have the memory and the CPUs for theirs."""
-        await self.kubectl.run("scale", "--namespace", ARGOCD, "deployments,statefulsets", "--all", "--replicas=0")
+        await self.kubectl.run("scale", "--namespace", self.argocd, "deployments,statefulsets", "--all", "--replicas=0")
         await self.kubectl.run("delete", "namespaces", *NAMESPACES.values(), "--wait=false")
 
     async def git(self, *args: str) -> str:
@@ -164,7 +171,7 @@ class Loop:
         wanted = model_store.uri(APPLICATION, version)
 
         async def probe() -> None:
-            found = await self.kubectl.get("applications.argoproj.io", f"{environment}-{APPLICATION}", ARGOCD)
+            found = await self.kubectl.get("applications.argoproj.io", f"{environment}-{APPLICATION}", self.argocd)
             if found is None:
                 raise NotYet("there is no Application")
             status = found.get("status", {})

@@ -22,7 +22,6 @@ from ci.project import Prometheus as Place
 from ci.stack import monitoring
 from ci.stages.install import namespace
 from tests.harness.gates import DECLARED
-from tests.harness.sample import KNOWN_ANSWER
 from tests.integration.prometheus import Prometheus
 from tests.integration.release import Release
 
@@ -40,7 +39,6 @@ VALUES = {
     "exampleModel": {
         "storageUri": model_store.uri(MODEL, "v1"),
         "storageSecret": SECRET,
-        "knownAnswer": KNOWN_ANSWER,
     },
     "features": {"autoscaling": False},
     "canary": {
@@ -85,7 +83,7 @@ def prometheus_of_its_own(spec):
 
 
 @pytest.fixture(scope="module")
-async def victim(kubectl, tool):
+async def victim(kubectl, tool, sample):
     """A release at v1, scraped."""
     (cluster_wide,) = await kubectl.get_list(monitoring.CRD, Place().namespace)
     await kubectl.apply([namespace(NAMESPACE)])
@@ -95,8 +93,9 @@ async def victim(kubectl, tool):
     )
     dev = paths.CHART / "values" / "dev.yaml"
     model = VALUES["exampleModel"]
-    pinned = {**model, "digest": await model_store.digest(kubectl, model["storageUri"])}
-    values = {**VALUES, "exampleModel": pinned}
+    digest = await model_store.digest(kubectl, model["storageUri"])
+    asked = {**model, "digest": digest, "knownAnswer": sample.known_answer.model_dump()}
+    values = {**VALUES, "exampleModel": asked}
     await release.helm.upgrade_install("bad", paths.CHART, NAMESPACE, values_files=[dev], values=values)
     await release.healthy()
     await kubectl.apply(

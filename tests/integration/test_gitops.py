@@ -109,7 +109,7 @@ async def test_a_bump_is_synced_and_canaries_through(loop, bumped, in_environmen
 )
 async def test_argo_cd_has_what_its_publisher_gives_it(loop, program, says):
     """The same in both ways of the supply: its own Helm is what renders in production."""
-    server = ["--namespace", gitops.ARGOCD, "deployment/argocd-repo-server", "--container=argocd-repo-server"]
+    server = ["--namespace", loop.argocd, "deployment/argocd-repo-server", "--container=argocd-repo-server"]
     result = await loop.kubectl.run("exec", *server, "--", *program)
     assert result.stdout.strip() in says
 

@@ -2,11 +2,12 @@
 
 import pytest
 
+from ci import sample
 from ci.base.errors import CheckFailedError
 from ci.behaviour import compare, golden
 from tests.harness.behaviour import answers
-from tests.harness.sample import GOLDEN
 
+GOLDEN = sample.facts().golden
 URIS = ("s3://models/flowers/v1", "s3://models/flowers/v2")
 
 

@@ -16,7 +16,7 @@ import yaml
 from ci.base.paths import CHART, ROOT
 from ci.stages import alone
 from ci.stages import suite as suites
-from tests.harness import project
+from tests.harness import chart, project
 from tests.harness.remote import run
 
 APP, NAMESPACE = "fraud-score", "acme-lab"
@@ -39,7 +39,8 @@ SAMPLES_ALONE = {
 
 
 def stored(values):
-    """A release as Helm keeps it: a Secret with JSON that is packed twice."""
+    """A release as Helm keeps it, of a model of the tests' own: a Secret with JSON that is packed twice."""
+    model = {chart.EXAMPLE: {**chart.VALUES, **values.get(chart.EXAMPLE, {})}}
     release = {
         "name": APP,
         "namespace": NAMESPACE,
@@ -49,7 +50,7 @@ def stored(values):
             "metadata": {"name": "serving", "version": "1.0.0", "apiVersion": "v2"},
             "values": yaml.safe_load((CHART / "values.yaml").read_text()),
         },
-        "config": values,
+        "config": {**values, **model},
     }
     packed = base64.b64encode(gzip.compress(json.dumps(release).encode()))
     return {

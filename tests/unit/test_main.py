@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.text import Text
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from ci import main
 from ci.base.paths import ROOT
 from ci.supply import pins
+from tests.harness.project import Made
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -76,7 +78,8 @@ def test_a_command_that_is_meant_is_named():
         (["supply", "fetch", "no-such-tool", "--supply", "source"], "no-such-tool: nothing of that name in pins.toml"),
     ],
 )
-def test_wrong_use_is_named_in_one_line_and_exits_2(arguments: list[str], named: str):
+def test_wrong_use_is_named_in_one_line_and_exits_2(arguments: list[str], named: str, project: Path):
+    Made(project).commit()  # --base names one
     ended = ci(*arguments)
     assert ended.returncode == 2, ended.stderr
     assert named in " ".join(ended.stderr.split())

@@ -21,7 +21,13 @@ NAMELESS = ("unshare", "--user", "--map-user=4242")
 """A user who has no name and no home folder; what the files allow is what they allow to whoever runs this."""
 
 
-def ci(*arguments, env, cwd=paths.ROOT, user=()):
+@pytest.fixture(autouse=True)
+def called_in_a_project(project, monkeypatch):
+    """As a person calls it."""
+    monkeypatch.chdir(project)
+
+
+def ci(*arguments, env, cwd=None, user=()):
     argv = [*user, sys.executable, str(paths.ROOT / "ci/main.py"), *arguments]
     given = {"PATH": os.environ["PATH"], **env}
     ended = subprocess.run(argv, cwd=cwd, env=given, capture_output=True, text=True, timeout=300, check=False)

@@ -5,8 +5,9 @@ tests/guide follows all of it, to a green run.
 
 import yaml
 
+from ci.base.paths import CHART, ROOT
 from ci.models import digests
-from tests.harness import guide, lint
+from tests.harness import chart, guide, lint
 
 SECONDS = 300
 BLOCKS = guide.blocks()
@@ -34,4 +35,5 @@ def test_an_empty_folder_becomes_a_project_whose_next_version_is_planned(tmp_pat
     (tmp_path / "gitops/dev/reviews.yaml").write_text(guide.fenced("your-model", "yaml")[0])
     (questions,) = [text for text in guide.fenced("behaviour", "yaml") if text.startswith("name: reviews")]
     (tmp_path / "golden/reviews.yaml").write_text(questions)
+    chart.with_example(tmp_path / CHART.relative_to(ROOT))
     assert lint.findings(tmp_path) == []
