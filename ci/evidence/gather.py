@@ -21,7 +21,7 @@ from ci.evidence.statement import Artefact, Digest, GitTree, Golden, Platform, P
 from ci.results import ExistingCluster, Proof, Report, Served, Suite
 from ci.supply import pins
 from ci.supply.supply import Supply
-from ci.tree import chart_package, git, tree
+from ci.tree import chart_package, tree
 from ci.tree.git import Repository, Snapshot
 from ci.tree.render import render
 from ci.tree.tree import Application
@@ -149,14 +149,14 @@ async def _applications(
 ) -> AsyncIterator[tuple[statement.Application, list[Artefact]]]:
     """Yield each application, and its manifests: as they are, and as a promotion from here would have them."""
     project = await tree.project(snapshot)
+    snapshot = dataclasses.replace(snapshot, branch=project.branch)
     for proof in proofs:
         application = await tree.load(snapshot, proof.environment, proof.name)
         _require_served(application, proof)
-        revision = application.release[tree.CHART[0]]
-        commit = revision if git.COMMIT.fullmatch(revision) else snapshot.commit
+        commit = await tree.chart_commit(snapshot, application)
         chart = await tree.chart(snapshot, commit)
         if chart is None:
-            note(f"no evidence for {application.file}: its chart.revision {revision} is not in this clone")
+            note(f"no evidence for {application.file}: there is no chart at {commit[:12]}")
             continue
         rendered = await render(snapshot.repository, helm, application, commit)
         name = statement.manifests(proof.environment, proof.name)
