@@ -21,7 +21,7 @@ from ci.stages import scope as scopes
 from ci.stages.order import MODELS, ORDER, chosen
 from ci.stages.run import Options
 from ci.supply.supply import Supply, choose
-from ci.tree import tree
+from ci.tree import tree, worktree
 
 
 def test(
@@ -113,6 +113,7 @@ async def _test(
         )
     if options.application is not None:
         tree.require_name(options.application)
+        _require_known(options.application, options.project)
     only = only or settings.only([stage.name for stage in ORDER])
     taken = _given(options)
     base, remote = since
@@ -132,6 +133,20 @@ async def _test(
 
     with folder.taken(options.report):
         await prove.prove(options, stages, supply, signer, install=install, scope=scope, platform=platform)
+
+
+def _require_known(name: str, folder: Path) -> None:
+    """Refuse an application that no environment of the project's tree has.
+
+    Args:
+        name: The application's.
+        folder: The project's.
+    """
+    project = here.found()
+    known = sorted({file.name for file in worktree.files(folder, project) if file.environment in project.names})
+    if name not in known:
+        said = f"--app {name}: there is no {project.paths.tree}/*/{name}.yaml"
+        raise UsageError(said, fix=f"One of {', '.join(known)}" if known else None)
 
 
 def _given(options: Options) -> list[str]:
