@@ -207,6 +207,14 @@ class Models(_Strict):
 
     mirrors: Mapping[str, str] = {}
 
+    def folders(self, project: Path) -> dict[str, Path]:
+        """Return the mirrors by the URI's beginning.
+
+        Args:
+            project: The project file's folder.
+        """
+        return {prefix: project / place for prefix, place in self.mirrors.items()}
+
 
 class Throwaway(_Strict):
     """What a throw-away cluster changes of an environment; report and evidence list it.

@@ -131,7 +131,7 @@ def _told(name: str, here: Given, champion: Deployment | None, candidate: Deploy
 
 async def _mirrors(run: Run) -> dict[str, Path]:
     """Return the project's mirrors; the cluster's own store, which has the sample's models, is one for the sample."""
-    found = {prefix: run.options.project / place for prefix, place in run.project.models.mirrors.items()}
+    found = run.project.models.folders(run.options.project)
     if run.options.project == paths.ROOT and sample.is_there():
         found.setdefault(f"s3://{model_store.BUCKET}/", await sample.trained(run.supply))
     return found

@@ -1,11 +1,12 @@
 """Models are served only as they are pinned."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from ci.base.paths import CHART
+from ci.base.paths import CHART, ROOT
 from ci.models import digests
 
 PINNED = CHART / "files" / "pinned_model.py"
@@ -73,3 +74,37 @@ def test_it_does_not_start_with_any_other(model, change):
     assert (model.parent / "log").read_text() == ended.stderr.splitlines(keepends=True)[0], (
         "what kubectl describe shows"
     )
+
+
+def digest(model, folder, tmp_path):
+    """Call `digest` in a folder."""
+    argv = [sys.executable, ROOT / "ci" / "main.py", "digest", model]
+    environment = {**os.environ, "ML_SERVING_CI_CACHE": str(tmp_path / "cache")}
+    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=120, check=False, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("add", "said"),
+    [
+        (lambda path: path.symlink_to("/etc/passwd"), "a link that leads out to /etc/passwd"),
+        (os.mkfifo, "neither a file nor a folder"),
+    ],
+    ids=["link", "pipe"],
+)
+def test_a_folder_that_test_would_refuse_has_no_digest(model, tmp_path, add, said):
+    add(model / "p")
+
+    refused = digest(model, tmp_path, tmp_path)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert said in " ".join(refused.stderr.split())
+
+
+def test_a_mirror_of_the_project_is_asked_before_a_store(model, tmp_path, project):
+    with (project / "ml-serving-ci.toml").open("a") as file:
+        file.write('[models.mirrors]\n"s3://acme/" = "models"\n')
+    model.rename(project / "models")
+
+    found = digest("s3://acme/", tmp_path, tmp_path)
+
+    assert found.stdout == f"{digests.pinned(project / 'models')}\n", found.stderr
