@@ -25,12 +25,16 @@ EXPLAINED = "docs/project.md explains every key"
 MARK = "\0here"
 """No TOML has it, so it is found again."""
 BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
+PREFIX = re.compile(r"[a-z][a-z0-9+.-]*://\S*")
 ADDRESS = re.compile(r"\S+")
 UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PATTERN = frozenset("*?![]{}")
 """Argo CD takes what has one of these for a pattern or a template."""
 PATH = PATTERN | frozenset("\\$:")
 """In a path, for a variable or another kind of address, too."""
+MOST_PODS = 2**31 - 1
+"""Kubernetes counts replicas in 32 bits
+(https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/deployment-v1/#DeploymentSpec)."""
 LONGEST_SECONDS = (2**63 - 1) // 10**9
 """Go's durations are whole nanoseconds in 64 bits (https://pkg.go.dev/time#Duration)."""
 DESCRIPTION_BYTES = 255
@@ -108,6 +112,22 @@ def zones() -> frozenset[str]:
 def _short(text: str) -> str:
     if (size := len(text.encode())) > DESCRIPTION_BYTES:
         raise ValueError(f"{size} bytes, and Argo CD takes {DESCRIPTION_BYTES}")
+    return text
+
+
+def _branch(text: str) -> str:
+    """Take what git takes for a branch (https://git-scm.com/docs/git-check-ref-format), of what BRANCH lets through."""
+    parts = text.split("/")
+    odd = any(not part or part.startswith(".") or part.endswith(".lock") for part in parts)
+    if odd or ".." in text or text.endswith(".") or text == "HEAD":
+        raise ValueError(f"{text!r}: not the name of a branch")
+    return text
+
+
+def _mirror(text: str) -> str:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or not text or "\0" in text:
+        raise ValueError(f"{text!r} is no path from the project file's folder, such as models or data/models")
     return text
 
 
@@ -205,7 +225,18 @@ class Models(_Strict):
         mirrors: Folders, from the project file's, with the same files as below a URI; by the URI's beginning.
     """
 
-    mirrors: Mapping[str, str] = {}
+    mirrors: Mapping[
+        Annotated[str, _like(PREFIX, "the beginning of a URI, such as s3://acme-models/")],
+        Annotated[str, AfterValidator(_mirror)],
+    ] = {}
+
+    def folders(self, project: Path) -> dict[str, Path]:
+        """Return the mirrors by the URI's beginning.
+
+        Args:
+            project: The project file's folder.
+        """
+        return {prefix: project / place for prefix, place in self.mirrors.items()}
 
 
 class Throwaway(_Strict):
@@ -217,7 +248,7 @@ class Throwaway(_Strict):
         values: Helm values over the environment's, by application, or "*" for all.
     """
 
-    replicas: int | None = Field(default=None, ge=1)
+    replicas: int | None = Field(default=None, ge=1, le=MOST_PODS)
     longest_pause: Duration | None = None
     values: Mapping[str, Mapping[str, Any]] = {}
 
@@ -298,7 +329,7 @@ class Project(_Strict):
     """
 
     repository: Annotated[str, _like(ADDRESS, "an address without spaces"), AfterValidator(_literal)]
-    branch: Annotated[str, _like(BRANCH, "the name of a branch")] = "main"
+    branch: Annotated[str, _like(BRANCH, "the name of a branch"), AfterValidator(_branch)] = "main"
     forge: Literal["github"] = "github"
     paths: Paths = Paths()
     argocd: ArgoCD = ArgoCD()
@@ -372,6 +403,9 @@ class Project(_Strict):
             for other_key, other_path in named.items():
                 if key != other_key and PurePosixPath(path).is_relative_to(other_path):
                     yield ("paths", key), f"{path} is inside {other_key}, {other_path}"
+        golden, tree = PurePosixPath(self.paths.golden), PurePosixPath(self.paths.tree)
+        if tree in (golden, golden.parent):  # where gates.yaml is, and applications are
+            yield ("paths", "golden"), f"{golden} has other files of the tree, {tree}, too: golden files need a folder"
 
 
 class _ContradictionError(ValueError):
@@ -425,7 +459,7 @@ def parse(content: bytes, name: str = FILE) -> Project:
         UsageError: It is no TOML, or says what it cannot mean; line and key are named.
     """
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")  # an editor's byte order mark says nothing
         data = nesting.read(lambda: tomllib.loads(text), name)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
@@ -448,6 +482,7 @@ def parse(content: bytes, name: str = FILE) -> Project:
 def _told(text: str, name: str, item: Any) -> str:
     cause = item.get("ctx", {}).get("error")
     path: tuple[str | int, ...] = cause.path if isinstance(cause, _ContradictionError) else item["loc"]
+    path = path[:-1] if path[-1:] == ("[key]",) else path  # what pydantic adds where a key is wrong, and no value
     said = {"extra_forbidden": "unknown key", "missing": "not given"}.get(item["type"])
     said = said or item["msg"].removeprefix("Value error, ")
     line = _line(text, path)

@@ -1,6 +1,7 @@
 """What a cluster under test cannot hold, found before one is started or touched."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
@@ -22,22 +23,45 @@ CLOUD_IDENTITIES = (
 """Annotations of a service account that stand for credentials of a cloud."""
 
 
-def objections(documents: Sequence[Document], memory: float | None) -> Iterator[str]:
+ON_EVERY_NODE = ("kubernetes.io/os", "kubernetes.io/arch")
+"""Labels that nodes of a throw-away cluster have as any others do
+(https://kubernetes.io/docs/reference/labels-annotations-taints/)."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a throw-away cluster has of its machine.
+
+    Attributes:
+        memory: Bytes.
+        cpus: How many CPUs.
+    """
+
+    memory: float
+    cpus: float
+
+
+def objections(documents: Sequence[Document], machine: Machine | None) -> Iterator[str]:
     """Yield what the cluster under test lacks of what an application asks for, a line each.
 
     Args:
         documents: The application, rendered.
-        memory: Bytes that this machine has; None on a cluster that is there, whose nodes and cloud decide themselves.
+        machine: This one; None on a cluster that is there, whose nodes and cloud decide themselves.
     """
     own = {(each["kind"], each["metadata"]["name"]) for each in documents}
     for document in documents:
         who = f"{document['kind']} {document['metadata']['name']}"
-        if memory is not None:
-            yield from (f"{who}: {lack}" for lack in _lacks(document, memory))
-        for container in _containers(document):
-            for secret in _secrets(container):
+        if machine is not None:
+            yield from (f"{who}: {lack}" for lack in _lacks(document, machine))
+        containers = (secret for container in _containers(document) for secret in _secrets(container))
+        volumes = (secret for pod in _pods(document) for secret in _volumes(pod))
+        for secret in dict.fromkeys((*containers, *volumes)):
+            if ("Secret", secret) not in own:
+                yield f"{who}: reads Secret {secret}, which is not there"
+        if machine is None:  # a throw-away cluster has the images, and asks nobody for them
+            for secret in _pull_secrets(document):
                 if ("Secret", secret) not in own:
-                    yield f"{who}: reads Secret {secret}, which is not there"
+                    yield f"{who}: gets its image with Secret {secret}, which is not there"
         for uri in _uris(document):
             if uri.startswith("pvc://"):
                 yield f"{who}: {uri} is a volume of another namespace"
@@ -59,7 +83,7 @@ def without_runtime(documents: Sequence[Document], runtimes: Collection[str]) ->
             yield f"{who}: no serving runtime is called {name}; there are {', '.join(sorted({*own, *runtimes}))}"
 
 
-def _lacks(document: Document, memory: float) -> Iterator[str]:
+def _lacks(document: Document, machine: Machine) -> Iterator[str]:
     """Yield what this machine, and no cloud, lacks of what an object asks for."""
     annotations = document["metadata"].get("annotations") or {}
     for key in CLOUD_IDENTITIES:
@@ -71,8 +95,20 @@ def _lacks(document: Document, memory: float) -> Iterator[str]:
         for name, amount in asked.items():
             if "/" in name:
                 yield f"asks for {name}"
-            elif name == "memory" and parse_quantity(amount) > memory:
-                yield f"asks for {amount} of memory, and this machine has {memory / (1 << 30):.0f} GiB"
+            elif name == "memory" and parse_quantity(amount) > machine.memory:
+                yield f"asks for {amount} of memory, and this machine has {machine.memory / (1 << 30):.0f} GiB"
+            elif name == "cpu" and parse_quantity(amount) > machine.cpus:
+                yield f"asks for {amount} CPUs, and this machine has {machine.cpus:g}"
+    for pod in _pods(document):
+        for label, value in (pod.get("nodeSelector") or {}).items():
+            if label not in ON_EVERY_NODE:
+                yield f"asks for a node with {label}={value}"
+
+
+def _pods(document: Document) -> Iterator[Mapping[str, Any]]:
+    spec = document.get("spec") or {}
+    yield spec.get("predictor") or {}
+    yield (spec.get("template") or {}).get("spec") or {}
 
 
 def _containers(document: Document) -> Iterator[Mapping[str, Any]]:
@@ -80,7 +116,7 @@ def _containers(document: Document) -> Iterator[Mapping[str, Any]]:
     for value in predictor.values():
         if isinstance(value, Mapping) and ("resources" in value or "env" in value):
             yield value
-    for pod in (predictor, ((document.get("spec") or {}).get("template") or {}).get("spec") or {}):
+    for pod in _pods(document):
         for key in ("containers", "initContainers"):
             yield from (each for each in pod.get(key) or () if isinstance(each, Mapping))
 
@@ -94,6 +130,25 @@ def _secrets(container: Mapping[str, Any]) -> Iterator[str]:
         reference = each.get("secretRef") or {}
         if "name" in reference and not reference.get("optional"):
             yield str(reference["name"])
+
+
+def _volumes(pod: Mapping[str, Any]) -> Iterator[str]:
+    for volume in pod.get("volumes") or ():
+        secret = volume.get("secret") or {}
+        if "secretName" in secret and not secret.get("optional"):
+            yield str(secret["secretName"])
+        for source in (volume.get("projected") or {}).get("sources") or ():
+            projected = source.get("secret") or {}
+            if "name" in projected and not projected.get("optional"):
+                yield str(projected["name"])
+
+
+def _pull_secrets(document: Document) -> Iterator[str]:
+    account = [document] if document["kind"] == "ServiceAccount" else []
+    for each in (*account, *_pods(document)):
+        for reference in each.get("imagePullSecrets") or ():
+            if "name" in reference:
+                yield str(reference["name"])
 
 
 def _uris(document: Document) -> Iterator[str]:

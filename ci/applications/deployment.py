@@ -92,10 +92,13 @@ async def prepared(
     value_files = await render.values_files(repository, version.revision, application, chart, work)
     own = render.values(application)
     layers = [own, *(loaded(file) for file in (*reversed(value_files), chart / "values.yaml"))]
-    if existing is None:
-        over, lines = overlay.throwaway(application.project.throwaway, application.name, layers)
-    else:
-        over, lines = overlay.existing(existing, application.name, layers)
+    try:
+        if existing is None:
+            over, lines = overlay.throwaway(application.project.throwaway, application.name, layers)
+        else:
+            over, lines = overlay.existing(existing, application.name, layers)
+    except UsageError as error:
+        raise UsageError(f"{application.file}: {error.message}") from error
     model = await _model(application, supply, given)
     image, digest, built = await _image(application, supply, given)
     fixed: dict[str, Any] = {"image": image}

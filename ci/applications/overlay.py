@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ci.base import duration
+from ci.base.errors import UsageError
 from ci.project import Cluster, Prometheus, Throwaway
 
 COUNTS = (("exampleModel", "replicas"), ("autoscaling", "minReplicas"), ("autoscaling", "maxReplicas"))
@@ -26,6 +27,9 @@ def throwaway(changes: Throwaway, name: str, layers: Layers) -> tuple[dict[str, 
         changes: What the project file allows.
         name: The application's.
         layers: Its values.
+
+    Raises:
+        UsageError: A pause of the canary's steps is no duration; its key is named.
     """
     over = _Over(layers)
     if (most := changes.replicas) is not None:
@@ -36,7 +40,7 @@ def throwaway(changes: Throwaway, name: str, layers: Layers) -> tuple[dict[str, 
     if changes.longest_pause is not None:
         steps = effective(layers, ("canary", "steps"))
         if isinstance(steps, list):
-            cut = [_cut(step, changes.longest_pause) for step in steps]
+            cut = [_cut(step, changes.longest_pause, f"canary.steps[{n}]") for n, step in enumerate(steps)]
             over.put(("canary", "steps"), cut, "throwaway.longest_pause")
     over.by_application(changes.values, name, "throwaway.values")
     return over.values, over.lines
@@ -124,11 +128,16 @@ def effective(layers: Layers, path: Sequence[str]) -> Any:
     return None
 
 
-def _cut(step: Any, longest: str) -> Any:
+def _cut(step: Any, longest: str, place: str) -> Any:
+    """Return a canary's step with its pause cut; one of another form, as a chart of one's own may have, as it is."""
     pause = step.get("pause") if isinstance(step, Mapping) else None
-    if pause is None or duration.seconds(pause) <= duration.seconds(longest):
+    if not isinstance(pause, str | int | float):
         return step
-    return {**step, "pause": longest}
+    try:
+        seconds = duration.seconds(str(pause))
+    except UsageError as error:
+        raise UsageError(f"{place}.pause: {pause!r} is no duration such as 30s, 5m or 2h") from error
+    return step if seconds <= duration.seconds(longest) else {**step, "pause": longest}
 
 
 def _leaves(values: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -16,7 +16,7 @@ from jsonschema_specifications import REGISTRY
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 from referencing import Resource
 from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
+from referencing.jsonschema import DRAFT202012, specification_with
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -34,6 +34,8 @@ PATH = r"^/[!\"$-~]*$"
 """A URL's path, with its query: printable ASCII, without what begins a fragment."""
 MODEL = "{model}"
 """In a path: the model's name."""
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+"""Keywords of JSON schema, of all its drafts, that lead to another one."""
 PLACEHOLDER = re.compile(r"\{[^}]*\}?|\}")
 
 
@@ -69,20 +71,45 @@ def _schema(value: Any) -> Any:
     except SchemaError as error:
         raise ValueError(f"no JSON schema: {error.message}") from None
     resource = Resource.from_contents(value, default_specification=DRAFT202012)
-    if unresolved := next(_unresolved(resource, REGISTRY.resolver_with_root(resource)), None):
-        raise ValueError(f"$ref {unresolved}: leads nowhere within the schema, and nothing is fetched")
+    if wrong := next(_misled(resource, REGISTRY.resolver_with_root(resource), validator, set()), None):
+        raise ValueError(wrong)
+    try:
+        next(validator(value, registry=REGISTRY).iter_errors(None), None)
+    except RecursionError:
+        raise ValueError("a $ref leads back to itself before it says anything") from None
     return value
 
 
-def _unresolved(resource: Resource[Any], resolver: Any) -> Iterator[str]:
-    """Yield the references of a schema that lead nowhere; `resolver` is what referencing resolves them by."""
-    if isinstance(resource.contents, dict) and isinstance(reference := resource.contents.get("$ref"), str):
+def _misled(resource: Resource[Any], resolver: Any, validator: type[Validator], seen: set[int]) -> Iterator[str]:
+    """Yield the references of a schema that lead to no schema, those of what they lead to among them.
+
+    Args:
+        resource: The schema, or one within it.
+        resolver: What referencing resolves its references by.
+        validator: Of the schema's draft.
+        seen: By identity, what references led to already.
+    """
+    for keyword in REFERENCES if isinstance(resource.contents, dict) else ():
+        if not isinstance(reference := resource.contents.get(keyword), str):
+            continue
         try:
-            resolver.lookup(reference)
+            found = resolver.lookup(reference)
         except Unresolvable:
-            yield reference
+            yield f"{keyword} {reference}: leads nowhere within the schema, and nothing is fetched"
+            continue
+        if id(found.contents) in seen:
+            continue
+        seen.add(id(found.contents))
+        try:
+            validator.check_schema(found.contents)
+        except SchemaError as error:
+            yield f"{keyword} {reference}: no JSON schema: {error.message}"
+        else:
+            draft = specification_with(validator.META_SCHEMA.get("$id", ""), DRAFT202012)
+            target = Resource.from_contents(found.contents, default_specification=draft)
+            yield from _misled(target, found.resolver, validator, seen)
     for each in resource.subresources():
-        yield from _unresolved(each, resolver.in_subresource(each))
+        yield from _misled(each, resolver.in_subresource(each), validator, seen)
 
 
 Json = Annotated[JsonValue, BeforeValidator(_finite)]
@@ -200,7 +227,10 @@ class Golden(_Strict):
         if self.answers is None:
             return ""
         validator: Validator = validator_for(self.answers, Draft202012Validator)(self.answers, registry=REGISTRY)
-        error = next(iter(validator.iter_errors(answer)), None)
+        try:
+            error = next(iter(validator.iter_errors(answer)), None)
+        except RecursionError:
+            return "the schema's references, or the answer, lead deeper than can be followed"
         return "" if error is None else f"the schema says at {error.json_path}: {error.message}"
 
     def inside(self, name: str) -> list[int]:

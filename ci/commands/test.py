@@ -17,12 +17,13 @@ from ci.commands.options import RemoteOption, SupplyOption
 from ci.commands.runner import run_async
 from ci.evidence import envelope
 from ci.manifests.chart import environment_values
+from ci.project import Project
 from ci.report import folder
 from ci.stages import scope as scopes
 from ci.stages.order import MODELS, ORDER, chosen
 from ci.stages.run import Options
 from ci.supply.supply import Supply, choose
-from ci.tree import tree
+from ci.tree import tree, worktree
 
 
 def test(
@@ -105,8 +106,9 @@ async def _test(
         known = ", ".join(sorted(file.stem for file in (paths.CHART / "values").iterdir()))
         said = f"--env {environment}: not one of the environments that the tool's chart has values for"
         raise UsageError(said, fix=f"One of {known}")
-    here.found()  # a project file that is wrong is told before anything is done
+    project = here.found()  # a project file that is wrong is told before anything is done
     options = asked(project=here.folder(), environment=environment, report=report)
+    folder.require_apart(report, options.project, project)
     if sys.flags.optimize:
         raise UsageError(
             "python -O (PYTHONOPTIMIZE) leaves out what the tests assert",
@@ -114,6 +116,7 @@ async def _test(
         )
     if options.application is not None:
         tree.require_name(options.application)
+        _require_known(options.application, options.project, project)
     only = only or settings.only([stage.name for stage in ORDER])
     taken = _given(options)
     base, remote = since
@@ -139,6 +142,20 @@ async def _test(
         await prove.prove(
             options, stages, supply, signer, install=install, scope=scope, platform=platform, served=served
         )
+
+
+def _require_known(name: str, top: Path, project: Project) -> None:
+    """Refuse an application that no environment of the project's tree has.
+
+    Args:
+        name: The application's.
+        top: The project file's folder.
+        project: The project.
+    """
+    known = sorted({file.name for file in worktree.files(top, project) if file.environment in project.names})
+    if name not in known:
+        said = f"--app {name}: there is no {project.paths.tree}/*/{name}.yaml"
+        raise UsageError(said, fix=f"One of {', '.join(known)}" if known else None)
 
 
 def _given(options: Options) -> list[str]:

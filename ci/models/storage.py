@@ -190,7 +190,7 @@ def _looked_at(uri: str, digest: str | None, place: Path, roots: Sequence[Path])
         place: The model.
         roots: Folders that links may lead into.
     """
-    _require_plain(place, roots)
+    require_plain(place, roots)
     found = digests.of_path(place)
     if found is None:
         raise WrongFolderError(f"{place}: no file is in it", fix=f"Put the files of {stores.shown(uri)} there.")
@@ -202,7 +202,7 @@ def _looked_at(uri: str, digest: str | None, place: Path, roots: Sequence[Path])
     return found
 
 
-def _require_plain(place: Path, roots: Sequence[Path]) -> None:
+def require_plain(place: Path, roots: Sequence[Path]) -> None:
     """Refuse a folder that holds anything but files, folders and links to files: what counts has to be in it.
 
     Args:
@@ -221,7 +221,7 @@ def _require_plain(place: Path, roots: Sequence[Path]) -> None:
 
 def _copy(mirror: Path, folder: Path, roots: Sequence[Path]) -> None:
     """Copy a model of a mirror: a folder, or one file, which is then alone in the folder, as KServe has it."""
-    _require_plain(mirror, roots)
+    require_plain(mirror, roots)
     with oserrors.on_disk_of(folder):
         if mirror.is_dir():
             shutil.copytree(mirror, folder, copy_function=shutil.copyfile)

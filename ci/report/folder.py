@@ -13,6 +13,7 @@ from ci.base import command, jsonfile, oserrors, paths, settings
 from ci.base.errors import MachineError, UsageError
 from ci.base.progress import note
 from ci.base.text import legal
+from ci.project import Project
 from ci.results import File, Stage
 
 FOLDERS = ("diagnostics", "kind", "rendered")
@@ -71,6 +72,25 @@ def resolved(folder: Path) -> Path:
     except RuntimeError as error:
         raise UsageError(f"--report {folder}: {error}") from error
     return Path(os.path.realpath(expanded))  # Path's own raises a RuntimeError for links that lead back to themselves
+
+
+def require_apart(folder: Path, top: Path, project: Project) -> None:
+    """Refuse a report's folder that would mix its files with those of the project.
+
+    Args:
+        folder: As `resolved` returned it.
+        top: The project file's folder.
+        project: The project.
+
+    Raises:
+        UsageError: It is a folder that the project file names, in one, or around one.
+    """
+    for key, path in project.paths.model_dump().items():
+        own = Path(os.path.realpath(top / path))
+        if folder.is_relative_to(own) or own.is_relative_to(folder):
+            how = "is" if folder == own else "is inside" if folder.is_relative_to(own) else "holds"
+            said = f"--report {folder}: it {how} the project's {path} (paths.{key})"
+            raise UsageError(said, fix="Choose a folder of its own: --report report")
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """Stage `models`: models and images of the user's own applications, got by digest before there is a cluster."""
 
 import hashlib
+import math
+import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from ci import sample
 from ci.applications import deployable, deployment, given, subjects
+from ci.applications.deployable import Machine
 from ci.applications.deployment import Deployment
 from ci.applications.given import Given
 from ci.applications.prepared import Prepared
@@ -55,8 +58,9 @@ async def _prepared(run: Run, head: Snapshot, subject: Subject, here: Given) -> 
     application = subject.candidate.application
     candidate = await got(subject.candidate, here)
     objects = await deployment.rendered(candidate, supply.tool("helm"))
-    memory = limits.memory_total() if run.existing is None else None
-    if lacks := list(deployable.objections(objects, memory)):
+    # what a machine does not tell refuses nothing; kubelet counts all CPUs, whatever this process may run on
+    machine = Machine(limits.memory_total() or math.inf, os.cpu_count() or math.inf)
+    if lacks := list(deployable.objections(objects, machine if run.existing is None else None)):
         way_out = deployable.WAY_OUT if run.existing is None else deployable.ON_EXISTING
         raise UsageError(f"{application.file}: {lacks[0]}", fix=way_out, detail="\n".join(lacks))
     if run.existing is None and (unknown := list(deployable.without_runtime(objects, await kserve.runtimes(supply)))):
@@ -133,7 +137,7 @@ def _told(name: str, here: Given, champion: Deployment | None, candidate: Deploy
 
 async def _mirrors(run: Run) -> dict[str, Path]:
     """Return the project's mirrors; the cluster's own store, which has the sample's models, is one for the sample."""
-    found = {prefix: run.options.project / place for prefix, place in run.project.models.mirrors.items()}
+    found = run.project.models.folders(run.options.project)
     if run.options.project == paths.ROOT and sample.is_there():
         found.setdefault(f"s3://{model_store.BUCKET}/", await sample.trained(run.supply))
     return found

@@ -110,6 +110,8 @@ class Repository:
         """
         found = await self.object_of(f"{revision}^{{commit}}")
         if found is None:
+            if revision == "HEAD":
+                raise UsageError(f"{self.folder}: nothing is committed yet", fix="git add --all, then git commit")
             raise UsageError(
                 f"{revision}: no such revision in {self.folder}",
                 fix="git fetch; in a shallow clone, git fetch --unshallow",

@@ -129,6 +129,10 @@ async def project(snapshot: Snapshot) -> Project:
     """
     content = await snapshot.read(projects.FILE)
     if content is None:
+        repository = snapshot.repository
+        file = repository.at(projects.FILE)
+        if (repository.folder / file).is_file() and await repository.object_of(f"HEAD:{file}") is None:
+            raise UsageError(f"{projects.FILE} is not committed", fix=f"git add {projects.FILE}, then git commit")
         raise UsageError(f"{projects.FILE}: no such file at {snapshot.commit[:12]}", fix="python ci/main.py migrate")
     return projects.parse(content)
 

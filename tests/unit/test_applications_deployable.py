@@ -4,7 +4,7 @@ import pytest
 
 from ci.applications import deployable
 
-GIB = 1 << 30
+MACHINE = deployable.Machine(memory=8 << 30, cpus=4)
 
 
 def predictor(**model):
@@ -15,6 +15,10 @@ def predictor(**model):
 def container(**fields):
     spec = {"predictor": {"containers": [{"name": "kserve-container", "image": "x", **fields}]}}
     return {"kind": "InferenceService", "metadata": {"name": "scores"}, "spec": spec}
+
+
+def pod(**fields):
+    return {"kind": "InferenceService", "metadata": {"name": "scores"}, "spec": {"predictor": fields}}
 
 
 SECRET = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "a"}}}]}
@@ -30,10 +34,15 @@ SECRET = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "keys", "
         (container(**SECRET), "reads Secret keys"),
         (container(envFrom=[{"secretRef": {"name": "keys"}}]), "reads Secret keys"),
         (container(resources={"limits": {"amd.com/gpu": "2"}}), "asks for amd.com/gpu"),
+        (predictor(resources={"requests": {"cpu": "64"}}), "asks for 64 CPUs, and this machine has 4"),
+        (predictor(resources={"limits": {"cpu": "4100m"}}), "asks for 4100m CPUs, and this machine has 4"),
+        (pod(nodeSelector={"gpu": "yes", "kubernetes.io/os": "linux"}), "asks for a node with gpu=yes"),
+        (pod(volumes=[{"name": "a", "secret": {"secretName": "keys"}}]), "reads Secret keys"),
+        (pod(volumes=[{"name": "a", "projected": {"sources": [{"secret": {"name": "keys"}}]}}]), "reads Secret keys"),
     ],
 )
 def test_what_is_not_to_be_had_is_told_once(document, said):
-    (line,) = deployable.objections([document], 8 * GIB)
+    (line,) = deployable.objections([document], MACHINE)
 
     assert line.startswith("InferenceService scores: ")
     assert said in line
@@ -45,7 +54,7 @@ def test_an_identity_of_a_cloud_is_told():
         "metadata": {"name": "scores", "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/models"}},
     }
 
-    assert list(deployable.objections([account], GIB)) == [
+    assert list(deployable.objections([account], MACHINE)) == [
         "ServiceAccount scores: eks.amazonaws.com/role-arn is an identity of a cloud"
     ]
 
@@ -55,7 +64,7 @@ def test_what_the_chart_brings_along_or_may_do_without_is_fine():
     optional = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "no", "key": "a", "optional": True}}}]}
     fine = predictor(resources={"requests": {"cpu": "1", "memory": "512Mi"}}, **SECRET)
 
-    assert list(deployable.objections([own, fine, container(**optional)], GIB)) == []
+    assert list(deployable.objections([own, fine, container(**optional)], MACHINE)) == []
 
 
 def test_on_a_cluster_that_is_there_its_nodes_and_its_cloud_decide_themselves():
@@ -63,9 +72,21 @@ def test_on_a_cluster_that_is_there_its_nodes_and_its_cloud_decide_themselves():
         "kind": "ServiceAccount",
         "metadata": {"name": "scores", "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/models"}},
     }
-    large = predictor(resources={"requests": {"memory": "64Gi"}, "limits": {"nvidia.com/gpu": "1"}})
+    large = predictor(resources={"requests": {"cpu": "64", "memory": "64Gi"}, "limits": {"nvidia.com/gpu": "1"}})
 
-    assert list(deployable.objections([account, large], None)) == []
+    assert list(deployable.objections([account, large, pod(nodeSelector={"gpu": "yes"})], None)) == []
+
+
+def test_what_an_image_is_got_with_is_asked_for_where_nodes_get_it_themselves():
+    own = {"kind": "Secret", "metadata": {"name": "own"}}
+    account = {"kind": "ServiceAccount", "metadata": {"name": "scores"}, "imagePullSecrets": [{"name": "registry"}]}
+    documents = [own, account, pod(imagePullSecrets=[{"name": "own"}, {"name": "registry"}])]
+
+    assert list(deployable.objections(documents, MACHINE)) == []
+    assert list(deployable.objections(documents, None)) == [
+        "ServiceAccount scores: gets its image with Secret registry, which is not there",
+        "InferenceService scores: gets its image with Secret registry, which is not there",
+    ]
 
 
 def test_on_a_cluster_that_is_there_a_namespace_of_its_own_has_no_secret_and_no_volume():

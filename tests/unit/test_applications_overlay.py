@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from ci.applications import overlay
+from ci.base.errors import UsageError
 from ci.project import Cluster, Prometheus, Throwaway
 
 CHART = {
@@ -38,6 +39,19 @@ def test_pods_and_pauses_are_cut_to_what_it_says_and_each_cut_is_told():
         "canary.steps: [{'weight': 5, 'pause': '2h'}, {'weight': 9}] → [{'weight': 5, 'pause': '20s'}, {'weight': 9}] "
         "(throwaway.longest_pause)",
     ]
+
+
+def test_a_pause_that_is_no_duration_is_named_by_its_key():
+    layers = [{"canary": {"steps": [{"pause": "1m"}, {"pause": ""}]}}, CHART]
+
+    with pytest.raises(UsageError, match=r"^canary\.steps\[1\]\.pause: '' is no duration such as 30s, 5m or 2h$"):
+        overlay.throwaway(Throwaway(longest_pause="20s"), "scores", layers)
+
+
+def test_steps_of_another_form_are_left_alone():
+    steps = [{"setWeight": 5}, {"pause": {"duration": "1m"}}, {"pause": {}}, "wait"]
+
+    assert overlay.throwaway(Throwaway(longest_pause="20s"), "scores", [{"canary": {"steps": steps}}]) == ({}, [])
 
 
 def test_values_are_of_all_applications_or_of_one_and_what_is_so_already_is_no_change():

@@ -397,6 +397,19 @@ def test_rendering_writes_two_files_and_lint_is_content(folder):
     ]
 
 
+def test_a_link_out_of_the_project_gets_nothing(folder, tmp_path):
+    (folder / "argo").rename(folder / "away")
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "argo").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        written(folder)
+
+    assert refused.value.returncode == 2
+    assert "argo: a link that leads out of the project" in " ".join(refused.value.stderr.split())
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_what_is_changed_by_hand_is_found_and_rendered_away(folder):
     written(folder)
     file = folder / "argo" / "argocd-applications.yaml"

@@ -194,6 +194,12 @@ def before_gates(line):
         (*before_gates("schema: {type: text}"), "6: schema: no JSON schema: 'text' is not valid under any of"),
         (*before_gates("schema: {items: {$ref: 'https://a.b/c'}}"), "6: schema: $ref https://a.b/c: leads nowhere"),
         (*before_gates("schema: {$ref: '#/$defs/no'}"), "6: schema: $ref #/$defs/no: leads nowhere within the schema"),
+        (*before_gates("schema: {$dynamicRef: 'https://a.b'}"), "6: schema: $dynamicRef https://a.b: leads nowhere"),
+        (*before_gates("schema: {$dynamicRef: '#no'}"), "6: schema: $dynamicRef #no: leads nowhere within the schema"),
+        (*before_gates("schema: {$ref: '#/x', x: {$ref: 'https://a.b'}}"), "6: schema: $ref https://a.b: leads now"),
+        (*before_gates("schema: {$ref: '#/x', x: {type: text}}"), "6: schema: $ref #/x: no JSON schema: 'text' is not"),
+        (*before_gates("schema: {$ref: '#/x', x: [1]}"), "6: schema: $ref #/x: no JSON schema: [1] is not of type"),
+        (*before_gates("schema: {$ref: '#'}"), "6: schema: a $ref leads back to itself before it says anything"),
         (*before_gates("schema: {$schema: 'https://a.b/c'}"), "6: schema: no JSON schema: there is no $schema https:"),
         (*before_gates("schema: {$schema: [1]}"), "6: schema: no JSON schema: there is no $schema [1]"),
         (*before_gates("schema: {enum: [positive]}"), "13: row 2 (bad): expected: the schema says at $: 'negative' is"),
@@ -230,6 +236,17 @@ def test_a_schema_may_refer_to_itself_and_takes_the_place_of_answers():
     loaded = golden.parse(text.replace("    expected: positive\n", ""), "texts.yaml")
     assert [item.judged for item in loaded.inputs] == [False, True]
     assert (loaded.objection("x"), loaded.objection(1)) == ("", "the schema says at $: 1 is not of type 'string'")
+
+
+def test_a_schema_of_trees_is_one_and_an_answer_without_end_is_no_internal_error():
+    text = LINES.replace("gates:", "schema: {type: [string, array], items: {$ref: '#'}}\ngates:")
+    loaded = golden.parse(text, "golden.yaml")
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+
+    assert loaded.objection([["x"]]) == ""
+    assert loaded.objection(deep) == "the schema's references, or the answer, lead deeper than can be followed"
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -378,6 +378,27 @@ def test_values_differ_where_their_json_does(one, other):
     assert not list(traffic_client.differences(one, one, 0, 0))
 
 
+HUGE = 10**400
+"""Beyond every float, and JSON all the same."""
+
+
+@pytest.mark.parametrize(
+    ("expected", "answered", "absolute", "relative", "same"),
+    [
+        (1.5, HUGE, 0.1, 0.1, False),
+        (HUGE, 1, 0, 0, False),
+        (HUGE, float("inf"), 0, 0.5, False),
+        (HUGE, float("nan"), 0, 0.5, False),
+        (HUGE, HUGE, 0, 0, True),
+        (HUGE, HUGE + 1, 0, 0, False),
+        (HUGE, HUGE + 1, 1, 0, True),
+        (HUGE, HUGE + HUGE // 100, 0, 0.1, True),
+    ],
+)
+def test_a_number_beyond_every_float_is_compared_as_others_are(expected, answered, absolute, relative, same):
+    assert same is not any(True for _ in traffic_client.differences(expected, answered, absolute, relative))
+
+
 # --- docs/behaviour.md ---
 
 

@@ -57,6 +57,8 @@ def test_a_command_that_is_meant_is_named():
         (["test", "--skip", "stack"], "--skip stack"),
         (["test", "--only", "lint", "--kubeconfig", "/no/such/file"], "/no/such/file"),
         (["test", "--env", "qa"], "qa: not one of the environments"),
+        (["test", "--app", "wyne"], "--app wyne: there is no gitops/*/wyne.yaml"),
+        (["test", "--app", "wyne", "--base", "HEAD"], "--app wyne: there is no gitops/*/wyne.yaml"),
         (["test", "--models", "no-such-folder"], "no-such-folder"),
         (["test", "--models", "README.md"], "README.md"),
         (["test", "--models", "docs", "--only", "lint"], "--models docs: the stage that takes it, models, is left out"),

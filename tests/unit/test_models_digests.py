@@ -1,12 +1,13 @@
 """Models are served only as they are pinned."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 from ci.base.errors import UsageError
-from ci.base.paths import CHART
+from ci.base.paths import CHART, ROOT
 from ci.models import digests
 
 PINNED = CHART / "files" / "pinned_model.py"
@@ -105,3 +106,37 @@ def test_a_name_that_sha256sum_writes_in_another_way_is_refused_in_one_line(mode
 
     assert len(refused.value.message.splitlines()) == 1
     assert len(start(model, "sha256:", "echo").stderr.strip().splitlines()) == 1
+
+
+def digest(model, folder, tmp_path):
+    """Call `digest` in a folder."""
+    argv = [sys.executable, ROOT / "ci" / "main.py", "digest", model]
+    environment = {**os.environ, "ML_SERVING_CI_CACHE": str(tmp_path / "cache")}
+    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=120, check=False, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("add", "said"),
+    [
+        (lambda path: path.symlink_to("/etc/passwd"), "a link that leads out to /etc/passwd"),
+        (os.mkfifo, "neither a file nor a folder"),
+    ],
+    ids=["link", "pipe"],
+)
+def test_a_folder_that_test_would_refuse_has_no_digest(model, tmp_path, add, said):
+    add(model / "p")
+
+    refused = digest(model, tmp_path, tmp_path)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert said in " ".join(refused.stderr.split())
+
+
+def test_a_mirror_of_the_project_is_asked_before_a_store(model, tmp_path, project):
+    with (project / "ml-serving-ci.toml").open("a") as file:
+        file.write('[models.mirrors]\n"s3://acme/" = "models"\n')
+    model.rename(project / "models")
+
+    found = digest("s3://acme/", tmp_path, tmp_path)
+
+    assert found.stdout == f"{digests.pinned(project / 'models')}\n", found.stderr

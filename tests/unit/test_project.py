@@ -125,7 +125,18 @@ def test_an_environment_that_is_not_there_is_told_with_those_that_are():
             '[models]\nmirrors = "x"\n[throwaway]',
             "22: models.mirrors: Input should be a valid dictionary",
         ),
+        ("replicas = 1", f"replicas = {'9' * 26}", "22: throwaway.replicas: Input should be less than or equal to 2"),
         # of another form
+        ('"main"', '"a..b"', "2: branch: 'a..b': not the name of a branch"),
+        ('"main"', '"HEAD"', "2: branch: 'HEAD': not the name of a branch"),
+        ('"main"', '"a.lock/b"', "2: branch: 'a.lock/b': not the name of a branch"),
+        ("[throwaway]", '[models.mirrors]\n"" = "m"\n[throwaway]', "22: models.mirrors.: '': not the beginning of a U"),
+        ("[throwaway]", '[models.mirrors]\n"s3://a" = "/"\n[throwaway]', "22: models.mirrors.s3://a: '/' is no path"),
+        (
+            "[throwaway]",
+            '[models.mirrors]\n"s3://a" = "a/../../b"\n[throwaway]',
+            "22: models.mirrors.s3://a: 'a/../../b' is no path from",
+        ),
         ('"main"', '"-x"', "2: branch: '-x': not the name of a branch"),
         ("github.com/acme", "github.com /acme", "1: repository: 'https://github.com /acme/platform': not an address"),
         ("acme/platform", "*/platform", "1: repository: 'https://github.com/*/platform': Argo CD does not take '*'"),
@@ -178,6 +189,8 @@ def test_an_environment_that_is_not_there_is_told_with_those_that_are():
         ('soak = "24h"', 'evidence = ["prod"]', "13: environments[1].evidence: there is no environment prod"),
         ('tree = "deploy"', 'tree = "helm/charts"', "3: paths.chart: helm/charts/ml-serving is inside tree"),
         ('tree = "deploy"', 'tree = "k8s/argocd"', "4: paths.tree: k8s/argocd is inside argocd"),
+        ('tree = "deploy"', 'golden = "gitops"', "4: paths.golden: gitops has other files of the tree, gitops, too"),
+        ('tree = "deploy"', 'golden = "gitops/dev"', "4: paths.golden: gitops/dev has other files of the tree, gitops"),
         # no TOML at all
         ('branch = "main"', "branch = main", "2: no TOML: Invalid value"),
         ('branch = "main"', 'repository = "x"', "2: no TOML: Cannot overwrite a value"),
@@ -193,6 +206,15 @@ def test_what_is_wrong_is_one_line_with_its_place(old, new, said):
 def test_a_file_that_lacks_what_it_must_have_has_no_line_to_name():
     assert refused("") == "ml-serving-ci.toml: repository: not given (and 1 more)"
     assert refused('repository = "x"\nenvironments = []\n').startswith("ml-serving-ci.toml:2: environments: Tuple")
+
+
+def test_a_byte_order_mark_says_nothing():
+    assert project.parse(b"\xef\xbb\xbf" + GOOD.encode()) == project.parse(GOOD.encode())
+
+
+@pytest.mark.parametrize("name", ["main", "release/1.2", "feature/a.b_c-d"])
+def test_a_branch_that_git_has_is_one(name):
+    assert project.parse(GOOD.replace('"main"', f'"{name}"').encode()).branch == name
 
 
 def test_a_file_that_is_no_text_is_told():

@@ -9,6 +9,7 @@ import pytest
 
 from ci.base import paths
 from ci.base.errors import MachineError, UsageError
+from ci.project import Paths, Project
 from ci.report import folder
 from ci.results import Stage
 
@@ -182,6 +183,27 @@ def test_a_home_below_and_a_link_to_a_folder_are_well(tmp_path, monkeypatch):
     assert folder.resolved(Path("~/link")) == tmp_path / "disk"
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "disk" / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("chart", r"it is the project's chart \(paths\.chart\)"),
+        ("deploy/live/report", r"it is inside the project's deploy \(paths\.tree\)"),
+        (".", r"it holds the project's deploy \(paths\.tree\)"),
+        ("k8s", r"it holds the project's k8s/argocd \(paths\.argocd\)"),
+        ("link", r"it is the project's golden \(paths\.golden\)"),
+    ],
+)
+def test_a_folder_that_is_mixed_with_the_projects_own_is_none(tmp_path, place, said):
+    (tmp_path / "link").symlink_to("golden")
+    project = Project(
+        repository="x", paths=Paths(tree="deploy", chart="chart"), environments=[{"name": "a", "namespace": "b"}]
+    )
+
+    with pytest.raises(UsageError, match=said):
+        folder.require_apart(folder.resolved(tmp_path / place), tmp_path, project)
+    folder.require_apart(folder.resolved(tmp_path / "report"), tmp_path, project)
 
 
 def test_a_file_is_no_folder(tmp_path):

@@ -379,6 +379,26 @@ def test_head_without_a_project_file_is_wrong_use(work):
         work.change()
 
 
+@pytest.mark.parametrize("arguments", [(), ("--base", "origin/trunk")])
+def test_a_project_file_that_is_not_committed_yet_is_told_as_such(work, arguments):
+    work.clone.git("rm", "--quiet", "--cached", "ml-serving-ci.toml")
+    work.clone.git("commit", "--quiet", "--message", "without it")
+
+    shown = work.plan(*arguments, check=False)
+
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "ml-serving-ci.toml is not committed" in shown.stderr
+    assert "git add ml-serving-ci.toml, then git commit" in shown.stderr
+
+
+def test_a_repository_without_a_commit_is_told_as_such(tmp_path):
+    run(["git", "init", "--quiet", str(tmp_path / "new")], cwd=tmp_path)
+    repository = anyio.run(git.opened, tmp_path / "new")
+
+    with pytest.raises(UsageError, match="new: nothing is committed yet"):
+        anyio.run(repository.commit_of, "HEAD")
+
+
 def test_without_a_common_commit_there_is_no_change(work):
     work.clone.git("checkout", "--quiet", "--orphan", "alone")
 

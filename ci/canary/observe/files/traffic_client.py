@@ -23,6 +23,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -70,10 +71,20 @@ def differences(
         for name, value in expected.items():
             yield from differences(value, answered[name], absolute, relative, (*at, name))
     elif _number(expected) and _number(answered):
-        if not math.isclose(expected, answered, rel_tol=relative, abs_tol=absolute):
+        if not _close(expected, answered, absolute, relative):
             yield at, expected, answered
     elif type(expected) is not type(answered) or expected != answered:
         yield at, expected, answered
+
+
+def _close(expected: float, answered: float, absolute: float, relative: float) -> bool:
+    try:
+        return math.isclose(expected, answered, rel_tol=relative, abs_tol=absolute)
+    except OverflowError:  # an integer that no float holds: the same formula, exactly
+        if any(isinstance(each, float) and not math.isfinite(each) for each in (expected, answered)):
+            return False
+        one, other = Fraction(expected), Fraction(answered)
+        return abs(one - other) <= max(Fraction(relative) * max(abs(one), abs(other)), Fraction(absolute))
 
 
 def _number(value: Any) -> bool:
