@@ -94,9 +94,12 @@ async def _onward(head: Snapshot, candidate: Version) -> Subject:
     for onward in application.project.targets(application.environment):
         if application.name in await tree.names(head, onward):
             runs = await tree.load(head, onward, application.name)
-            # the sets alone differ: the values are those of the environment that is proven
+            # the sets alone differ, and what a model is asked: other values are those of the environment that is proven
+            over = application.with_release(runs.release)
+            if application.model != runs.model:
+                over = over.with_blocks(application.carried(runs))
             try:
-                champion = Version(application.with_release(runs.release), await tree.chart_commit(head, runs))
+                champion = Version(over, await tree.chart_commit(head, runs))
             except UsageError as error:
                 return await _without_chart(head, candidate, error)
             if await _input(head, candidate) == await _input(head, champion):

@@ -9,8 +9,9 @@ from ci.behaviour import protocols
 from ci.behaviour.golden import Golden
 from ci.canary.observe.files import traffic_client
 from ci.canary.observe.traffic import Question
+from ci.tree import tree
 
-VALUE = "exampleModel.knownAnswer"
+VALUE = ".".join(tree.KNOWN_ANSWER[1:])
 """Where the chart's values have it."""
 
 

@@ -1,4 +1,8 @@
-"""Golden files: read as `test` reads them, and the chart's known answer held against them."""
+"""Golden files: read as `test` reads them, and the chart's known answer held against them.
+
+A golden file is of the model that its project has now: the one that the first environment runs. Where another one runs,
+which a promotion has not reached yet, the known answer is that model's own and comes with the next promotion.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +16,9 @@ from ci.checks import targets
 from ci.manifests.chart import Target
 from ci.project import Project
 from ci.results import Finding
+from ci.tree import tree, worktree
+from ci.tree.tree import Key, Release
+from ci.tree.worktree import File
 
 CHECK = "golden"
 VALUE = tuple(known_answer.VALUE.split("."))
@@ -26,6 +33,7 @@ def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[t
         judged: The applications.
     """
     read: dict[str, Golden | UsageError | None] = {}
+    earlier = _on_earlier_models(folder, project)
     found: list[tuple[str, Finding]] = []
     for target in judged:
         if target.application is None:
@@ -33,8 +41,29 @@ def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[t
         path = f"{project.paths.golden}/{target.application}.yaml"
         if path not in read:
             read[path] = _read(folder / path, path)
-        found += [(target.name, each) for each in _of(target, path, read[path])]
+        held = (target.environment, target.application) not in earlier
+        found += [(target.name, each) for each in _of(target, path, read[path], held)]
     return found
+
+
+def _on_earlier_models(folder: Path, project: Project) -> set[Key]:
+    """Return the applications that run another model than the first environment that has them."""
+    first: dict[str, Release | None] = {}
+    found: set[Key] = set()
+    for file in worktree.files(folder, project):
+        if file.environment in project.names:
+            model = _model(folder / file.path, project, file)
+            if first.setdefault(file.name, model) != model:
+                found.add((file.environment, file.name))
+    return found
+
+
+def _model(path: Path, project: Project, file: File) -> Release | None:
+    """Return an application's model; None where its file is wrong, which is told where it is read to be judged."""
+    try:
+        return tree.read(project, file.environment, file.name, path.read_bytes()).model
+    except (UsageError, OSError, yaml.YAMLError):
+        return None
 
 
 def _read(file: Path, path: str) -> Golden | UsageError | None:
@@ -46,10 +75,10 @@ def _read(file: Path, path: str) -> Golden | UsageError | None:
         return error
 
 
-def _of(target: Target, path: str, read: Golden | UsageError | None) -> Iterator[Finding]:
+def _of(target: Target, path: str, read: Golden | UsageError | None, held: bool) -> Iterator[Finding]:
     if isinstance(read, UsageError):
         yield targets.placed(CHECK, path, read)
-    elif read is not None and target.application is not None:
+    elif held and read is not None and target.application is not None:
         try:
             given = target.value(VALUE)
         except yaml.YAMLError:  # which Helm says with its file and line
@@ -58,4 +87,5 @@ def _of(target: Target, path: str, read: Golden | UsageError | None) -> Iterator
         said = known_answer.differs(read, known, target.application)
         if said is not None:
             file, line = target.place(VALUE) if known else (target.values[0].file, 0)
-            yield Finding(CHECK, file, line, said, f"write there what {path} says; bump model does so by itself")
+            remedy = f"write there what {path} says; bump model does so, and promote carries it on"
+            yield Finding(CHECK, file, line, said, remedy)

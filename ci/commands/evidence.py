@@ -101,5 +101,5 @@ async def _promotion(snapshot: Snapshot, source: str, target: str, name: str | N
     moving = await tree.load(snapshot, source, name)
     into = await tree.load(snapshot, target, moving.name)
     commit = await snapshot.resolve(moving.release[tree.CHART[0]])
-    moved = into.with_release({**moving.release, tree.CHART[0]: commit})
+    moved = into.promoted(moving, {**moving.release, tree.CHART[0]: commit})
     return Promotion(snapshot, moving, moved, commit, supply.installed("helm"))

@@ -11,7 +11,7 @@ import requests
 from securesystemslib.signer import CryptoSigner
 
 from ci.base import files
-from ci.base.errors import CheckFailedError
+from ci.base.errors import CheckFailedError, UsageError
 from ci.base.progress import note
 from ci.evidence import checkout as checkouts
 from ci.evidence import envelope, sbom, statement, tool
@@ -164,8 +164,8 @@ async def _applications(
         for onward in project.targets(proof.environment):
             if proof.name not in await tree.names(snapshot, onward):
                 continue
-            target = (await tree.load(snapshot, onward, proof.name)).with_release(application.release)
-            manifests += await _onward(snapshot.repository, helm, proof.environment, target, commit)
+            target = await tree.load(snapshot, onward, proof.name)
+            manifests += await _onward(snapshot.repository, helm, application, target, commit)
         yield _proven(proof, chart), manifests
 
 
@@ -206,14 +206,16 @@ def _served(served: Served) -> statement.Served:
     )
 
 
-async def _onward(repository: Repository, helm: Path, source: str, target: Application, commit: str) -> list[Artefact]:
-    """Return the manifests that a promotion would give an application; none where the chart takes no such values."""
+async def _onward(
+    repository: Repository, helm: Path, source: Application, target: Application, commit: str
+) -> list[Artefact]:
+    """Return the manifests that a promotion would give an application; none where file or chart do not take it."""
     try:
-        rendered = await render(repository, helm, target, commit)
-    except CheckFailedError as error:
+        rendered = await render(repository, helm, target.promoted(source, source.release), commit)
+    except (CheckFailedError, UsageError) as error:
         note(f"no evidence for a promotion to {target.environment}: {error.message}")
         return []
-    name = statement.onward(source, target.environment, target.name)
+    name = statement.onward(source.environment, target.environment, target.name)
     return [statement.artefact(name, statement.manifests_digest(rendered))]
 
 

@@ -4,17 +4,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ci.base.errors import CheckFailedError, UsageError
 from ci.behaviour import golden, known_answer
 from ci.release import quarantine
-from ci.tree import blocks, tree
+from ci.tree import tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
 from ci.tree.render import render
 from ci.tree.scalars import KeyPath
-from ci.tree.tree import Application
+from ci.tree.tree import Application, Blocks
 from ci.tree.writeback import Edit
 
 IMAGE = re.compile(
@@ -24,8 +23,6 @@ IMAGE = re.compile(
 
 URI = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00-\x1f]+")
 HOW_TO_PIN = "python ci/main.py digest PATH|URI prints it."
-KNOWN_ANSWER = ("values", *known_answer.VALUE.split("."))
-"""Where an application's file has the chart's known answer."""
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -74,9 +71,7 @@ class Bump:
         await quarantine.require_free(snapshot, application.name, release)
         await _require_not_taken_back(snapshot, application, values)
         known = await _known_answer(snapshot, application) if self.component == "model" else {}
-        bumped = application.with_release(values)
-        for path, answer in known.items():
-            bumped = replace(bumped, content=blocks.set_block(bumped.content, path, answer, application.file))
+        bumped = application.with_release(values).with_blocks(known)
         await render(snapshot.repository, self.helm, bumped, await snapshot.resolve(release[tree.CHART[0]]))
         name = release[("model", "version")] if self.component == "model" else release[("image", "tag")]
         return Edit(
@@ -160,14 +155,14 @@ def _digest(application: Application, moved: Mapping[KeyPath, str], digest: str)
     return pinned
 
 
-async def _known_answer(snapshot: Snapshot, application: Application) -> dict[tuple[str, ...], dict[str, Any]]:
+async def _known_answer(snapshot: Snapshot, application: Application) -> Blocks:
     """Return the chart's known answer as the application's golden file has it; nothing where that names none."""
     file = f"{application.project.paths.golden}/{application.name}.yaml"
     content = await snapshot.read(file)
     if content is None:
         return {}
     found = known_answer.known_answer(golden.parse(content.decode(errors="replace"), file), application.name)
-    return {} if found is None else {KNOWN_ANSWER: found}
+    return {} if found is None else {tree.KNOWN_ANSWER: found}
 
 
 async def _require_not_taken_back(snapshot: Snapshot, application: Application, values: Mapping[KeyPath, str]) -> None:

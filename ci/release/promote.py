@@ -85,7 +85,11 @@ class Promote:
         await quarantine.require_free(snapshot, source.name, release)
         self.say("not quarantined")
         self.say(require_proven(source, health))
-        promoted = target.with_release(release)
+        known = target.carried(source)
+        said = [f"{tree.dotted(path)}: as {source.environment} has it" for path in known]
+        for line in said:
+            self.say(line)
+        promoted = target.promoted(source, release)
         if self.proof is not None:
             for line in await verify.require(self.proof, Promotion(snapshot, source, promoted, commit, self.helm)):
                 self.say(line)
@@ -97,10 +101,11 @@ class Promote:
                 f"Promote {target.name} from {self.source} to {self.target}: model {release[('model', 'version')]}",
                 target,
                 "promote",
-                [*tree.changes(target.release, release), f"Proven: {health.text}"],
+                [*tree.changes(target.release, release), *said, f"Proven: {health.text}"],
                 self.why,
                 self.evidence,
             ),
+            blocks=known,
         )
 
 

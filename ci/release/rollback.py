@@ -10,7 +10,7 @@ from ci.release.quarantine import Entry
 from ci.tree import tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
-from ci.tree.tree import KEYS, Application, Release
+from ci.tree.tree import KEYS, Application, Blocks, Release
 from ci.tree.writeback import Edit
 
 
@@ -47,7 +47,8 @@ class Rollback:
         bad = application.release
         if self.only is not None and bad != self.only:
             return None
-        good, commit = await _previous(snapshot, application)
+        before, commit = await _previous(snapshot, application)
+        good = before.release
         changed = [key for key in KEYS if bad[key] != good[key]]
         entry = Entry(
             application.name,
@@ -75,11 +76,19 @@ class Rollback:
                 self.evidence,
             ),
             {file: entry.content(application.project)},
+            _known_answer(application, before),
         )
 
 
-async def _previous(snapshot: Snapshot, application: Application) -> tuple[Release, str]:
-    """Return the last set before the present one that is not in quarantine, and the commit that had it."""
+def _known_answer(application: Application, before: Application) -> Blocks:
+    """Return the known answer of the model that comes back; of the same model, the present one stays."""
+    if application.model == before.model or application.known_answer == before.known_answer:
+        return {}
+    return {tree.KNOWN_ANSWER: before.known_answer}
+
+
+async def _previous(snapshot: Snapshot, application: Application) -> tuple[Application, str]:
+    """Return the application with its last set that is not in quarantine, and the commit that had it."""
     barred = await quarantine.entries(snapshot, application.name)
     history = await snapshot.repository.output(
         "rev-list", "--first-parent", snapshot.commit, "--", snapshot.repository.at(application.file)
@@ -88,9 +97,10 @@ async def _previous(snapshot: Snapshot, application: Application) -> tuple[Relea
         content = await replace(snapshot, commit=commit).read(application.file)
         if content is None:
             continue
-        release = replace(application, content=content).release
+        before = replace(application, content=content)
+        release = before.release
         if release != application.release and not any(entry.matches(release) for entry in barred):
-            return release, commit
+            return before, commit
     if await snapshot.repository.output("rev-parse", "--is-shallow-repository") == "true":
         raise UsageError(
             f"{application.file}: this clone is shallow, and has no earlier set to go back to",

@@ -6,7 +6,7 @@ from ci.tree.git import Repository, Snapshot
 
 
 async def sides(repository: Repository, base: str | None, remote: str) -> tuple[Snapshot, Snapshot]:
-    """Return base and head of a change.
+    """Return base and head of a change, both as of the branch that Argo CD watches, whatever the base is called.
 
     Args:
         repository: Has both; head is what it has checked out.
@@ -26,8 +26,7 @@ async def sides(repository: Repository, base: str | None, remote: str) -> tuple[
         raise UsageError(
             f"--base {revision}: has no commit in common with HEAD", fix=f"git fetch --unshallow {remote}, or fetch it"
         )
-    branch = await _branch(repository, revision, remote) or watched
-    return Snapshot(repository, common.stdout.strip(), branch), Snapshot(repository, head, branch)
+    return Snapshot(repository, common.stdout.strip(), watched), Snapshot(repository, head, watched)
 
 
 async def _default(repository: Repository, remote: str, branch: str) -> str:
@@ -38,14 +37,3 @@ async def _default(repository: Repository, remote: str, branch: str) -> str:
         f"neither {remote}/{branch} nor {branch} is in {repository.folder}",
         fix=f"--base REF, or git fetch {remote} {branch}:refs/remotes/{remote}/{branch}",
     )
-
-
-async def _branch(repository: Repository, revision: str, remote: str) -> str | None:
-    """Return the name of the branch that a revision is, None of any other revision."""
-    words = ("rev-parse", "--symbolic-full-name", "--verify", "--quiet", "--end-of-options", revision)
-    found = await repository.run(*words, check=False)
-    name = found.stdout.strip().rpartition("\n")[2]
-    for prefix in (f"refs/remotes/{remote}/", "refs/heads/"):
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return None

@@ -13,7 +13,7 @@ from ci.base import nesting
 from ci.base.errors import UsageError
 from ci.manifests import places
 from ci.project import Environment, Project
-from ci.tree import git, scalars
+from ci.tree import blocks, git, scalars
 from ci.tree.git import Snapshot
 from ci.tree.scalars import KeyPath
 
@@ -32,11 +32,16 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 KEYS: tuple[KeyPath, ...] = (*CHART, *MODEL, *IMAGE)
 """The set that is verified, and moves, as one."""
 
+KNOWN_ANSWER = ("values", "exampleModel", "knownAnswer")
+"""One request with its right answer, as the chart takes it: right of one model, so it goes where that model goes."""
+
 OLD = ("namespace", "promotion")
 """Keys of a file that say what the project file says now."""
 
 Release = Mapping[KeyPath, str]
 """Value of each of `KEYS`."""
+Blocks = Mapping[tuple[str, ...], Mapping[str, Any]]
+"""Key path in a file to the mapping that stands there."""
 Key = tuple[str, str]
 """Environment and name of an application."""
 
@@ -95,6 +100,41 @@ class Application:
     def with_release(self, release: Release) -> "Application":
         """Return this application with these values set."""
         return replace(self, content=scalars.set_scalars(self.content, self.differing(release), self.file))
+
+    def with_blocks(self, written: Blocks) -> "Application":
+        """Return this application with these mappings in its file."""
+        content = self.content
+        for path, value in written.items():
+            content = blocks.set_block(content, path, value, self.file)
+        return replace(self, content=content)
+
+    def carried(self, source: "Application") -> Blocks:
+        """Return the known answer that comes with another's set; none where that has none of its own, or the same."""
+        known = source.known_answer
+        return {KNOWN_ANSWER: known} if known and known != self.known_answer else {}
+
+    def promoted(self, source: "Application", release: Release) -> "Application":
+        """Return this application as a promotion makes it: with a set, and the known answer that the source has of it.
+
+        Args:
+            source: The application where the set runs.
+            release: The set, with the chart's revision as this application gets it.
+        """
+        return self.with_release(release).with_blocks(self.carried(source))
+
+    @property
+    def known_answer(self) -> Mapping[str, Any]:
+        """The known answer that its own file has; empty where it has none."""
+        found: Any = self._loaded
+        for key in KNOWN_ANSWER:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def model(self) -> Release:
+        """What tells its model from others: the model's keys; the image's where that brings the model along."""
+        own = MODEL if self.release["model", "storageUri"] else IMAGE
+        return {key: self.release[key] for key in own}
 
     @property
     def place(self) -> Environment:

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import tenacity
 from filelock import AsyncFileLock, Timeout
@@ -14,6 +14,7 @@ from ci.base.errors import CheckFailedError, CommandError, UsageError
 from ci.tree import blocks, scalars
 from ci.tree.git import PushRefusedError, Repository, Snapshot
 from ci.tree.scalars import KeyPath
+from ci.tree.tree import Blocks
 
 REFUSALS = 5
 """Pushes refused, one after the other, while the branch stays where it is: then it is no race."""
@@ -47,7 +48,7 @@ class Edit:
     values: Mapping[KeyPath, str]
     message: str
     added: Mapping[str, bytes] = field(default_factory=dict)
-    blocks: Mapping[tuple[str, ...], Mapping[str, Any]] = field(default_factory=dict)
+    blocks: Blocks = field(default_factory=dict)
 
     async def files(self, snapshot: Snapshot) -> dict[str, bytes]:
         """Return the content of every file that differs, made from the snapshot's own."""

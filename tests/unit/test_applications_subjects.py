@@ -76,6 +76,25 @@ def test_a_golden_file_alone_moves_nothing_but_is_asked(made):
     assert {each.rules for each in proven.values()} == {("Argo CD deploys the same as before: there is no canary",)}
 
 
+@pytest.mark.parametrize(("model", "asked"), [("8", 1), ("7", 2)], ids=["another model", "the same model"])
+def test_a_champion_of_another_model_is_asked_what_that_is_right_in(made, model, asked):
+    for environment, expected in (("lab", 2), ("live", 1)):
+        values = {"exampleModel": {"knownAnswer": {"expected": expected}}, "slo": {"of": environment}}
+        path = made.deploy(environment, "scores", values=values)
+    (made.folder / path).write_text((made.folder / path).read_text().replace("'3.1'", "'3.0'"))
+    version(made, "lab", "scores", model)
+    made.commit()
+
+    subject = found(made, name="scores")["lab/scores"]
+
+    assert release(subject.champion) == "7"
+    assert subject.champion.application.values == {
+        "exampleModel": {"knownAnswer": {"expected": asked}},
+        "slo": {"of": "lab"},
+    }
+    assert subject.candidate.application.known_answer == {"expected": 2}
+
+
 def test_without_a_base_a_set_is_held_against_the_one_it_would_be_promoted_over(made):
     version(made, "lab", "scores", "8")
     made.commit()

@@ -366,7 +366,7 @@ def test_a_comment_without_a_token_names_every_variable_that_may_hold_it(change)
     assert {*settings.TOKENS, f"{settings.TOKEN}_FILE"} <= {*re.findall(r"\w+", result.stderr)}
 
 
-def test_the_branch_that_is_merged_into_is_the_one_that_the_base_names(change):
+def test_what_follows_the_branch_follows_the_projects_own_whatever_the_base_is_called(change):
     change.clone.git("push", "--quiet", "origin", "main:refs/heads/next")
     change.clone.git("fetch", "--quiet", "origin")
 
@@ -376,6 +376,6 @@ def test_the_branch_that_is_merged_into_is_the_one_that_the_base_names(change):
         assert base.snapshot.branch == head.snapshot.branch
         return base.snapshot.branch
 
-    assert anyio.run(branch, "origin/next") == "next"
-    assert anyio.run(branch, "change") == "change"
+    assert anyio.run(branch, "origin/next") == "main"
+    assert anyio.run(branch, "change") == "main"
     assert anyio.run(branch, change.clone.git("rev-parse", "HEAD")) == "main"

@@ -86,3 +86,60 @@ def test_one_that_is_not_the_golden_files_is_found(found, given, file, said):
 
 def test_values_that_are_no_yaml_are_left_to_helm(found):
     assert found(own=RIGHT, tree="a: [\n") == []
+
+
+@pytest.fixture
+def environments(tmp_path):
+    """What is found in each environment of a project whose golden file has another answer since model 8."""
+    made = projects.made(tmp_path, applications=[NAME])
+    made.write(FILE, yaml.safe_dump(QUESTIONS))
+
+    def look(models, known, **chosen):
+        for environment, model in models.items():
+            path = made.deploy(environment, NAME, values={"exampleModel": {"knownAnswer": known[environment]}})
+            content = yaml.safe_load((tmp_path / path).read_text())
+            made.write(path, yaml.safe_dump({**content, **model}))
+        found = made.judged(lambda found: golden.findings(made.folder, made.project, found.judged), **chosen)
+        return [name for name, _ in found]
+
+    return look
+
+
+def model(version, **more):
+    return {"model": {"version": version, "storageUri": f"s3://acme/{version}", "digest": "", **more}}
+
+
+def image(tag):
+    return {
+        "model": {"version": "", "storageUri": "", "digest": ""},
+        "image": {"repository": "registry.example.com/own", "tag": tag, "digest": ""},
+    }
+
+
+OLD = {**RIGHT, "expected": 6}
+
+
+@pytest.mark.parametrize("chosen", [{}, {"environment": "live"}], ids=["all", "a later one alone"])
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        (model("8"), model("7")),
+        (model("8", digest="sha256:" + "8" * 64), model("8", digest="sha256:" + "7" * 64)),
+        (image("8"), image("7")),
+    ],
+    ids=["a version", "other files", "in an image"],
+)
+def test_an_earlier_model_has_the_known_answer_that_it_came_with(environments, new, old, chosen):
+    models = {"lab": new, "trial": old, "live": old}
+    assert environments(models, {"lab": RIGHT, "trial": OLD, "live": OLD}, **chosen) == []
+
+
+def test_the_model_that_the_first_environment_runs_is_held_to_the_golden_file_wherever_it_runs(environments):
+    models = {"lab": model("8"), "trial": model("8"), "live": model("7")}
+    assert environments(models, {"lab": RIGHT, "trial": OLD, "live": OLD}) == [f"trial/{NAME}"]
+    assert environments(models, {"lab": OLD, "trial": RIGHT, "live": RIGHT}) == [f"lab/{NAME}"]
+
+
+def test_a_first_environment_that_lacks_the_application_is_not_asked(environments, tmp_path):
+    (tmp_path / TREE / "lab" / f"{NAME}.yaml").unlink()
+    assert environments({"trial": model("8"), "live": model("7")}, {"trial": OLD, "live": OLD}) == [f"trial/{NAME}"]

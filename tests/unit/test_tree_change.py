@@ -181,6 +181,15 @@ def test_a_branch_by_its_full_name_is_followed_as_well(tmp_path):
     assert ("east", "ranking") in kinds(work.change())
 
 
+@pytest.mark.parametrize("base", ["old", "origin/release"])
+def test_they_follow_the_projects_branch_whatever_the_base_is_called(work, base):
+    work.clone.git("branch", "--quiet", "old", "origin/trunk")
+    work.clone.git("update-ref", "refs/remotes/origin/release", "origin/trunk")
+    work.write("charts/serve/templates/model.yaml", "kind: InferenceService\n")
+
+    assert kinds(work.change(base)) == {("west", "pricing"): "changed", ("west", "ranking"): "changed"}
+
+
 def test_an_environments_values_in_the_chart_count_there_alone(work):
     work.edit("charts/serve/values/east.yaml", "2", "3")
     found = work.change()

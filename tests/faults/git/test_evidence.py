@@ -209,6 +209,25 @@ def test_it_may_have_been_served_with_the_values_of_the_target_too(own, monkeypa
     assert f"manifests rendered again and compared: {PROD}" in said
 
 
+def test_the_known_answer_that_comes_with_the_set_is_proven_with_it(own, monkeypatch):
+    known = {"protocol": "v1", "request": {"instances": [[1, 2]]}, "at": "$.predictions[0]", "expected": 2}
+    for path, expected in ((PROD, 1), (STAGING, 2)):
+        data = yaml.safe_load(own.clone.read(path))
+        data["values"] = {"exampleModel": {"knownAnswer": {**known, "expected": expected}}}
+        own.clone.commit(path, yaml.safe_dump(data, sort_keys=False).encode(), "A question")
+    file = own.evidence(monkeypatch, own.said())
+
+    verified = run(
+        arguments(own.clone, "evidence", "verify", file, f"--public-key={own.keys.public}", "--env=prod"), check=False
+    )
+    promote(own, file)
+
+    assert verified.returncode == 0, verified.stderr
+    moved = yaml.safe_load(own.clone.read(PROD))
+    assert moved["values"]["exampleModel"]["knownAnswer"] == known
+    assert moved["model"]["version"] == "2.0"
+
+
 def test_the_sets_of_two_environments_may_be_promoted_to_one(own, monkeypatch):
     text = own.clone.read(FILE).decode()
     protected = "protected = true"

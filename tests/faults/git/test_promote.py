@@ -15,7 +15,7 @@ from ci.release.promote import NotProvenError, Promote
 from ci.release.quarantine import QuarantinedError
 from ci.tree import git, writeback
 from ci.tree.writeback import LocalBranch
-from tests.harness.remote import MODEL, arguments, bump, helm, run
+from tests.harness.remote import FILE, MODEL, arguments, bump, helm, run
 
 STAGING = "gitops/staging/sklearn-iris.yaml"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -90,6 +90,50 @@ def test_the_same_chart_at_a_later_commit_is_the_same_chart(clone):
     promote(clone)
 
     assert data(clone)["chart"]["revision"] == pinned
+
+
+GOLDEN = """\
+name: flowers
+version: 2
+source: a handful of flowers, named by hand
+known: one
+gates: {all: {accuracy: 1}}
+inputs:
+  - {id: one, instance: [1, 2], expected: 2}
+"""
+OLD = {"protocol": "v1", "request": {"instances": [[1, 2]]}, "at": "$.predictions[0]", "expected": 1}
+
+
+def test_the_known_answer_comes_with_the_set_and_goes_back_with_it(clone):
+    clone.commit("golden/sklearn-iris.yaml", GOLDEN.encode(), "Another question")
+    own = yaml.safe_dump({"values": {"slo": {}, "exampleModel": {"knownAnswer": OLD}}}).encode()
+    clone.commit(STAGING, clone.read(STAGING).replace(b"values: {}\n", own), "The old model's answer")
+    before = clone.read(STAGING)
+    bump(clone, "2.0")
+    known = data(clone, FILE)["values"]["exampleModel"]["knownAnswer"]
+    assert known["expected"] == 2
+    said = []
+
+    promote(clone, said)
+
+    assert data(clone)["model"]["version"] == "2.0"
+    assert data(clone)["values"] == {"slo": {}, "exampleModel": {"knownAnswer": known}}
+    assert clone.git("log", "-1", "--name-only", "--format=") == STAGING
+    assert "values.exampleModel.knownAnswer: as dev has it" in said
+    assert "values.exampleModel.knownAnswer: as dev has it" in clone.git("log", "-1", "--format=%B").splitlines()
+
+    run(arguments(clone, "rollback", "--env=staging", "--why=too slow under load"))
+
+    assert data(clone) == yaml.safe_load(before)
+
+
+def test_a_known_answer_of_the_targets_own_stays_where_the_source_has_none(clone):
+    own = yaml.safe_dump({"values": {"exampleModel": {"knownAnswer": OLD}}}).encode()
+    clone.commit(STAGING, clone.read(STAGING).replace(b"values: {}\n", own), "An answer of its own")
+    bump(clone, "2.0")
+    promote(clone)
+
+    assert data(clone)["values"] == {"exampleModel": {"knownAnswer": OLD}}
 
 
 def test_what_is_there_already_is_no_commit(clone):

@@ -54,6 +54,45 @@ def test_what_others_changed_since_stays(clone):
     assert data["values"] == {"slo": {"latency": {"p95Threshold": 0.4}}}
 
 
+ANSWER = """values:
+  exampleModel:
+    knownAnswer:
+      protocol: v1
+      request: {instances: [[1, 2]]}
+      at: $.predictions[0]
+      expected: EXPECTED
+"""
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"), [({b'"1.0"': b'"2.0"'}, False), ({b"v0.20.0": b"v0.20.1"}, True)], ids=["model", "image"]
+)
+def test_the_known_answer_goes_back_with_the_model_alone(clone, changed, kept):
+    clone.commit(FILE, clone.read().replace(b"values: {}\n", ANSWER.replace("EXPECTED", "1").encode()))
+    before = yaml.safe_load(clone.read())["values"]["exampleModel"]["knownAnswer"]
+    content = clone.read().replace(b"expected: 1", b"expected: 2")
+    for old, new in changed.items():
+        content = content.replace(old, new)
+    clone.commit(FILE, content)
+
+    rollback(clone)
+
+    data = yaml.safe_load(clone.read())
+    assert (data["model"]["version"], data["image"]["tag"]) == ("1.0", "v0.20.0")
+    assert data["values"]["exampleModel"]["knownAnswer"] == ({**before, "expected": 2} if kept else before)
+
+
+def test_a_model_that_had_no_known_answer_is_not_asked_the_next_ones(clone):
+    known = ANSWER.replace("EXPECTED", "2").encode()
+    clone.commit(FILE, clone.read().replace(b"values: {}\n", known).replace(b'"1.0"', b'"2.0"'))
+
+    rollback(clone)
+
+    data = yaml.safe_load(clone.read())
+    assert data["model"]["version"] == "1.0"
+    assert data["values"] == {"exampleModel": {"knownAnswer": {}}}
+
+
 def test_a_quarantined_version_is_refused_until_it_is_lifted(clone):
     bump(clone, "2.0")
     rollback(clone, "--why=too slow")
