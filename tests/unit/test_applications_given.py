@@ -1,5 +1,7 @@
 """Models and images of the command line: which application takes them, and what no application takes."""
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -7,6 +9,7 @@ from ci.applications import deployment, given, subjects
 from ci.applications.given import Given
 from ci.base.errors import UsageError
 from ci.models import digests
+from ci.project import Throwaway
 from ci.stages import scope
 from ci.supply.foreign import Name, Served
 from ci.supply.supply import Supply
@@ -118,6 +121,25 @@ def test_both_are_served_in_place_of_what_the_set_names_and_the_image_is_called_
     assert (found.served.image, found.served.built) == (DIGEST, True)
     assert found.served.model == digests.pinned(models / "acme" / "scores" / "7")
     assert found.values["exampleModel"]["image"] == BUILT.reference
+
+
+def test_a_pause_that_cannot_be_cut_is_named_with_the_applications_file(found, tmp_path):
+    version = next(each.candidate for each in found if each.name == "lab/scores")
+    application = version.application
+    own = replace(
+        application,
+        project=application.project.model_copy(update={"throwaway": Throwaway(longest_pause="20s")}),
+        content=application.content.replace(b"values: {}", b"values: {canary: {steps: [{pause: ''}]}}"),
+    )
+
+    async def prepared():
+        repository = await git.opened(tmp_path / "project")
+        (tmp_path / "work").mkdir()
+        supply = Supply("source", tmp_path / "cache")
+        await deployment.prepared(repository, replace(version, application=own), supply, None, tmp_path / "work")
+
+    with pytest.raises(UsageError, match=rf"^{own.file}: canary\.steps\[0\]\.pause: '' is no duration"):
+        anyio.run(prepared)
 
 
 def test_what_was_just_built_is_the_candidates_alone(found):
