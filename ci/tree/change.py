@@ -7,7 +7,7 @@ An application is in where something differs that Argo CD makes it of, or that i
 - its file, TREE/ENVIRONMENT/NAME.yaml;
 - where its `chart.revision` follows the branch, the chart's content but for other environments' `values/*.yaml`, and
   the environment's values in the tree. Any other revision is the same on both sides, so that only the file can move it;
-- its golden file;
+- its golden file, where its model is the one that the first environment with the application runs;
 - its environment in the project file, but for the keys in `MOVING`.
 
 The platform is in only where the project is the tool's own checkout, which is where `PINS` is: with any path that is
@@ -275,7 +275,7 @@ class _Comparison:
                 why = (
                     *self._text(key, application),
                     *(self._followed(key, chart) if self._follows(application) else ()),
-                    *self._file(self.before.golden(key), self.after.golden(key)),
+                    *self._questions(key, found),
                     *(reason for path, reason in settings.items() if _made_of(path, key[0])),
                 )
                 if why:
@@ -290,6 +290,14 @@ class _Comparison:
                 yield ApplicationChange(*key, kind, (Reason(application.file, f"was {self.before.file(was)}"),), was)
         for key in gone:
             yield ApplicationChange(*key, "deleted", (Reason(self.before.file(key), "gone"),))
+
+    def _questions(self, key: Key, found: Mapping[Key, Application]) -> Iterator[Reason]:
+        """Yield how an application's golden file differs, which is about the model that its first environment runs."""
+        reasons = list(self._file(self.before.golden(key), self.after.golden(key)))
+        if reasons:
+            first = min((each for each in found if each[1] == key[1]), key=self.after.order)
+            if found[first].model == found[key].model:
+                yield from reasons
 
     def platform(self) -> tuple[Reason, ...]:
         """Return what differs of the tool, in its own checkout."""

@@ -215,6 +215,18 @@ def test_a_golden_file_counts_in_every_environment_of_its_model(work):
     assert kinds(work.change()) == {("west", "ranking"): "changed", ("east", "ranking"): "changed"}
 
 
+def test_a_golden_file_is_of_no_model_that_an_environment_has_yet_to_get_rid_of(tmp_path):
+    older = {"west": "2.0", "east": "1.0"}
+    files = {
+        f"deploy/models/{environment}/ranking.yaml": APPLICATION.format(revision=PINNED, version=version)
+        for environment, version in older.items()
+    }
+    work = made(tmp_path, {**files, "questions/ranking.yaml": "inputs: []\n"})
+    work.edit("questions/ranking.yaml", "[]", "[1]")
+
+    assert kinds(work.change()) == {("west", "ranking"): "changed"}
+
+
 def test_two_applications_that_argo_cd_would_call_the_same_are_told_with_both_files(work):
     work.edit("ml-serving-ci.toml", 'name = "east"', 'name = "west-eu"')
     work.move("deploy/models/east/ranking.yaml", "deploy/models/west-eu/ranking.yaml")
