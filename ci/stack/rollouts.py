@@ -3,6 +3,7 @@
 from typing import Any
 
 from ci.base import tasks, wait
+from ci.cluster import runs
 from ci.manifests import documents
 from ci.stack import manifests, probes
 from ci.stack.component import READY_SECONDS, StackContext
@@ -49,12 +50,13 @@ async def ready(context: StackContext) -> None:
 
 
 def _probe(namespace: str) -> dict[str, Any]:
-    labels = {"app": "reconcile-probe"}
+    name = f"ml-serving-ci-reconcile-probe-{runs.new_id()}"  # of this run alone: another may look at the same time
+    labels = {"app": name}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Rollout",
         "metadata": {
-            "name": "ml-serving-ci-reconcile-probe",
+            "name": name,
             "namespace": namespace,
             "labels": {documents.MANAGED_BY: documents.OWNER},
         },
