@@ -117,48 +117,17 @@ def test_a_model_that_was_swapped_after_the_bump_is_refused(stranger, store, cre
     assert said == f"{uri}: the files at {uri} have digest {swapped}, the set says {digest}"
 
 
-def test_a_folder_of_models_stands_for_the_store_and_takes_no_keys(
-    stranger, credentials, prepared, models, monkeypatch
-):
-    names = stranger.names
-    digest = places.digest_of(places.MODELS["2"])
-    stranger.bump("model", names.regression, "2", f"--digest={digest}")
-    for name in places.servers.KEYS:
-        monkeypatch.delenv(name)
-
-    (found,) = prepared(models=models)
-
-    assert found.candidate.model.source == str(models / names.bucket / names.regression / "2")
-    assert (found.candidate.served.model, found.champion.served.model) == (
-        digest,
-        places.digest_of(places.MODELS["1"]),
-    )
-    assert found.proof.rules == []
-
-
-@pytest.mark.parametrize("version", ["1", "2"])
-def test_another_model_in_the_folder_is_refused_the_champions_as_well(stranger, credentials, prepared, models, version):
+def test_another_model_in_the_folder_is_refused(stranger, credentials, prepared, models):
     names = stranger.names
     stranger.bump("model", names.regression, "2", f"--digest={places.digest_of(places.MODELS['2'])}")
-    place = models / names.bucket / names.regression / version
+    place = models / names.bucket / names.regression / "2"
     (place / places.FILE).write_bytes(places.MODELS["snowless"])
 
     said = refusal(prepared, WrongFolderError, models=models)
 
-    uri = f"s3://{names.bucket}/{names.regression}/{version}"
-    found, wanted = (places.digest_of(places.MODELS[each]) for each in ("snowless", version))
+    uri = f"s3://{names.bucket}/{names.regression}/2"
+    found, wanted = (places.digest_of(places.MODELS[each]) for each in ("snowless", "2"))
     assert said == f"{place}: digest {found}, and the set says {wanted} of {uri}"
-
-
-def test_a_set_that_names_no_digest_is_digested_and_that_is_told(stranger, credentials, prepared, models):
-    names = stranger.names
-    stranger.bump("model", names.regression, "2")
-
-    (found,) = prepared(models=models)
-
-    digest = places.digest_of(places.MODELS["2"])
-    assert found.candidate.served.model == digest
-    assert any("names no digest" in rule and digest in rule for rule in found.proof.rules)
 
 
 def test_an_image_that_no_application_of_the_change_runs_is_refused(stranger, credentials, prepared, publisher):
