@@ -12,7 +12,8 @@ from ci.base.paths import ROOT
 from tests.pruned import OWN
 
 ABOUT_OWN = tuple(
-    ROOT / "tests" / name for name in ("sample", "integration", "workflows", "unit/test_supply_own_image.py")
+    ROOT / "tests" / name
+    for name in ("sample", "integration", "workflows", "client", "guide", "browser", "unit/test_supply_own_image.py")
 )
 """Tests of this repository as a project, of its workflows, and of the image that has the whole checkout."""
 GUARDED = tuple(str(ROOT / each) for each in OWN)
