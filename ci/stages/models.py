@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from ci import sample
@@ -43,12 +43,15 @@ async def execute(run: Run) -> None:
         note("no application is in the change" if scope is not None else none)
         return
     here = Given(await _mirrors(run), options.models, images)
+    runtimes = await kserve.runtimes(run.supply) if run.existing is None else None
     for subject in found:
         with step(f"{subject.name}: model and image"):
-            run.applications.append(await _prepared(run, scope.head, subject, here))
+            run.applications.append(await _prepared(run, scope.head, subject, here, runtimes))
 
 
-async def _prepared(run: Run, head: Snapshot, subject: Subject, here: Given) -> Prepared:
+async def _prepared(
+    run: Run, head: Snapshot, subject: Subject, here: Given, runtimes: Collection[str] | None
+) -> Prepared:
     supply = run.supply
 
     async def got(version: Version, given: Given) -> Deployment:
@@ -63,7 +66,7 @@ async def _prepared(run: Run, head: Snapshot, subject: Subject, here: Given) -> 
     if lacks := list(deployable.objections(objects, machine if run.existing is None else None)):
         way_out = deployable.WAY_OUT if run.existing is None else deployable.ON_EXISTING
         raise UsageError(f"{application.file}: {lacks[0]}", fix=way_out, detail="\n".join(lacks))
-    if run.existing is None and (unknown := list(deployable.without_runtime(objects, await kserve.runtimes(supply)))):
+    if runtimes is not None and (unknown := list(deployable.without_runtime(objects, runtimes))):
         raise UsageError(
             f"{application.file}: {unknown[0]}",
             fix="exampleModel.runtime names one of these, or is empty for a container of one's own",
