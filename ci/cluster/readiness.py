@@ -44,20 +44,25 @@ async def inference_service(kubectl: Kubectl, namespace: str, name: str, timeout
         if time.monotonic() - looked < LOOK_SECONDS:
             return
         looked = time.monotonic()
-        pods = await kubectl.get_list("pods", namespace, f"serving.kserve.io/inferenceservice={name}")
-        if why := await diagnostics.hopeless(kubectl, _newest(pods)):
+        if why := await diagnostics.hopeless(kubectl, _newest(await pods(kubectl, namespace, name))):
             raise CheckFailedError(f"{what}: waiting does not help: {why}")
 
     await until(what, ready, timeout=timeout)
 
 
+async def pods(kubectl: Kubectl, namespace: str, name: str) -> list[dict[str, Any]]:
+    """Return the pods of an InferenceService, of every revision."""
+    return await kubectl.get_list("pods", namespace, f"serving.kserve.io/inferenceservice={name}")
+
+
 def _newest(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the pods of the newest revision: what one before failed of is over."""
     by_age = sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-    return [pod for pod in by_age if _revision(pod) == _revision(by_age[-1])]
+    return [pod for pod in by_age if revision(pod) == revision(by_age[-1])]
 
 
-def _revision(pod: dict[str, Any]) -> str | None:
+def revision(pod: dict[str, Any]) -> str | None:
+    """Return the hash that tells a pod's revision from others; None where it has none."""
     labels = pod["metadata"].get("labels", {})
     return next((labels[key] for key in REVISIONS if key in labels), None)
 

@@ -140,7 +140,7 @@ async def _require_the_set(run: Run, each: Deployment, place: str) -> None:
 
 async def _pods(run: Run, each: Deployment, place: str) -> list[dict[str, Any]]:
     """Return an application's pods, but for those that are going."""
-    pods = await run.kubectl.get_list("pods", place, f"serving.kserve.io/inferenceservice={each.application.name}")
+    pods = await readiness.pods(run.kubectl, place, each.application.name)
     return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
 
@@ -158,24 +158,17 @@ async def _built(run: Run, each: Deployment, place: str) -> None:
 async def _beside(run: Run, prepared: Prepared, place: str) -> None:
     """Have the candidate as a bare model server, to be asked beside the champion."""
     await install.prepare(run, place)
-    candidate = prepared.candidate
-    await run.helm.upgrade_install(
-        candidate.application.name,
-        candidate.chart,
-        place,
-        values_files=candidate.files,
-        values=merged(candidate.bare, {"exampleModel": {"storageSecret": STORAGE_SECRET}}),
-    )
-    await readiness.inference_service(run.kubectl, place, candidate.application.name)
+    await _deploy(run, prepared.candidate, place, bare=True)
+    await readiness.inference_service(run.kubectl, place, prepared.candidate.application.name)
 
 
-async def _deploy(run: Run, each: Deployment, place: str) -> None:
+async def _deploy(run: Run, each: Deployment, place: str, *, bare: bool = False) -> None:
     await run.helm.upgrade_install(
         each.application.name,
         each.chart,
         place,
         values_files=each.files,
-        values=merged(each.values, {"exampleModel": {"storageSecret": STORAGE_SECRET}}),
+        values=merged(each.bare if bare else each.values, {"exampleModel": {"storageSecret": STORAGE_SECRET}}),
     )
 
 
@@ -224,8 +217,8 @@ async def _left(run: Run, name: str, place: str) -> None:
     """
 
     async def alone() -> None:
-        pods = await run.kubectl.get_list("pods", place, f"serving.kserve.io/inferenceservice={name}")
-        hashes = {pod["metadata"]["labels"].get("rollouts-pod-template-hash") for pod in pods}
+        pods = await readiness.pods(run.kubectl, place, name)
+        hashes = {readiness.revision(pod) for pod in pods}
         if len(hashes) > 1:
             raise NotYet(f"pods of {len(hashes)} revisions")
 

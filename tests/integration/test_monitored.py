@@ -7,18 +7,11 @@ import pytest
 from ci.base import paths
 from ci.base.wait import NotYet, until
 from ci.canary import plan
+from ci.cluster import readiness
 from ci.manifests import dashboards, manifests
 from tests.integration.prometheus import SCRAPED_SECONDS, SERIES_SECONDS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("features.sloMonitoring")]
-
-HASHES = ("rollouts-pod-template-hash", "pod-template-hash")
-"""Labels of a pod that name its revision: the Rollout's, or where there is none the Deployment's."""
-
-
-def revision(pod):
-    labels = pod["metadata"]["labels"]
-    return next(labels[name] for name in HASHES if name in labels)
 
 
 async def test_each_pod_is_scraped_exactly_once(release, prometheus):
@@ -37,7 +30,7 @@ async def test_requests_are_counted_by_service_model_revision_and_code(release, 
     status = (await through_the_mesh(question.path, question.body)).status
     assert 200 <= status < 300
     labels = f'namespace="{release.namespace}",model="{release.model}",service="{release.predictor}"'
-    revisions = {pod["metadata"]["name"]: revision(pod) for pod in await release.pods()}
+    revisions = {pod["metadata"]["name"]: readiness.revision(pod) for pod in await release.pods()}
 
     def of_its_pods(result):
         return [item["metric"] for item in result if item["metric"]["pod"] in revisions]
