@@ -1,6 +1,7 @@
 """Stage `applications`: the user's own applications, from champion to candidate, and back."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -24,7 +25,7 @@ from ci.stages.run import STORAGE_SECRET, Run
 
 LEFT_SECONDS = 120
 """For the pods of the revision before to go: half a minute of Argo Rollouts', and their own grace."""
-QUIET_SECONDS = 5.0
+QUIET_SECONDS = 2.0
 """Of traffic before a canary begins and after it has ended, so that both sets alone are seen answering."""
 
 
@@ -54,12 +55,10 @@ async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> 
         f"app-{number}{suffix}" + (f"-{run.id}" if run.options.kubeconfig else "") for suffix in (again, f"{again}b")
     )
     deployments = [each for each in (prepared.champion, prepared.candidate) if each is not None]
-    with step(f"{name}: models into the cluster's store"):
-        for each in deployments:
-            if each.model is not None:
-                digest = each.model.digest.partition(":")[2]
-                await model_store.add(run.kubectl, each.application.name, digest, each.model.folder)
-    await install.prepare(run, place)
+    async with tasks.group() as group:
+        group.start_soon(_stored, run, name, deployments)
+        for namespace in (place, beside)[: len(deployments)]:
+            group.start_soon(install.prepare, run, namespace)
     with step(f"{name}: install {deployments[0].version}"):
         red = await _installed(run, prepared, place, beside)
     if not red:
@@ -91,6 +90,14 @@ async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> 
         await _moved(run, prepared, prepared.champion, place)
         proof.back = True
     await namespaces.delete(run, place, wait=False)
+
+
+async def _stored(run: Run, name: str, deployments: Sequence[Deployment]) -> None:
+    with step(f"{name}: models into the cluster's store"):
+        for each in deployments:
+            if each.model is not None:
+                digest = each.model.digest.partition(":")[2]
+                await model_store.add(run.kubectl, each.application.name, digest, each.model.folder)
 
 
 async def _installed(run: Run, prepared: Prepared, place: str, beside: str) -> str:
@@ -157,7 +164,6 @@ async def _built(run: Run, each: Deployment, place: str) -> None:
 
 async def _beside(run: Run, prepared: Prepared, place: str) -> None:
     """Have the candidate as a bare model server, to be asked beside the champion."""
-    await install.prepare(run, place)
     await _deploy(run, prepared.candidate, place, bare=True)
     await readiness.inference_service(run.kubectl, place, prepared.candidate.application.name)
 
@@ -186,7 +192,9 @@ async def _golden(run: Run, prepared: Prepared, place: str, urls: list[str]) -> 
     name = prepared.subject.candidate.application.name
     asked = [f"{url}{inputs.url_path(name)}" for url in urls]
     labels = [(prepared.champion or prepared.candidate).version, prepared.candidate.version]
-    with step(f"{prepared.subject.name}: {len(inputs.inputs)} golden inputs, {serve.ROUNDS} times"):
+    with step(
+        f"{prepared.subject.name}: {len(inputs.inputs)} golden inputs, {serve.rounds_of(len(inputs.inputs))} times"
+    ):
         answers = await serve.ask(run.kubectl, place, inputs, asked)
     prepared.proof.behaviour = compare.compare(inputs, labels, answers[0], answers[-1])  # one alone, against itself
     compare.require(prepared.proof.behaviour)
