@@ -24,7 +24,7 @@ from ci.stages import install, namespaces, order, suite
 from ci.stages.run import STORAGE_SECRET, Run
 
 LEFT_SECONDS = 120
-"""For the pods of the revision before to go: half a minute of Argo Rollouts', and their own grace."""
+"""For the pods of the revision before to go: `scaleDownDelaySeconds`, and their own grace."""
 QUIET_SECONDS = 2.0
 """Of traffic before a canary begins and after it has ended, so that both sets alone are seen answering."""
 
@@ -81,7 +81,7 @@ async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> 
     await namespaces.delete(run, beside, wait=False)
     with step(f"{name}: canary to {prepared.candidate.version}"):
         proof.canary = await _moved(run, prepared, prepared.candidate, place)
-    async with tasks.group() as group:  # the pods of the set before take half a minute to go
+    async with tasks.group() as group:  # the pods of the set before are kept for a while
         group.start_soon(_left, run, prepared.champion.application.name, place)
         await _tested(run, prepared, place)
     await _require_the_set(run, prepared.candidate, place)
@@ -220,7 +220,7 @@ def _questions(prepared: Prepared) -> list[traffic.Question]:
 async def _left(run: Run, name: str, place: str) -> None:
     """Wait until one revision's pods are all there is.
 
-    Argo Rollouts keeps those of the revision before for half a minute (scaleDownDelaySeconds). A set that comes back
+    Argo Rollouts keeps those of the revision before for a while (scaleDownDelaySeconds). A set that comes back
     while its pods are there takes no time to be ready, so that its weight is set between Helm's look and Helm's apply.
     """
 
