@@ -26,6 +26,16 @@ class Prepared:
     golden: Golden | None
     proof: Proof
 
+    @property
+    def installed(self) -> Deployment:
+        """The set that is installed as its environment has it: what a canary starts from, or the candidate itself."""
+        return self.champion if self.champion is not None and self.proof.starts_canary else self.candidate
+
+    @property
+    def bare(self) -> Deployment | None:
+        """The set that is asked beside it, by a bare model server; None where there is no champion."""
+        return self.champion if self.installed is self.candidate else self.candidate
+
     def alone(self, why: str) -> "Prepared":
         """Return it without its champion, and have the proof say why."""
         self.proof.champion = None
