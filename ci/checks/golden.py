@@ -1,7 +1,6 @@
 """Golden files: read as `test` reads them, and the chart's known answer held against them.
 
-A golden file is of the model that its project has now: the one that the first environment runs. Where another one runs,
-which a promotion has not reached yet, the known answer is that model's own and comes with the next promotion.
+Where an earlier model runs than the one that a golden file is of, the known answer is that model's own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +15,9 @@ from ci.checks import targets
 from ci.manifests.chart import Target
 from ci.project import Project
 from ci.results import Finding
+from ci.tree import earlier as earlier_models
 from ci.tree import tree, worktree
-from ci.tree.tree import Key, Release
+from ci.tree.tree import Application, Key
 from ci.tree.worktree import File
 
 CHECK = "golden"
@@ -33,7 +33,7 @@ def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[t
         judged: The applications.
     """
     read: dict[str, Golden | UsageError | None] = {}
-    earlier = _on_earlier_models(folder, project)
+    earlier = earlier_models.models(project, _applications(folder, project))
     found: list[tuple[str, Finding]] = []
     for target in judged:
         if target.application is None:
@@ -46,22 +46,18 @@ def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[t
     return found
 
 
-def _on_earlier_models(folder: Path, project: Project) -> set[Key]:
-    """Return the applications that run another model than the first environment that has them."""
-    first: dict[str, Release | None] = {}
-    found: set[Key] = set()
-    for file in worktree.files(folder, project):
-        if file.environment in project.names:
-            model = _model(folder / file.path, project, file)
-            if first.setdefault(file.name, model) != model:
-                found.add((file.environment, file.name))
-    return found
+def _applications(folder: Path, project: Project) -> dict[Key, Application | None]:
+    """Return all applications; None for one whose file is wrong, which is told where it is read to be judged."""
+    return {
+        (file.environment, file.name): _application(folder / file.path, project, file)
+        for file in worktree.files(folder, project)
+        if file.environment in project.names
+    }
 
 
-def _model(path: Path, project: Project, file: File) -> Release | None:
-    """Return an application's model; None where its file is wrong, which is told where it is read to be judged."""
+def _application(path: Path, project: Project, file: File) -> Application | None:
     try:
-        return tree.read(project, file.environment, file.name, path.read_bytes()).model
+        return tree.read(project, file.environment, file.name, path.read_bytes()).checked()
     except (UsageError, OSError, yaml.YAMLError):
         return None
 

@@ -7,7 +7,7 @@ An application is in where something differs that Argo CD makes it of, or that i
 - its file, TREE/ENVIRONMENT/NAME.yaml;
 - where its `chart.revision` follows the branch, the chart's content but for other environments' `values/*.yaml`, and
   the environment's values in the tree. Any other revision is the same on both sides, so that only the file can move it;
-- its golden file, where its model is the one that the first environment with the application runs;
+- its golden file, where that is of its model (`earlier` says where not);
 - its environment in the project file, but for the keys in `MOVING`.
 
 The platform is in only where the project is the tool's own checkout, which is where `PINS` is: with any path that is
@@ -22,7 +22,7 @@ from typing import Any, Literal
 from ci import project as projects
 from ci.base.errors import UsageError
 from ci.project import Project
-from ci.tree import git, tree
+from ci.tree import earlier, git, tree
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application, Key
 
@@ -268,6 +268,7 @@ class _Comparison:
             found: Those of head that can be read.
         """
         chart, settings = self._chart(), self._settings()
+        others = earlier.models(self.after.project, {key: found.get(key) for key in self.after.keys})
         gone = [key for key in self.before.keys if self.after.file(key) not in self.after.files]
         by_content = {self.before.keys[key]: key for key in gone}
         for key, application in found.items():
@@ -275,7 +276,7 @@ class _Comparison:
                 why = (
                     *self._text(key, application),
                     *(self._followed(key, chart) if self._follows(application) else ()),
-                    *self._questions(key, found),
+                    *(self._file(self.before.golden(key), self.after.golden(key)) if key not in others else ()),
                     *(reason for path, reason in settings.items() if _made_of(path, key[0])),
                 )
                 if why:
@@ -290,14 +291,6 @@ class _Comparison:
                 yield ApplicationChange(*key, kind, (Reason(application.file, f"was {self.before.file(was)}"),), was)
         for key in gone:
             yield ApplicationChange(*key, "deleted", (Reason(self.before.file(key), "gone"),))
-
-    def _questions(self, key: Key, found: Mapping[Key, Application]) -> Iterator[Reason]:
-        """Yield how an application's golden file differs, which is about the model that its first environment runs."""
-        reasons = list(self._file(self.before.golden(key), self.after.golden(key)))
-        if reasons:
-            first = min((each for each in found if each[1] == key[1]), key=self.after.order)
-            if found[first].model == found[key].model:
-                yield from reasons
 
     def platform(self) -> tuple[Reason, ...]:
         """Return what differs of the tool, in its own checkout."""
