@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from ci.applications.deployment import Deployment
 from ci.applications.subjects import Subject
-from ci.behaviour.golden import Golden
+from ci.behaviour.golden import COMPARED, Golden
 from ci.results import Proof
 
 
@@ -16,7 +16,7 @@ class Prepared:
         subject: The subject.
         candidate: Its candidate.
         champion: Its champion; None where there is none, or it cannot be had any more.
-        golden: Its golden inputs.
+        golden: Its golden inputs, as the file has them.
         proof: Grows as it is proven.
     """
 
@@ -35,6 +35,16 @@ class Prepared:
     def bare(self) -> Deployment | None:
         """The set that is asked beside it, by a bare model server; None where there is no champion."""
         return self.champion if self.installed is self.candidate else self.candidate
+
+    @property
+    def asked(self) -> Golden | None:
+        """The golden inputs, with the gates that the candidate is held to.
+
+        Of a file that is of another model only those count that compare the candidate with its champion.
+        """
+        if self.golden is None or not self.subject.earlier:
+            return self.golden
+        return self.golden.held_to(*(COMPARED if self.champion is not None else ()))
 
     def alone(self, why: str) -> "Prepared":
         """Return it without its champion, and have the proof say why."""

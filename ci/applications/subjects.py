@@ -1,6 +1,6 @@
 """Which applications a run proves, and the set that each is held against."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ci.base.errors import UsageError
 from ci.tree import tree
@@ -10,6 +10,7 @@ from ci.tree.tree import Application
 
 GONE = "the set before cannot be had any more, so there is no canary from it"
 RED = "the set before does not serve, so there is no canary from it"
+EARLIER = "this one is held against the set before alone, and its accuracy is only told"
 FIRST = "a first deploy has no champion, and no canary"
 
 
@@ -34,11 +35,13 @@ class Subject:
         candidate: The set of the change.
         champion: The set that it would replace; None where there is none.
         rules: What is not done as for any change, a sentence each.
+        earlier: The environment that runs the model that the golden file is of, where the candidate is another one.
     """
 
     candidate: Version
     champion: Version | None
     rules: tuple[str, ...] = ()
+    earlier: str = ""
 
     @property
     def name(self) -> str:
@@ -65,7 +68,10 @@ async def of(change: Change, head: Snapshot, base: Snapshot | None, name: str | 
     if name is not None and not found:
         known = sorted({each.name for each in change.served})
         raise UsageError(f"--app {name}: nothing to prove of it", fix=f"in the change: {', '.join(known) or 'none'}")
-    return [await _of(each, head, base) for each in found]
+    return [
+        replace(await _of(each, head, base), earlier=change.earlier.get((each.environment, each.name), ""))
+        for each in found
+    ]
 
 
 async def _of(change: ApplicationChange, head: Snapshot, base: Snapshot | None) -> Subject:

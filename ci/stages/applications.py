@@ -187,7 +187,7 @@ async def _ready(run: Run, name: str, place: str) -> None:
 
 async def _golden(run: Run, prepared: Prepared, place: str, urls: list[str]) -> None:
     """Ask the golden inputs of both sets, or of the candidate alone, and hold the candidate to the file's gates."""
-    inputs = prepared.golden
+    inputs = prepared.asked
     if inputs is None:
         return
     name = prepared.subject.candidate.application.name

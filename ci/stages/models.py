@@ -78,6 +78,8 @@ async def _prepared(
     questions = golden.of_bytes(content, file) if content is not None else None
     if questions is None:
         rules.append(f"there are no golden inputs: no {file}")
+    elif subject.earlier:
+        rules.append(f"{file} is of the model that {subject.earlier} runs: {subjects.EARLIER}")
     proof = Proof(
         application.environment,
         application.name,

@@ -87,6 +87,8 @@ class Change:
             names it and says what is wrong; they are in no other list.
         untouched: More of them, which were malformed before and are as they were: `lint` has them, and no change is
             refused for them.
+        earlier: Applications that run another model than the one that their golden file is of, each with the
+            environment that runs that one.
     """
 
     base: str | None
@@ -97,6 +99,7 @@ class Change:
     aside: tuple[Reason, ...] = ()
     malformed: Mapping[str, str] = field(default_factory=dict)
     untouched: Mapping[str, str] = field(default_factory=dict)
+    earlier: Mapping[Key, str] = field(default_factory=dict)
 
     @property
     def runs_platform(self) -> bool:
@@ -145,7 +148,14 @@ async def everything(head: Snapshot) -> Change:
     side = await _read(head, await tree.project(head))
     found, malformed = await _applications(side, side.keys)
     applications = tuple(ApplicationChange(*key, "unchanged") for key in found)
-    return Change(None, head.commit, True, applications=applications, malformed={**side.strangers, **malformed})
+    return Change(
+        None,
+        head.commit,
+        True,
+        applications=applications,
+        malformed={**side.strangers, **malformed},
+        earlier=side.earlier(found),
+    )
 
 
 async def between(base: Snapshot, head: Snapshot) -> Change:
@@ -168,7 +178,8 @@ async def between(base: Snapshot, head: Snapshot) -> Change:
     paths = await _paths(base, head)
     applications, malformed = await _applications(after, after.keys)
     differing = {key: content for key, content in before.keys.items() if after.keys.get(key) != content}
-    comparison = _Comparison(before, after, paths, (await _applications(before, differing))[0], unread)
+    others = after.earlier(applications)
+    comparison = _Comparison(before, after, paths, (await _applications(before, differing))[0], others, unread)
     changes = list(comparison.applications(applications))
     platform = comparison.platform() if await head.repository.object_of(_named(head, PINS)) is not None else ()
     wrong = {**after.strangers, **malformed}
@@ -183,6 +194,7 @@ async def between(base: Snapshot, head: Snapshot) -> Change:
         aside=comparison.aside(changes, {*wrong, *(reason.path for reason in platform)}),
         malformed={path: said for path, said in wrong.items() if path not in untouched},
         untouched=untouched,
+        earlier=others,
     )
 
 
@@ -242,6 +254,10 @@ class _Side:
         """Return the path of its golden file."""
         return f"{self.project.paths.golden}/{key[1]}.yaml"
 
+    def earlier(self, found: Mapping[Key, Application]) -> dict[Key, str]:
+        """Return those whose golden file is of another model, by those that can be read."""
+        return earlier.models(self.project, {key: found.get(key) for key in self.keys})
+
 
 @dataclass(frozen=True)
 class _Comparison:
@@ -252,6 +268,7 @@ class _Comparison:
         after: The other.
         paths: Every path that differs, in order.
         old: The applications of `before` whose files differ and can be read.
+        earlier: The applications of `after` whose golden file is of another model.
         unread: Why `before` has no project, where it has none.
     """
 
@@ -259,6 +276,7 @@ class _Comparison:
     after: _Side
     paths: Sequence[str]
     old: Mapping[Key, Application]
+    earlier: Mapping[Key, str]
     unread: Reason | None
 
     def applications(self, found: Mapping[Key, Application]) -> Iterator[ApplicationChange]:
@@ -268,7 +286,6 @@ class _Comparison:
             found: Those of head that can be read.
         """
         chart, settings = self._chart(), self._settings()
-        others = earlier.models(self.after.project, {key: found.get(key) for key in self.after.keys})
         gone = [key for key in self.before.keys if self.after.file(key) not in self.after.files]
         by_content = {self.before.keys[key]: key for key in gone}
         for key, application in found.items():
@@ -276,7 +293,7 @@ class _Comparison:
                 why = (
                     *self._text(key, application),
                     *(self._followed(key, chart) if self._follows(application) else ()),
-                    *(self._file(self.before.golden(key), self.after.golden(key)) if key not in others else ()),
+                    *(self._file(self.before.golden(key), self.after.golden(key)) if key not in self.earlier else ()),
                     *(reason for path, reason in settings.items() if _made_of(path, key[0])),
                 )
                 if why:

@@ -10,18 +10,18 @@ from ci.project import Project
 from ci.tree.tree import Application, Key
 
 
-def models(project: Project, applications: Mapping[Key, Application | None]) -> frozenset[Key]:
-    """Return the applications that run another model than the first environment that has them.
+def models(project: Project, applications: Mapping[Key, Application | None]) -> dict[Key, str]:
+    """Return the applications that run another model than the first environment that has them, which is named.
 
     Args:
         project: Names the environments in order.
         applications: All that the tree has; None where a file cannot be read. Where that is the first environment's,
             nobody knows the model that the golden file is of, and the others count as earlier ones.
     """
-    found = set()
+    found = {}
     for key, application in applications.items():
         first = next(place for each in project.names if (place := (each, key[1])) in applications)
         model = applications[first]
         if application is not None and (model is None or application.model != model.model):
-            found.add(key)
-    return frozenset(found)
+            found[key] = first[0]
+    return found

@@ -108,6 +108,17 @@ def test_without_a_base_a_set_is_held_against_the_one_it_would_be_promoted_over(
     assert proven["live/scores"].champion is None
 
 
+def test_what_runs_another_model_than_its_golden_file_is_of_is_known_with_and_without_a_base(made):
+    base = made.git("rev-parse", "HEAD")
+    version(made, "lab", "scores", "9")
+    version(made, "live", "scores", "8")
+    made.commit()
+
+    everything = {"lab/ranks": "", "lab/scores": "", "live/ranks": "", "live/scores": "lab"}
+    assert {name: each.earlier for name, each in found(made).items()} == everything
+    assert {name: each.earlier for name, each in found(made, base).items()} == {"lab/scores": "", "live/scores": "lab"}
+
+
 def test_one_application_can_be_asked_for_and_one_that_is_not_there_is_refused(made):
     assert found(made, name="ranks").keys() == {"lab/ranks", "live/ranks"}
     with pytest.raises(UsageError, match="--app cats: nothing to prove of it") as told:
