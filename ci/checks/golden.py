@@ -66,7 +66,7 @@ def _read(file: Path, path: str) -> Golden | UsageError | None:
     if not file.is_file():
         return None
     try:
-        return golden.parse(file.read_text(encoding="utf-8", errors="replace"), path)
+        return golden.of_bytes(file.read_bytes(), path)
     except UsageError as error:
         return error
 

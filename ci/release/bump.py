@@ -161,7 +161,7 @@ async def _known_answer(snapshot: Snapshot, application: Application) -> Blocks:
     content = await snapshot.read(file)
     if content is None:
         return {}
-    found = known_answer.known_answer(golden.parse(content.decode(errors="replace"), file), application.name)
+    found = known_answer.known_answer(golden.of_bytes(content, file), application.name)
     return {} if found is None else {tree.KNOWN_ANSWER: found}
 
 

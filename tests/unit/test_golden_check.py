@@ -84,6 +84,15 @@ def test_one_that_is_not_the_golden_files_is_found(found, given, file, said):
     assert finding.file == file
 
 
+def test_a_file_that_is_no_text_is_found_as_the_stage_would_refuse_it(made, found):
+    made.write(
+        FILE, yaml.safe_dump({**QUESTIONS, "source": "made in M\u00fcnchen"}, allow_unicode=True).encode("latin-1")
+    )
+    (finding,) = found(own=RIGHT)
+    assert finding.file == FILE
+    assert "no YAML: 'utf-8' codec can't decode byte 0xfc" in finding.message
+
+
 def test_values_that_are_no_yaml_are_left_to_helm(found):
     assert found(own=RIGHT, tree="a: [\n") == []
 
