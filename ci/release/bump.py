@@ -70,7 +70,8 @@ class Bump:
         release = {**application.release, **values}
         await quarantine.require_free(snapshot, application.name, release)
         await _require_not_taken_back(snapshot, application, values)
-        known = await _known_answer(snapshot, application) if self.component == "model" else {}
+        another_model = bool(values.keys() & application.model.keys())  # which an image may bring along
+        known = await _known_answer(snapshot, application) if another_model else {}
         bumped = application.with_release(values).with_blocks(known)
         await render(snapshot.repository, self.helm, bumped, await snapshot.resolve(release[tree.CHART[0]]))
         name = release[("model", "version")] if self.component == "model" else release[("image", "tag")]
