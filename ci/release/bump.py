@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ci.base.errors import CheckFailedError, UsageError
 from ci.behaviour import golden, known_answer
-from ci.release import quarantine
-from ci.tree import tree
+from ci.tree import quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
 from ci.tree.render import render

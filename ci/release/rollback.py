@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ci.base.errors import CheckFailedError, UsageError
-from ci.release import quarantine
-from ci.release.quarantine import Entry
-from ci.tree import tree
+from ci.tree import quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
+from ci.tree.quarantine import Entry
 from ci.tree.tree import KEYS, Application, Blocks, Release
 from ci.tree.writeback import Edit
 
