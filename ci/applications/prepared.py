@@ -40,11 +40,17 @@ class Prepared:
     def asked(self) -> Golden | None:
         """The golden inputs, with the gates that the candidate is held to.
 
-        Of a file that is of another model only those count that compare the candidate with its champion.
+        Of a file that is of another model only those count that compare the candidate with its champion; unless that
+        one is the model that was taken back, which nobody wants the candidate to be like.
         """
-        if self.golden is None or not self.subject.earlier:
+        why = self.subject.earlier
+        if self.golden is None or why is None:
             return self.golden
-        return self.golden.held_to(*(COMPARED if self.champion is not None else ()))
+        compared = self.champion is not None and (not why.taken_back or self._keeps_model(self.champion))
+        return self.golden.held_to(*(COMPARED if compared else ()))
+
+    def _keeps_model(self, champion: Deployment) -> bool:
+        return champion.application.model == self.candidate.application.model
 
     def alone(self, why: str) -> "Prepared":
         """Return it without its champion, and have the proof say why."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from ci.base.errors import UsageError
 from ci.tree import tree
 from ci.tree.change import ApplicationChange, Change
+from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application
 
 GONE = "the set before cannot be had any more, so there is no canary from it"
 RED = "the set before does not serve, so there is no canary from it"
-EARLIER = "this one is held against the set before alone, and its accuracy is only told"
 FIRST = "a first deploy has no champion, and no canary"
 
 
@@ -35,13 +35,13 @@ class Subject:
         candidate: The set of the change.
         champion: The set that it would replace; None where there is none.
         rules: What is not done as for any change, a sentence each.
-        earlier: The environment that runs the model that the golden file is of, where the candidate is another one.
+        earlier: Why the golden file is not of the candidate's model; None where it is.
     """
 
     candidate: Version
     champion: Version | None
     rules: tuple[str, ...] = ()
-    earlier: str = ""
+    earlier: Earlier | None = None
 
     @property
     def name(self) -> str:
@@ -69,7 +69,7 @@ async def of(change: Change, head: Snapshot, base: Snapshot | None, name: str | 
         known = sorted({each.name for each in change.served})
         raise UsageError(f"--app {name}: nothing to prove of it", fix=f"in the change: {', '.join(known) or 'none'}")
     return [
-        replace(await _of(each, head, base), earlier=change.earlier.get((each.environment, each.name), ""))
+        replace(await _of(each, head, base), earlier=change.earlier.get((each.environment, each.name)))
         for each in found
     ]
 

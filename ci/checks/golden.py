@@ -1,6 +1,7 @@
 """Golden files: read as `test` reads them, and the chart's known answer held against them.
 
-Where an earlier model runs than the one that a golden file is of, the known answer is that model's own.
+Where an earlier model runs than the one that a golden file is of, the known answer is that model's own. Where the first
+environment was rolled back to one, that is told, for the next bump: nothing is wrong with the tree.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +16,9 @@ from ci.checks import targets
 from ci.manifests.chart import Target
 from ci.project import Project
 from ci.results import Finding
-from ci.tree import earlier as earlier_models
-from ci.tree import tree, worktree
+from ci.tree import earlier, quarantine, tree, worktree
+from ci.tree.earlier import Earlier
+from ci.tree.quarantine import Entry
 from ci.tree.tree import Application, Key
 from ci.tree.worktree import File
 
@@ -33,7 +35,7 @@ def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[t
         judged: The applications.
     """
     read: dict[str, Golden | UsageError | None] = {}
-    earlier = earlier_models.models(project, _applications(folder, project))
+    others = earlier.models(project, _applications(folder, project), _quarantined(folder, project))
     found: list[tuple[str, Finding]] = []
     for target in judged:
         if target.application is None:
@@ -41,8 +43,8 @@ def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[t
         path = f"{project.paths.golden}/{target.application}.yaml"
         if path not in read:
             read[path] = _read(folder / path, path)
-        held = (target.environment, target.application) not in earlier
-        found += [(target.name, each) for each in _of(target, path, read[path], held)]
+        why = others.get((target.environment, target.application))
+        found += [(target.name, each) for each in _of(target, path, read[path], why)]
     return found
 
 
@@ -62,6 +64,11 @@ def _application(path: Path, project: Project, file: File) -> Application | None
         return None
 
 
+def _quarantined(folder: Path, project: Project) -> list[Entry]:
+    files = (folder / project.paths.tree / worktree.QUARANTINE).glob("*/*.yaml")
+    return quarantine.readable({str(file): file.read_bytes() for file in files if file.is_file()})
+
+
 def _read(file: Path, path: str) -> Golden | UsageError | None:
     if not file.is_file():
         return None
@@ -71,10 +78,13 @@ def _read(file: Path, path: str) -> Golden | UsageError | None:
         return error
 
 
-def _of(target: Target, path: str, read: Golden | UsageError | None, held: bool) -> Iterator[Finding]:
+def _of(target: Target, path: str, read: Golden | UsageError | None, why: Earlier | None) -> Iterator[Finding]:
     if isinstance(read, UsageError):
         yield targets.placed(CHECK, path, read)
-    elif held and read is not None and target.application is not None:
+        return
+    if why is not None and not (why.taken_back and why.first == target.environment):
+        return
+    if read is not None and target.application is not None:
         try:
             given = target.value(VALUE)
         except yaml.YAMLError:  # which Helm says with its file and line
@@ -83,5 +93,9 @@ def _of(target: Target, path: str, read: Golden | UsageError | None, held: bool)
         said = known_answer.differs(read, known, target.application)
         if said is not None:
             file, line = target.place(VALUE) if known else (target.values[0].file, 0)
+            if why is not None:
+                told = f"have {path} ask for what is right of the next version before you bump to it"
+                yield Finding(CHECK, file, line, f"{said}; {path} {why.said}", told, "warning")
+                return
             remedy = f"write there what {path} says; bump model does so, and promote carries it on"
             yield Finding(CHECK, file, line, said, remedy)

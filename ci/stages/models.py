@@ -79,7 +79,7 @@ async def _prepared(
     if questions is None:
         rules.append(f"there are no golden inputs: no {file}")
     elif subject.earlier:
-        rules.append(f"{file} is of the model that {subject.earlier} runs: {subjects.EARLIER}")
+        rules.append(f"{file} {subject.earlier.said}: no accuracy is asked of this one")
     proof = Proof(
         application.environment,
         application.name,

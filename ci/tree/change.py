@@ -22,7 +22,8 @@ from typing import Any, Literal
 from ci import project as projects
 from ci.base.errors import UsageError
 from ci.project import Project
-from ci.tree import earlier, git, tree
+from ci.tree import earlier, git, quarantine, tree, worktree
+from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application, Key
 
@@ -87,8 +88,7 @@ class Change:
             names it and says what is wrong; they are in no other list.
         untouched: More of them, which were malformed before and are as they were: `lint` has them, and no change is
             refused for them.
-        earlier: Applications that run another model than the one that their golden file is of, each with the
-            environment that runs that one.
+        earlier: Applications that run another model than the one that their golden file is of, each with why.
     """
 
     base: str | None
@@ -99,7 +99,7 @@ class Change:
     aside: tuple[Reason, ...] = ()
     malformed: Mapping[str, str] = field(default_factory=dict)
     untouched: Mapping[str, str] = field(default_factory=dict)
-    earlier: Mapping[Key, str] = field(default_factory=dict)
+    earlier: Mapping[Key, Earlier] = field(default_factory=dict)
 
     @property
     def runs_platform(self) -> bool:
@@ -154,7 +154,7 @@ async def everything(head: Snapshot) -> Change:
         True,
         applications=applications,
         malformed={**side.strangers, **malformed},
-        earlier=side.earlier(found),
+        earlier=await _earlier(side, found),
     )
 
 
@@ -178,7 +178,7 @@ async def between(base: Snapshot, head: Snapshot) -> Change:
     paths = await _paths(base, head)
     applications, malformed = await _applications(after, after.keys)
     differing = {key: content for key, content in before.keys.items() if after.keys.get(key) != content}
-    others = after.earlier(applications)
+    others = await _earlier(after, applications)
     comparison = _Comparison(before, after, paths, (await _applications(before, differing))[0], others, unread)
     changes = list(comparison.applications(applications))
     platform = comparison.platform() if await head.repository.object_of(_named(head, PINS)) is not None else ()
@@ -254,10 +254,6 @@ class _Side:
         """Return the path of its golden file."""
         return f"{self.project.paths.golden}/{key[1]}.yaml"
 
-    def earlier(self, found: Mapping[Key, Application]) -> dict[Key, str]:
-        """Return those whose golden file is of another model, by those that can be read."""
-        return earlier.models(self.project, {key: found.get(key) for key in self.keys})
-
 
 @dataclass(frozen=True)
 class _Comparison:
@@ -276,7 +272,7 @@ class _Comparison:
     after: _Side
     paths: Sequence[str]
     old: Mapping[Key, Application]
-    earlier: Mapping[Key, str]
+    earlier: Mapping[Key, Earlier]
     unread: Reason | None
 
     def applications(self, found: Mapping[Key, Application]) -> Iterator[ApplicationChange]:
@@ -436,6 +432,20 @@ async def _applications(side: _Side, keys: Mapping[Key, str]) -> tuple[dict[Key,
         except UsageError as error:
             malformed[file] = error.message
     return found, malformed
+
+
+async def _earlier(side: _Side, found: Mapping[Key, Application]) -> dict[Key, Earlier]:
+    """Return the applications of a side whose golden file is of another model.
+
+    Args:
+        side: The side.
+        found: Those of its applications that can be read.
+    """
+    entries = side.below(f"{side.project.paths.tree}/{worktree.QUARANTINE}")
+    objects = [content for _, content in entries.values()]
+    contents = await side.snapshot.repository.contents_of(*objects) if objects else []
+    quarantined = quarantine.readable(dict(zip(entries, contents, strict=True)))
+    return earlier.models(side.project, {key: found.get(key) for key in side.keys}, quarantined)
 
 
 def _inside(path: str, folders: set[str]) -> bool:

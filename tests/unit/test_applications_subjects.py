@@ -7,6 +7,7 @@ from ci.applications import subjects
 from ci.base.errors import UsageError
 from ci.stages import scope
 from ci.tree import git
+from ci.tree.earlier import Earlier
 from tests.harness import project as projects
 
 
@@ -114,9 +115,10 @@ def test_what_runs_another_model_than_its_golden_file_is_of_is_known_with_and_wi
     version(made, "live", "scores", "8")
     made.commit()
 
-    everything = {"lab/ranks": "", "lab/scores": "", "live/ranks": "", "live/scores": "lab"}
+    changed = {"lab/scores": None, "live/scores": Earlier("lab")}
+    assert {name: each.earlier for name, each in found(made, base).items()} == changed
+    everything = changed | {"lab/ranks": None, "live/ranks": None}
     assert {name: each.earlier for name, each in found(made).items()} == everything
-    assert {name: each.earlier for name, each in found(made, base).items()} == {"lab/scores": "", "live/scores": "lab"}
 
 
 def test_one_application_can_be_asked_for_and_one_that_is_not_there_is_refused(made):
