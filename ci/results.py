@@ -480,6 +480,8 @@ class Proof:
         name: The application's.
         candidate: The set that was proven.
         champion: The set that it was held against, and that a canary replaced; None where there was none.
+        starts_canary: Whether a change from the champion starts a canary; else both were asked side by side, and there
+            was no canary and no way back.
         rules: What was not done as for any change, a sentence each: a first deploy has no champion, for one.
         golden: SHA-256 of the golden file; empty where there is none.
         behaviour: Golden inputs through champion and candidate, or through the candidate alone.
@@ -502,6 +504,7 @@ class Proof:
     back: bool = False
     overlay: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    starts_canary: bool = True
 
 
 @dataclass(frozen=True)

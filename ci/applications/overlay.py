@@ -93,13 +93,16 @@ class _Over:
     def put(self, path: tuple[str, ...], new: Any, key: str) -> None:
         """Set a value, and tell what it was and which key of the project file changed it, unless it is so already."""
         old = effective(self._layers, path)
-        if old == new:
+        if _same(old, new):
             return
         inner = self.values
         for part in path[:-1]:
             inner = inner.setdefault(part, {})
         inner[path[-1]] = new
-        self.lines.append(f"{'.'.join(path)}: {_shown(old)} → {_shown(new)} ({key})")
+        before, after = _shown(old), _shown(new)
+        if before == after:  # a text and the number that it is of
+            before, after = repr(old), repr(new)
+        self.lines.append(f"{'.'.join(path)}: {before} → {after} ({key})")
 
     def merge(self, path: tuple[str, ...], new: Any, key: str) -> None:
         """Set a value, or each below a mapping, as Helm merges."""
@@ -126,6 +129,15 @@ def effective(layers: Layers, path: Sequence[str]) -> Any:
         if inner is not None:
             return inner
     return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same to a template: true is not 1 there, nor 1.0, as they are to Python."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return type(one) is type(other) and bool(one == other)
 
 
 def _cut(step: Any, longest: str, place: str) -> Any:

@@ -1,10 +1,11 @@
 """Which applications a run proves, and the set that each is held against."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ci.base.errors import UsageError
 from ci.tree import tree
 from ci.tree.change import ApplicationChange, Change
+from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application
 
@@ -34,11 +35,13 @@ class Subject:
         candidate: The set of the change.
         champion: The set that it would replace; None where there is none.
         rules: What is not done as for any change, a sentence each.
+        earlier: Why the golden file is not of the candidate's model; None where it is.
     """
 
     candidate: Version
     champion: Version | None
     rules: tuple[str, ...] = ()
+    earlier: Earlier | None = None
 
     @property
     def name(self) -> str:
@@ -65,7 +68,10 @@ async def of(change: Change, head: Snapshot, base: Snapshot | None, name: str | 
     if name is not None and not found:
         known = sorted({each.name for each in change.served})
         raise UsageError(f"--app {name}: nothing to prove of it", fix=f"in the change: {', '.join(known) or 'none'}")
-    return [await _of(each, head, base) for each in found]
+    return [
+        replace(await _of(each, head, base), earlier=change.earlier.get((each.environment, each.name)))
+        for each in found
+    ]
 
 
 async def _of(change: ApplicationChange, head: Snapshot, base: Snapshot | None) -> Subject:

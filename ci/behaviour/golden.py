@@ -36,6 +36,8 @@ MODEL = "{model}"
 """In a path: the model's name."""
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 """Keywords of JSON schema, of all its drafts, that lead to another one."""
+COMPARED = ("agreement", "regressions")
+"""The kinds of gates that hold a candidate against its champion: which models the file is of matters less to them."""
 PLACEHOLDER = re.compile(r"\{[^}]*\}?|\}")
 
 
@@ -213,6 +215,11 @@ class Golden(_Strict):
     def keys(self) -> Keys:
         """The way to the answer."""
         return protocols.keys(self.at)
+
+    def held_to(self, *kinds: str) -> "Golden":
+        """Return it with gates of these kinds alone: fields of `Gate`."""
+        gates = {name: Gate(**gate.model_dump(include=set(kinds))) for name, gate in self.gates.items()}
+        return self.model_copy(update={"gates": gates})
 
     def url_path(self, model: str) -> str:
         """Return the path of the URL at which a model of a name is asked."""

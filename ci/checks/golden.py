@@ -1,7 +1,7 @@
 """Golden files: read as `test` reads them, and the chart's known answer held against them.
 
-A golden file is of the model that its project has now: the one that the first environment runs. Where another one runs,
-which a promotion has not reached yet, the known answer is that model's own and comes with the next promotion.
+Where an earlier model runs than the one that a golden file is of, the known answer is that model's own. Where the first
+environment was rolled back to one, that is told, for the next bump: nothing is wrong with the tree.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +16,10 @@ from ci.checks import targets
 from ci.manifests.chart import Target
 from ci.project import Project
 from ci.results import Finding
-from ci.tree import tree, worktree
-from ci.tree.tree import Key, Release
+from ci.tree import earlier, quarantine, tree, worktree
+from ci.tree.earlier import Earlier
+from ci.tree.quarantine import Entry
+from ci.tree.tree import Application, Key
 from ci.tree.worktree import File
 
 CHECK = "golden"
@@ -33,7 +35,7 @@ def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[t
         judged: The applications.
     """
     read: dict[str, Golden | UsageError | None] = {}
-    earlier = _on_earlier_models(folder, project)
+    others = earlier.models(project, _applications(folder, project), _quarantined(folder, project))
     found: list[tuple[str, Finding]] = []
     for target in judged:
         if target.application is None:
@@ -41,44 +43,48 @@ def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[t
         path = f"{project.paths.golden}/{target.application}.yaml"
         if path not in read:
             read[path] = _read(folder / path, path)
-        held = (target.environment, target.application) not in earlier
-        found += [(target.name, each) for each in _of(target, path, read[path], held)]
+        why = others.get((target.environment, target.application))
+        found += [(target.name, each) for each in _of(target, path, read[path], why)]
     return found
 
 
-def _on_earlier_models(folder: Path, project: Project) -> set[Key]:
-    """Return the applications that run another model than the first environment that has them."""
-    first: dict[str, Release | None] = {}
-    found: set[Key] = set()
-    for file in worktree.files(folder, project):
-        if file.environment in project.names:
-            model = _model(folder / file.path, project, file)
-            if first.setdefault(file.name, model) != model:
-                found.add((file.environment, file.name))
-    return found
+def _applications(folder: Path, project: Project) -> dict[Key, Application | None]:
+    """Return all applications; None for one whose file is wrong, which is told where it is read to be judged."""
+    return {
+        (file.environment, file.name): _application(folder / file.path, project, file)
+        for file in worktree.files(folder, project)
+        if file.environment in project.names
+    }
 
 
-def _model(path: Path, project: Project, file: File) -> Release | None:
-    """Return an application's model; None where its file is wrong, which is told where it is read to be judged."""
+def _application(path: Path, project: Project, file: File) -> Application | None:
     try:
-        return tree.read(project, file.environment, file.name, path.read_bytes()).model
+        return tree.read(project, file.environment, file.name, path.read_bytes()).checked()
     except (UsageError, OSError, yaml.YAMLError):
         return None
+
+
+def _quarantined(folder: Path, project: Project) -> list[Entry]:
+    files = (folder / project.paths.tree / worktree.QUARANTINE).glob("*/*.yaml")
+    return quarantine.readable({str(file): file.read_bytes() for file in files if file.is_file()})
 
 
 def _read(file: Path, path: str) -> Golden | UsageError | None:
     if not file.is_file():
         return None
     try:
-        return golden.parse(file.read_text(encoding="utf-8", errors="replace"), path)
+        return golden.of_bytes(file.read_bytes(), path)
     except UsageError as error:
         return error
 
 
-def _of(target: Target, path: str, read: Golden | UsageError | None, held: bool) -> Iterator[Finding]:
+def _of(target: Target, path: str, read: Golden | UsageError | None, why: Earlier | None) -> Iterator[Finding]:
     if isinstance(read, UsageError):
         yield targets.placed(CHECK, path, read)
-    elif held and read is not None and target.application is not None:
+        return
+    if why is not None and not (why.taken_back and why.first == target.environment):
+        return
+    if read is not None and target.application is not None:
         try:
             given = target.value(VALUE)
         except yaml.YAMLError:  # which Helm says with its file and line
@@ -87,5 +93,9 @@ def _of(target: Target, path: str, read: Golden | UsageError | None, held: bool)
         said = known_answer.differs(read, known, target.application)
         if said is not None:
             file, line = target.place(VALUE) if known else (target.values[0].file, 0)
+            if why is not None:
+                told = f"have {path} ask for what is right of the next version before you bump to it"
+                yield Finding(CHECK, file, line, f"{said}; {path} {why.said}", told, "warning")
+                return
             remedy = f"write there what {path} says; bump model does so, and promote carries it on"
             yield Finding(CHECK, file, line, said, remedy)

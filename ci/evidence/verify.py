@@ -373,18 +373,19 @@ async def _golden(evidence: Evidence, promotion: Promotion) -> str:
 
 
 async def _canary(evidence: Evidence, promotion: Promotion) -> str:
-    """Ask for the way to the candidate and back where there was a champion to come from."""
+    """Ask for the way to the candidate and back where the promotion starts a canary, and there was one to come from."""
     proven = _proven(evidence, promotion)
     rules = "".join(f"; {rule}" for rule in proven.rules)
-    if proven.canary is None and proven.served.champion is None:
-        nothing_before = any(rule.startswith((subjects.GONE, subjects.RED)) for rule in proven.rules)
+    alone = proven.served.champion is None
+    if proven.canary is None and (alone or not proven.back):
+        nothing_before = alone and any(rule.startswith((subjects.GONE, subjects.RED)) for rule in proven.rules)
         if not nothing_before and await _starts_one(promotion):
             raise evidence.refusal(
                 f"{_field(proven)} canary",
                 f"none was taken{rules}, and this would start one in {promotion.target.environment}",
                 f"python ci/main.py test --app {proven.name}, from the set that runs there",
             )
-        return f"canary: none, for there was no champion{rules}"
+        return f"canary: none{', for there was no champion' if alone else ''}{rules}"
     if proven.canary != HEALTHY:
         said = f"it ended {proven.canary}" if proven.canary else "missing, although there was a champion"
         raise evidence.refusal(f"{_field(proven)} canary", said, "Run `test` again.")

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ci.base.errors import CheckFailedError, UsageError
 from ci.behaviour import golden, known_answer
-from ci.release import quarantine
-from ci.tree import tree
+from ci.tree import quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
 from ci.tree.render import render
@@ -70,7 +69,8 @@ class Bump:
         release = {**application.release, **values}
         await quarantine.require_free(snapshot, application.name, release)
         await _require_not_taken_back(snapshot, application, values)
-        known = await _known_answer(snapshot, application) if self.component == "model" else {}
+        another_model = bool(values.keys() & application.model.keys())  # which an image may bring along
+        known = await _known_answer(snapshot, application) if another_model else {}
         bumped = application.with_release(values).with_blocks(known)
         await render(snapshot.repository, self.helm, bumped, await snapshot.resolve(release[tree.CHART[0]]))
         name = release[("model", "version")] if self.component == "model" else release[("image", "tag")]
@@ -161,7 +161,7 @@ async def _known_answer(snapshot: Snapshot, application: Application) -> Blocks:
     content = await snapshot.read(file)
     if content is None:
         return {}
-    found = known_answer.known_answer(golden.parse(content.decode(errors="replace"), file), application.name)
+    found = known_answer.known_answer(golden.of_bytes(content, file), application.name)
     return {} if found is None else {tree.KNOWN_ANSWER: found}
 
 

@@ -9,9 +9,8 @@ from ci.base.wait import NotYet, until
 from ci.evidence import verify
 from ci.evidence.verify import Evidence, Promotion
 from ci.project import FILE, Project
-from ci.release import quarantine
 from ci.release.health import Health, wanted
-from ci.tree import git, tree
+from ci.tree import git, quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
 from ci.tree.render import render

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ci.base.errors import CheckFailedError, UsageError
-from ci.release import quarantine
-from ci.release.quarantine import Entry
-from ci.tree import tree
+from ci.tree import quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
+from ci.tree.quarantine import Entry
 from ci.tree.tree import KEYS, Application, Blocks, Release
 from ci.tree.writeback import Edit
 
@@ -58,6 +57,7 @@ class Rollback:
             datetime.now(UTC).isoformat(timespec="seconds"),
             tuple(self.measurements),
             self.revision,
+            {tree.dotted(key): good[key] for key in KEYS},
         )
         file = entry.file(application.project)
         return Edit(
@@ -70,6 +70,7 @@ class Rollback:
                 [
                     *tree.changes(bad, good),
                     f"Back to what {commit[:12]} had; {file} keeps it from coming again.",
+                    *await _left(snapshot, application, before, commit),
                     *self.measurements,
                 ],
                 self.why,
@@ -85,6 +86,26 @@ def _known_answer(application: Application, before: Application) -> Blocks:
     if application.model == before.model or application.known_answer == before.known_answer:
         return {}
     return {tree.KNOWN_ANSWER: before.known_answer}
+
+
+async def _left(snapshot: Snapshot, application: Application, before: Application, commit: str) -> list[str]:
+    """Return what is to be said of a golden file that has changed since the model that comes back, and stays as it is.
+
+    Args:
+        snapshot: The tree.
+        application: With the set that is taken back.
+        before: With the one that comes back.
+        commit: What had that one.
+    """
+    environments = application.project.names
+    ahead = environments[: environments.index(application.environment)]
+    first = not any([application.name in await tree.names(snapshot, each) for each in ahead])
+    if not first or application.model == before.model:
+        return []
+    file = f"{application.project.paths.golden}/{application.name}.yaml"
+    if await snapshot.read(file) == await replace(snapshot, commit=commit).read(file):
+        return []
+    return [f"{file} stays, which has changed since: this model is not held to its answers until the next bump."]
 
 
 async def _previous(snapshot: Snapshot, application: Application) -> tuple[Application, str]:

@@ -7,9 +7,9 @@ from ci.base import tasks
 from ci.base.errors import CIError
 from ci.base.progress import note
 from ci.cluster.kubectl import Kubectl
-from ci.release import aborted, quarantine
+from ci.release import aborted
 from ci.release.rollback import Rollback
-from ci.tree import tree
+from ci.tree import quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application
 from ci.tree.writeback import Change

@@ -64,8 +64,8 @@ def against(proof: Proof) -> list[str]:
 
 
 def canary(proof: Proof) -> str:
-    """Return how the canary ended, in one line; nothing where there is no set that it could start from."""
-    if proof.champion is None:
+    """Return how the canary ended, in one line; nothing where there is none to start."""
+    if proof.champion is None or not proof.starts_canary:
         return ""
     seen = proof.canary
     if seen is None:
@@ -83,8 +83,8 @@ def tests(proof: Proof) -> str:
 
 
 def back(proof: Proof) -> str:
-    """Return what came of the way back, in one line; nothing where there is no set to go back to."""
-    if proof.champion is None:
+    """Return what came of the way back, in one line; nothing where there is no set to go back to, or no way there."""
+    if proof.champion is None or not proof.starts_canary:
         return ""
     return f"back to {label(proof.champion)}: {'it answered' if proof.back else 'not reached'}"
 

@@ -1,7 +1,7 @@
 """Stage `applications`: the user's own applications, from champion to candidate, and back."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
@@ -54,18 +54,18 @@ async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> 
     place, beside = (
         f"app-{number}{suffix}" + (f"-{run.id}" if run.options.kubeconfig else "") for suffix in (again, f"{again}b")
     )
-    deployments = [each for each in (prepared.champion, prepared.candidate) if each is not None]
+    served = [(each, at) for each, at in ((prepared.installed, place), (prepared.bare, beside)) if each is not None]
+    served.sort(key=lambda each: each[0] is prepared.candidate)  # as they are compared
     async with tasks.group() as group:
-        group.start_soon(_stored, run, name, deployments)
-        for namespace in (place, beside)[: len(deployments)]:
+        group.start_soon(_stored, run, name, [each for each, _ in served])
+        for _, namespace in served:
             group.start_soon(install.prepare, run, namespace)
-    with step(f"{name}: install {deployments[0].version}"):
+    with step(f"{name}: install {prepared.installed.version}"):
         red = await _installed(run, prepared, place, beside)
     if not red:
-        places = list(zip(deployments, (place, beside), strict=False))
-        for each, at in places:
+        for each, at in served:
             await _require_the_set(run, each, at)
-        await _golden(run, prepared, place, [_url(each.application.name, at) for each, at in places])
+        await _golden(run, prepared, place, [_url(each.application.name, at) for each, at in served])
         if proof.behaviour is not None and proof.behaviour.champion_failed and prepared.champion is not None:
             red = f"{proof.behaviour.champion_failed} of its answers failed: {proof.behaviour.champion_failure}"
     if red:  # the change may be what mends it
@@ -73,21 +73,23 @@ async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> 
             await namespaces.delete(run, namespace, wait=False)
         await _prove(run, prepared.alone(f"{subjects.RED}: {red}"), number, "r")
         return
-    if prepared.champion is None:
+    if prepared.bare is not None:
+        await namespaces.delete(run, beside, wait=False)
+    if prepared.installed is prepared.candidate:
         await _built(run, prepared.candidate, place)
         await _tested(run, prepared, place)
         await namespaces.delete(run, place, wait=False)
         return
-    await namespaces.delete(run, beside, wait=False)
+    champion = prepared.installed
     with step(f"{name}: canary to {prepared.candidate.version}"):
         proof.canary = await _moved(run, prepared, prepared.candidate, place)
     async with tasks.group() as group:  # the pods of the set before are kept for a while
-        group.start_soon(_left, run, prepared.champion.application.name, place)
+        group.start_soon(_left, run, champion.application.name, place)
         await _tested(run, prepared, place)
     await _require_the_set(run, prepared.candidate, place)
     await _built(run, prepared.candidate, place)
-    with step(f"{name}: back to {prepared.champion.version}"):
-        await _moved(run, prepared, prepared.champion, place)
+    with step(f"{name}: back to {champion.version}"):
+        await _moved(run, prepared, champion, place)
         proof.back = True
     await namespaces.delete(run, place, wait=False)
 
@@ -101,7 +103,7 @@ async def _stored(run: Run, name: str, deployments: Sequence[Deployment]) -> Non
 
 
 async def _installed(run: Run, prepared: Prepared, place: str, beside: str) -> str:
-    """Install the champion, and the candidate beside it; or the candidate alone.
+    """Install what a canary would start from, and beside it what is only asked.
 
     Returns:
         Why the champion does not come up; nothing where it does.
@@ -111,21 +113,19 @@ async def _installed(run: Run, prepared: Prepared, place: str, beside: str) -> s
     """
     red: list[str] = []
 
-    async def first() -> None:
-        runs_first = prepared.champion or prepared.candidate
+    async def up(each: Deployment, serve: Callable[[Run, Deployment, str], Awaitable[None]], at: str) -> None:
         try:
-            await _deploy(run, runs_first, place)
-            await _ready(run, runs_first.application.name, place)
+            await serve(run, each, at)
         except CheckFailedError as error:
-            if prepared.champion is None:
+            if each is prepared.candidate:
                 raise
             red.append(error.message)
 
     async with tasks.group() as group:
         group.start_soon(traffic.install, run.kubectl, place)
-        if prepared.champion is not None:
-            group.start_soon(_beside, run, prepared, beside)
-        await first()
+        if prepared.bare is not None:
+            group.start_soon(up, prepared.bare, _beside, beside)
+        await up(prepared.installed, _in_full, place)
     return red[0] if red else ""
 
 
@@ -162,10 +162,16 @@ async def _built(run: Run, each: Deployment, place: str) -> None:
         warning("no evidence will be written", run.report.unproven)
 
 
-async def _beside(run: Run, prepared: Prepared, place: str) -> None:
-    """Have the candidate as a bare model server, to be asked beside the champion."""
-    await _deploy(run, prepared.candidate, place, bare=True)
-    await readiness.inference_service(run.kubectl, place, prepared.candidate.application.name)
+async def _in_full(run: Run, each: Deployment, place: str) -> None:
+    """Have a set as its environment has it."""
+    await _deploy(run, each, place)
+    await _ready(run, each.application.name, place)
+
+
+async def _beside(run: Run, each: Deployment, place: str) -> None:
+    """Have a set as a bare model server, to be asked beside the other one."""
+    await _deploy(run, each, place, bare=True)
+    await readiness.inference_service(run.kubectl, place, each.application.name)
 
 
 async def _deploy(run: Run, each: Deployment, place: str, *, bare: bool = False) -> None:
@@ -186,7 +192,7 @@ async def _ready(run: Run, name: str, place: str) -> None:
 
 async def _golden(run: Run, prepared: Prepared, place: str, urls: list[str]) -> None:
     """Ask the golden inputs of both sets, or of the candidate alone, and hold the candidate to the file's gates."""
-    inputs = prepared.golden
+    inputs = prepared.asked
     if inputs is None:
         return
     name = prepared.subject.candidate.application.name

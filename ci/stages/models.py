@@ -71,13 +71,15 @@ async def _prepared(
             f"{application.file}: {unknown[0]}",
             fix="exampleModel.runtime names one of these, or is empty for a container of one's own",
         )
-    champion, rules = await _champion(subject, got, objects, here, supply)
-    rules = [*subject.rules, *rules, *_told(subject.name, here, champion, candidate)]
+    champion, no_canary = await _champion(subject, got, objects, here, supply)
+    rules = [*subject.rules, *([no_canary] if no_canary else []), *_told(subject.name, here, champion, candidate)]
     file = f"{application.project.paths.golden}/{application.name}.yaml"
     content = await head.read(file)  # as git has it, which the evidence is held against
     questions = golden.of_bytes(content, file) if content is not None else None
     if questions is None:
         rules.append(f"there are no golden inputs: no {file}")
+    elif subject.earlier:
+        rules.append(f"{file} {subject.earlier.said}: no accuracy is asked of this one")
     proof = Proof(
         application.environment,
         application.name,
@@ -86,6 +88,7 @@ async def _prepared(
         rules,
         hashlib.sha256(content).hexdigest() if content is not None else "",
         overlay=list(candidate.overlay),
+        starts_canary=not no_canary,
     )
     return Prepared(subject, candidate, champion, questions, proof)
 
@@ -96,8 +99,10 @@ async def _champion(
     objects: Sequence[Document],
     here: Given,
     supply: Supply,
-) -> tuple[Deployment | None, list[str]]:
-    """Return what the candidate is taken from, or why there is nothing, in a sentence.
+) -> tuple[Deployment | None, str]:
+    """Return what the candidate is held against, and why no canary is taken from it, in a sentence.
+
+    Where a change starts none, the champion is asked all the same: its answers may change with the pods.
 
     Args:
         subject: The application.
@@ -106,23 +111,26 @@ async def _champion(
         here: What is here.
         supply: Has Helm.
 
+    Returns:
+        The champion; None where it cannot be had. The sentence; empty where a canary is taken, or none can be.
+
     Raises:
         CIError: It cannot be had now: that a store does not answer, or not to this user, is no reason to prove less.
     """
     if subject.champion is None:
-        return None, []
+        return None, ""
     try:
         champion = await got(subject.champion, here.of_champions)
     except GoneError as error:
-        return None, [f"{subjects.GONE}: {error.message}"]
+        return None, f"{subjects.GONE}: {error.message}"
     try:
         before = await deployment.rendered(champion, supply.tool("helm"))
     except CheckFailedError as error:
-        return None, [f"the set before cannot be deployed, so there is no canary from it: {error.message}"]
+        return None, f"the set before cannot be deployed, so there is no canary from it: {error.message}"
     outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]
     if "canary" not in outcomes:
-        return None, [f"the change {OUTCOMES[outcomes[0] if outcomes else 'none']}"]
-    return champion, []
+        return champion, f"the change {OUTCOMES[outcomes[0] if outcomes else 'none']}"
+    return champion, ""
 
 
 def _told(name: str, here: Given, champion: Deployment | None, candidate: Deployment) -> Iterator[str]:

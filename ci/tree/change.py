@@ -7,7 +7,7 @@ An application is in where something differs that Argo CD makes it of, or that i
 - its file, TREE/ENVIRONMENT/NAME.yaml;
 - where its `chart.revision` follows the branch, the chart's content but for other environments' `values/*.yaml`, and
   the environment's values in the tree. Any other revision is the same on both sides, so that only the file can move it;
-- its golden file, where its model is the one that the first environment with the application runs;
+- its golden file, where that is of its model (`earlier` says where not);
 - its environment in the project file, but for the keys in `MOVING`.
 
 The platform is in only where the project is the tool's own checkout, which is where `PINS` is: with any path that is
@@ -22,7 +22,8 @@ from typing import Any, Literal
 from ci import project as projects
 from ci.base.errors import UsageError
 from ci.project import Project
-from ci.tree import git, tree
+from ci.tree import earlier, git, quarantine, tree, worktree
+from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application, Key
 
@@ -89,6 +90,7 @@ class Change:
             refused for them.
         alone: Whether of all that a project is made of only files of applications that are served differ, their own and
             their golden files: whatever is not made of those is as it was.
+        earlier: Applications that run another model than the one that their golden file is of, each with why.
     """
 
     base: str | None
@@ -100,6 +102,7 @@ class Change:
     malformed: Mapping[str, str] = field(default_factory=dict)
     untouched: Mapping[str, str] = field(default_factory=dict)
     alone: bool = False
+    earlier: Mapping[Key, Earlier] = field(default_factory=dict)
 
     @property
     def runs_platform(self) -> bool:
@@ -148,7 +151,14 @@ async def everything(head: Snapshot) -> Change:
     side = await _read(head, await tree.project(head))
     found, malformed = await _applications(side, side.keys)
     applications = tuple(ApplicationChange(*key, "unchanged") for key in found)
-    return Change(None, head.commit, True, applications=applications, malformed={**side.strangers, **malformed})
+    return Change(
+        None,
+        head.commit,
+        True,
+        applications=applications,
+        malformed={**side.strangers, **malformed},
+        earlier=await _earlier(side, found),
+    )
 
 
 async def between(base: Snapshot, head: Snapshot) -> Change:
@@ -171,7 +181,8 @@ async def between(base: Snapshot, head: Snapshot) -> Change:
     paths = await _paths(base, head)
     applications, malformed = await _applications(after, after.keys)
     differing = {key: content for key, content in before.keys.items() if after.keys.get(key) != content}
-    comparison = _Comparison(before, after, paths, (await _applications(before, differing))[0], unread)
+    others = await _earlier(after, applications)
+    comparison = _Comparison(before, after, paths, (await _applications(before, differing))[0], others, unread)
     changes = list(comparison.applications(applications))
     platform = comparison.platform() if await head.repository.object_of(_named(head, PINS)) is not None else ()
     wrong = {**after.strangers, **malformed}
@@ -187,6 +198,7 @@ async def between(base: Snapshot, head: Snapshot) -> Change:
         malformed={path: said for path, said in wrong.items() if path not in untouched},
         untouched=untouched,
         alone=not platform and comparison.alone(changes),
+        earlier=others,
     )
 
 
@@ -256,6 +268,7 @@ class _Comparison:
         after: The other.
         paths: Every path that differs, in order.
         old: The applications of `before` whose files differ and can be read.
+        earlier: The applications of `after` whose golden file is of another model.
         unread: Why `before` has no project, where it has none.
     """
 
@@ -263,6 +276,7 @@ class _Comparison:
     after: _Side
     paths: Sequence[str]
     old: Mapping[Key, Application]
+    earlier: Mapping[Key, Earlier]
     unread: Reason | None
 
     def applications(self, found: Mapping[Key, Application]) -> Iterator[ApplicationChange]:
@@ -279,7 +293,7 @@ class _Comparison:
                 why = (
                     *self._text(key, application),
                     *(self._followed(key, chart) if self._follows(application) else ()),
-                    *self._questions(key, found),
+                    *(self._file(self.before.golden(key), self.after.golden(key)) if key not in self.earlier else ()),
                     *(reason for path, reason in settings.items() if _made_of(path, key[0])),
                 )
                 if why:
@@ -294,14 +308,6 @@ class _Comparison:
                 yield ApplicationChange(*key, kind, (Reason(application.file, f"was {self.before.file(was)}"),), was)
         for key in gone:
             yield ApplicationChange(*key, "deleted", (Reason(self.before.file(key), "gone"),))
-
-    def _questions(self, key: Key, found: Mapping[Key, Application]) -> Iterator[Reason]:
-        """Yield how an application's golden file differs, which is about the model that its first environment runs."""
-        reasons = list(self._file(self.before.golden(key), self.after.golden(key)))
-        if reasons:
-            first = min((each for each in found if each[1] == key[1]), key=self.after.order)
-            if found[first].model == found[key].model:
-                yield from reasons
 
     def platform(self) -> tuple[Reason, ...]:
         """Return what differs of the tool, in its own checkout."""
@@ -438,6 +444,20 @@ async def _applications(side: _Side, keys: Mapping[Key, str]) -> tuple[dict[Key,
         except UsageError as error:
             malformed[file] = error.message
     return found, malformed
+
+
+async def _earlier(side: _Side, found: Mapping[Key, Application]) -> dict[Key, Earlier]:
+    """Return the applications of a side whose golden file is of another model.
+
+    Args:
+        side: The side.
+        found: Those of its applications that can be read.
+    """
+    entries = side.below(f"{side.project.paths.tree}/{worktree.QUARANTINE}")
+    objects = [content for _, content in entries.values()]
+    contents = await side.snapshot.repository.contents_of(*objects) if objects else []
+    quarantined = quarantine.readable(dict(zip(entries, contents, strict=True)))
+    return earlier.models(side.project, {key: found.get(key) for key in side.keys}, quarantined)
 
 
 def _inside(path: str, folders: set[str]) -> bool:

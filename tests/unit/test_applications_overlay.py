@@ -69,6 +69,27 @@ def test_values_are_of_all_applications_or_of_one_and_what_is_so_already_is_no_c
     assert lines == [f"{memory}: 1Gi → 256Mi (throwaway.values.*.{memory})"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (True, 1, "True → 1"),
+        (0, False, "0 → False"),
+        (1, 1.0, "1 → 1.0"),
+        ("1", 1, "'1' → 1"),
+        ([1, {"deep": True}], [1, {"deep": 1}], "[1, {'deep': True}] → [1, {'deep': 1}]"),
+        ([], {}, "[] → {}"),
+        (True, True, None),
+        ([1, {"deep": [1.0]}], [1, {"deep": [1.0]}], None),
+    ],
+)
+def test_a_value_of_another_type_is_a_change_and_is_told(old, new, said):
+    over, lines = overlay.throwaway(Throwaway(values={"*": {"args": new}}), "scores", [{"args": old}])
+
+    told = [f"args: {said} (throwaway.values.*.args)"] if said else []
+    assert (over, lines) == ({"args": new} if said else {}, told)
+    assert all(overlay.key_of(line) for line in lines)
+
+
 MONITORED = {
     **CHART,
     "monitoring": {

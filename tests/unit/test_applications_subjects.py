@@ -7,6 +7,7 @@ from ci.applications import subjects
 from ci.base.errors import UsageError
 from ci.stages import scope
 from ci.tree import git
+from ci.tree.earlier import Earlier
 from tests.harness import project as projects
 
 
@@ -106,6 +107,18 @@ def test_without_a_base_a_set_is_held_against_the_one_it_would_be_promoted_over(
     assert proven["lab/scores"].champion.application.namespace == "acme-lab", "in the environment that is proven"
     assert proven["lab/ranks"].rules == ("live runs this very set: there is no canary to take",)
     assert proven["live/scores"].champion is None
+
+
+def test_what_runs_another_model_than_its_golden_file_is_of_is_known_with_and_without_a_base(made):
+    base = made.git("rev-parse", "HEAD")
+    version(made, "lab", "scores", "9")
+    version(made, "live", "scores", "8")
+    made.commit()
+
+    changed = {"lab/scores": None, "live/scores": Earlier("lab")}
+    assert {name: each.earlier for name, each in found(made, base).items()} == changed
+    everything = changed | {"lab/ranks": None, "live/ranks": None}
+    assert {name: each.earlier for name, each in found(made).items()} == everything
 
 
 def test_one_application_can_be_asked_for_and_one_that_is_not_there_is_refused(made):

@@ -3,9 +3,11 @@
 import pytest
 import yaml
 
+from ci import project
 from ci.behaviour import golden as goldens
 from ci.behaviour.known_answer import known_answer
 from ci.checks import golden
+from ci.tree.quarantine import Entry
 from tests.harness import project as projects
 from tests.harness.project import CHART_FOLDER, TREE
 
@@ -84,6 +86,15 @@ def test_one_that_is_not_the_golden_files_is_found(found, given, file, said):
     assert finding.file == file
 
 
+def test_a_file_that_is_no_text_is_found_as_the_stage_would_refuse_it(made, found):
+    made.write(
+        FILE, yaml.safe_dump({**QUESTIONS, "source": "made in M\u00fcnchen"}, allow_unicode=True).encode("latin-1")
+    )
+    (finding,) = found(own=RIGHT)
+    assert finding.file == FILE
+    assert "no YAML: 'utf-8' codec can't decode byte 0xfc" in finding.message
+
+
 def test_values_that_are_no_yaml_are_left_to_helm(found):
     assert found(own=RIGHT, tree="a: [\n") == []
 
@@ -138,6 +149,27 @@ def test_the_model_that_the_first_environment_runs_is_held_to_the_golden_file_wh
     models = {"lab": model("8"), "trial": model("8"), "live": model("7")}
     assert environments(models, {"lab": RIGHT, "trial": OLD, "live": OLD}) == [f"trial/{NAME}"]
     assert environments(models, {"lab": OLD, "trial": RIGHT, "live": RIGHT}) == [f"lab/{NAME}"]
+
+
+def test_after_a_rollback_of_the_first_environment_its_own_answer_is_a_warning_and_others_are_left_alone(
+    environments, tmp_path
+):
+    models = {"lab": model("7"), "trial": model("7"), "live": model("6")}
+    known = {"lab": OLD, "trial": OLD, "live": {**OLD, "expected": 5}}
+    assert environments(models, known) == [f"lab/{NAME}", f"trial/{NAME}"], "as if the golden file had been changed"
+
+    bad, good = ({f"model.{key}": value for key, value in model(each)["model"].items()} for each in ("8", "7"))
+    entry = Entry(NAME, "lab", bad, "wrong", "today", back=good)
+    projects.Made(tmp_path).write(entry.file(project.load(tmp_path)), entry.content(project.load(tmp_path)))
+
+    assert environments(models, known) == [f"lab/{NAME}"]
+    made = projects.Made(tmp_path)
+    ((_, finding),) = made.judged(lambda found: golden.findings(made.folder, made.project, found.judged))
+    assert finding.severity == "warning"
+    assert "exampleModel.knownAnswer.expected: 6, but " in finding.message
+    assert f"{FILE} is of the model that was taken back in lab" in finding.message
+    assert environments({**models, "lab": model("9")}, {**known, "lab": RIGHT}) == []
+    assert environments({**models, "lab": model("9")}, known) == [f"lab/{NAME}"], "held again from the next bump on"
 
 
 def test_a_first_environment_that_lacks_the_application_is_not_asked(environments, tmp_path):

@@ -4,14 +4,12 @@
 """
 
 import json
-import subprocess
 from pathlib import Path
 
-import anyio
 import pytest
 
 from ci.canary.replay import measure
-from ci.supply.supply import Supply
+from tests.harness import upstream
 from tests.harness.gates import metric
 from tests.unit import test_chart_known_answer as unit
 from tests.unit.conftest import Chart, find_tool
@@ -29,28 +27,7 @@ def chart():
 @pytest.fixture(scope="module")
 def rollouts(tmp_path_factory):
     """Measure with Argo Rollouts' web provider."""
-    folder = tmp_path_factory.mktemp("go")
-
-    async def build():
-        supply = Supply("source")
-        await supply.fetch(["argo-rollouts"])
-        toolchain = await supply.toolchain()
-        await toolchain.build(
-            supply.module("argo-rollouts"),
-            {"measure": str(Path(__file__).with_name("known_answer.go"))},
-            folder,
-            folder / "log",
-        )
-
-    anyio.run(build)
-
-    def measured(items):
-        done = subprocess.run(
-            [folder / "measure"], input=json.dumps(items), capture_output=True, text=True, timeout=60, check=True
-        )
-        return json.loads(done.stdout)
-
-    return measured
+    return upstream.built(Path(__file__).with_name("known_answer.go"), "argo-rollouts", tmp_path_factory.mktemp("go"))
 
 
 def nested(answer):

@@ -4,22 +4,18 @@ Argo CD may take more; what the project file takes, it must take, and for the sa
 """
 
 import itertools
-import json
 import random
-import shutil
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-import anyio
 import pytest
 from cronsim import CronSim
 
 from ci import project
 from ci.base import duration, schedule
 from ci.base.errors import UsageError
-from ci.supply.supply import MAIN_MODULES, Supply
 from ci.tree import argocd
+from tests.harness import upstream
 from tests.unit.test_schedule import REFUSED, TAKEN
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -34,28 +30,10 @@ RANDOM = 6000
 @pytest.fixture(scope="module")
 def argo(tmp_path_factory):
     """Read windows with Argo CD's own types."""
-    folder = tmp_path_factory.mktemp("go")
-
-    async def build():
-        supply = Supply("source")
-        await supply.fetch(["argo-cd"])
-        toolchain = await supply.toolchain()
-        module = shutil.copytree(MAIN_MODULES / supply.pins.modules["argo-cd"].main_module, folder / "module")
-        await toolchain.build(
-            module,
-            {"windows": str(Path(__file__).with_name("sync_windows.go"))},
-            folder,
-            folder / "log",
-        )
-
-    anyio.run(build)
+    program = upstream.built(Path(__file__).with_name("sync_windows.go"), "argo-cd", tmp_path_factory.mktemp("go"))
 
     def read(windows):
-        asked = [{"kind": "allow", "schedule": "0 7 * * *", "duration": "1h"} | each for each in windows]
-        done = subprocess.run(
-            [folder / "windows"], input=json.dumps(asked), capture_output=True, text=True, timeout=120, check=True
-        )
-        return json.loads(done.stdout)
+        return program([{"kind": "allow", "schedule": "0 7 * * *", "duration": "1h"} | each for each in windows])
 
     return read
 

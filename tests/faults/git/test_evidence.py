@@ -309,6 +309,17 @@ def test_a_set_that_starts_no_canary_there_needs_none(own, monkeypatch):
     assert "canary: none, for there was no champion; the change starts no canary" in said
 
 
+def test_a_set_that_was_only_asked_beside_its_champion_needs_no_canary_where_it_starts_none(own, monkeypatch):
+    own.clone.commit(f"{CHART}/values/prod.yaml", b"features: {canaryDeployment: false}\n", "No canary")
+    release(own.clone, PROD, revision=(pinned := own.clone.git("rev-parse", "HEAD")))
+    release(own.clone, STAGING, revision=pinned)
+    rule = "the change replaces its pods without a canary: there is no Rollout"
+
+    said = told(own, monkeypatch, own.said(canary=None, back=False, rules=[rule]))
+
+    assert f"canary: none; {rule}" in said
+
+
 def test_an_application_without_golden_file_is_told_and_one_whose_file_was_left_out_refused(own, monkeypatch):
     left_out = own.said(golden="", behaviour=None)
     refused(
@@ -725,6 +736,10 @@ LIES = {
     "of a champion without a canary": (
         lambda data: application(data).update(canary=None),
         f"{RECORDED} canary: missing, although there was a champion",
+    ),
+    "of a champion that was only asked, as if the change started no canary": (
+        lambda data: application(data).update(canary=None, back=False, rules=[subjects.RED]),
+        f"{RECORDED} canary: none was taken; {subjects.RED}, and this would start one in prod",
     ),
     "of a canary that was stopped": (
         lambda data: application(data).update(canary="Degraded"),

@@ -12,8 +12,8 @@ import yaml
 
 from ci.release.health import Health, Pod, wanted
 from ci.release.promote import NotProvenError, Promote
-from ci.release.quarantine import QuarantinedError
 from ci.tree import git, writeback
+from ci.tree.quarantine import QuarantinedError
 from ci.tree.writeback import LocalBranch
 from tests.harness.remote import FILE, MODEL, arguments, bump, helm, run
 

@@ -2,9 +2,13 @@
 
 import re
 
+import anyio
 import pytest
 import yaml
 
+from ci.checks import golden
+from ci.tree import change, git, merge_base
+from tests.harness.project import Made
 from tests.harness.remote import FILE, MODEL, Clone, arguments, bump, run
 
 QUARANTINE = "gitops/quarantine/sklearn-iris"
@@ -170,3 +174,73 @@ def test_a_promotion_goes_one_step_forward(clone, source, target):
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert target in result.stderr
+
+
+QUESTIONS = """\
+name: flowers
+version: {version}
+source: a handful of flowers, named by hand
+known: one
+gates: {{all: {{accuracy: 1}}}}
+inputs:
+  - {{id: one, instance: [1, 2], expected: {version}}}
+"""
+
+
+def linted(clone):
+    """What lint has against the known answers, by severity."""
+    made = Made(clone.folder)
+    found = made.judged(lambda found: golden.findings(made.folder, made.project, found.judged))
+    return {(each.severity, name): each.message for name, each in found}
+
+
+def questions(clone, version):
+    clone.commit("golden/sklearn-iris.yaml", QUESTIONS.format(version=version).encode(), "Questions of a version")
+
+
+def test_a_golden_file_of_the_version_that_is_taken_back_leaves_no_red_branch(clone):
+    """At night nobody writes golden files: the first environment goes back, and everything that was green stays so."""
+    for version in ("1", "2"):
+        questions(clone, version)
+        bump(clone, f"{version}.1")
+        assert linted(clone) == {}
+    base = clone.git("rev-parse", "HEAD")
+
+    rollback(clone, "--why=answers are wrong")
+
+    assert yaml.safe_load(clone.read())["values"]["exampleModel"]["knownAnswer"]["expected"] == 1
+    text = clone.git("log", "-1", "--format=%B")
+    assert "golden/sklearn-iris.yaml stays, which has changed since: this model is not held to its answers" in text
+    ((told, said),) = linted(clone).items()
+    assert told == ("warning", "dev/sklearn-iris")
+    assert said.endswith("golden/sklearn-iris.yaml is of the model that was taken back in dev")
+
+    async def differs():
+        repository = await git.opened(clone.folder)
+        return await change.between(*await merge_base.sides(repository, base, "origin"))
+
+    found = anyio.run(differs)
+    assert [(each.environment, each.kind) for each in found.applications] == [("dev", "changed")]
+    assert {key[0]: why.taken_back for key, why in found.earlier.items()} == dict.fromkeys(
+        ("dev", "staging", "prod"), True
+    )
+
+    questions(clone, "3")
+    bump(clone, "3.1")
+    assert linted(clone) == {}
+    questions(clone, "4")
+    assert [severity for severity, _ in linted(clone)] == ["error"], "held again"
+
+
+def test_a_golden_file_that_is_the_same_and_one_of_a_later_environment_need_no_word(clone):
+    questions(clone, "1")
+    bump(clone, "1.1")
+    bump(clone, "2.1")
+    rollback(clone)
+    assert "golden/" not in clone.git("log", "-1", "--format=%B")
+
+    staging = FILE.replace("dev", "staging")
+    clone.commit(staging, clone.read(staging).replace(b"1.0", b"1.1"), "Another model")
+    questions(clone, "3")
+    run(arguments(clone, "rollback", "--env=staging"))
+    assert "golden/" not in clone.git("log", "-1", "--format=%B")

@@ -246,8 +246,7 @@ def test_unknown_words_are_named(clone):
         assert "Traceback" not in result.stderr
 
 
-def test_a_model_is_bumped_together_with_the_known_answer_of_its_golden_file(clone):
-    golden = """\
+GOLDEN = """\
 name: flowers
 version: 2
 source: a handful of flowers, named by hand
@@ -256,7 +255,10 @@ gates: {all: {accuracy: 1}}
 inputs:
   - {id: one, instance: [1, 2], expected: 2}
 """
-    clone.commit("golden/sklearn-iris.yaml", golden.encode(), "Another question")
+
+
+def test_a_model_is_bumped_together_with_the_known_answer_of_its_golden_file(clone):
+    clone.commit("golden/sklearn-iris.yaml", GOLDEN.encode(), "Another question")
 
     bump(clone, "2.0")
 
@@ -271,4 +273,33 @@ inputs:
         "absolute": 0.0,
         "relative": 0.0,
     }
+    assert clone.git("log", "-1", "--name-only", "--format=") == FILE
+
+
+def test_a_golden_file_that_is_no_text_is_refused(clone):
+    clone.commit(
+        "golden/sklearn-iris.yaml", GOLDEN.replace("by hand", "in M\u00fcnchen").encode("latin-1"), "Old bytes"
+    )
+
+    ended = bump(clone, "2.0", check=False)
+
+    assert ended.returncode == 2
+    assert "golden/sklearn-iris.yaml: no YAML: 'utf-8' codec can't decode byte 0xfc" in " ".join(ended.stderr.split())
+
+
+@pytest.mark.parametrize("brings", [True, False], ids=["with its model", "of a model elsewhere"])
+def test_an_image_is_bumped_together_with_the_known_answer_where_it_brings_the_model_along(clone, brings):
+    content = yaml.safe_load(clone.read())
+    if brings:
+        content["model"] = {"version": "", "storageUri": "", "digest": ""}
+        content["values"] = {"exampleModel": {"runtime": "", "metricsPath": ""}}
+    clone.commit(FILE, yaml.safe_dump(content, sort_keys=False).encode(), "The application")
+    clone.commit("golden/sklearn-iris.yaml", GOLDEN.encode(), "Another question")
+
+    bump(clone, f"v0.20.1@{DIGEST}", component="image")
+
+    data = yaml.safe_load(clone.read())
+    assert data["image"]["tag"] == "v0.20.1"
+    known = (data["values"] or {}).get("exampleModel", {}).get("knownAnswer", {})
+    assert known.get("expected") == (2 if brings else None)
     assert clone.git("log", "-1", "--name-only", "--format=") == FILE

@@ -8,6 +8,7 @@ from functools import partial
 
 import anyio
 import pytest
+import yaml
 
 from ci.base.errors import CIError, MachineError, UsageError
 from ci.checks import chart, gates, golden, targets
@@ -74,12 +75,34 @@ def test_an_image_of_its_own_is_got_by_digest_with_dockers_login(stranger, publi
 
     assert found.subject.name == f"{stranger.first}/{names.texts}"
     assert (found.candidate.served.image, found.candidate.served.built) == (digest, False)
-    assert found.champion is not None
+    assert (found.installed, found.bare) == (found.champion, found.candidate)
+    assert found.proof.starts_canary
     assert found.candidate.values["exampleModel"]["image"] == f"{publisher.repository(names.texts)}@{digest}"
     assert found.candidate.model is None
     assert {line.rpartition("(")[2] for line in found.proof.overlay} >= {"throwaway.longest_pause)"}
     assert len(found.golden.inputs) == len(project.SENTENCES)
     assert found.proof.rules == []
+
+
+def test_a_change_that_starts_no_canary_has_a_champion_to_be_asked_beside_it(
+    stranger, publisher, credentials, prepared
+):
+    names = stranger.names
+    stranger.branch("no-canary")
+    digest = publisher.publish(names.texts, "2", base=None)
+    file = stranger.folder / stranger.file(stranger.first, names.texts)
+    content = yaml.safe_load(file.read_text())
+    content["image"] |= {"tag": "2", "digest": digest}
+    content["values"]["features"] = {"canaryDeployment": False}
+    file.write_text(yaml.safe_dump(content))
+    stranger.clone.git("commit", "--quiet", "--all", "--message=No canary")
+
+    (found,) = prepared()
+
+    assert (found.installed, found.bare) == (found.candidate, found.champion)
+    assert found.proof.champion.release["image.tag"] == "1"
+    assert found.proof.rules == ["the change replaces its pods without a canary: there is no Rollout"]
+    assert not found.proof.starts_canary
 
 
 def test_without_the_login_it_is_named(stranger, publisher, store, credentials, prepared, monkeypatch):

@@ -4,15 +4,18 @@ An entry is a file of its own, TREE/quarantine/APPLICATION/NAME.yaml, so two of 
 a `git rm`. It holds the values that the failed change brought; a release is refused when it has all of them.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
-from ci.base.errors import CheckFailedError
+from ci.base import jsonfile
+from ci.base.errors import CheckFailedError, UsageError
 from ci.project import Project
-from ci.tree import tree
+from ci.tree import tree, worktree
 from ci.tree.git import Snapshot
 from ci.tree.tree import KEYS, Application, Release, dotted
 
@@ -33,6 +36,7 @@ class Entry:
         since: When, as ISO 8601 in UTC.
         measurements: What the analysis measured, a line each.
         revision: Pod-template hash of the canary that was aborted, where that is why.
+        back: The set that the environment went back to, by dotted key; empty in an entry of before this was written.
     """
 
     application: str
@@ -42,6 +46,7 @@ class Entry:
     since: str
     measurements: Sequence[str] = ()
     revision: str = ""
+    back: Mapping[str, str] = field(default_factory=dict)
 
     def file(self, project: Project) -> str:
         """Return the entry's path in a project: the same change has the same file."""
@@ -52,6 +57,11 @@ class Entry:
         """Tell whether a release has every value of this entry."""
         return all(release[key] == self.values[dotted(key)] for key in KEYS if dotted(key) in self.values)
 
+    def returned_to(self, model: Release) -> bool:
+        """Tell whether it is what an environment went back by, from another model to this one."""
+        keys = {dotted(key): value for key, value in model.items()}
+        return bool(keys.keys() & self.values.keys()) and keys.items() <= self.back.items()
+
     def content(self, project: Project) -> bytes:
         """Return the file."""
         data = {
@@ -61,6 +71,7 @@ class Entry:
             "reason": self.reason,
             "revision": self.revision,
             "values": dict(self.values),
+            "back": dict(self.back),
             "measurements": list(self.measurements),
         }
         head = f"# Refused by bump and promote. To lift: git rm {self.file(project)}\n"
@@ -69,16 +80,41 @@ class Entry:
 
 def folder_of(project: Project, application: str) -> str:
     """Return the folder of an application's entries."""
-    return f"{project.paths.tree}/quarantine/{application}"
+    return f"{project.paths.tree}/{worktree.QUARANTINE}/{application}"
 
 
 async def entries(snapshot: Snapshot, application: str) -> list[Entry]:
     """Return what is quarantined of an application."""
     folder = folder_of(await tree.project(snapshot), application)
+    files = [f"{folder}/{name}" for name in await snapshot.entries(folder)]
+    return [read(await snapshot.read(file) or b"", file) for file in files]
+
+
+def read(content: bytes, file: str) -> Entry:
+    """Return an entry by its file.
+
+    Args:
+        content: Of the file.
+        file: What errors call it.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        return TypeAdapter(Entry).validate_python(yaml.safe_load(content))
+    except yaml.YAMLError as error:
+        said = " ".join(str(error).split())
+    except ValidationError as error:
+        said = jsonfile.first_error(error)
+    raise UsageError(f"{file}: no entry of the quarantine: {said}", fix=f"git log -p -- {file}")
+
+
+def readable(contents: Mapping[str, bytes]) -> list[Entry]:
+    """Return the entries of files, by their paths, but for those that are none: whoever needs one names it."""
     found = []
-    for name in await snapshot.entries(folder):
-        content = await snapshot.read(f"{folder}/{name}")
-        found.append(Entry(**yaml.safe_load(content or b"")))
+    for file, content in contents.items():
+        with contextlib.suppress(UsageError):
+            found.append(read(content, file))
     return found
 
 

@@ -1,0 +1,55 @@
+"""Which applications run another model than the one that their golden file is of.
+
+A golden file is of the model that its project has now: the one that the first environment with the application runs. A
+later environment has an earlier one until a promotion reaches it, and the known answer that came with that one. Where
+the first environment was rolled back, the file is of the model that was taken back, until the next bump.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ci.project import Project
+from ci.tree.quarantine import Entry
+from ci.tree.tree import Application, Key
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Why a golden file is not of the model that an application runs.
+
+    Attributes:
+        first: The first environment that has the application.
+        taken_back: Whether the model that the file is of was taken back there.
+    """
+
+    first: str
+    taken_back: bool = False
+
+    @property
+    def said(self) -> str:
+        """What is to be said of the golden file."""
+        return f"is of the model that {f'was taken back in {self.first}' if self.taken_back else f'{self.first} runs'}"
+
+
+def models(
+    project: Project, applications: Mapping[Key, Application | None], entries: Iterable[Entry]
+) -> dict[Key, Earlier]:
+    """Return the applications that run another model than the one that their golden file is of.
+
+    Args:
+        project: Names the environments in order.
+        applications: All that the tree has; None where a file cannot be read. Where that is the first environment's,
+            nobody knows the model that the golden file is of, and the others count as earlier ones.
+        entries: All that is in quarantine.
+    """
+    returns: dict[Key, list[Entry]] = {}
+    for entry in entries:
+        returns.setdefault((entry.environment, entry.application), []).append(entry)
+    found = {}
+    for key, application in applications.items():
+        first = next(place for each in project.names if (place := (each, key[1])) in applications)
+        model = applications[first].model if applications[first] is not None else None
+        taken_back = model is not None and any(entry.returned_to(model) for entry in returns.get(first, ()))
+        if application is not None and (taken_back or application.model != model):
+            found[key] = Earlier(first[0], taken_back)
+    return found
