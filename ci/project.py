@@ -378,6 +378,14 @@ class Project(_Strict):
         """Return the environments that a set of this one may be promoted to."""
         return tuple(each for each in self.names if name in self.evidence_for(each))
 
+    def guarded(self, name: str) -> tuple[str, ...]:
+        """Return the protected environments that a set of this one may get to by promotions, in their order."""
+        reached = [name]
+        for each in self.names:  # evidence is always that of earlier ones
+            if not {*self.evidence_for(each)}.isdisjoint(reached):
+                reached.append(each)
+        return tuple(each for each in reached[1:] if self.environment(each).protected)
+
     def _contradictions(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Yield what is wrong between values that are each right, with the place."""
         places: dict[tuple[str | None, str], str] = {}

@@ -9,7 +9,7 @@ import dagger
 from ci.base import tasks
 from ci.base.errors import CheckFailedError, UsageError
 from ci.canary import declared
-from ci.checks import argocd, chart, gates, golden, rules, schema, style, targets, tools
+from ci.checks import argocd, chart, gates, golden, pinned, rules, schema, style, targets, tools
 from ci.checks.merged import merged
 from ci.checks.targets import Chosen, Targets
 from ci.manifests import references
@@ -86,6 +86,7 @@ async def lint(
         run = _Run(client, tool, root, project, found, [("", finding) for finding in found.findings])
         repository = await git.opened(root)
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
+        run.found += [("", each) for each in pinned.findings(root, project, found.judged)]
         run.found += golden.findings(root, project, found.judged)
         async with tasks.group() as group:
             group.start_soon(_style, run)
