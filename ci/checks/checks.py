@@ -82,12 +82,15 @@ async def lint(
     Raises:
         UsageError: There is no such environment, or no such application.
     """
-    async with targets.found(root, project, chosen or Chosen()) as found:
+    chosen = chosen or Chosen()
+    async with targets.found(root, project, chosen) as found:
         run = _Run(client, tool, root, project, found, [("", finding) for finding in found.findings])
         repository = await git.opened(root)
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
         run.found += [("", each) for each in pinned.findings(root, project, found.judged)]
         run.found += golden.findings(root, project, found.judged)
+        if chosen.whole:
+            run.found += [("", each) for each in golden.strays(root, project)]
         async with tasks.group() as group:
             group.start_soon(_style, run)
             if found.judged:

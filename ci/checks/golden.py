@@ -4,6 +4,7 @@ A golden file is of the model that its project has now: the one that the first e
 which a promotion has not reached yet, the known answer is that model's own and comes with the next promotion.
 """
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -44,6 +45,25 @@ def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[t
         held = (target.environment, target.application) not in earlier
         found += [(target.name, each) for each in _of(target, path, read[path], held)]
     return found
+
+
+def strays(folder: Path, project: Project) -> Iterator[Finding]:
+    """Yield a warning for each golden file that is no application's, in no environment: nobody is asked what it has.
+
+    Args:
+        folder: The project's.
+        project: The project.
+    """
+    names = {file.name for file in worktree.files(folder, project)}
+    there = sorted(file for file in (folder / project.paths.golden).glob("*") if file.suffix in (".yaml", ".yml"))
+    without = names - {file.stem for file in there if file.suffix == ".yaml"}
+    for file in there:
+        if file.suffix == ".yaml" and file.stem in names:
+            continue
+        near = difflib.get_close_matches(file.stem, without, n=1)
+        said = f"no application has {file.name} for its golden file, so nothing is asked of it"
+        remedy = f"call it {near[0]}.yaml" if near else "call it as its application, NAME.yaml, or remove it"
+        yield Finding(CHECK, file.relative_to(folder).as_posix(), 0, said, remedy, "warning")
 
 
 def _on_earlier_models(folder: Path, project: Project) -> set[Key]:

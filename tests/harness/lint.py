@@ -33,6 +33,7 @@ def findings(folder):
         *wrong,
         *argocd.findings(folder, given, made.git("rev-parse", "--show-prefix")),
         *of_files,
+        *golden.strays(folder, given),
         *(finding for found in of_helm for finding in found),
         *(finding for each in renderings for finding in (*each.findings, *references.check(each.objects))),
         *canaries.findings,
