@@ -493,7 +493,7 @@ def _told(text: str, name: str, item: Any) -> str:
     path = path[:-1] if path[-1:] == ("[key]",) else path  # what pydantic adds where a key is wrong, and no value
     said = {"extra_forbidden": "unknown key", "missing": "not given"}.get(item["type"])
     said = said or item["msg"].removeprefix("Value error, ")
-    line = _line(text, path)
+    line = line_of(text, path)
     return f"{name}{f':{line}' if line else ''}: {_dotted(path)}: {said}"
 
 
@@ -502,8 +502,13 @@ def _dotted(path: tuple[str | int, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-def _line(text: str, path: tuple[str | int, ...]) -> int:
-    """Return the line of what a path leads to, or of the nearest thing around it; 0 where that is the whole file."""
+def line_of(text: str, path: tuple[str | int, ...]) -> int:
+    """Return the line of what a path leads to in a project file, or of the nearest thing around it; 0: the whole file.
+
+    Args:
+        text: The file.
+        path: Keys, and numbers in lists.
+    """
     item: Any = tomlkit.parse(text)
     document = item
     found: Any = None

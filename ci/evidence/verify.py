@@ -16,14 +16,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ci import project as projects
-from ci.applications import overlay, subjects
+from ci.applications import subjects
 from ci.base import files
 from ci.base.errors import UsageError
 from ci.diff import canary as effects
 from ci.evidence import checkout, envelope, statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Artefact, Statement
-from ci.manifests import documents
+from ci.manifests import documents, overlay
 from ci.stages.order import ORDER, suite_of
 from ci.tree import tree
 from ci.tree.git import Snapshot

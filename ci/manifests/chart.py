@@ -108,13 +108,22 @@ class Target:
         """What reports call it: ENV/APP."""
         return self.environment if self.application is None else f"{self.environment}/{self.application}"
 
+    @property
+    def layers(self) -> Sequence[Mapping[str, Any]]:
+        """What each file of values has, the strongest first.
+
+        Raises:
+            yaml.YAMLError: A file is not YAML.
+        """
+        return [_loaded(each.written) for each in self.values]
+
     def value(self, path: places.Path) -> Any:
         """Return what Helm makes of a value of all files; None where none has it.
 
         Raises:
             yaml.YAMLError: A file is not YAML.
         """
-        found: Any = functools.reduce(values.merged, map(_loaded, (each.written for each in reversed(self.values))))
+        found: Any = functools.reduce(values.merged, reversed(self.layers))
         for part in path:
             found = found.get(part) if isinstance(found, Mapping) else None
         return found

@@ -36,5 +36,6 @@ def findings(folder):
         *golden.strays(folder, given),
         *(finding for found in of_helm for finding in found),
         *(finding for each in renderings for finding in (*each.findings, *references.check(each.objects))),
+        *(finding for _, finding in made.on_throwaway(helm)),
         *canaries.findings,
     ]
