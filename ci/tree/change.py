@@ -24,7 +24,7 @@ from ci.base.errors import UsageError
 from ci.project import Project
 from ci.tree import git, tree
 from ci.tree.git import Snapshot
-from ci.tree.tree import Application, Key
+from ci.tree.tree import Application, Asked, Key
 
 PINS = "ci/supply/pins.toml"
 """What the tool pins, which no other repository has."""
@@ -123,17 +123,37 @@ class Change:
         """Whether there is nothing to prove, and nothing wrong."""
         return not (self.runs_platform or self.applications or self.malformed)
 
-    def refused(self, name: str | None) -> dict[str, str]:
+    def refused(self, asked: Asked | None) -> dict[str, str]:
         """Return the malformed files that keep a proof from being made.
 
         Args:
-            name: The only application that is proven: another one's file is no matter of it. All where None.
+            asked: The only application that is proven: another one's file is no matter of it. All where None.
         """
-        return {path: said for path, said in self.malformed.items() if name in (None, PurePosixPath(path).stem)}
+        return {path: said for path, said in self.malformed.items() if asked is None or asked.has(*_key(path))}
 
-    def left(self, name: str | None) -> set[str]:
+    def left(self, asked: Asked | None) -> set[str]:
         """Return the other malformed files."""
-        return {*self.malformed, *self.untouched} - {*self.refused(name)}
+        return {*self.malformed, *self.untouched} - {*self.refused(asked)}
+
+    def narrowed(self, asked: Asked) -> "Change":
+        """Return what of it is about one application.
+
+        Args:
+            asked: The application.
+
+        Raises:
+            UsageError: There is nothing to prove of it.
+        """
+        refused = self.refused(asked)
+        found = tuple(each for each in self.served if asked.has(each.environment, each.name))
+        if not found and not refused:
+            known = dict.fromkeys(
+                each.name if asked.environment is None else f"{each.environment}/{each.name}" for each in self.served
+            )
+            raise UsageError(
+                f"--app {asked}: nothing to prove of it", fix=f"in the change: {', '.join(known) or 'none'}"
+            )
+        return Change(self.base, self.head, applications=found, malformed=refused)
 
 
 async def everything(head: Snapshot) -> Change:
@@ -426,6 +446,12 @@ async def _applications(side: _Side, keys: Mapping[Key, str]) -> tuple[dict[Key,
         except UsageError as error:
             malformed[file] = error.message
     return found, malformed
+
+
+def _key(path: str) -> Key:
+    """Return environment and name of a file that stands where applications do."""
+    file = PurePosixPath(path)
+    return file.parent.name, file.stem
 
 
 def _inside(path: str, folders: set[str]) -> bool:

@@ -47,6 +47,26 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a person asks for by `--app NAME` or `--app ENV/NAME`.
+
+    Attributes:
+        name: The application's name.
+        environment: The environment; every one that has it by default.
+    """
+
+    name: str
+    environment: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.environment is None else f"{self.environment}/{self.name}"
+
+    def has(self, environment: str, name: str) -> bool:
+        """Tell whether an application is asked for."""
+        return name == self.name and self.environment in (None, environment)
+
+
+@dataclass(frozen=True)
 class Unpinned:
     """A part of a set that may become another one under the same name: no protected environment takes such a set.
 
@@ -209,6 +229,17 @@ def file_of(project: Project, environment: str, name: str) -> str:
     project.environment(environment)
     require_name(name)
     return f"{project.paths.tree}/{environment}/{name}.yaml"
+
+
+def asked(text: str) -> Asked:
+    """Return what NAME or ENV/NAME asks for.
+
+    Raises:
+        UsageError: No application can have that name.
+    """
+    environment, slash, name = text.rpartition("/")
+    require_name(name)
+    return Asked(name, environment if slash else None)
 
 
 def require_name(name: str) -> None:
