@@ -378,6 +378,14 @@ class Project(_Strict):
         """Return the environments that a set of this one may be promoted to."""
         return tuple(each for each in self.names if name in self.evidence_for(each))
 
+    def guarded(self, name: str) -> tuple[str, ...]:
+        """Return the protected environments that a set of this one may get to by promotions, in their order."""
+        reached = [name]
+        for each in self.names:  # evidence is always that of earlier ones
+            if not {*self.evidence_for(each)}.isdisjoint(reached):
+                reached.append(each)
+        return tuple(each for each in reached[1:] if self.environment(each).protected)
+
     def _contradictions(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Yield what is wrong between values that are each right, with the place."""
         places: dict[tuple[str | None, str], str] = {}
@@ -485,7 +493,7 @@ def _told(text: str, name: str, item: Any) -> str:
     path = path[:-1] if path[-1:] == ("[key]",) else path  # what pydantic adds where a key is wrong, and no value
     said = {"extra_forbidden": "unknown key", "missing": "not given"}.get(item["type"])
     said = said or item["msg"].removeprefix("Value error, ")
-    line = _line(text, path)
+    line = line_of(text, path)
     return f"{name}{f':{line}' if line else ''}: {_dotted(path)}: {said}"
 
 
@@ -494,8 +502,13 @@ def _dotted(path: tuple[str | int, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-def _line(text: str, path: tuple[str | int, ...]) -> int:
-    """Return the line of what a path leads to, or of the nearest thing around it; 0 where that is the whole file."""
+def line_of(text: str, path: tuple[str | int, ...]) -> int:
+    """Return the line of what a path leads to in a project file, or of the nearest thing around it; 0: the whole file.
+
+    Args:
+        text: The file.
+        path: Keys, and numbers in lists.
+    """
     item: Any = tomlkit.parse(text)
     document = item
     found: Any = None

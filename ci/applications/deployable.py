@@ -28,6 +28,11 @@ ON_EVERY_NODE = ("kubernetes.io/os", "kubernetes.io/arch")
 (https://kubernetes.io/docs/reference/labels-annotations-taints/)."""
 
 
+EVERYWHERE = (("ConfigMap", "kube-root-ca.crt"), ("ConfigMap", "istio-ca-root-cert"))
+"""What Kubernetes and Istio put into every namespace
+(https://kubernetes.io/docs/concepts/security/service-accounts/#kube-root-ca-crt)."""
+
+
 @dataclass(frozen=True)
 class Machine:
     """What a throw-away cluster has of its machine.
@@ -53,11 +58,11 @@ def objections(documents: Sequence[Document], machine: Machine | None) -> Iterat
         who = f"{document['kind']} {document['metadata']['name']}"
         if machine is not None:
             yield from (f"{who}: {lack}" for lack in _lacks(document, machine))
-        containers = (secret for container in _containers(document) for secret in _secrets(container))
-        volumes = (secret for pod in _pods(document) for secret in _volumes(pod))
-        for secret in dict.fromkeys((*containers, *volumes)):
-            if ("Secret", secret) not in own:
-                yield f"{who}: reads Secret {secret}, which is not there"
+        containers = (read for container in _containers(document) for read in _environment(container))
+        volumes = (read for pod in _pods(document) for read in _volumes(pod))
+        for kind, name in dict.fromkeys((*containers, *volumes)):
+            if (kind, name) not in own and (kind, name) not in EVERYWHERE:
+                yield f"{who}: reads {kind} {name}, which is not there"
         if machine is None:  # a throw-away cluster has the images, and asks nobody for them
             for secret in _pull_secrets(document):
                 if ("Secret", secret) not in own:
@@ -121,26 +126,29 @@ def _containers(document: Document) -> Iterator[Mapping[str, Any]]:
             yield from (each for each in pod.get(key) or () if isinstance(each, Mapping))
 
 
-def _secrets(container: Mapping[str, Any]) -> Iterator[str]:
+def _environment(container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of what a container cannot start without."""
     for each in container.get("env") or ():
-        reference = (each.get("valueFrom") or {}).get("secretKeyRef") or {}
-        if "name" in reference and not reference.get("optional"):
-            yield str(reference["name"])
+        yield from _named(each.get("valueFrom") or {}, {"secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap"})
     for each in container.get("envFrom") or ():
-        reference = each.get("secretRef") or {}
-        if "name" in reference and not reference.get("optional"):
-            yield str(reference["name"])
+        yield from _named(each, {"secretRef": "Secret", "configMapRef": "ConfigMap"})
 
 
-def _volumes(pod: Mapping[str, Any]) -> Iterator[str]:
+def _volumes(pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of what a pod cannot start without."""
     for volume in pod.get("volumes") or ():
-        secret = volume.get("secret") or {}
-        if "secretName" in secret and not secret.get("optional"):
-            yield str(secret["secretName"])
+        yield from _named(volume, {"secret": "Secret"}, "secretName")
+        yield from _named(volume, {"configMap": "ConfigMap"})
+        yield from _named(volume, {"persistentVolumeClaim": "PersistentVolumeClaim"}, "claimName")
         for source in (volume.get("projected") or {}).get("sources") or ():
-            projected = source.get("secret") or {}
-            if "name" in projected and not projected.get("optional"):
-                yield str(projected["name"])
+            yield from _named(source, {"secret": "Secret", "configMap": "ConfigMap"})
+
+
+def _named(item: Mapping[str, Any], kinds: Mapping[str, str], key: str = "name") -> Iterator[tuple[str, str]]:
+    for field, kind in kinds.items():
+        reference = item.get(field) or {}
+        if key in reference and not reference.get("optional"):
+            yield kind, str(reference[key])
 
 
 def _pull_secrets(document: Document) -> Iterator[str]:

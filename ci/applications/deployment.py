@@ -7,13 +7,12 @@ from typing import Any
 
 import yaml
 
-from ci.applications import overlay
 from ci.applications.given import Given
 from ci.applications.subjects import Version
 from ci.base.errors import CheckFailedError, CommandError, UsageError
 from ci.base.text import one_line
 from ci.cluster import model_store
-from ci.manifests import documents
+from ci.manifests import documents, overlay
 from ci.manifests.documents import Document
 from ci.manifests.values import BARE, merged
 from ci.models import storage

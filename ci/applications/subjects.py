@@ -7,7 +7,7 @@ from ci.tree import tree
 from ci.tree.change import ApplicationChange, Change
 from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
-from ci.tree.tree import Application
+from ci.tree.tree import Application, Asked
 
 GONE = "the set before cannot be had any more, so there is no canary from it"
 RED = "the set before does not serve, so there is no canary from it"
@@ -49,7 +49,7 @@ class Subject:
         return f"{self.candidate.application.environment}/{self.candidate.application.name}"
 
 
-async def of(change: Change, head: Snapshot, base: Snapshot | None, name: str | None) -> list[Subject]:
+async def of(change: Change, head: Snapshot, base: Snapshot | None, asked: Asked | None) -> list[Subject]:
     """Return what is to be proven.
 
     Args:
@@ -57,20 +57,17 @@ async def of(change: Change, head: Snapshot, base: Snapshot | None, name: str | 
         head: The change.
         base: What it started from, whose sets are the champions. None: they are those of the environments that a set
             is promoted to.
-        name: One application, in every environment where it is in the change; all by default.
+        asked: One application, in one environment or in each where it is in the change; all by default.
 
     Raises:
         UsageError: A file of what is to be proven is wrong, or there is no such application.
     """
-    for line in change.refused(name).values():
+    wanted = change if asked is None else change.narrowed(asked)
+    for line in wanted.malformed.values():
         raise UsageError(line)
-    found = [each for each in change.served if name in (None, each.name)]
-    if name is not None and not found:
-        known = sorted({each.name for each in change.served})
-        raise UsageError(f"--app {name}: nothing to prove of it", fix=f"in the change: {', '.join(known) or 'none'}")
     return [
         replace(await _of(each, head, base), earlier=change.earlier.get((each.environment, each.name)))
-        for each in found
+        for each in wanted.served
     ]
 
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,9 @@ PLACES = (
     re.compile(r"\S+?/(?P<file>templates/[^\s:]+):(?P<line>\d+):\d+\n(?P<what>(?:\s+.+\n?)+)"),
     re.compile(r"YAML parse error on \S+?/(?P<file>templates/\S+): (?P<what>.+)"),
 )
+NAMED = re.compile(r"(?<![\w/.-])\.?(?:Values\.)?([A-Za-z]\w*(?:\.[A-Za-z]\w*|\[\d+\])+)(?![\w/])")
+"""In what a template says, a value by its keys."""
+PART = re.compile(r"\w+")
 LINT = re.compile(
     r"^\[(?P<severity>WARNING|ERROR)\] (?P<file>[^:\s]+): (?P<what>(?:.+\n?)+?)(?=^\[|^\s*$|\Z)", re.MULTILINE
 )
@@ -148,7 +152,7 @@ def findings(target: Target, output: str) -> list[Finding]:
     Returns:
         One finding for each thing wrong, at the values or template that has it.
     """
-    found = [*_values(target, output), *_templates(target.chart, output)]
+    found = [*_values(target, output), *_templates(target, output)]
     if not found:
         found = list(_lint(target.chart, output))
     if not found:
@@ -194,18 +198,33 @@ def _syntax_line(text: str) -> int:
     return 0
 
 
-def _templates(chart: Chart, output: str) -> Iterator[Finding]:
-    """Yield what a template stumbles over, or refuses with `fail`."""
+def _templates(target: Target, output: str) -> Iterator[Finding]:
+    """Yield what a template stumbles over, or refuses with `fail`: at the value that it names, where that is known."""
     for pattern in PLACES:
         for match in pattern.finditer(output):
             line = match.groupdict().get("line")
-            yield Finding(
+            found = Finding(
                 "chart",
-                f"{chart.name}/{match['file']}",
+                f"{target.chart.name}/{match['file']}",
                 int(line) if line else 0,  # a line of the rendered text is none of the template's
                 " ".join(match["what"].split()),
                 "correct the template, or the values that it reads here",
             )
+            if own := _own(target, found.message):
+                file, line_there = own
+                found = replace(found, file=file, line=line_there, message=f"{found.message} (said by {found.place})")
+            yield found
+
+
+def _own(target: Target, message: str) -> tuple[str, int] | None:
+    """Return file and line of a value that a message names; None where no file but the chart's own has one of them.
+
+    Of several, the one in the strongest file: it is the application's own.
+    """
+    files = [each.file for each in target.values[:-1]]
+    named = (target.place(_indices(tuple(PART.findall(name)))) for name in NAMED.findall(message))
+    found = [(file, line) for file, line in named if line and file in files]
+    return min(found, key=lambda place: files.index(place[0]), default=None)
 
 
 def _lint(chart: Chart, output: str) -> Iterator[Finding]:

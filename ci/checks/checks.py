@@ -9,12 +9,12 @@ import dagger
 from ci.base import tasks
 from ci.base.errors import CheckFailedError, UsageError
 from ci.canary import declared
-from ci.checks import argocd, chart, gates, golden, rules, schema, style, targets, tools
+from ci.checks import argocd, chart, gates, golden, pinned, rules, schema, style, targets, throwaway, tools
 from ci.checks.merged import merged
 from ci.checks.targets import Chosen, Targets
 from ci.manifests import references
-from ci.manifests.chart import DEFAULTS, Rendering
-from ci.project import Project
+from ci.manifests.chart import DEFAULTS, Rendering, Target
+from ci.project import FILE, Project
 from ci.results import Finding, Gate
 from ci.tree import git
 
@@ -82,11 +82,15 @@ async def lint(
     Raises:
         UsageError: There is no such environment, or no such application.
     """
-    async with targets.found(root, project, chosen or Chosen()) as found:
+    chosen = chosen or Chosen()
+    async with targets.found(root, project, chosen) as found:
         run = _Run(client, tool, root, project, found, [("", finding) for finding in found.findings])
         repository = await git.opened(root)
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
+        run.found += [("", each) for each in pinned.findings(root, project, found.judged)]
         run.found += golden.findings(root, project, found.judged)
+        if chosen.whole:
+            run.found += [("", each) for each in golden.strays(root, project)]
         async with tasks.group() as group:
             group.start_soon(_style, run)
             if found.judged:
@@ -110,7 +114,7 @@ async def render(client: dagger.Client, tool: tools.Tools, root: Path, project: 
     async with targets.found(root, project, chosen) as found:
         renderings: list[Rendering] = []
         if found.judged:
-            helm = _helm(client, tool, found)
+            helm = _helm(client, tool, found.judged, found.folder / "helm")
             renderings = await chart.render(helm, found.judged, tool.kubernetes_version)
         refused = [(each.target.name, finding) for each in renderings for finding in each.findings]
         findings = merged(
@@ -120,9 +124,8 @@ async def render(client: dagger.Client, tool: tools.Tools, root: Path, project: 
         return Rendered([each for each in renderings if not each.findings], findings, known)
 
 
-def _helm(client: dagger.Client, tool: tools.Tools, found: Targets) -> dagger.Container:
-    folder = found.folder / "helm"
-    chart.laid_out(found.judged, folder)
+def _helm(client: dagger.Client, tool: tools.Tools, judged: Sequence[Target], folder: Path) -> dagger.Container:
+    chart.laid_out(judged, folder)
     return tools.batch(client, tool.helm, folder)
 
 
@@ -136,7 +139,8 @@ async def _style(run: _Run) -> None:
 
 async def _targets(run: _Run) -> None:
     judged, version = run.targets.judged, run.tools.kubernetes_version
-    helm = _helm(run.client, run.tools, run.targets)
+    folder = run.targets.folder
+    helm = _helm(run.client, run.tools, judged, folder / "helm")
     async with tasks.group() as group:
         group.start_soon(run.keep_named, chart.lint, helm, judged, version)
         all_of_them = await chart.render(helm, judged, version)
@@ -146,7 +150,7 @@ async def _targets(run: _Run) -> None:
             return
         for each in renderings:
             run.found += [(each.target.name, finding) for finding in references.check(each.objects)]
-        folder = run.targets.folder
+        group.start_soon(_throwaway, run, [each.target for each in renderings])
         group.start_soon(run.keep_named, schema.validate, run.client, run.tools, renderings, folder / "schema")
         group.start_soon(run.keep_named, rules.check, run.client, run.tools.promtool, renderings, folder / "rules")
         whole = not run.targets.findings and len(renderings) == len(all_of_them)
@@ -154,6 +158,16 @@ async def _targets(run: _Run) -> None:
         own = [rule for each in renderings if each.target.name == DEFAULTS for rule in rules.sources(each.objects)]
         if own and (run.root / rules.TESTS).is_dir():  # the tests are about the chart's own values
             group.start_soon(run.keep, rules.test, run.client, run.tools.promtool, run.root, own)
+
+
+async def _throwaway(run: _Run, judged: Sequence[Target]) -> None:
+    changed, wrong = throwaway.changed(run.project.throwaway, judged)
+    run.found += wrong
+    if changed:
+        wanted = [each.target for each in changed]
+        helm = _helm(run.client, run.tools, wanted, run.targets.folder / "throwaway")
+        renderings = await chart.render(helm, wanted, run.tools.kubernetes_version)
+        run.found += throwaway.findings((run.root / FILE).read_text(encoding="utf-8-sig"), changed, renderings)
 
 
 async def _gates(run: _Run, renderings: Sequence[Rendering], known: Collection[str]) -> None:

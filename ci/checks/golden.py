@@ -4,6 +4,7 @@ Where an earlier model runs than the one that a golden file is of, the known ans
 environment was rolled back to one, that is told, for the next bump: nothing is wrong with the tree.
 """
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -55,6 +56,25 @@ def _applications(folder: Path, project: Project) -> dict[Key, Application | Non
         for file in worktree.files(folder, project)
         if file.environment in project.names
     }
+
+
+def strays(folder: Path, project: Project) -> Iterator[Finding]:
+    """Yield a warning for each golden file that is no application's, in no environment: nobody is asked what it has.
+
+    Args:
+        folder: The project's.
+        project: The project.
+    """
+    names = {file.name for file in worktree.files(folder, project)}
+    there = sorted(file for file in (folder / project.paths.golden).glob("*") if file.suffix in (".yaml", ".yml"))
+    without = names - {file.stem for file in there if file.suffix == ".yaml"}
+    for file in there:
+        if file.suffix == ".yaml" and file.stem in names:
+            continue
+        near = difflib.get_close_matches(file.stem, without, n=1)
+        said = f"no application has {file.name} for its golden file, so nothing is asked of it"
+        remedy = f"call it {near[0]}.yaml" if near else "call it as its application, NAME.yaml, or remove it"
+        yield Finding(CHECK, file.relative_to(folder).as_posix(), 0, said, remedy, "warning")
 
 
 def _application(path: Path, project: Project, file: File) -> Application | None:

@@ -116,5 +116,4 @@ def _finding(manifest: manifests.Manifest, cause: Mapping[str, str]) -> Finding:
         what, remedy = f"no such API: {manifest.data.get('apiVersion')}", "use an API that the pinned versions serve"
     else:
         what, remedy = message.removeprefix("Invalid value: "), "give the field what its schema asks for"
-    where = f"{manifest}: {field}: " if field else f"{manifest}: "
-    return Finding("schema", manifest.file, manifest.line(path), where + what, remedy)
+    return manifest.finding("schema", path, f"{field}: {what}" if field else what, remedy)

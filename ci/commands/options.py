@@ -15,6 +15,12 @@ EnvironmentOption = Annotated[str, typer.Option("--env", help="One of the projec
 OneEnvironmentOption = Annotated[
     str | None, typer.Option("--env", metavar="NAME", help="One environment alone; all of the project's by default.")
 ]
+AskedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--app", metavar="[ENV/]NAME", help="This application alone, in one environment or in each that has it."
+    ),
+]
 OneApplicationOption = Annotated[
     str | None, typer.Option("--app", metavar="NAME", help="One application alone; all of the tree's by default.")
 ]

@@ -14,10 +14,10 @@ from ci.base.errors import UsageError
 from ci.base.progress import note
 from ci.base.text import visible
 from ci.commands import here
-from ci.commands.options import RemoteOption
+from ci.commands.options import AskedOption, RemoteOption
 from ci.commands.runner import run_async
 from ci.results import Report
-from ci.tree import change, git, merge_base
+from ci.tree import change, git, merge_base, tree, worktree
 from ci.tree.change import ApplicationChange, Change, Reason
 from ci.tree.git import Snapshot
 from ci.tree.tree import Key
@@ -57,12 +57,13 @@ def plan(
         str | None,
         typer.Option("--base", metavar="REF", help="What differs from where HEAD left it; everything by default."),
     ] = None,
+    app: AskedOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
     remote: RemoteOption = "origin",
 ) -> None:
     """Show each part that `test` would run, why, and how many minutes it took last."""
     folder = here.folder()
-    found: Change = run_async(_plan, folder, base, remote)
+    found: Change = run_async(_plan, folder, base, app, remote)
     last = _last(folder / REPORT)
     if as_json:
         typer.echo(json.dumps(_data(found, last), indent=2))
@@ -72,14 +73,18 @@ def plan(
         run_async(_refuse, found)
 
 
-async def _plan(folder: Path, base: str | None, remote: str) -> Change:
+async def _plan(folder: Path, base: str | None, app: str | None, remote: str) -> Change:
+    asked = tree.asked(app) if app is not None else None
+    if asked is not None:
+        worktree.require_known(folder, here.found(), asked)
     repository = await git.opened(folder)
     if await repository.has_uncommitted():
         note("changes that are not committed are left out")
     if base is not None:
-        return await change.between(*await merge_base.sides(repository, base, remote))
-    head = Snapshot(repository, await repository.commit_of("HEAD"), "")
-    return await change.everything(head)
+        found = await change.between(*await merge_base.sides(repository, base, remote))
+    else:
+        found = await change.everything(Snapshot(repository, await repository.commit_of("HEAD"), ""))
+    return found if asked is None or found.nothing else found.narrowed(asked)
 
 
 async def _refuse(found: Change) -> None:

@@ -13,11 +13,10 @@ from ci.base import paths, settings
 from ci.base.errors import UsageError
 from ci.base.progress import note
 from ci.commands import here
-from ci.commands.options import RemoteOption, SupplyOption
+from ci.commands.options import AskedOption, RemoteOption, SupplyOption
 from ci.commands.runner import run_async
 from ci.evidence import envelope
 from ci.manifests.chart import environment_values
-from ci.project import Project
 from ci.report import folder
 from ci.stages import scope as scopes
 from ci.stages.order import MODELS, ORDER, chosen
@@ -42,7 +41,7 @@ def test(
     base: Annotated[
         str | None, typer.Option("--base", metavar="REF", help="Prove what differs from it; everything by default.")
     ] = None,
-    app: Annotated[str | None, typer.Option("--app", metavar="NAME", help="Prove this application alone.")] = None,
+    app: AskedOption = None,
     models: Annotated[
         Path | None,
         typer.Option(
@@ -84,7 +83,7 @@ def test(
         kubeconfig=kubeconfig,
         context=context,
         allow_install=install_stack,
-        application=app,
+        application=tree.asked(app) if app is not None else None,
         models=models,
         images=tuple(image or ()),
     )
@@ -115,8 +114,7 @@ async def _test(
             fix="env -u PYTHONOPTIMIZE python ci/main.py test",
         )
     if options.application is not None:
-        tree.require_name(options.application)
-        _require_known(options.application, options.project, project)
+        worktree.require_known(options.project, project, options.application)
     only = only or settings.only([stage.name for stage in ORDER])
     taken = _given(options)
     base, remote = since
@@ -142,20 +140,6 @@ async def _test(
         await prove.prove(
             options, stages, supply, signer, install=install, scope=scope, platform=platform, served=served
         )
-
-
-def _require_known(name: str, top: Path, project: Project) -> None:
-    """Refuse an application that no environment of the project's tree has.
-
-    Args:
-        name: The application's.
-        top: The project file's folder.
-        project: The project.
-    """
-    known = sorted({file.name for file in worktree.files(top, project) if file.environment in project.names})
-    if name not in known:
-        said = f"--app {name}: there is no {project.paths.tree}/*/{name}.yaml"
-        raise UsageError(said, fix=f"One of {', '.join(known)}" if known else None)
 
 
 def _given(options: Options) -> list[str]:

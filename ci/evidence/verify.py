@@ -16,18 +16,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ci import project as projects
-from ci.applications import overlay, subjects
+from ci.applications import subjects
 from ci.base import files
 from ci.base.errors import UsageError
 from ci.diff import canary as effects
 from ci.evidence import checkout, envelope, statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Artefact, Statement
-from ci.manifests import documents
+from ci.manifests import documents, overlay
 from ci.stages.order import ORDER, suite_of
 from ci.tree import tree
 from ci.tree.git import Snapshot
 from ci.tree.render import render
+from ci.tree.scalars import KeyPath
 from ci.tree.tree import Application
 
 MAX_AGE = timedelta(days=7)
@@ -306,13 +307,8 @@ async def _chart(evidence: Evidence, promotion: Promotion) -> str:
 
 async def _model(evidence: Evidence, promotion: Promotion) -> str:
     proven, release = _proven(evidence, promotion), promotion.source.release
-    served, digest, uri = proven.served.candidate.model, release[tree.MODEL_DIGEST], release["model", "storageUri"]
-    if not digest and (uri or served):
-        raise evidence.refusal(
-            f"{_field(proven)} served.candidate.release model.digest",
-            f"{uri or 'the model'} is not pinned, and what lies there can be replaced",
-            _bumped(promotion, "model", "VERSION --digest sha256:HEX"),
-        )
+    served, digest = proven.served.candidate.model, release[tree.MODEL_DIGEST]
+    _require_pinned(evidence, promotion, tree.MODEL_DIGEST)
     if (served or "") != digest:
         raise evidence.refusal(
             f"{_field(proven)} served.candidate.model",
@@ -325,13 +321,7 @@ async def _model(evidence: Evidence, promotion: Promotion) -> str:
 async def _image(evidence: Evidence, promotion: Promotion) -> str:
     proven, way = _proven(evidence, promotion), evidence.statement.predicate.supply
     served, reference = proven.served.candidate, tree.image(promotion.source.release)
-    pinned, _, digest = reference.partition("@")
-    if not digest:
-        raise evidence.refusal(
-            f"{_field(proven)} served.candidate.release image.digest",
-            f"{pinned} is not pinned, and a tag can be moved",
-            _bumped(promotion, "image", "TAG@sha256:DIGEST"),
-        )
+    _require_pinned(evidence, promotion, tree.IMAGE[2])
     if served.built and not (way in BUILT and _is_of_supply(evidence, served.image)):
         raise evidence.refusal(
             f"{_field(proven)} served.candidate.built",
@@ -341,6 +331,7 @@ async def _image(evidence: Evidence, promotion: Promotion) -> str:
     if served.built:
         return f"image: built here, not the published bytes: {served.image} was served for {reference}"
     what = f"{reference}, which is about to be promoted,"
+    digest = reference.partition("@")[2]
     _require_same(evidence, f"{_field(proven)} served.candidate.image", served.image, digest, what)
     return f"image: {reference} was served"
 
@@ -471,9 +462,14 @@ def _field(proven: statement.Application) -> str:
     return f"predicate.applications {proven.environment}/{proven.name}"
 
 
-def _bumped(promotion: Promotion, component: str, to: str) -> str:
-    first = promotion.source.project.names[0]
-    return f"python ci/main.py bump {component} --env {first} --to {to}, and promote that"
+def _require_pinned(evidence: Evidence, promotion: Promotion, key: KeyPath) -> None:
+    """Refuse a set that lacks a digest; `lint` has said so since the first environment."""
+    source = promotion.source
+    for each in tree.unpinned(source.release):
+        if each.key == key:
+            field = f"{_field(_proven(evidence, promotion))} served.candidate.release {tree.dotted(key)}"
+            fix = f"{each.bump(source.project.names[0], source.name)}, and promote that"
+            raise evidence.refusal(field, each.said, fix)
 
 
 def _shown(file: Artefact) -> str:

@@ -1,8 +1,9 @@
 """What Helm is given for one application, and where each part of it stands."""
 
 import functools
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -108,13 +109,22 @@ class Target:
         """What reports call it: ENV/APP."""
         return self.environment if self.application is None else f"{self.environment}/{self.application}"
 
+    @property
+    def layers(self) -> Sequence[Mapping[str, Any]]:
+        """What each file of values has, the strongest first.
+
+        Raises:
+            yaml.YAMLError: A file is not YAML.
+        """
+        return [_loaded(each.written) for each in self.values]
+
     def value(self, path: places.Path) -> Any:
         """Return what Helm makes of a value of all files; None where none has it.
 
         Raises:
             yaml.YAMLError: A file is not YAML.
         """
-        found: Any = functools.reduce(values.merged, map(_loaded, (each.written for each in reversed(self.values))))
+        found: Any = self._effective
         for part in path:
             found = found.get(part) if isinstance(found, Mapping) else None
         return found
@@ -123,6 +133,47 @@ class Target:
         """Return the file whose value at a path counts, and its line; line 0 where no file has it."""
         found = ((each.file, each.line(path)) for each in self.values)
         return next(((file, line) for file, line in found if line), (self.values[0].file, 0))
+
+    def origin(self, path: places.Path, value: Any) -> tuple[str, int] | None:
+        """Return file and line of the value that a rendered one comes from; None where it is the chart's, or not known.
+
+        It has the same last key and the same value; where several do, the most keys around it in common.
+
+        Args:
+            path: Of the rendered value, in its object.
+            value: The rendered value.
+        """
+        alike: dict[int, list[tuple[str, int]]] = {}
+        for own, given in _walk(self._effective) if value is not None and len(self.values) > 1 else ():
+            shared = _shared(own, path)
+            if shared and (given == value or str(given) == str(value)):  # a template may write a number as text
+                alike.setdefault(shared, []).append(self.place(own))
+        if not alike:
+            return None
+        nearest = alike[max(alike)]
+        file, line = nearest[0]
+        return (file, line) if line and len(nearest) == 1 and file != self.values[-1].file else None
+
+    @cached_property
+    def _effective(self) -> Mapping[str, Any]:
+        return functools.reduce(values.merged, reversed(self.layers))
+
+
+def _walk(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[places.Path, Any]]:
+    """Yield everything in a value, with the way there."""
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for part, item in inner:
+        yield (*path, part), item
+        yield from _walk(item, (*path, part))
+
+
+def _shared(one: places.Path, other: places.Path) -> int:
+    """Return how many keys two ways have in common at their ends; 0 where one of them ends in a list."""
+    if isinstance(one[-1], int) or not other or isinstance(other[-1], int):
+        return 0
+    keys = ([part for part in path if isinstance(part, str)] for path in (one, other))
+    pairs = zip(*(reversed(each) for each in keys), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 @functools.lru_cache(maxsize=64)
@@ -153,4 +204,4 @@ class Rendering:
         Raises:
             CheckFailedError: One is YAML to Helm but not to PyYAML.
         """
-        return manifests.parse(self.text, self.target.chart.templates, self.target.chart.name)
+        return manifests.parse(self.text, self.target.chart.templates, self.target.chart.name, self.target.origin)

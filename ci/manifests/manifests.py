@@ -2,17 +2,21 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from ci.base.errors import CheckFailedError
 from ci.manifests import places
+from ci.results import Finding
 
 SOURCE = re.compile(r"^# Source: (\S+)$", re.MULTILINE)
 SEPARATOR = re.compile(r"^---\s*$", re.MULTILINE)
+
+
+Origin = Callable[[places.Path, Any], tuple[str, int] | None]
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Manifest:
         template: The template's text; empty where there is none to look into.
         index: Which of the objects of its kind from that template it is.
         siblings: How many they are.
+        origin: Returns file and line of the application's own value that the one at a path comes from.
     """
 
     data: Mapping[str, Any]
@@ -34,6 +39,7 @@ class Manifest:
     template: str = ""
     index: int = 0
     siblings: int = 1
+    origin: Origin | None = field(default=None, compare=False)
 
     @property
     def kind(self) -> str:
@@ -61,6 +67,21 @@ class Manifest:
         """Return the line in the template of the value at `path`; 0 where that cannot be known."""
         return places.template_line(self.template, self.kind, path, index=self.index, siblings=self.siblings)
 
+    def finding(self, check: str, path: places.Path, message: str, remedy: str) -> Finding:
+        """Return what a check has to say of the value at `path`: where an application has it, else in the template.
+
+        Args:
+            check: The check.
+            path: In the object.
+            message: What is wrong.
+            remedy: How to correct it.
+        """
+        found = Finding(check, self.file, self.line(path), f"{self}: {message}", remedy)
+        own = self.origin(path, self.dig(*path)) if self.origin is not None else None
+        if own is None:
+            return found
+        return Finding(check, *own, f"{found.message} (rendered by {found.place})", remedy)
+
 
 def dig(value: Any, *path: str | int) -> Any:
     """Return the value at `path` of nested mappings and lists, or None where there is none."""
@@ -86,13 +107,14 @@ def entries(value: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
             yield index, item
 
 
-def parse(rendered: str, templates: Mapping[str, str], chart: str) -> list[Manifest]:
+def parse(rendered: str, templates: Mapping[str, str], chart: str, origin: Origin | None = None) -> list[Manifest]:
     """Take apart what `helm template` printed.
 
     Args:
         rendered: The output.
         templates: Text of each template by its path in the chart ("templates/rollout.yaml").
         chart: Path of the chart from the top of the checkout.
+        origin: As `Manifest` has it.
 
     Returns:
         The objects in the order of the output.
@@ -119,7 +141,7 @@ def parse(rendered: str, templates: Mapping[str, str], chart: str) -> list[Manif
     for source, text, data in found:
         key = (source, str(data.get("kind")))
         manifests.append(
-            Manifest(data, text, f"{chart}/{source}", templates.get(source, ""), index=seen[key], siblings=total[key])
+            Manifest(data, text, f"{chart}/{source}", templates.get(source, ""), seen[key], total[key], origin)
         )
         seen[key] += 1
     return manifests

@@ -673,7 +673,7 @@ def _labels(objects: Objects) -> str:
 
 
 def _finding(manifest: Manifest, path: tuple[str | int, ...], message: str, remedy: str) -> Finding:
-    return Finding("references", manifest.file, manifest.line(path), f"{manifest}: {message}", remedy)
+    return manifest.finding("references", path, message, remedy)
 
 
 LINKS: tuple[Callable[[Objects], Iterator[Finding]], ...] = (

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from ci import sample
-from ci.applications import deployment, overlay
+from ci.applications import deployment
 from ci.base import paths, tasks
 from ci.base.progress import step
 from ci.base.wait import NotYet, until
@@ -12,6 +12,7 @@ from ci.behaviour import protocols
 from ci.canary.observe import traffic
 from ci.canary.observe.files import traffic_client
 from ci.cluster import model_store, readiness
+from ci.manifests import overlay
 from ci.manifests.chart import environment_values
 from ci.manifests.documents import MANAGED_BY, OWNER
 from ci.manifests.values import merged

@@ -18,6 +18,7 @@ from ci.project import Project, Prometheus
 from ci.results import Finding, Report
 from ci.stages.scope import Scope
 from ci.supply.supply import Supply
+from ci.tree.tree import Asked
 
 NAMESPACE = "ml-serving"
 RELEASE = "ml-serving"
@@ -31,7 +32,7 @@ class Options:
     Attributes:
         project: Folder of the project file.
         environment: Whose of the chart's values the sample is deployed with; as the sample has it by default.
-        application: The only application that is proven; all of the change by default.
+        application: The only application that is proven, in one environment or each; all of the change by default.
         keep: Leave the cluster for a look.
         kubeconfig: An existing cluster instead of kind.
         context: Its context; the file's current one by default.
@@ -48,7 +49,7 @@ class Options:
     context: str | None
     allow_install: bool
     report: Path
-    application: str | None = None
+    application: Asked | None = None
     models: Path | None = None
     images: tuple[str, ...] = ()
 

@@ -25,7 +25,7 @@ from ci.project import Project
 from ci.tree import earlier, git, quarantine, tree, worktree
 from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
-from ci.tree.tree import Application, Key
+from ci.tree.tree import Application, Asked, Key
 
 PINS = "ci/supply/pins.toml"
 """What the tool pins, which no other repository has."""
@@ -129,17 +129,39 @@ class Change:
         """Whether there is nothing to prove, and nothing wrong."""
         return not (self.runs_platform or self.applications or self.malformed)
 
-    def refused(self, name: str | None) -> dict[str, str]:
+    def refused(self, asked: Asked | None) -> dict[str, str]:
         """Return the malformed files that keep a proof from being made.
 
         Args:
-            name: The only application that is proven: another one's file is no matter of it. All where None.
+            asked: The only application that is proven: another one's file is no matter of it. All where None.
         """
-        return {path: said for path, said in self.malformed.items() if name in (None, PurePosixPath(path).stem)}
+        return {path: said for path, said in self.malformed.items() if asked is None or asked.has(*_key(path))}
 
-    def left(self, name: str | None) -> set[str]:
+    def left(self, asked: Asked | None) -> set[str]:
         """Return the other malformed files."""
-        return {*self.malformed, *self.untouched} - {*self.refused(name)}
+        return {*self.malformed, *self.untouched} - {*self.refused(asked)}
+
+    def narrowed(self, asked: Asked) -> "Change":
+        """Return what of it is about one application.
+
+        Args:
+            asked: The application.
+
+        Raises:
+            UsageError: There is nothing to prove of it.
+        """
+        refused = self.refused(asked)
+        found = tuple(each for each in self.served if asked.has(each.environment, each.name))
+        if not found and not refused:
+            known = dict.fromkeys(
+                each.name if asked.environment is None else f"{each.environment}/{each.name}" for each in self.served
+            )
+            raise UsageError(
+                f"--app {asked}: nothing to prove of it", fix=f"in the change: {', '.join(known) or 'none'}"
+            )
+        return Change(
+            self.base, self.head, applications=found, malformed=refused, alone=self.alone, earlier=self.earlier
+        )
 
 
 async def everything(head: Snapshot) -> Change:
@@ -458,6 +480,12 @@ async def _earlier(side: _Side, found: Mapping[Key, Application]) -> dict[Key, E
     contents = await side.snapshot.repository.contents_of(*objects) if objects else []
     quarantined = quarantine.readable(dict(zip(entries, contents, strict=True)))
     return earlier.models(side.project, {key: found.get(key) for key in side.keys}, quarantined)
+
+
+def _key(path: str) -> Key:
+    """Return environment and name of a file that stands where applications do."""
+    file = PurePosixPath(path)
+    return file.parent.name, file.stem
 
 
 def _inside(path: str, folders: set[str]) -> bool:

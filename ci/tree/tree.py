@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,6 +44,49 @@ Blocks = Mapping[tuple[str, ...], Mapping[str, Any]]
 """Key path in a file to the mapping that stands there."""
 Key = tuple[str, str]
 """Environment and name of an application."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks for by `--app NAME` or `--app ENV/NAME`.
+
+    Attributes:
+        name: The application's name.
+        environment: The environment; every one that has it by default.
+    """
+
+    name: str
+    environment: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.environment is None else f"{self.environment}/{self.name}"
+
+    def has(self, environment: str, name: str) -> bool:
+        """Tell whether an application is asked for."""
+        return name == self.name and self.environment in (None, environment)
+
+
+@dataclass(frozen=True)
+class Unpinned:
+    """A part of a set that may become another one under the same name: no protected environment takes such a set.
+
+    Attributes:
+        key: The digest that is missing.
+        said: What can change, and how.
+        component: What `bump` calls it.
+        to: What `bump` takes to pin it.
+        how: What prints the digest.
+    """
+
+    key: KeyPath
+    said: str
+    component: str
+    to: str
+    how: str
+
+    def bump(self, environment: str, name: str) -> str:
+        """Return the command that pins it."""
+        return f"python ci/main.py bump {self.component} --env {environment} --app {name} --to {self.to}"
 
 
 @dataclass(frozen=True)
@@ -188,6 +231,17 @@ def file_of(project: Project, environment: str, name: str) -> str:
     return f"{project.paths.tree}/{environment}/{name}.yaml"
 
 
+def asked(text: str) -> Asked:
+    """Return what NAME or ENV/NAME asks for.
+
+    Raises:
+        UsageError: No application can have that name.
+    """
+    environment, slash, name = text.rpartition("/")
+    require_name(name)
+    return Asked(name, environment if slash else None)
+
+
 def require_name(name: str) -> None:
     """Refuse a name that no application can have.
 
@@ -318,6 +372,19 @@ def image(release: Release) -> str:
     """Return the full reference of a release's image, by digest where it is pinned."""
     repository, tag, digest = (release[key] for key in IMAGE)
     return f"{repository}:{tag}" + (f"@{digest}" if digest else "")
+
+
+def unpinned(release: Release) -> Iterator[Unpinned]:
+    """Yield what of a set is not pinned by its digest; a model that the image brings along is pinned with that."""
+    if (uri := release["model", "storageUri"]) and not release[MODEL_DIGEST]:
+        said = f"{uri} is not pinned, and what lies there can be replaced"
+        to = f"{release['model', 'version']} --digest sha256:HEX"
+        yield Unpinned(MODEL_DIGEST, said, "model", to, f"python ci/main.py digest {uri}")
+    *_, tag, digest = (release[key] for key in IMAGE)
+    if not digest:
+        reference = image(release)
+        said = f"{reference} is not pinned, and a tag can be moved"
+        yield Unpinned(IMAGE[2], said, "image", f"{tag}@sha256:DIGEST", f"crane digest {reference}")
 
 
 def dotted(path: KeyPath) -> str:

@@ -1,14 +1,19 @@
 """The tree as the project's folder has it, committed or not: what a change is about to put there."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ci.base.errors import UsageError
 from ci.project import Project
 from ci.tree import tree
+from ci.tree.tree import Asked
 
 QUARANTINE = "quarantine"
 """A folder of the tree that is no environment: of sets that failed."""
+NAMED = 10
+"""Of more applications than these, the ones called most alike are named."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,29 @@ def files(folder: Path, project: Project) -> Sequence[File]:
     ]
     order = {name: number for number, name in enumerate(project.names)}
     return sorted(found, key=lambda file: (order.get(file.environment, len(order)), file.path))
+
+
+def require_known(folder: Path, project: Project, asked: Asked) -> None:
+    """Refuse an application that the tree does not have, in the environment that is asked for or in any.
+
+    Args:
+        folder: The project's.
+        project: The project.
+        asked: What a person asks for.
+
+    Raises:
+        UsageError: There is none; those that there are are named.
+    """
+    known = [file for file in files(folder, project) if file.environment in project.names]
+    if any(asked.has(file.environment, file.name) for file in known):
+        return
+    names = dict.fromkeys(
+        file.name if asked.environment is None else f"{file.environment}/{file.name}" for file in known
+    )
+    first = difflib.get_close_matches(str(asked), names, n=NAMED, cutoff=0)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    said = f"--app {asked}: there is no {project.paths.tree}/{asked.environment or '*'}/{asked.name}.yaml"
+    raise UsageError(said, fix=f"One of {', '.join(first)}{more}" if first else None)
 
 
 def values_file(project: Project, environment: str) -> PurePosixPath:

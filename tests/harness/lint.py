@@ -5,7 +5,7 @@ from functools import partial
 import anyio
 
 from ci import project
-from ci.checks import argocd, gates, golden
+from ci.checks import argocd, gates, golden, pinned
 from ci.manifests import references
 from tests.harness.gates import executables
 from tests.harness.project import Made
@@ -18,15 +18,24 @@ def findings(folder):
     helm = find_tool("helm")
     of_helm = made.helm(helm, "lint").values()
     renderings = [*made.helm(helm, "template").values()]
-    wrong, known, of_golden = made.judged(
-        lambda found: (found.findings, found.known, golden.findings(folder, given, found.judged))
+    wrong, known, of_files = made.judged(
+        lambda found: (
+            found.findings,
+            found.known,
+            [
+                *pinned.findings(folder, given, found.judged),
+                *(finding for _, finding in golden.findings(folder, given, found.judged)),
+            ],
+        )
     )
     canaries = anyio.run(partial(gates.assess, *executables(), folder, given.paths.tree, renderings, known=known))
     return [
         *wrong,
         *argocd.findings(folder, given, made.git("rev-parse", "--show-prefix")),
-        *(finding for _, finding in of_golden),
+        *of_files,
+        *golden.strays(folder, given),
         *(finding for found in of_helm for finding in found),
         *(finding for each in renderings for finding in (*each.findings, *references.check(each.objects))),
+        *(finding for _, finding in made.on_throwaway(helm)),
         *canaries.findings,
     ]

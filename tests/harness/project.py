@@ -10,7 +10,7 @@ import anyio
 import yaml
 
 from ci import project
-from ci.checks import chart, targets, tools
+from ci.checks import chart, targets, throwaway, tools
 from ci.checks.targets import Chosen
 from tests.harness import chart as charts
 from tests.harness.remote import run
@@ -102,13 +102,30 @@ class Made:
         """By target's name what `lint` or `template` makes of it; helm runs as in the pipeline."""
 
         def ran(found):
-            chart.laid_out(found.judged, found.folder / "helm")
-            commands = chart.commands(found.judged, what, VERSION)
-            outputs = executed(helm, commands, found.folder / "helm")
             read = {"lint": chart.linted, "template": chart.rendered}[what]
+            outputs = ran_by_helm(helm, what, found.judged, found.folder / "helm")
             return {each.name: read(each, output) for each, output in zip(found.judged, outputs, strict=True)}
 
         return self.judged(ran, **chosen)
+
+    def on_throwaway(self, helm, **chosen):
+        """What is found of it as a throw-away cluster gets it; helm runs as in the pipeline."""
+
+        def ran(found):
+            changed, wrong = throwaway.changed(self.project.throwaway, found.judged)
+            wanted = [each.target for each in changed]
+            outputs = ran_by_helm(helm, "template", wanted, found.folder / "throwaway")
+            renderings = [chart.rendered(each, output) for each, output in zip(wanted, outputs, strict=True)]
+            text = (self.folder / project.FILE).read_text()
+            return [*wrong, *throwaway.findings(text, changed, renderings)]
+
+        return self.judged(ran, **chosen)
+
+
+def ran_by_helm(helm, what, wanted, folder):
+    """What helm leaves of each target, laid out in a folder."""
+    chart.laid_out(wanted, folder)
+    return executed(helm, chart.commands(wanted, what, VERSION), folder)
 
 
 def executed(program, commands, folder):

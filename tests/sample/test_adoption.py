@@ -86,9 +86,11 @@ def test_the_loop_of_commits_is_about_the_copy_that_a_run_serves(adopted: Path) 
     assert not any("acme" in text for text in applied)
 
 
-def test_lint_finds_nothing_with_a_second_application(with_another: Path) -> None:
+def test_lint_finds_nothing_but_missing_digests_with_a_second_application(with_another: Path) -> None:
+    """The sample's own are bumped in by whoever adopts it."""
     assert [*with_another.rglob(f"{ANOTHER}.yaml")]
-    assert lint.findings(with_another) == []
+    found = lint.findings(with_another)
+    assert {(each.check, each.severity) for each in found} <= {("pinned", "warning")}, found
 
 
 def test_its_own_tests_are_green_with_a_second_application(with_another: Path) -> None:

@@ -22,6 +22,7 @@ def pod(**fields):
 
 
 SECRET = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "a"}}}]}
+CONFIG = {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "labels", "key": "a"}}}]}
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,17 @@ SECRET = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "keys", "
         (pod(nodeSelector={"gpu": "yes", "kubernetes.io/os": "linux"}), "asks for a node with gpu=yes"),
         (pod(volumes=[{"name": "a", "secret": {"secretName": "keys"}}]), "reads Secret keys"),
         (pod(volumes=[{"name": "a", "projected": {"sources": [{"secret": {"name": "keys"}}]}}]), "reads Secret keys"),
+        (predictor(**CONFIG), "reads ConfigMap labels"),
+        (container(envFrom=[{"configMapRef": {"name": "labels"}}]), "reads ConfigMap labels"),
+        (pod(volumes=[{"name": "a", "configMap": {"name": "labels"}}]), "reads ConfigMap labels"),
+        (
+            pod(volumes=[{"name": "a", "projected": {"sources": [{"configMap": {"name": "labels"}}]}}]),
+            "reads ConfigMap labels",
+        ),
+        (
+            pod(volumes=[{"name": "a", "persistentVolumeClaim": {"claimName": "models"}}]),
+            "reads PersistentVolumeClaim models",
+        ),
     ],
 )
 def test_what_is_not_to_be_had_is_told_once(document, said):
@@ -64,7 +76,9 @@ def test_what_the_chart_brings_along_or_may_do_without_is_fine():
     optional = {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "no", "key": "a", "optional": True}}}]}
     fine = predictor(resources={"requests": {"cpu": "1", "memory": "512Mi"}}, **SECRET)
 
-    assert list(deployable.objections([own, fine, container(**optional)], MACHINE)) == []
+    everywhere = pod(volumes=[{"name": "a", "configMap": {"name": "kube-root-ca.crt"}}])
+
+    assert list(deployable.objections([own, fine, container(**optional), everywhere], MACHINE)) == []
 
 
 def test_on_a_cluster_that_is_there_its_nodes_and_its_cloud_decide_themselves():

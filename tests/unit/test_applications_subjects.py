@@ -6,7 +6,7 @@ import pytest
 from ci.applications import subjects
 from ci.base.errors import UsageError
 from ci.stages import scope
-from ci.tree import git
+from ci.tree import git, tree
 from ci.tree.earlier import Earlier
 from tests.harness import project as projects
 
@@ -25,7 +25,8 @@ def found(made, base=None, name=None):
         else:
             repository = await git.opened(made.folder)
             scoped = await scope.everything(repository, await repository.commit_of("HEAD"))
-        return await subjects.of(scoped.change, scoped.head, scoped.base, name)
+        asked = tree.asked(name) if name is not None else None
+        return await subjects.of(scoped.change, scoped.head, scoped.base, asked)
 
     return {each.name: each for each in anyio.run(found)}
 
@@ -126,6 +127,22 @@ def test_one_application_can_be_asked_for_and_one_that_is_not_there_is_refused(m
     with pytest.raises(UsageError, match="--app cats: nothing to prove of it") as told:
         found(made, name="cats")
     assert told.value.fix == "in the change: ranks, scores"
+
+
+def test_one_of_several_environments_can_be_asked_for(made):
+    assert found(made, name="live/ranks").keys() == {"live/ranks"}
+    with pytest.raises(UsageError, match="--app live/cats: nothing to prove of it") as told:
+        found(made, name="live/cats")
+    assert told.value.fix == "in the change: lab/ranks, lab/scores, live/ranks, live/scores"
+
+
+def test_a_malformed_file_of_another_environment_keeps_nobody_from_being_proven(made):
+    made.write(f"{projects.TREE}/lab/ranks.yaml", "chart: [")
+    made.commit()
+    assert found(made, name="live/ranks").keys() == {"live/ranks"}
+    for name in ("lab/ranks", "ranks"):
+        with pytest.raises(UsageError, match=r"lab/ranks\.yaml:2: not YAML"):
+            found(made, name=name)
 
 
 def test_a_set_whose_chart_is_gone_is_no_champion_and_says_so(made):

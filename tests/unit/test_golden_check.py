@@ -175,3 +175,35 @@ def test_after_a_rollback_of_the_first_environment_its_own_answer_is_a_warning_a
 def test_a_first_environment_that_lacks_the_application_is_not_asked(environments, tmp_path):
     (tmp_path / TREE / "lab" / f"{NAME}.yaml").unlink()
     assert environments({"trial": model("8"), "live": model("7")}, {"trial": OLD, "live": OLD}) == [f"trial/{NAME}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("golden/fraud-scores.yaml", f"call it {NAME}.yaml"),
+        (f"golden/{NAME}.yml", f"call it {NAME}.yaml"),
+        ("golden/churn.yaml", "call it as its application, NAME.yaml, or remove it"),
+    ],
+    ids=["misspelled", "another ending", "of nothing like it"],
+)
+def test_a_golden_file_that_is_no_applications_is_told_with_the_name_it_may_mean(tmp_path, path, remedy):
+    made = projects.made(tmp_path, environments=("lab",), applications=[NAME, "price-rank"])
+    made.write("golden/price-rank.yaml", yaml.safe_dump({**QUESTIONS, "name": "price-rank"}))
+    made.write("golden/rows.py", "ROWS = []\n")
+    made.write(path, yaml.safe_dump(QUESTIONS))
+    (finding,) = golden.strays(made.folder, made.project)
+    assert (finding.file, finding.severity, finding.remedy) == (path, "warning", remedy)
+
+
+def test_nobody_is_told_to_write_over_a_golden_file_that_is_there(made):
+    made.write("golden/fraud-scores.yaml", yaml.safe_dump(QUESTIONS))
+    (finding,) = golden.strays(made.folder, made.project)
+    assert "NAME.yaml" in finding.remedy
+
+
+def test_a_golden_file_of_one_environments_application_is_no_stray(tmp_path):
+    made = projects.made(tmp_path, applications=[])
+    made.write(FILE, yaml.safe_dump(QUESTIONS))
+    assert len([*golden.strays(made.folder, made.project)]) == 1
+    made.deploy("live", NAME)
+    assert [*golden.strays(made.folder, made.project)] == []

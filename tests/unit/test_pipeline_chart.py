@@ -135,6 +135,97 @@ def test_a_template_that_refuses_the_values_says_why_and_where(made, findings):
     assert finding.message == "one thing contradicts another"
 
 
+def line_of(made, path, text):
+    """The number of the line that begins with a text, in a file of the project."""
+    (number,) = (n for n, line in enumerate((made.folder / path).read_text().splitlines(), 1) if line.strip() == text)
+    return number
+
+
+def test_values_that_a_template_refuses_are_found_where_the_application_has_them(made, findings):
+    made.deploy("lab", "fraud-score", values={"exampleModel": {"drainSeconds": 599}})
+
+    (finding,) = findings()
+
+    assert (finding.file, finding.line) == (APPLICATION, line_of(made, APPLICATION, "drainSeconds: 599"))
+    assert finding.message.startswith("exampleModel.drainSeconds (599) leaves nothing of ")
+    assert f" (said by {CHART_FOLDER}/templates/" in finding.message
+
+
+def test_of_two_values_that_contradict_each_other_the_stronger_files_is_named(made, findings):
+    made.deploy("lab", "fraud-score", values={"autoscaling": {"maxReplicas": 2}})
+    made.write(IN_TREE, "autoscaling:\n  minReplicas: 9\n")
+
+    (finding,) = findings()
+
+    assert finding.message.startswith("autoscaling.minReplicas (9) is above autoscaling.maxReplicas (2)")
+    assert (finding.file, finding.line) == (APPLICATION, line_of(made, APPLICATION, "maxReplicas: 2"))
+
+
+def test_a_contradiction_of_the_charts_own_values_is_found_in_its_template(made, findings):
+    (made.folder / IN_TREE).unlink()
+    text = (made.folder / OWN).read_text()
+    made.write(OWN, text.replace("  p95Threshold: 0.5", "  p95Threshold: 500"))
+
+    (finding,) = findings()
+
+    assert "slo.latency.p95Threshold" in finding.message
+    assert finding.file.startswith(f"{CHART_FOLDER}/templates/")
+
+
+@pytest.fixture
+def found_in(made, chart):
+    """What a check says of a value of the InferenceService, once an application has some values."""
+
+    def found(values, *path):
+        made.deploy("lab", "fraud-score", values=values)
+
+        def looked(renderings):
+            (model,) = (each for each in renderings[TARGET].objects if each.kind == "InferenceService")
+            return model.finding("schema", ("spec", "predictor", *path), "is wrong", "correct it")
+
+        return looked(made.helm(chart.helm, "template", defaults=False))
+
+    return found
+
+
+CPU = ("model", "resources", "limits", "cpu")
+
+
+def test_what_is_wrong_with_an_object_is_found_where_the_application_has_it(made, found_in):
+    both = {"requests": {"cpu": "7"}, "limits": {"cpu": "7"}}
+
+    finding = found_in({"exampleModel": {"resources": both}}, *CPU)
+
+    lines = (made.folder / APPLICATION).read_text().splitlines()
+    assert finding.file == APPLICATION
+    assert [lines[finding.line - 2].strip(), lines[finding.line - 1].strip()] == ["limits:", "cpu: '7'"]
+    assert finding.message.startswith("InferenceService fraud-score: is wrong (rendered by ")
+    assert f"{CHART_FOLDER}/templates/inferenceservice.yaml" in finding.message
+
+
+def test_an_item_of_a_list_is_found_by_what_it_has(made, found_in):
+    env = [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"secretKeyReff": {"name": "keys", "key": "b"}}}]
+
+    finding = found_in({"exampleModel": {"env": env}}, "model", "env", 1, "valueFrom", "secretKeyReff")
+
+    assert (finding.file, finding.line) == (APPLICATION, line_of(made, APPLICATION, "secretKeyReff:"))
+
+
+def test_what_two_values_may_be_is_found_in_the_template(found_in):
+    env = [{"name": "A", "value": "same"}, {"name": "B", "value": "same"}]
+
+    finding = found_in({"exampleModel": {"env": env}}, "model", "env", 1, "value")
+
+    assert finding.file == f"{CHART_FOLDER}/templates/inferenceservice.yaml"
+
+
+def test_what_the_chart_alone_says_is_found_in_the_template(found_in):
+    finding = found_in({}, *CPU)
+
+    assert finding.file == f"{CHART_FOLDER}/templates/inferenceservice.yaml"
+    assert finding.message == "InferenceService fraud-score: is wrong"
+
+
 @pytest.mark.parametrize("command", ["lint", "template"])
 @pytest.mark.parametrize("fault", ["{{ .Values.no.such.key }}", "{{ if }}"])
 def test_a_template_that_fails_is_named_with_its_line(made, findings, command, fault):

@@ -83,6 +83,21 @@ def test_sets_move_to_where_their_evidence_counts():
     assert [said.targets(name) for name in said.names] == [("live", "live-eu"), ("live-eu",), ()]
 
 
+def test_what_moves_gets_to_protected_environments_by_others():
+    four = "".join(
+        f'[[environments]]\nname = "{name}"\nnamespace = "{name}"\nprotected = {protected}\n{more}\n'
+        for name, protected, more in [
+            ("a", "false", ""),
+            ("b", "false", ""),
+            ("c", "true", ""),
+            ("d", "true", 'evidence = ["b"]'),
+            ("apart", "true", "evidence = []"),
+        ]
+    )
+    said = project.parse(f'repository = "https://git.example/acme"\n{four}'.encode())
+    assert [said.guarded(name) for name in said.names] == [("c", "d"), ("c", "d"), (), (), ()]
+
+
 def test_clusters_whose_runs_count_are_known_by_what_no_kubeconfig_can_say():
     said = project.parse(GOOD.encode()).cluster
     assert said.named("5f0f7a0e-1c58-4d0e-9d39-2b6f6d0b8c11") == "staging-eu"

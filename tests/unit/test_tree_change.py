@@ -680,6 +680,44 @@ def test_a_wrong_base_is_one_line_and_exits_2(work, arguments, said):
     assert said in shown.stderr
 
 
+@pytest.mark.parametrize(
+    ("app", "planned"),
+    [("ranking", ["west/ranking", "east/ranking"]), ("east/ranking", ["east/ranking"])],
+)
+def test_of_one_application_plan_shows_what_test_would_run_of_it(work, app, planned):
+    for place in ("west/ranking", "west/pricing", "east/ranking"):
+        work.write(
+            f"deploy/models/{place}.yaml", f"# a word\n{(work.folder / f'deploy/models/{place}.yaml').read_text()}"
+        )
+    work.commit()
+
+    for base in (["--base", "origin/trunk"], []):
+        shown = work.plan(*base, "--app", app)
+        assert [line.split()[0] for line in shown.stdout.splitlines()] == planned
+
+
+@pytest.mark.parametrize(
+    ("app", "said", "fix"),
+    [
+        ("rankings", "there is no deploy/models/*/rankings.yaml", "One of ranking, pricing"),
+        (
+            "east/pricing",
+            "there is no deploy/models/east/pricing.yaml",
+            "One of west/pricing, east/ranking, west/ranking",
+        ),
+        ("east/ranking", "nothing to prove of it", "in the change: west/ranking"),
+    ],
+)
+def test_an_application_that_is_not_there_is_one_line_with_those_that_are(work, app, said, fix):
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+    work.commit()
+
+    shown = work.plan("--base", "origin/trunk", "--app", app, check=False)
+
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert shown.stderr.splitlines() == [f"error: --app {app}: {said}", f"  fix: {fix}"]
+
+
 def test_plan_says_that_it_leaves_out_what_is_not_committed(work):
     work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
 

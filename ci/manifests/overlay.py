@@ -1,7 +1,7 @@
 """What a cluster under test changes of an environment, as the project file has it; report and evidence list it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ci.base import duration
@@ -12,7 +12,7 @@ COUNTS = (("exampleModel", "replicas"), ("autoscaling", "minReplicas"), ("autosc
 """Values of the chart that say how many pods a version has."""
 ALL = "*"
 """In `throwaway.values` and `cluster.values`: every application."""
-LINE = re.compile(r".+: .+ → .+ \(((?:throwaway|cluster)\..+)\)", re.DOTALL)
+LINE = re.compile(r"(?P<path>.+?): .+ → .+ \((?P<key>(?:throwaway|cluster)\..+)\)", re.DOTALL)
 """What a line has, whatever the values are: the key that allows it comes last."""
 NOTHING = "nothing"
 """In a line, where no value was before."""
@@ -67,7 +67,23 @@ def existing(changes: Cluster, name: str, layers: Layers) -> tuple[dict[str, Any
 def key_of(line: str) -> str | None:
     """Return the key of the project file by which a value was changed; None of what is no line of these."""
     found = LINE.fullmatch(line)
-    return found[1] if found else None
+    return found["key"] if found else None
+
+
+def keys_about(lines: Iterable[str], path: str) -> list[str]:
+    """Return the keys of the project file by which a value, one below it or one around it was changed.
+
+    Args:
+        lines: What was changed.
+        path: Of the value, with dots.
+    """
+    asked, found = path.split("."), []
+    for line in lines:
+        if changed := LINE.fullmatch(line):
+            parts = changed["path"].split(".")
+            if parts[: len(asked)] == asked or asked[: len(parts)] == parts:
+                found.append(changed["key"])
+    return found
 
 
 def scraped_by(prometheus: Prometheus) -> dict[str, dict[str, Any]]:

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from ci.applications import overlay
 from ci.base.errors import UsageError
+from ci.manifests import overlay
 from ci.project import Cluster, Prometheus, Throwaway
 
 CHART = {

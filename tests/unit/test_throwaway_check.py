@@ -1,0 +1,84 @@
+"""What the project file changes on a throw-away cluster, and the chart does not take, is told by its key and line."""
+
+import pytest
+
+from ci import project
+from tests.harness import project as projects
+from tests.harness.project import CHART_FOLDER
+
+NAMES = ["lab/fraud-score", "lab/price-rank"]
+
+
+@pytest.fixture
+def made(tmp_path):
+    return projects.made(tmp_path, environments=("lab",))
+
+
+@pytest.fixture
+def found(made, chart):
+    """What is found, once some lines are at the end of the project file; with the number of the line before them."""
+
+    def look(more):
+        file = made.folder / project.FILE
+        before = file.read_text()
+        file.write_text(before + more)
+        return made.on_throwaway(chart.helm), len(before.splitlines())
+
+    return look
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "key", "said"),
+    [
+        (
+            '[throwaway]\n[throwaway.values."*"]\nautoscaling.minReplicas = "many"\n',
+            3,
+            "throwaway.values.*.autoscaling.minReplicas",
+            "got string, want integer",
+        ),
+        (
+            '[throwaway]\nreplicas = 1\n[throwaway.values."*".autoscaling]\nminReplica = 1\n',
+            4,
+            "throwaway.values.*.autoscaling.minReplica",
+            "autoscaling.minReplica: unknown key",
+        ),
+    ],
+    ids=["a wrong type", "an unknown key"],
+)
+def test_what_the_chart_does_not_take_is_told_with_the_project_files_key(found, more, line, key, said):
+    findings, before = found(more)
+    assert [name for name, _ in findings] == NAMES
+    ((check, file, number, message),) = {(each.check, each.file, each.line, each.message) for _, each in findings}
+    assert (check, file, number) == ("throwaway", project.FILE, before + line)
+    assert message.startswith(f"{key}: ")
+    assert said in message
+
+
+def test_what_is_for_one_application_is_told_of_that_one(found):
+    findings, _ = found('[throwaway.values.price-rank]\nexampleModel.drainSeconds = "3"\n')
+    assert [name for name, _ in findings] == ["lab/price-rank"]
+
+
+def test_what_a_template_refuses_is_told_with_all_that_is_changed(made, found):
+    made.write(
+        f"{CHART_FOLDER}/templates/limit.yaml",
+        '{{- if lt (int .Values.autoscaling.maxReplicas) 2 }}{{ fail "too few pods" }}{{ end }}\n',
+    )
+    findings, before = found("[throwaway]\nreplicas = 1\n")
+    ((line, message),) = {(each.line, each.message) for _, each in findings}
+    assert line == before + 2
+    assert message.startswith("throwaway.replicas: ")
+    assert message.endswith("too few pods")
+
+
+def test_pauses_that_are_cut_below_what_the_analysis_needs_are_told(found):
+    findings, before = found('[throwaway]\nlongest_pause = "20s"\n')
+    ((line, message),) = {(each.line, each.message) for _, each in findings}
+    assert line == before + 2
+    assert message.startswith("throwaway.longest_pause: the chart does not take it on a throw-away cluster: ")
+    assert "canary.analysis.initialDelay" in message
+
+
+@pytest.mark.parametrize("more", ["", '[throwaway]\nreplicas = 1\nlongest_pause = "1m"\n'])
+def test_what_the_chart_takes_is_no_finding(found, more):
+    assert found(more)[0] == []
