@@ -7,9 +7,9 @@ from typing import Any, Literal
 import anyio
 
 from ci.base import progress, tasks
-from ci.base.errors import MachineError
+from ci.base.errors import CIError, MachineError
 from ci.manifests.documents import is_owned
-from ci.stack import argocd, istio, kserve, metrics_server, monitoring, prometheus_adapter, rollouts
+from ci.stack import argocd, istio, kserve, metrics_server, monitoring, prometheus_adapter, record, rollouts
 from ci.stack.component import Component, StackContext
 
 Outcome = Literal["installed", "found"]
@@ -39,16 +39,22 @@ ARGOCD = Component("argocd", "argoproj.io", (), argocd.find, argocd.install, arg
 
 
 async def install(
-    context: StackContext, components: Sequence[Component] | None = None, *, allowed: bool = True
+    context: StackContext,
+    components: Sequence[Component] | None = None,
+    *,
+    allowed: bool = True,
+    lasting: bool = False,
 ) -> dict[str, Outcome]:
     """Bring components onto the cluster: each as soon as what it needs is there, all side by side.
 
-    A component that somebody else installed is left as it is and only waited for.
+    A component that somebody else installed is left as it is and only waited for; so is one of ours that is there from
+    the same input.
 
     Args:
         context: The cluster and the supply.
         components: Which, with what they need; `STACK` if not said.
         allowed: Whether missing components may be installed.
+        lasting: Whether the cluster is there for another run, which then finds on it what was applied.
 
     Returns:
         Name of each component to what was done about it.
@@ -64,9 +70,13 @@ async def install(
         raise MachineError(
             f"not on this cluster: {', '.join(missing)}", fix="install them there, or allow it with --install-stack"
         )
+    ours = {name: known_by for name, known_by in found.items() if is_owned(known_by)}
+    key = record.key(context) if lasting or ours else ""
+    same = {name: known_by for name, known_by in ours.items() if record.holds(known_by, key)}
+    await record.remove(context, [known_by for name, known_by in ours.items() if name not in same])
     outcomes: dict[str, Outcome] = {
-        component.name: "found" if component.name in found and not is_owned(found[component.name]) else "installed"
-        for component in components
+        name: "found" if name in same or (name in found and name not in ours) else "installed"
+        for name in (component.name for component in components)
     }
     applied = {component.name: anyio.Event() for component in components}
 
@@ -80,9 +90,17 @@ async def install(
             applied[component.name].set()
             await component.ready(context)
 
-    async with tasks.group() as group:
-        for component in components:
-            group.start_soon(bring, component)
+    try:
+        async with tasks.group() as group:
+            for component in components:
+                group.start_soon(bring, component)
+    except CIError:
+        with tasks.clean_up("have what is there applied again by the next run"):
+            await record.remove(context, same.values())
+        raise
+    if lasting and "installed" in outcomes.values():
+        there = await _found(context, [each for each in components if outcomes[each.name] == "installed"])
+        await record.write(context, there.values(), key)
     return outcomes
 
 

@@ -14,12 +14,12 @@ async def execute(run: Run) -> None:
     """Bring up Istio, Argo Rollouts, KServe, Prometheus, the metrics APIs, and the model store with its models."""
     context = StackContext(run.kubectl, run.helm, run.supply, run.prometheus)
     if run.options.kubeconfig is not None:  # nothing is touched there before it is known to be complete
-        await install.install(context, allowed=run.options.allow_install)
+        await install.install(context, allowed=run.options.allow_install, lasting=True)
         await _model_store(run)
         return
     async with tasks.group() as group:
         group.start_soon(_model_store, run)
-        await install.install(context)
+        await install.install(context, lasting=run.options.keep)
 
 
 async def _model_store(run: Run) -> None:

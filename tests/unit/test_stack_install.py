@@ -1,56 +1,87 @@
 """The order in which components come up."""
 
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+from ci.base import paths
 from ci.base.command import Result
 from ci.base.errors import CheckFailedError, MachineError
-from ci.stack import install
+from ci.project import Prometheus
+from ci.stack import certificates, install
+from ci.stack import record as records
 from ci.stack.component import Component, StackContext
+
+OURS = {"app.kubernetes.io/managed-by": "ml-serving-ci"}
 
 
 class Cluster:
-    """Answers the one call that tells which API groups are served; anything else is a mistake in the code tested."""
+    """Tells which API groups are served, and keeps annotations; anything else is a mistake in the code tested."""
 
     def __init__(self, *groups):
         self.groups = groups
+        self.objects = {}
 
-    async def run(self, *args):
-        assert args == ("get", "--raw=/apis")
-        return Result(args, 0, json.dumps({"groups": [{"name": group} for group in self.groups]}), "", 0.0)
+    async def run(self, *args, stdin=None):
+        if args == ("get", "--raw=/apis"):
+            return Result(args, 0, json.dumps({"groups": [{"name": group} for group in self.groups]}), "", 0.0)
+        verb, *options, change = args
+        assert (verb, options) == ("annotate", ["--overwrite", "--filename=-"])
+        key, is_set, value = change.partition("=")
+        for item in json.loads(stdin)["items"]:
+            annotations = self.objects[item["metadata"]["name"]]["metadata"].setdefault("annotations", {})
+            if is_set:
+                annotations[key] = value
+            else:
+                del annotations[key.removesuffix("-")]
+        return Result(args, 0, "", "", 0.0)
+
+    def have(self, name):
+        """Have the object by which a component of ours is known."""
+        document = {"apiVersion": "v1", "kind": "Mesh", "metadata": {"name": name, "labels": dict(OURS)}}
+        return self.objects.setdefault(name, document)
 
 
 class Recorder:
-    """Components that write down what is done with them."""
+    """Components that write down what is done with them; with a cluster, they are there once applied."""
 
-    def __init__(self):
+    def __init__(self, cluster=None):
         self.log = []
+        self.cluster = cluster
 
-    def component(self, name, *needs, found=None, fails=False):
+    def component(self, name, *needs, found=None, fails=False, answers=True):
         async def find(_context):
             self.log.append(f"find {name}")
-            return found
+            return self.cluster.objects.get(name) if self.cluster is not None else found
 
         async def apply(_context):
             await anyio.lowlevel.checkpoint()
             if fails:
                 raise CheckFailedError(f"{name} broke")
             self.log.append(f"install {name}")
+            if self.cluster is not None:
+                self.log.append(f"recorded: {self.cluster.have(name)['metadata'].get('annotations', {})}")
 
         async def ready(_context):
             await anyio.lowlevel.checkpoint()
+            if not answers:
+                raise CheckFailedError(f"{name} does not answer")
             self.log.append(f"ready {name}")
 
         return Component(name, f"{name}.io", needs, find, apply, ready)
 
 
+def context(cluster, **options):
+    return StackContext(kubectl=cluster, helm=None, supply=SimpleNamespace(way="source"), **options)
+
+
 def bring_up(monkeypatch, cluster, *components, **options):
     monkeypatch.setattr(install, "STACK", list(components))
-    context = StackContext(kubectl=cluster, helm=None, supply=None)
-    return anyio.run(lambda: install.install(context, **options))
+    return anyio.run(lambda: install.install(context(cluster), **options))
 
 
 def test_every_need_is_a_component_that_stands_before():
@@ -66,10 +97,9 @@ def test_only_the_components_that_are_asked_for_come_up(monkeypatch):
     # Given
     record = Recorder()
     monkeypatch.setattr(install, "STACK", [record.component("mesh")])
-    context = StackContext(kubectl=Cluster(), helm=None, supply=None)
 
     # When
-    outcome = anyio.run(install.install, context, [record.component("gitops")])
+    outcome = anyio.run(install.install, context(Cluster()), [record.component("gitops")])
 
     # Then
     assert outcome == {"gitops": "installed"}
@@ -92,9 +122,9 @@ def test_what_somebody_else_installed_is_only_waited_for(monkeypatch):
     assert "ready mesh" in record.log
 
 
-def test_our_own_work_is_applied_again(monkeypatch):
+def test_our_own_work_without_a_record_is_applied_again(monkeypatch):
     record = Recorder()
-    ours = {"metadata": {"name": "mesh", "labels": {"app.kubernetes.io/managed-by": "ml-serving-ci"}}}
+    ours = {"metadata": {"name": "mesh", "labels": OURS}}
     outcome = bring_up(monkeypatch, Cluster("mesh.io"), record.component("mesh", found=ours))
     assert outcome == {"mesh": "installed"}
     assert "install mesh" in record.log
@@ -112,3 +142,92 @@ def test_the_failure_of_a_component_is_the_error_and_stops_the_others(monkeypatc
     with pytest.raises(CheckFailedError, match="mesh broke"):
         bring_up(monkeypatch, Cluster(), record.component("mesh", fails=True), record.component("late", "mesh"))
     assert "install late" not in record.log
+
+
+@pytest.fixture
+def cluster():
+    """A cluster that outlives a run, and serves the API of every component of these tests."""
+    return Cluster("mesh.io", "metrics.io")
+
+
+def test_what_was_applied_from_the_same_input_and_answered_is_not_applied_again(monkeypatch, cluster):
+    record = Recorder(cluster)
+    components = record.component("mesh"), record.component("metrics")
+    assert bring_up(monkeypatch, cluster, *components, lasting=True) == dict.fromkeys(("mesh", "metrics"), "installed")
+    record.log.clear()
+
+    assert bring_up(monkeypatch, cluster, *components, lasting=True) == dict.fromkeys(("mesh", "metrics"), "found")
+    assert {"ready mesh", "ready metrics"} <= set(record.log)
+    assert not [line for line in record.log if line.startswith("install")]
+
+
+def test_what_is_gone_from_the_cluster_is_applied_again_alone(monkeypatch, cluster):
+    record = Recorder(cluster)
+    components = record.component("mesh"), record.component("metrics")
+    bring_up(monkeypatch, cluster, *components, lasting=True)
+    del cluster.objects["metrics"]
+
+    outcome = bring_up(monkeypatch, cluster, *components, lasting=True)
+    assert outcome == {"mesh": "found", "metrics": "installed"}
+    assert bring_up(monkeypatch, cluster, *components, lasting=True)["metrics"] == "found"
+
+
+def test_another_input_is_applied_and_the_record_of_the_old_one_goes_before(monkeypatch, cluster):
+    record = Recorder(cluster)
+    bring_up(monkeypatch, cluster, record.component("mesh"), lasting=True)
+    record.log.clear()
+    monkeypatch.setattr(records, "key", lambda _context: "another")
+
+    assert bring_up(monkeypatch, cluster, record.component("mesh"), lasting=True) == {"mesh": "installed"}
+    assert "recorded: {}" in record.log
+    assert bring_up(monkeypatch, cluster, record.component("mesh"), lasting=True) == {"mesh": "found"}
+
+
+def test_what_did_not_answer_is_not_recorded(monkeypatch, cluster):
+    record = Recorder(cluster)
+    with pytest.raises(CheckFailedError, match="does not answer"):
+        bring_up(monkeypatch, cluster, record.component("mesh", answers=False), lasting=True)
+    assert bring_up(monkeypatch, cluster, record.component("mesh"), lasting=True) == {"mesh": "installed"}
+
+
+def test_what_answers_no_more_is_applied_again_by_the_next_run(monkeypatch, cluster):
+    record = Recorder(cluster)
+    bring_up(monkeypatch, cluster, record.component("mesh"), lasting=True)
+    with pytest.raises(CheckFailedError, match="does not answer"):
+        bring_up(monkeypatch, cluster, record.component("mesh", answers=False), lasting=True)
+    assert bring_up(monkeypatch, cluster, record.component("mesh"), lasting=True) == {"mesh": "installed"}
+
+
+def test_a_throw_away_cluster_gets_no_record(monkeypatch, cluster):
+    record = Recorder(cluster)
+    bring_up(monkeypatch, cluster, record.component("mesh"))
+    assert "annotations" not in cluster.objects["mesh"]["metadata"]
+
+
+def test_a_record_on_what_is_not_ours_counts_for_nothing():
+    known_by = {"metadata": {"name": "mesh", "annotations": {records.ANNOTATION: "key"}}}
+    assert not records.holds(known_by, "key")
+
+
+def test_the_key_is_another_for_other_code_other_pins_and_another_prometheus(monkeypatch, tmp_path):
+    code = tmp_path / "ci" / "stack" / "istio.py"
+    code.parent.mkdir(parents=True)
+    code.write_text("TAG = 1")
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    here = context(None)
+    first = records.key(here)
+
+    assert records.key(context(None)) == first
+    assert records.key(context(None, prometheus=Prometheus(namespace="elsewhere"))) != first
+    assert records.key(StackContext(None, None, SimpleNamespace(way="upstream"))) != first
+    code.write_text("TAG = 2")
+    assert records.key(here) != first
+
+
+def test_a_record_holds_for_less_time_than_a_certificate_is_renewed_ahead_of_its_end(monkeypatch):
+    def on(day):
+        monkeypatch.setattr(records, "datetime", SimpleNamespace(now=lambda _zone: day))
+        return records.key(context(None))
+
+    day = datetime(2026, 12, 28, tzinfo=UTC)
+    assert on(day) != on(day + certificates.RENEW_BEFORE / 2)
