@@ -35,7 +35,7 @@ RUNNING_SECONDS = 120
 SCALED_DOWN_SECONDS = 120
 """Argo Rollouts keeps a version's pods for 30 s (scaleDownDelaySeconds), and each has 30 s to end
 (terminationGracePeriodSeconds)."""
-REQUESTS_PER_SECOND = 40
+REQUESTS_PER_SECOND = 20
 BESIDE_PER_SECOND = 5
 """To a release whose canary never gets one, while another's does."""
 VALUES = {
