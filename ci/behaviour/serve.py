@@ -1,6 +1,7 @@
 """Versions of a model side by side on the cluster, each by the real model server, and golden inputs through them."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +20,10 @@ from ci.cluster.kubectl import Kubectl
 from ci.manifests.chart import environment_values
 from ci.manifests.values import BARE, merged
 
-ROUNDS = 10
-"""How often each version is asked each input, for the latency: answers should not depend on it."""
+LEAST_ROUNDS, MOST_ROUNDS = 3, 10
+"""How often each version is asked each input: one whose answers change from time to time is found by it."""
+ANSWERS = 500
+"""Of each version, for the latency, where so many come of no more rounds than that."""
 WARM_UP_ROUNDS = 1
 ANSWER_SECONDS = 60
 SHOWN = 200
@@ -77,8 +80,17 @@ def values(name: str, uri: str, secret: str) -> dict[str, Any]:
     return merged(BARE, {"exampleModel": version})
 
 
+def rounds_of(inputs: int) -> int:
+    """Return how often each version is asked each input.
+
+    Args:
+        inputs: Their number.
+    """
+    return max(LEAST_ROUNDS, min(MOST_ROUNDS, math.ceil(ANSWERS / inputs)))
+
+
 async def ask(
-    kubectl: Kubectl, namespace: str, golden: Golden, urls: Sequence[str], rounds: int = ROUNDS
+    kubectl: Kubectl, namespace: str, golden: Golden, urls: Sequence[str], rounds: int | None = None
 ) -> list[list[list[Answer]]]:
     """Ask versions the golden inputs from inside the mesh, one request at a time, the versions in turn.
 
@@ -87,7 +99,7 @@ async def ask(
         namespace: Where `serve` put them.
         golden: The inputs.
         urls: The champion's and the candidate's, or that of one alone.
-        rounds: How often each is asked each input, after a round that only warms up.
+        rounds: How often each is asked each input, after a round that only warms up; as `rounds_of` has it by default.
 
     Returns:
         The answers of each version, each round's in the order of the inputs.
@@ -105,7 +117,7 @@ async def ask(
                 raise NotYet(_failure(reply))
 
         await until(f"{url} answers", answers, timeout=ANSWER_SECONDS)
-    order = schedule(len(bodies), WARM_UP_ROUNDS + rounds, len(urls))
+    order = schedule(len(bodies), WARM_UP_ROUNDS + (rounds or rounds_of(len(bodies))), len(urls))
     replies = await traffic.replay(kubectl, namespace, [(urls[version], bodies[item]) for version, item in order])
     return sorted_out(golden, order, replies)
 

@@ -37,16 +37,18 @@ class Chosen:
         environment: One environment, or `DEFAULTS`.
         application: One application, in every environment that has it.
         defaults: Whether the chart's own values are judged, too.
+        among: Applications, by environment and name, beside which nothing is judged.
     """
 
     environment: str | None = None
     application: str | None = None
     defaults: bool = True
+    among: Collection[tree.Key] | None = None
 
     @property
     def whole(self) -> bool:
         """Whether all is judged."""
-        return self.environment is None and self.application is None
+        return self.environment is None and self.application is None and self.among is None
 
     def require(self, project: Project) -> None:
         """Refuse an environment that is none, and a name that no application can have.
@@ -61,6 +63,8 @@ class Chosen:
 
     def has(self, environment: str, application: str | None) -> bool:
         """Tell whether something is judged."""
+        if self.among is not None and (environment, application) not in self.among:
+            return False
         return self.environment in (None, environment) and self.application in (None, application)
 
 

@@ -1,6 +1,7 @@
 """Stage `applications`: the user's own applications, from champion to candidate, and back."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -23,8 +24,8 @@ from ci.stages import install, namespaces, order, suite
 from ci.stages.run import STORAGE_SECRET, Run
 
 LEFT_SECONDS = 120
-"""For the pods of the revision before to go: half a minute of Argo Rollouts', and their own grace."""
-QUIET_SECONDS = 5.0
+"""For the pods of the revision before to go: `scaleDownDelaySeconds`, and their own grace."""
+QUIET_SECONDS = 2.0
 """Of traffic before a canary begins and after it has ended, so that both sets alone are seen answering."""
 
 
@@ -54,12 +55,10 @@ async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> 
         f"app-{number}{suffix}" + (f"-{run.id}" if run.options.kubeconfig else "") for suffix in (again, f"{again}b")
     )
     deployments = [each for each in (prepared.champion, prepared.candidate) if each is not None]
-    with step(f"{name}: models into the cluster's store"):
-        for each in deployments:
-            if each.model is not None:
-                digest = each.model.digest.partition(":")[2]
-                await model_store.add(run.kubectl, each.application.name, digest, each.model.folder)
-    await install.prepare(run, place)
+    async with tasks.group() as group:
+        group.start_soon(_stored, run, name, deployments)
+        for namespace in (place, beside)[: len(deployments)]:
+            group.start_soon(install.prepare, run, namespace)
     with step(f"{name}: install {deployments[0].version}"):
         red = await _installed(run, prepared, place, beside)
     if not red:
@@ -82,7 +81,7 @@ async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> 
     await namespaces.delete(run, beside, wait=False)
     with step(f"{name}: canary to {prepared.candidate.version}"):
         proof.canary = await _moved(run, prepared, prepared.candidate, place)
-    async with tasks.group() as group:  # the pods of the set before take half a minute to go
+    async with tasks.group() as group:  # the pods of the set before are kept for a while
         group.start_soon(_left, run, prepared.champion.application.name, place)
         await _tested(run, prepared, place)
     await _require_the_set(run, prepared.candidate, place)
@@ -91,6 +90,14 @@ async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> 
         await _moved(run, prepared, prepared.champion, place)
         proof.back = True
     await namespaces.delete(run, place, wait=False)
+
+
+async def _stored(run: Run, name: str, deployments: Sequence[Deployment]) -> None:
+    with step(f"{name}: models into the cluster's store"):
+        for each in deployments:
+            if each.model is not None:
+                digest = each.model.digest.partition(":")[2]
+                await model_store.add(run.kubectl, each.application.name, digest, each.model.folder)
 
 
 async def _installed(run: Run, prepared: Prepared, place: str, beside: str) -> str:
@@ -157,7 +164,6 @@ async def _built(run: Run, each: Deployment, place: str) -> None:
 
 async def _beside(run: Run, prepared: Prepared, place: str) -> None:
     """Have the candidate as a bare model server, to be asked beside the champion."""
-    await install.prepare(run, place)
     await _deploy(run, prepared.candidate, place, bare=True)
     await readiness.inference_service(run.kubectl, place, prepared.candidate.application.name)
 
@@ -186,7 +192,9 @@ async def _golden(run: Run, prepared: Prepared, place: str, urls: list[str]) -> 
     name = prepared.subject.candidate.application.name
     asked = [f"{url}{inputs.url_path(name)}" for url in urls]
     labels = [(prepared.champion or prepared.candidate).version, prepared.candidate.version]
-    with step(f"{prepared.subject.name}: {len(inputs.inputs)} golden inputs, {serve.ROUNDS} times"):
+    with step(
+        f"{prepared.subject.name}: {len(inputs.inputs)} golden inputs, {serve.rounds_of(len(inputs.inputs))} times"
+    ):
         answers = await serve.ask(run.kubectl, place, inputs, asked)
     prepared.proof.behaviour = compare.compare(inputs, labels, answers[0], answers[-1])  # one alone, against itself
     compare.require(prepared.proof.behaviour)
@@ -212,7 +220,7 @@ def _questions(prepared: Prepared) -> list[traffic.Question]:
 async def _left(run: Run, name: str, place: str) -> None:
     """Wait until one revision's pods are all there is.
 
-    Argo Rollouts keeps those of the revision before for half a minute (scaleDownDelaySeconds). A set that comes back
+    Argo Rollouts keeps those of the revision before for a while (scaleDownDelaySeconds). A set that comes back
     while its pods are there takes no time to be ready, so that its weight is set between Helm's look and Helm's apply.
     """
 

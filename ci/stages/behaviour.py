@@ -22,7 +22,7 @@ async def execute(run: Run) -> None:
     with step(f"serve {uris[0]} and {uris[1]}"):
         versions = dict(zip((CHAMPION, CANDIDATE), uris, strict=True))
         urls = await serve.serve(run.kubectl, run.helm, namespace, environment, versions, STORAGE_SECRET, inputs)
-    with step(f"{len(inputs.inputs)} golden inputs, {serve.ROUNDS} times through both"):
+    with step(f"{len(inputs.inputs)} golden inputs, {serve.rounds_of(len(inputs.inputs))} times through both"):
         answers = await serve.ask(run.kubectl, namespace, inputs, [urls[CHAMPION], urls[CANDIDATE]])
     result = compare.compare(inputs, uris, *answers)
     run.report.behaviour = result

@@ -1,4 +1,4 @@
-"""A suite's tests, listed by name before it runs, and held against those that ran: green is what ran whole."""
+"""A suite's tests, listed by name as it runs, and held against those that ran: green is what ran whole."""
 
 import json
 import shlex
@@ -12,7 +12,7 @@ from typing import Literal
 
 import pytest
 
-from ci.base import command, paths
+from ci.base import command, paths, tasks
 from ci.base.errors import CheckFailedError, CommandError, last_words
 from ci.base.progress import note
 from ci.results import Suite
@@ -85,11 +85,22 @@ async def run(selection: Selection, folder: Path, env: Mapping[str, str], suites
     Raises:
         CheckFailedError: A test failed, or did not run, or the run was not what was listed; the first is named.
     """
-    log = folder / f"pytest-{selection.stage}.log"
-    expected = await listed(selection, folder / f"pytest-{selection.stage}.json", env, log)
-    junit = folder / f"pytest-{selection.stage}.xml"
+    log, junit = (folder / f"pytest-{selection.stage}.{ending}" for ending in ("log", "xml"))
     junit.unlink(missing_ok=True)
-    code = await _pytest(selection, f"--junitxml={junit}", env=env, log=log, timeout=SUITE_SECONDS)
+    expected: list[str] = []
+    unlisted: list[CheckFailedError] = []
+
+    async def list_them() -> None:
+        try:
+            expected.extend(await listed(selection, folder / f"pytest-{selection.stage}.json", env))
+        except CheckFailedError as error:  # told once the tests have put away what they made
+            unlisted.append(error)
+
+    async with tasks.group() as group:
+        group.start_soon(list_them)
+        code = await _pytest(selection, f"--junitxml={junit}", env=env, log=log, timeout=SUITE_SECONDS)
+    for error in unlisted:
+        raise error
     ended = _ended(code, log) if code != pytest.ExitCode.OK else ""
     found, unread = _read(junit)
     suite = counted(selection.stage, expected, found)
@@ -109,19 +120,18 @@ async def run(selection: Selection, folder: Path, env: Mapping[str, str], suites
     note(f"{selection.stage}: {suite.passed} of {suite.expected} tests passed{skipped}")
 
 
-async def listed(selection: Selection, into: Path, env: Mapping[str, str], log: Path) -> list[str]:
+async def listed(selection: Selection, into: Path, env: Mapping[str, str]) -> list[str]:
     """Return the node ids of a stage's tests, as a process of its own finds them in the same files.
 
     Args:
         selection: The tests.
-        into: File that gets them as well.
+        into: File that gets them as well; beside it is pytest's log.
         env: Variables that the tests read.
-        log: Gets pytest's output.
 
     Raises:
         CheckFailedError: A file cannot be read or has no test, or two tests have one name.
     """
-    junit = into.with_suffix(".xml")
+    log, junit = into.with_suffix(".listing.log"), into.with_suffix(".listing")
     into.unlink(missing_ok=True)
     listing = (f"--listed={into}", f"--junitxml={junit}", "--collect-only", "--quiet")
     code = await _pytest(selection, *listing, env=env, log=log, timeout=LISTING_SECONDS)
@@ -133,6 +143,7 @@ async def listed(selection: Selection, into: Path, env: Mapping[str, str], log: 
             fix=f"See {log}",
             detail=log.read_text(errors="replace"),
         )
+    junit.unlink(missing_ok=True)
     names: list[str] = json.loads(into.read_bytes())
     for file in (file for file in selection.files if file not in selection.may_be_empty):
         name = file.relative_to(selection.root).as_posix()

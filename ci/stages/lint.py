@@ -5,8 +5,9 @@ from ci.stages.run import Run
 
 
 async def execute(run: Run) -> None:
-    """Run every check on the project; an error among the findings fails the stage."""
+    """Run every check on what differs; an error among the findings fails the stage."""
+    chosen = run.scope.checked if run.scope is not None else None
     async with session.opened(run.supply) as (client, tools):
-        found = await checks.lint(client, tools, run.options.project, run.project)
+        found = await checks.lint(client, tools, run.options.project, run.project, chosen)
     run.report.gates = found.gates
     run.judge(found.findings)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci.checks.targets import Chosen
 from ci.tree import change, git, merge_base, tree
 from ci.tree.change import Change
 from ci.tree.git import Repository, Snapshot
@@ -21,6 +22,13 @@ class Scope:
     change: Change
     head: Snapshot
     base: Snapshot | None
+
+    @property
+    def checked(self) -> Chosen:
+        """What the checks look at: nothing that is as it was when it passed them."""
+        if not self.change.alone:
+            return Chosen()
+        return Chosen(among=[(each.environment, each.name) for each in self.change.served])
 
 
 async def everything(repository: Repository, commit: str) -> Scope:

@@ -87,6 +87,8 @@ class Change:
             names it and says what is wrong; they are in no other list.
         untouched: More of them, which were malformed before and are as they were: `lint` has them, and no change is
             refused for them.
+        alone: Whether of all that a project is made of only files of applications that are served differ, their own and
+            their golden files: whatever is not made of those is as it was.
     """
 
     base: str | None
@@ -97,6 +99,7 @@ class Change:
     aside: tuple[Reason, ...] = ()
     malformed: Mapping[str, str] = field(default_factory=dict)
     untouched: Mapping[str, str] = field(default_factory=dict)
+    alone: bool = False
 
     @property
     def runs_platform(self) -> bool:
@@ -183,6 +186,7 @@ async def between(base: Snapshot, head: Snapshot) -> Change:
         aside=comparison.aside(changes, {*wrong, *(reason.path for reason in platform)}),
         malformed={path: said for path, said in wrong.items() if path not in untouched},
         untouched=untouched,
+        alone=not platform and comparison.alone(changes),
     )
 
 
@@ -313,6 +317,14 @@ class _Comparison:
             and path != projects.FILE
             and not ("/" not in path and path.endswith(".md"))
         )
+
+    def alone(self, changes: Sequence[ApplicationChange]) -> bool:
+        """Return whether only files of applications that are in differ, of all that a project is made of."""
+        where = self.after.project.paths
+        folders = {where.tree, where.golden, where.chart, where.argocd, projects.FILE}
+        served = [(each.environment, each.name) for each in changes if each.kind != "deleted"]
+        own = {place(key) for key in served for place in (self.after.file, self.after.golden)}
+        return bool(served) and all(path in own for path in self.paths if _inside(path, folders))
 
     def aside(self, changes: Sequence[ApplicationChange], told: set[str]) -> tuple[Reason, ...]:
         """Return what differs and is no reason.

@@ -24,6 +24,11 @@ def test_each_input_goes_to_both_versions_in_a_row_and_neither_is_always_first()
     assert Counter(pair[0] for pair in pairs) == {(version, item): 2 for version in (0, 1) for item in range(7)}
 
 
+@pytest.mark.parametrize(("inputs", "rounds"), [(1, 10), (50, 10), (51, 10), (100, 5), (150, 4), (400, 3), (9000, 3)])
+def test_the_more_inputs_the_fewer_rounds_but_never_too_few_to_see_an_answer_change(inputs, rounds):
+    assert serve.rounds_of(inputs) == rounds
+
+
 def test_one_version_alone_is_asked_each_input_once_a_round():
     order = serve.schedule(inputs=3, rounds=serve.WARM_UP_ROUNDS + 2, versions=1)
     assert order == [(0, item) for item in range(3)] * (serve.WARM_UP_ROUNDS + 2)

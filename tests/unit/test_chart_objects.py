@@ -150,6 +150,16 @@ def test_steps_become_weights_and_pauses_and_the_analysis_starts_in_a_pause(char
     assert canary["steps"][canary["analysis"]["startingStep"]] == {"pause": {}}
 
 
+def test_the_pods_of_the_set_before_are_kept_as_long_as_asked_for(chart):
+    found = chart.render({"canary": {"scaleDownDelaySeconds": 5}})
+    assert found["Rollout", PREDICTOR]["spec"]["strategy"]["canary"]["scaleDownDelaySeconds"] == 5
+
+
+@pytest.mark.parametrize(("window", "declared"), [({}, None), ({"rollbackWindow": 2}, {"revisions": 2})])
+def test_the_way_back_is_short_only_where_it_is_asked_for(chart, window, declared):
+    assert chart.render({"canary": window})["Rollout", PREDICTOR]["spec"].get("rollbackWindow") == declared
+
+
 def test_the_last_step_is_a_gate_that_only_good_figures_open(chart):
     found = chart.render(KNOWN)
     last = found["Rollout", PREDICTOR]["spec"]["strategy"]["canary"]["steps"][-1]

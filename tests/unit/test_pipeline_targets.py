@@ -1,12 +1,16 @@
 """What is judged of a project: each application as its environment has it, and a finding for a file that is wrong."""
 
+import dataclasses
 import sys
 
 import pytest
 
 from ci.base.errors import UsageError
 from ci.base.paths import ROOT
+from ci.checks.targets import Chosen
 from ci.manifests.chart import DEFAULTS, environment_values
+from ci.stages.scope import Scope
+from ci.tree.change import ApplicationChange, Change
 from tests.harness import project as projects
 from tests.harness.project import APPLICATIONS, CHART_FOLDER, ENVIRONMENTS, TREE
 from tests.harness.remote import run
@@ -52,6 +56,18 @@ def test_a_chart_has_values_for_an_environment_or_none(made):
     assert environment_values(chart, "lab") == []
     file = made.write(f"{CHART_FOLDER}/values/lab.yaml", "{}\n")
     assert environment_values(chart, "lab") == [file]
+
+
+def test_of_a_change_that_is_its_applications_alone_these_are_judged(made):
+    changed = [("lab", "fraud-score"), ("live", "price-rank")]
+    scope = Scope(
+        Change(None, "", applications=tuple(ApplicationChange(*key, "changed") for key in changed)), None, None
+    )
+    assert scope.checked == Chosen()
+
+    alone = dataclasses.replace(scope, change=dataclasses.replace(scope.change, alone=True))
+
+    assert names(made.judged(among=alone.checked.among)) == ["lab/fraud-score", "live/price-rank"]
 
 
 @pytest.mark.parametrize(

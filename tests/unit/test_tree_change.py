@@ -227,6 +227,44 @@ def test_a_golden_file_is_of_no_model_that_an_environment_has_yet_to_get_rid_of(
     assert kinds(work.change()) == {("west", "ranking"): "changed"}
 
 
+def test_where_own_files_of_applications_are_all_that_differs_nothing_else_need_be_looked_at(work):
+    assert not work.change().alone
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+    work.edit("questions/ranking.yaml", "[]", "[1]")
+    work.write("src/app.py", "print()\n")
+
+    assert work.change().alone
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "charts/serve/templates/model.yaml",
+        "charts/serve/values/east.yaml",
+        "deploy/models/west/values.yaml",
+        "deploy/models/gates.yaml",
+        "deploy/models/west/broken.yaml",
+        "questions/nobody.yaml",
+        "ml-serving-ci.toml",
+    ],
+)
+def test_what_more_than_one_application_is_made_of_is_looked_at_whole(work, path):
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+    if path == "ml-serving-ci.toml":
+        work.edit(path, 'name = "east"', 'name = "east"\nsoak = "1h"')
+    else:
+        work.write(path, "a: 1\n")
+
+    assert not work.change().alone
+
+
+def test_an_application_that_goes_leaves_the_others_to_be_looked_at(work):
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+    work.clone.git("rm", "--quiet", "deploy/models/west/pricing.yaml")
+
+    assert not work.change().alone
+
+
 def test_two_applications_that_argo_cd_would_call_the_same_are_told_with_both_files(work):
     work.edit("ml-serving-ci.toml", 'name = "east"', 'name = "west-eu"')
     work.move("deploy/models/east/ranking.yaml", "deploy/models/west-eu/ranking.yaml")
