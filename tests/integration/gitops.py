@@ -42,6 +42,7 @@ def short() -> dict:
             # As long as the analysis in the background needs to stop a bad version, by the chart's own count.
             "steps": [{"weight": 20, "pause": "15s"}, {"weight": 50, "pause": "6s"}],
             "analysis": {**canary.ANALYSIS, "initialDelay": "5s", "noDataLimit": 3},
+            "scaleDownDelaySeconds": 15,
         },
         "exampleModel": {
             "storageSecret": SECRET,

@@ -28,7 +28,7 @@ MISLABELLED = "mislabelled"
 """The version of sample/train.py that names every flower wrong."""
 REVERT_SECONDS = 120
 PROVEN_SECONDS = 120
-"""Argo Rollouts keeps the old pods for 30 s (`scaleDownDelaySeconds`), and they have 30 s more to end in
+"""Argo Rollouts keeps the old pods for a while (`scaleDownDelaySeconds`), and they have 30 s more to end in
 (`terminationGracePeriodSeconds`); the soak time passes meanwhile."""
 RATE = 20
 """Requests a second: other stages need the machine, too."""
