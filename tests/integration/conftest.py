@@ -31,15 +31,21 @@ from ci.cluster.port_forward import port_forward
 from ci.project import Prometheus as Place
 from ci.results import CanaryTimeline
 from ci.supply.supply import Supply, choose
-from tests.integration import application, asking
+from tests.integration import application, asking, by_hand
 from tests.integration import prometheus as prometheuses
 from tests.integration.application import Application
 from tests.integration.namespace import objects
 from tests.integration.release import Release
 
 RELEASE = "ml-serving"
-LAST = ("test_dashboards.py", "test_two_releases.py", "test_uninstall.py")
-"""After all others: the error budget has no figure before its fifth minute, and the rest take things away."""
+ORDER = {
+    "test_first_deploy.py": -1,  # what it begins goes on beside all others
+    "test_dashboards.py": 1,  # the error budget has no figure before its fifth minute
+    "test_rollout_control.py": 2,  # what came of what was begun
+    "test_two_releases.py": 3,
+    "test_uninstall.py": 4,
+}
+"""Files with a place of their own; the rest are between the first and the second."""
 
 
 def pytest_addoption(parser):
@@ -106,7 +112,7 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: LAST.index(item.path.name) + 1 if item.path.name in LAST else 0)
+    items.sort(key=lambda item: ORDER.get(item.path.name, 0))
 
 
 @functools.cache
@@ -217,27 +223,15 @@ async def before_second(release, client):
     return await objects(release.kubectl, release.namespace)
 
 
-@dataclass
-class FirstDeploy:
-    """A release from its very first moment.
-
-    Attributes:
-        release: The release, healthy by now.
-        refused: What the observation of a canary said while it came up.
-    """
-
-    release: Release
-    refused: CheckFailedError
-
-
 @pytest.fixture(scope="session")
-async def first_deploy(release, before_second, sample):
-    """A second release beside the first, with a model of its own; its one step waits for a person."""
+async def second(release, before_second, sample, watched, next_model):
+    """A second release beside the first, with a model of its own, and what a person does on it meanwhile."""
     values = await release.values()
     model = f"{release.model}-second"
     second = replace(release, name=f"{release.name}-second", model=model)
     values["exampleModel"]["name"] = model
     values["canary"]["steps"] = [{"weight": 20}]
+    values["canary"]["rollbackWindow"] = 0  # the version before is a canary, too
     values["canary"]["analysis"]["noDataLimit"] = 60  # Prometheus may take three minutes to hear of it
     # a pod more for the traffic of a test, and back soon after it
     values["autoscaling"] |= {
@@ -250,14 +244,10 @@ async def first_deploy(release, before_second, sample):
     with pytest.raises(CheckFailedError) as raised:
         async with canary.observe(second.kubectl.cluster, second.namespace, second.model):
             pass
-    await second.healthy()
-    yield FirstDeploy(second, raised.value)
+    begun = by_hand.begun(second, raised.value, watched, next_model)
+    yield begun
+    await begun.end()
     await second.helm.uninstall(second.name, second.namespace)
-
-
-@pytest.fixture(scope="session")
-def second(first_deploy):
-    return first_deploy.release
 
 
 @pytest.fixture(scope="session")

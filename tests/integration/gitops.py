@@ -30,6 +30,8 @@ SECRET = "model-store"
 COMMAND_SECONDS = 180
 SYNC_SECONDS = 240
 SOAK = "5s"
+REFRESH = "argocd.argoproj.io/application-set-refresh=true"
+"""Argo CD's own annotation for a look at git without its cache; the controller takes it off again."""
 TESTED = ("gitops", "helm", "k8s")
 
 
@@ -37,8 +39,10 @@ def short() -> dict:
     """Return what a cluster of one node changes: where models come from, how many pods, how long each step is seen."""
     return {
         "canary": {
-            "steps": [{"weight": 20, "pause": "20s"}, {"weight": 50, "pause": "15s"}],
-            "analysis": canary.ANALYSIS,
+            # As long as the analysis in the background needs to stop a bad version, by the chart's own count.
+            "steps": [{"weight": 20, "pause": "15s"}, {"weight": 50, "pause": "6s"}],
+            "analysis": {**canary.ANALYSIS, "initialDelay": "5s", "noDataLimit": 3},
+            "scaleDownDelaySeconds": 15,
         },
         "exampleModel": {
             "storageSecret": SECRET,
@@ -137,7 +141,14 @@ class Loop:
         result = await command.run(self.argv(*args), check=check, timeout=COMMAND_SECONDS)
         if result.returncode == 0:
             self.note(f"{args[0]}: {result.stdout.splitlines()[0]}")
+            await self.refresh()
         return result
+
+    async def refresh(self) -> None:
+        """Have Argo CD look at git now, as a forge's webhook would."""
+        own = project.load(self.clone).argocd
+        named = f"applicationset/{own.project}"
+        await self.kubectl.run("annotate", named, REFRESH, "--overwrite", f"--namespace={own.namespace}")
 
     async def bump_model(self, version: str, *args: str, check: bool = True) -> Result:
         """Bump dev's model, pinned by its digest."""

@@ -1,18 +1,19 @@
-"""A bad version is stopped as `gates` foresaw; without figures none goes on; the next good version goes through.
+"""Without figures no version goes on; a bad one is stopped as `gates` foresaw; the next good version goes through.
 
 Wrong answers are test_gitops.py's; slow versions, torn ones and those wrong on one slice are tests/stranger's.
-On a release of its own, judged by a Prometheus of its own, which can be taken away without anybody else noticing.
+On releases of their own, judged by a Prometheus of their own, which can be away without anybody else noticing.
 """
 
 from dataclasses import dataclass, field
 
 import pytest
 
-from ci.base import duration, paths
+from ci.base import duration, paths, tasks
 from ci.base.wait import NotYet, until
 from ci.canary import judge, plan
 from ci.canary.catalogue import Shape, steady
 from ci.canary.judge import Case
+from ci.canary.observe import traffic
 from ci.canary.observe.timeline import GUARD_SECONDS
 from ci.cluster import model_store
 from ci.cluster.helm import Helm
@@ -34,7 +35,9 @@ RUNNING_SECONDS = 120
 SCALED_DOWN_SECONDS = 120
 """Argo Rollouts keeps a version's pods for 30 s (scaleDownDelaySeconds), and each has 30 s to end
 (terminationGracePeriodSeconds)."""
-REQUESTS_PER_SECOND = 40
+REQUESTS_PER_SECOND = 20
+BESIDE_PER_SECOND = 5
+"""To a release whose canary never gets one, while another's does."""
 VALUES = {
     "exampleModel": {
         "storageUri": model_store.uri(MODEL, "v1"),
@@ -42,7 +45,8 @@ VALUES = {
     },
     "features": {"autoscaling": False},
     "canary": {
-        "steps": [{"weight": 20, "pause": "40s"}, {"weight": 50, "pause": "20s"}],
+        # A bad version is known within the first; the gate at the end waits for the figures of a good one.
+        "steps": [{"weight": 20, "pause": "30s"}, {"weight": 50, "pause": "5s"}],
         # A model that will not load: the pods of a good one are ready within half of this.
         "progressDeadlineSeconds": 45,
     },
@@ -54,7 +58,7 @@ VALUES = {
 
 
 def prometheus_of_its_own(spec):
-    """The cluster's Prometheus once more, for this namespace's monitors alone."""
+    """The cluster's Prometheus once more, for this namespace's monitors alone, and away."""
     select = {"matchLabels": {"release": NAMESPACE}}
     selectors = dict.fromkeys(("serviceMonitorSelector", "podMonitorSelector", "ruleSelector"), select)
     account = {"kind": "ServiceAccount", "name": monitoring.NAME, "namespace": NAMESPACE}
@@ -75,6 +79,7 @@ def prometheus_of_its_own(spec):
             "spec": {
                 **spec,
                 **selectors,
+                "replicas": 0,
                 "podMetadata": {"labels": {"sidecar.istio.io/inject": "false"}},
                 "serviceAccountName": monitoring.NAME,
             },
@@ -83,26 +88,33 @@ def prometheus_of_its_own(spec):
 
 
 @pytest.fixture(scope="module")
-async def victim(kubectl, tool, sample):
-    """A release at v1, scraped."""
+async def releases(kubectl, tool, sample):
+    """Two releases at v1, the first at steady traffic's disposal and one beside it; nobody has figures of them yet."""
     (cluster_wide,) = await kubectl.get_list(monitoring.CRD, Place().namespace)
-    await kubectl.apply([namespace(NAMESPACE)])
+    await kubectl.apply([namespace(NAMESPACE), *prometheus_of_its_own(cluster_wide["spec"])])
     await model_store.credentials(kubectl, NAMESPACE, SECRET)
-    release = Release(
-        Helm(tool("helm"), kubectl.cluster), kubectl, tool("kubectl-argo-rollouts"), "bad", NAMESPACE, MODEL
-    )
+    helm, plugin = Helm(tool("helm"), kubectl.cluster), tool("kubectl-argo-rollouts")
     dev = paths.CHART / "values" / "dev.yaml"
-    model = VALUES["exampleModel"]
-    digest = await model_store.digest(kubectl, model["storageUri"])
-    asked = {**model, "digest": digest, "knownAnswer": sample.known_answer.model_dump()}
-    values = {**VALUES, "exampleModel": asked}
-    await release.helm.upgrade_install("bad", paths.CHART, NAMESPACE, values_files=[dev], values=values)
-    await release.healthy()
-    await kubectl.apply(
-        prometheus_of_its_own(cluster_wide["spec"])
-    )  # last: it then begins with the monitor in its configuration
-    await scraped(release)
-    return release
+    digest = await model_store.digest(kubectl, VALUES["exampleModel"]["storageUri"])
+
+    async def installed(release):
+        known = sample.known_answer.model_dump()
+        model = {**VALUES["exampleModel"], "name": release.model, "digest": digest, "knownAnswer": known}
+        values = {**VALUES, "exampleModel": model}
+        await helm.upgrade_install(release.name, paths.CHART, NAMESPACE, values_files=[dev], values=values)
+        await release.healthy()
+
+    found = [Release(helm, kubectl, plugin, name, NAMESPACE, f"{MODEL}-{name}") for name in ("bad", "beside")]
+    async with tasks.group() as group:
+        group.start_soon(traffic.install, kubectl, NAMESPACE)
+        for release in found:
+            group.start_soon(installed, release)
+    return found
+
+
+@pytest.fixture(scope="module")
+def victim(releases):
+    return releases[0]
 
 
 async def scraped(release):
@@ -150,26 +162,26 @@ class Ended:
     measured: dict[str, int] = field(default_factory=dict)
 
 
-@pytest.fixture
-def taken(victim, watched):
-    """Take the release to a version under traffic, and back where that version was stopped."""
+@pytest.fixture(scope="module")
+def taken(watched):
+    """Take a release to a version under traffic, and back where that version was stopped."""
 
-    async def take(name, version, during=None, digest=None):
-        good = await victim.storage_uri()
-        async with watched(victim, name, REQUESTS_PER_SECOND) as under_way:
+    async def take(release, name, version, digest=None, rate=REQUESTS_PER_SECOND):
+        good = await release.storage_uri()
+        async with watched(release, name, rate) as under_way:
             under_way.seen.upgrading()
-            await victim.upgrade_model(model_store.uri(MODEL, version), digest)
+            await release.upgrade_model(model_store.uri(MODEL, version), digest)
             revision = await under_way.seen.canary()
-            if during is not None:
-                await during()
             outcome = await under_way.seen.finished()
             await under_way.seen.held(100, 0)
             at = (await under_way.load.takes_over(100, 0)).at
             if outcome != "Healthy":
-                await victim.upgrade_model(good)
+                await release.upgrade_model(good)
                 await under_way.seen.recovered()
         ended = Ended(under_way.timeline, under_way.load, at)
-        runs = await victim.kubectl.get_list("analysisruns", victim.namespace, f"rollouts-pod-template-hash={revision}")
+        runs = await release.kubectl.get_list(
+            "analysisruns", release.namespace, f"rollouts-pod-template-hash={revision}"
+        )
         for run in runs:
             for result in run["status"].get("metricResults", []):
                 if result["phase"] not in ("Successful", "Running"):
@@ -209,8 +221,50 @@ def stopped(ended):
     assert len(ended.load.failed) <= (canary.requests if canary else 0)
 
 
+@pytest.fixture(scope="module")
+async def stopped_at_once(releases, taken):
+    """A good version without figures, and beside it a model that is not the one that was pinned; figures come then."""
+    victim, beside = releases
+    found = {}
+
+    async def blind():
+        found["blind"] = await taken(victim, "v2 without prometheus", "v2")
+        change = '{"spec":{"replicas":1}}'
+        await victim.kubectl.run(
+            "patch", monitoring.CRD, monitoring.NAME, f"--namespace={NAMESPACE}", "--type=merge", f"--patch={change}"
+        )
+        await scraped(victim)
+
+    async def replaced():
+        nobodys = f"sha256:{'0' * 64}"
+        found["replaced"] = await taken(beside, "bad replaced", "v2", digest=nobodys, rate=BESIDE_PER_SECOND)
+
+    async with tasks.group() as group:
+        group.start_soon(blind)
+        group.start_soon(replaced)
+    return found
+
+
+async def test_without_prometheus_no_version_is_promoted(stopped_at_once):
+    """Even a good one: it goes through once there are figures."""
+    ended = stopped_at_once["blind"]
+
+    stopped(ended)
+    assert ended.load.failed == []
+    assert "Error" in ended.deciding.values(), ended.deciding
+
+
+async def test_a_model_that_is_not_the_one_that_was_pinned_gets_no_request(stopped_at_once):
+    ended = stopped_at_once["replaced"]
+
+    stopped(ended)
+    assert ended.load.failed == []
+    assert [item.revision for item in ended.timeline.traffic] == [ended.timeline.stable_revision]
+
+
+@pytest.mark.usefixtures("stopped_at_once")
 async def test_a_version_that_fails_is_stopped_as_the_gates_said(victim, taken, simulated):
-    ended = await taken("bad failing", "failing")
+    ended = await taken(victim, "bad failing", "failing")
 
     stopped(ended)
     assert ended.deciding.get("success-rate") == "Failed", ended.deciding
@@ -227,37 +281,10 @@ async def test_a_version_that_fails_is_stopped_as_the_gates_said(victim, taken, 
     assert abs(measured - foreseen) <= apart, f"{measured} measurements, foreseen {foreseen}"
 
 
-async def test_a_model_that_is_not_the_one_that_was_pinned_gets_no_request(taken):
-    ended = await taken("bad replaced", "v2", digest=f"sha256:{'0' * 64}")
+async def test_the_next_good_version_goes_through(victim, taken, stopped_at_once):
+    await scaled_down(victim, stopped_at_once["blind"].timeline.canary_revision)
 
-    stopped(ended)
-    assert ended.load.failed == []
-    assert [item.revision for item in ended.timeline.traffic] == [ended.timeline.stable_revision]
-
-
-async def test_without_prometheus_no_version_is_promoted(victim, taken):
-    """Even a good one: it goes through once there are figures again."""
-    kubectl = victim.kubectl
-
-    async def scale(replicas):
-        change = f'{{"spec":{{"replicas":{replicas}}}}}'
-        await kubectl.run(
-            "patch", monitoring.CRD, monitoring.NAME, f"--namespace={NAMESPACE}", "--type=merge", f"--patch={change}"
-        )
-
-    ended = await taken("v2 without prometheus", "v2", during=lambda: scale(0))
-
-    stopped(ended)
-    assert ended.load.failed == []
-    assert "Error" in ended.deciding.values(), ended.deciding
-
-    await scale(1)
-    await scraped(victim)
-    await scaled_down(victim, ended.timeline.canary_revision)
-
-
-async def test_the_next_good_version_goes_through(taken):
-    ended = await taken("v2 after the bad ones", "v2")
+    ended = await taken(victim, "v2 after the bad ones", "v2")
 
     assert ended.timeline.outcome == "Healthy"
     assert ended.load.failed == []

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import anyio
 import pytest
 
+from ci.base import tasks
 from ci.base.command import Result
 from ci.base.wait import NotYet, until
+from ci.canary.observe import traffic
 from ci.cluster import model_store
 from ci.cluster.git_server import served
 from ci.cluster.helm import Helm
@@ -26,7 +28,7 @@ MISLABELLED = "mislabelled"
 """The version of sample/train.py that names every flower wrong."""
 REVERT_SECONDS = 120
 PROVEN_SECONDS = 120
-"""Argo Rollouts keeps the old pods for 30 s (`scaleDownDelaySeconds`), and they have 30 s more to end in
+"""Argo Rollouts keeps the old pods for a while (`scaleDownDelaySeconds`), and they have 30 s more to end in
 (`terminationGracePeriodSeconds`); the soak time passes meanwhile."""
 RATE = 20
 """Requests a second: other stages need the machine, too."""
@@ -46,9 +48,10 @@ async def loop(request, kubectl, tmp_path_factory, to_report):
             await model_store.credentials(kubectl, name, SECRET)
         await loop.apply()
         loop.note("kubectl apply of k8s/argocd/")
-        async with anyio.create_task_group() as group:
-            for environment in NAMESPACES:
+        async with tasks.group() as group:
+            for environment, name in NAMESPACES.items():
                 group.start_soon(loop.synced, environment, "v1")
+                group.start_soon(traffic.install, kubectl, name)
         yield loop
         to_report("gitops.json", loop.events)
         if not request.session.testsfailed:  # otherwise somebody wants to look
@@ -114,46 +117,14 @@ async def test_argo_cd_has_what_its_publisher_gives_it(loop, program, says):
     assert result.stdout.strip() in says
 
 
-@pytest.fixture(scope="module")
-async def promoted(loop, bumped, in_environment, watched):
-    """staging at what dev has proven, its canary under traffic: without any there would be nothing to judge it by."""
-    before = await loop.data("staging")
+@dataclass
+class Promoted:
+    """The promotion: what staging had before, what both had by its commit, and what the command said."""
 
-    async def proven() -> Result:
-        result = await loop.run("promote", "--from=dev", "--to=staging", *loop.on_cluster(), check=False)
-        if "is healthy for" in result.stderr or "still answers" in result.stderr:
-            raise NotYet(result.stderr)
-        assert result.returncode == 0, result.stderr
-        return result
-
-    async with watched(in_environment("staging"), "staging to v2", RATE) as under_way:
-        under_way.seen.upgrading()
-        result = await until(
-            "dev is healthy for its soak time, the old pods gone", proven, timeout=PROVEN_SECONDS, interval=1
-        )
-        await under_way.seen.canary()
-        await under_way.seen.finished()
-        await loop.synced("staging", "v2")
-    return before, result
-
-
-async def test_a_promotion_moves_the_whole_set(loop, promoted, in_environment):
-    before, result = promoted
-    dev, staging = await loop.data("dev"), await loop.data("staging")
-    assert before["model"]["version"] == "v1"
-    assert staging["model"] == dev["model"]
-    assert staging["image"] == dev["image"]
-    commits = (await loop.git("rev-list", "main")).split()
-    assert staging["chart"]["revision"] in commits, "a commit, not a branch that goes on moving"
-    assert "Synced and Healthy for" in result.stderr, "why it was allowed"
-    assert await in_environment("staging").storage_uri() == model_store.uri(APPLICATION, "v2")
-
-
-async def test_promoting_again_is_no_commit(loop, promoted):
-    before = await loop.git("rev-parse", "main")
-    result = await loop.run("promote", "--from=dev", "--to=staging", *loop.on_cluster())
-    assert "nothing to change" in result.stdout
-    assert await loop.git("rev-parse", "main") == before
+    before: dict
+    dev: dict
+    staging: dict
+    result: Result
 
 
 @dataclass
@@ -167,28 +138,32 @@ class Failed:
 
 
 @pytest.fixture(scope="module")
-async def failed(loop, bumped, promoted, in_environment, watched):
-    """dev bumped to a version that names flowers wrong, while `watch` looks on."""
-    release = in_environment("dev")
-    async with watching(loop), watched(release, "dev to mislabelled", RATE) as under_way:
-        under_way.seen.upgrading()
-        await loop.bump_model(MISLABELLED)
-        await under_way.seen.canary()
-        outcome = await under_way.seen.finished()
-        loop.note(f"dev: Rollout {outcome} at {MISLABELLED}")
-        assert outcome == "Degraded", "a model that names every flower wrong went through"
+async def moved(loop, bumped, in_environment, watched):
+    """staging at what dev has proven and, as soon as that is committed, dev bumped to a bad version: both at a time."""
+    committed, found = anyio.Event(), {}
 
-        async def reverted() -> str:
-            subject = (await loop.subjects())[0]
-            if not subject.startswith("Roll "):
-                raise NotYet(subject)
-            return subject
+    async def promote() -> None:
+        found["promoted"] = await promoted(loop, in_environment, watched, committed)
 
-        subject = await until("the rollback's commit", reverted, timeout=REVERT_SECONDS, interval=0.5)
-        loop.note(f"watch: {subject}")
-        await loop.synced("dev", "v2")
-    message = await loop.git("log", "-1", "--format=%B", "main")
-    return Failed(under_way.load, under_way.timeline, subject, message)
+    async def fail() -> None:
+        async with watching(loop):
+            await committed.wait()
+            found["failed"] = await failed(loop, in_environment("dev"), watched)
+
+    async with tasks.group() as group:
+        group.start_soon(promote)
+        group.start_soon(fail)
+    return found
+
+
+@pytest.fixture(scope="module")
+def promotion(moved):
+    return moved["promoted"]
+
+
+@pytest.fixture(scope="module")
+def failure(moved):
+    return moved["failed"]
 
 
 @asynccontextmanager
@@ -204,22 +179,96 @@ async def watching(loop) -> AsyncIterator[None]:
         await process.wait()
 
 
-async def test_a_bad_version_is_aborted_and_reverted_in_git(loop, failed):
-    assert failed.timeline.outcome == "Degraded"
-    assert failed.subject == f"Roll {APPLICATION} in dev back to model v2"
+async def promoted(loop, in_environment, watched, committed) -> Promoted:
+    """Promote dev's set to staging, its canary under traffic: without any there would be nothing to judge it by."""
+    dev, staging = in_environment("dev"), in_environment("staging")
+    before = await loop.data("staging")
+
+    async def alone() -> None:
+        pods, stable = await dev.pods(), await dev.stable_pods()
+        if len(pods) > len(stable):
+            raise NotYet(f"{len(pods)} pods, {len(stable)} of the stable version")
+
+    async def proven() -> Result:
+        result = await loop.run("promote", "--from=dev", "--to=staging", *loop.on_cluster(), check=False)
+        if "is healthy for" in result.stderr or "still answers" in result.stderr:
+            raise NotYet(result.stderr)
+        assert result.returncode == 0, result.stderr
+        return result
+
+    await until("the old pods of dev are gone", alone, timeout=PROVEN_SECONDS, interval=1)
+    async with watched(staging, "staging to v2", RATE) as under_way:
+        under_way.seen.upgrading()
+        result = await until("dev is healthy for its soak time", proven, timeout=PROVEN_SECONDS, interval=1)
+        after = {environment: await loop.data(environment) for environment in NAMESPACES}
+        committed.set()
+        await under_way.seen.canary()
+        loop.note("staging: canary of v2 starts")
+        outcome = await under_way.seen.finished()
+        loop.note(f"staging: Rollout {outcome} at v2")
+        await loop.synced("staging", "v2")
+    return Promoted(before, after["dev"], after["staging"], result)
+
+
+async def failed(loop, release, watched) -> Failed:
+    """Bump dev to a version that names flowers wrong, while `watch` looks on."""
+    async with watched(release, "dev to mislabelled", RATE) as under_way:
+        under_way.seen.upgrading()
+        await loop.bump_model(MISLABELLED)
+        await under_way.seen.canary()
+        loop.note(f"dev: canary of {MISLABELLED} starts")
+        outcome = await under_way.seen.finished()
+        loop.note(f"dev: Rollout {outcome} at {MISLABELLED}")
+        assert outcome == "Degraded", "a model that names every flower wrong went through"
+
+        async def reverted() -> str:
+            subject = (await loop.subjects())[0]
+            if not subject.startswith("Roll "):
+                raise NotYet(subject)
+            return subject
+
+        subject = await until("the rollback's commit", reverted, timeout=REVERT_SECONDS, interval=0.5)
+        loop.note(f"watch: {subject}")
+        await loop.refresh()
+        await loop.synced("dev", "v2")
+    message = await loop.git("log", "-1", "--format=%B", "main")
+    return Failed(under_way.load, under_way.timeline, subject, message)
+
+
+async def test_a_promotion_moves_the_whole_set(loop, promotion, in_environment):
+    dev, staging = promotion.dev, promotion.staging
+    assert promotion.before["model"]["version"] == "v1"
+    assert staging["model"] == dev["model"]
+    assert staging["image"] == dev["image"]
+    commits = (await loop.git("rev-list", "main")).split()
+    assert staging["chart"]["revision"] in commits, "a commit, not a branch that goes on moving"
+    assert "Synced and Healthy for" in promotion.result.stderr, "why it was allowed"
+    assert await in_environment("staging").storage_uri() == model_store.uri(APPLICATION, "v2")
+
+
+async def test_promoting_again_is_no_commit(loop, promotion):
+    before = await loop.git("rev-parse", "main")
+    result = await loop.run("promote", "--from=dev", "--to=staging", *loop.on_cluster())
+    assert "nothing to change" in result.stdout
+    assert await loop.git("rev-parse", "main") == before
+
+
+async def test_a_bad_version_is_aborted_and_reverted_in_git(loop, failure):
+    assert failure.timeline.outcome == "Degraded"
+    assert failure.subject == f"Roll {APPLICATION} in dev back to model v2"
     assert (await loop.data("dev"))["model"]["version"] == "v2"
-    assert f"model.version: {MISLABELLED} → v2" in failed.message
-    assert "known-answer: Failed" in failed.message, "what the analysis measured is in the commit"
+    assert f"model.version: {MISLABELLED} → v2" in failure.message
+    assert "known-answer: Failed" in failure.message, "what the analysis measured is in the commit"
 
 
-async def test_every_request_was_answered_all_along(failed):
-    assert failed.timeline.failed == 0
-    by_revision = {item.revision: item.requests for item in failed.timeline.traffic}
-    wrong = len(failed.load.wrong)
-    assert wrong <= by_revision.get(failed.timeline.canary_revision, 0), "the stable one never named a flower wrong"
+async def test_every_request_was_answered_all_along(failure):
+    assert failure.timeline.failed == 0
+    by_revision = {item.revision: item.requests for item in failure.timeline.traffic}
+    wrong = len(failure.load.wrong)
+    assert wrong <= by_revision.get(failure.timeline.canary_revision, 0), "the stable one never named a flower wrong"
 
 
-async def test_the_bad_version_is_quarantined_until_someone_lifts_it(loop, failed):
+async def test_the_bad_version_is_quarantined_until_someone_lifts_it(loop, failure):
     before = await loop.git("rev-parse", "main")
     refused = await loop.bump_model(MISLABELLED, check=False)
     assert refused.returncode == 1
@@ -228,6 +277,6 @@ async def test_the_bad_version_is_quarantined_until_someone_lifts_it(loop, faile
     assert await loop.git("rev-parse", "main") == before
 
 
-async def test_what_dev_runs_again_is_still_what_staging_runs(loop, failed, in_environment):
+async def test_what_dev_runs_again_is_still_what_staging_runs(loop, failure, in_environment):
     assert await in_environment("staging").storage_uri() == model_store.uri(APPLICATION, "v2")
     assert await in_environment("dev").storage_uri() == model_store.uri(APPLICATION, "v2")

@@ -1,19 +1,14 @@
 """A person promotes or aborts a canary with the plugin's own commands; the stable version answers all along.
 
-Done on the second release, whose one step waits for a person, and whose autoscaler has to add a pod for the traffic
-meanwhile.
+Done on the second release (by_hand.py): its one step waits for a person, and its autoscaler has to add a pod for the
+traffic meanwhile.
 """
-
-from types import SimpleNamespace
 
 import pytest
 
-from ci.base.wait import NotYet, until
+from tests.integration import by_hand
 
 pytestmark = pytest.mark.anyio
-
-SCALED_SECONDS = 180
-"""Prometheus has to hear of the release, its rate to rise or fall, and the autoscaler looks every 15 s."""
 
 
 @pytest.mark.needs("features.canaryDeployment")
@@ -22,36 +17,20 @@ async def test_the_plugin_shows_the_rollout_as_the_guide_has_it(release):
     assert (await release.plugin("status", release.predictor)).stdout.strip().endswith("Healthy")
 
 
-async def scaled(release, pods):
-    """Wait until the autoscaler wants so many pods, and all of the stable version's are ready."""
-
-    async def probe():
-        status = (await release.get("hpa", f"{release.predictor}-hpa"))["status"]
-        stable = (await release.get("rollout"))["status"].get("stableRS")
-        ready = (await release.get("replicaset", f"{release.predictor}-{stable}"))["status"].get("readyReplicas", 0)
-        if (status.get("desiredReplicas"), ready) != (pods, pods):
-            raise NotYet(f"{ready} stable pods are ready; the autoscaler says {status}")
-        return status
-
-    return await until(f"the autoscaler has {pods} pods", probe, timeout=SCALED_SECONDS, interval=1)
+@pytest.fixture(scope="module")
+async def promoted(second):
+    return await second.promoted
 
 
 @pytest.fixture(scope="module")
-async def promoted(second, watched, next_model):
-    """A canary that waits for a person, sees the autoscaler add a pod, and is promoted."""
-    found = SimpleNamespace()
-    async with watched(second, "promoted by hand") as under_way:
-        under_way.seen.upgrading()
-        await second.upgrade_model(await next_model(second))
-        await under_way.seen.reached(20)
-        found.scaled = await scaled(second, 2)
-        found.weights_after_scaling = await second.weights()
-        found.in_mid_canary = await second.get("rollout")
-        await second.plugin("promote", second.predictor)
-        found.phase = await under_way.seen.finished()
-        await under_way.seen.held(100, 0)
-    found.load, found.timeline = under_way.load, under_way.timeline
-    return found
+async def aborted(second):
+    return await second.aborted
+
+
+async def test_a_first_deploy_took_no_step_and_nothing_judged_it(second):
+    deployed = await second.deployed
+    assert deployed.status["stableRS"] == deployed.status["currentPodHash"]
+    assert deployed.analyses == []
 
 
 async def test_the_autoscaler_adds_a_pod_for_the_traffic_in_mid_canary(promoted):
@@ -62,39 +41,14 @@ async def test_the_autoscaler_adds_a_pod_for_the_traffic_in_mid_canary(promoted)
     assert promoted.weights_after_scaling == (80, 20)
 
 
-async def test_a_canary_promoted_by_hand_becomes_stable(second, promoted):
+async def test_a_canary_promoted_by_hand_becomes_stable(promoted):
     assert promoted.phase == "Healthy"
-    assert (await second.get("rollout"))["status"]["stableRS"] == promoted.timeline.canary_revision
+    assert promoted.after_promotion["status"]["stableRS"] == promoted.timeline.canary_revision
 
 
 async def test_nobody_noticed_the_promotion(promoted):
     assert promoted.load.failed == []
     assert promoted.load.wrong == []
-
-
-@pytest.fixture(scope="module")
-async def aborted(second, watched, next_model):
-    """A canary that waits for a person, sees two upgrades of something else, is aborted, and reverted."""
-    before = await second.storage_uri()
-    found = SimpleNamespace()
-    async with watched(second, "aborted by hand") as under_way:
-        seen = under_way.seen
-        seen.upgrading()
-        await second.upgrade_model(await next_model(second))
-        await seen.reached(20)
-        for limit in ("1.5", "1"):
-            await second.upgrade("--set-json", f"slo.latency.p99Threshold={limit}")
-        found.after_upgrades = await second.get("rollout")
-        found.weights_after_upgrades = await second.weights()
-        await second.plugin("abort", second.predictor)
-        found.phase = await seen.finished()
-        await seen.held(100, 0)
-        await under_way.load.takes_over(100, 0)
-        found.after_abort = await second.get("rollout")
-        await second.upgrade_model(before)
-        await seen.recovered()
-    found.seen, found.load, found.timeline = seen, under_way.load, under_way.timeline
-    return found
 
 
 async def test_upgrades_in_mid_canary_leave_it_where_it_is(aborted):
@@ -114,10 +68,10 @@ async def test_an_abort_gives_every_request_back(aborted):
         assert share.low <= share.canary_requests <= share.high, share
 
 
-async def test_putting_the_old_version_back_needs_no_other_canary(second, aborted):
-    status = (await second.get("rollout"))["status"]
+async def test_putting_the_old_version_back_needs_no_other_canary(aborted):
+    status = aborted.after_revert["status"]
     assert (status["phase"], status["stableRS"]) == ("Healthy", aborted.timeline.stable_revision)
-    assert await second.weights() == (100, 0)
+    assert aborted.weights_after_revert == (100, 0)
 
 
 async def test_nobody_noticed_the_abort(aborted):
@@ -126,4 +80,4 @@ async def test_nobody_noticed_the_abort(aborted):
 
 
 async def test_the_autoscaler_takes_the_pod_away_once_the_traffic_is_over(second, aborted):
-    await scaled(second, 1)
+    await by_hand.scaled(second.release, 1)

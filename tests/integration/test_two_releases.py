@@ -14,6 +14,13 @@ pytestmark = pytest.mark.anyio
 GONE_SECONDS = 60
 
 
+@pytest.fixture(scope="module")
+async def second(second):
+    """The second release, nothing under way on it any more."""
+    await second.aborted
+    return second.release
+
+
 async def test_each_answers_for_its_own_model_only(release, second, client, question):
     for own, other in ((release, second), (second, release)):
         ask = asking.from_the_mesh(own.kubectl, own.namespace, own.predictor)

@@ -1,0 +1,131 @@
+"""A second release, from its first moment, and what a person does on it by hand.
+
+It takes minutes, most of them waiting, and has nothing to do with the first release: each part is a task beside the
+tests of that one, and whoever wants to know what came of it awaits it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ci.base.errors import CheckFailedError
+from ci.base.wait import NotYet, until
+from tests.integration.release import Release
+
+SCALED_SECONDS = 180
+"""Prometheus has to hear of the release, its rate to rise or fall, and the autoscaler looks every 15 s."""
+
+Part = asyncio.Task[SimpleNamespace]
+Watch = Callable[..., AbstractAsyncContextManager[Any]]
+Choose = Callable[[Release], Awaitable[str]]
+
+
+@dataclass
+class ByHand:
+    """What happens to the second release, one part after the other.
+
+    Attributes:
+        release: The release.
+        refused: What the observation of a canary said while it came up.
+        deployed: Its first deploy.
+        promoted: A canary that was promoted by hand.
+        aborted: The next one, which was aborted.
+    """
+
+    release: Release
+    refused: CheckFailedError
+    deployed: Part
+    promoted: Part
+    aborted: Part
+
+    async def end(self) -> None:
+        """Stop what is still under way."""
+        for part in (self.deployed, self.promoted, self.aborted):
+            part.cancel()
+        await asyncio.wait((self.deployed, self.promoted, self.aborted))
+
+
+def begun(release: Release, refused: CheckFailedError, watched: Watch, next_model: Choose) -> ByHand:
+    """Have it happen, beside whatever else is done.
+
+    Args:
+        release: The release, as it comes up.
+        refused: What the observation of a canary said while it did.
+        watched: Watches a canary under traffic.
+        next_model: Says which version a release is taken to next.
+    """
+    deployed = asyncio.create_task(_deployed(release))
+    promoted = asyncio.create_task(_promoted(release, deployed, watched, next_model))
+    aborted = asyncio.create_task(_aborted(release, promoted, watched, next_model))
+    return ByHand(release, refused, deployed, promoted, aborted)
+
+
+async def scaled(release: Release, pods: int) -> dict[str, Any]:
+    """Wait until the autoscaler wants so many pods, and all of the stable version's are ready."""
+
+    async def probe() -> dict[str, Any]:
+        status = (await release.get("hpa", f"{release.predictor}-hpa"))["status"]
+        stable = (await release.get("rollout"))["status"].get("stableRS")
+        ready = (await release.get("replicaset", f"{release.predictor}-{stable}"))["status"].get("readyReplicas", 0)
+        if (status.get("desiredReplicas"), ready) != (pods, pods):
+            raise NotYet(f"{ready} stable pods are ready; the autoscaler says {status}")
+        return status
+
+    return await until(f"the autoscaler has {pods} pods", probe, timeout=SCALED_SECONDS, interval=1)
+
+
+async def _deployed(release: Release) -> SimpleNamespace:
+    await release.healthy()
+    status = (await release.get("rollout"))["status"]
+    of_first = f"rollouts-pod-template-hash={status['stableRS']}"
+    return SimpleNamespace(
+        status=status, analyses=await release.kubectl.get_list("analysisruns", release.namespace, of_first)
+    )
+
+
+async def _promoted(release: Release, deployed: Part, watched: Watch, next_model: Choose) -> SimpleNamespace:
+    """A canary that waits for a person, sees the autoscaler add a pod, and is promoted."""
+    await deployed
+    found = SimpleNamespace()
+    async with watched(release, "promoted by hand") as under_way:
+        under_way.seen.upgrading()
+        await release.upgrade_model(await next_model(release))
+        await under_way.seen.reached(20)
+        found.scaled = await scaled(release, 2)
+        found.weights_after_scaling = await release.weights()
+        found.in_mid_canary = await release.get("rollout")
+        await release.plugin("promote", release.predictor)
+        found.phase = await under_way.seen.finished()
+        await under_way.seen.held(100, 0)
+        found.after_promotion = await release.get("rollout")
+    found.load, found.timeline = under_way.load, under_way.timeline
+    return found
+
+
+async def _aborted(release: Release, promoted: Part, watched: Watch, next_model: Choose) -> SimpleNamespace:
+    """A canary that waits for a person, sees two upgrades of something else, is aborted, and reverted."""
+    await promoted
+    before = await release.storage_uri()
+    found = SimpleNamespace()
+    async with watched(release, "aborted by hand") as under_way:
+        seen = under_way.seen
+        seen.upgrading()
+        await release.upgrade_model(await next_model(release))
+        await seen.reached(20)
+        for limit in ("1.5", "1"):
+            await release.upgrade("--set-json", f"slo.latency.p99Threshold={limit}")
+        found.after_upgrades = await release.get("rollout")
+        found.weights_after_upgrades = await release.weights()
+        await release.plugin("abort", release.predictor)
+        found.phase = await seen.finished()
+        await seen.held(100, 0)
+        await under_way.load.takes_over(100, 0)
+        found.after_abort = await release.get("rollout")
+        await release.upgrade_model(before)
+        await seen.recovered()
+        found.after_revert, found.weights_after_revert = await release.get("rollout"), await release.weights()
+    found.load, found.timeline = under_way.load, under_way.timeline
+    return found
