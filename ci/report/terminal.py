@@ -241,11 +241,12 @@ def timeline(canary: CanaryTimeline) -> Group:
         A heading and up to three tables.
     """
     failed = Text(f"{canary.failed} failed", style="red" if canary.failed else "green")
+    pauses = f"{canary.declared_pause_seconds:.0f} s"
+    # stopped before their end, or a way back that takes no steps
+    held = f"{pauses} of them declared" if canary.seconds >= canary.declared_pause_seconds else f"not all {pauses} of"
     heading = Text.assemble(
         (canary.name, "bold"),
-        f": {canary.outcome} after {canary.seconds:.1f} s "
-        f"({canary.declared_pause_seconds:.0f} s of them declared pauses); "
-        f"{counted(canary.requests, 'request')}, ",
+        f": {canary.outcome} after {canary.seconds:.1f} s ({held} pauses); {counted(canary.requests, 'request')}, ",
         failed,
     )
     parts: list[RenderableType] = [heading]

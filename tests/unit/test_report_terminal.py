@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -72,6 +73,11 @@ def test_findings_show_errors_first_with_place_and_remedy():
         "  → remove one",
         "1 error, 1 warning",
     ]
+
+
+def test_a_canary_that_took_no_steps_or_not_all_is_not_said_to_have_paused():
+    text = shown(terminal.timeline(replace(TIMELINE, seconds=18.8)))
+    assert "Healthy after 18.8 s (not all 40 s of pauses); 3600 requests, 0 failed" in text
 
 
 def test_the_time_line_shows_weights_shares_with_their_bound_and_latency():
