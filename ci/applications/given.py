@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio.to_thread
+
 from ci.applications.subjects import Subject
 from ci.base.errors import UsageError
 from ci.base.text import counted
-from ci.models import stores
+from ci.models import digests, stores
 from ci.supply import foreign
 from ci.supply.foreign import Name
 from ci.supply.supply import Supply
@@ -33,10 +35,12 @@ class Given:
     models: Path | None = None
     images: Mapping[Name, foreign.Served] = field(default_factory=dict)
 
-    @property
-    def of_champions(self) -> "Given":
-        """All of it but what was just built: that is the candidate's."""
-        return dataclasses.replace(self, images={})
+    async def of_champion(self, champion: Application) -> "Given":
+        """Return all of it but what was just made, which is the candidate's: only the champion's own digest tells."""
+        models = self.models
+        if models is not None and not await anyio.to_thread.run_sync(_has, models, champion):
+            models = None
+        return dataclasses.replace(self, models=models, images={})
 
     def image(self, application: Application) -> foreign.Served | None:
         """Return an application's image where it is one of `--image`."""
@@ -104,6 +108,13 @@ def require_model(models: Path, subjects: Iterable[Subject]) -> None:
         f"--models {models}: no model of the change is in it: there is no {first}{more}",
         fix="Lay it out by what stands after :// of each storageUri (docs/models.md).",
     )
+
+
+def _has(models: Path, application: Application) -> bool:
+    """Tell whether a folder of `--models` has the model of a set, which names it by its digest."""
+    uri, digest = application.release["model", "storageUri"], application.release[tree.MODEL_DIGEST]
+    places = stores.mirrored(uri, stores.everything(models)) if digest else []
+    return any(place.exists() and digests.of_path(place) == digest for place in places)
 
 
 def _image(application: Application) -> Name:

@@ -120,7 +120,7 @@ async def _champion(
     if subject.champion is None:
         return None, ""
     try:
-        champion = await got(subject.champion, here.of_champions)
+        champion = await got(subject.champion, await here.of_champion(subject.champion.application))
     except GoneError as error:
         return None, f"{subjects.GONE}: {error.message}"
     try:

@@ -13,7 +13,7 @@ from ci.project import Throwaway
 from ci.stages import scope
 from ci.supply.foreign import Name, Served
 from ci.supply.supply import Supply
-from ci.tree import git
+from ci.tree import git, tree
 from tests.harness import project as projects
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -149,4 +149,18 @@ def test_what_was_just_built_is_the_candidates_alone(found):
 
     assert here.image(scores) == BUILT
     assert here.image(ranks) is None
-    assert here.of_champions.image(scores) is None
+    assert anyio.run(here.of_champion, scores).image(scores) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "taken"),
+    [(b"weights", True), (b"what runs", False), (None, False)],
+    ids=["its own", "another", "unpinned"],
+)
+def test_a_champions_model_is_taken_from_the_folder_by_its_own_digest_alone(found, models, tmp_path, content, taken):
+    (tmp_path / "model.bin").write_bytes(content or b"")
+    digest = digests.of_path(tmp_path / "model.bin") if content is not None else ""
+    champion = next(each.candidate.application for each in found if each.name == "lab/scores")
+    champion = champion.with_release({tree.MODEL_DIGEST: digest})
+
+    assert anyio.run(Given({}, models).of_champion, champion).models == (models if taken else None)

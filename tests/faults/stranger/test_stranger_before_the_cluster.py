@@ -19,6 +19,7 @@ from ci.results import Report
 from ci.stages import models as models_stage
 from ci.stages import scope as scopes
 from ci.stages.run import Options, Run
+from ci.tree import git
 from tests.harness.gates import executables
 from tests.harness.project import VERSION, executed
 from tests.stranger import places, project
@@ -28,9 +29,12 @@ from tests.stranger import places, project
 def prepared(stranger, supply, tmp_path):
     """What the stage `models` got for what the branch changes."""
 
-    async def prepare(**given):
-        base, remote = f"origin/{project.BRANCH}", "origin"
-        scope = await scopes.since(stranger.folder, base, remote)
+    async def prepare(whole=False, **given):
+        if whole:
+            repository = await git.opened(stranger.folder)
+            scope = await scopes.everything(repository, await repository.commit_of("HEAD"))
+        else:
+            scope = await scopes.since(stranger.folder, f"origin/{project.BRANCH}", "origin")
         options = Options(stranger.folder, stranger.first, False, None, None, False, tmp_path / "report", **given)
         async with AsyncExitStack() as cleanup:
             run = Run(options, supply, Report("test", "now"), cleanup, scope=scope)
@@ -56,6 +60,16 @@ def models(stranger, tmp_path):
         place.mkdir(parents=True)
         (place / places.FILE).write_bytes(places.MODELS[version])
     return tmp_path / "models"
+
+
+def edited(stranger, name, message, **parts):
+    """Have the first environment's file of an application say something else, by a commit."""
+    path = stranger.file(stranger.first, name)
+    content = stranger.data(path)
+    for part, values in parts.items():
+        content[part] |= values
+    (stranger.folder / path).write_text(yaml.safe_dump(content))
+    stranger.clone.git("commit", "--quiet", "--all", f"--message={message}")
 
 
 def refusal(prepared, kind, **given):
@@ -90,12 +104,8 @@ def test_a_change_that_starts_no_canary_has_a_champion_to_be_asked_beside_it(
     names = stranger.names
     stranger.branch("no-canary")
     digest = publisher.publish(names.texts, "2", base=None)
-    file = stranger.folder / stranger.file(stranger.first, names.texts)
-    content = yaml.safe_load(file.read_text())
-    content["image"] |= {"tag": "2", "digest": digest}
-    content["values"]["features"] = {"canaryDeployment": False}
-    file.write_text(yaml.safe_dump(content))
-    stranger.clone.git("commit", "--quiet", "--all", "--message=No canary")
+    changed = {"image": {"tag": "2", "digest": digest}, "values": {"features": {"canaryDeployment": False}}}
+    edited(stranger, names.texts, "No canary", **changed)
 
     (found,) = prepared()
 
@@ -103,6 +113,76 @@ def test_a_change_that_starts_no_canary_has_a_champion_to_be_asked_beside_it(
     assert found.proof.champion.release["image.tag"] == "1"
     assert found.proof.rules == ["the change replaces its pods without a canary: there is no Rollout"]
     assert not found.proof.starts_canary
+
+
+def test_what_a_later_environment_still_runs_is_held_to_no_accuracy_of_the_next(
+    stranger, publisher, credentials, prepared
+):
+    names = stranger.names
+    stranger.bump("image", names.texts, f"2@{publisher.publish(names.texts, '2', base=None)}")
+
+    first, *later = prepared(whole=True, application=names.texts)
+
+    asked = f"{project.QUESTIONS}/{names.texts}.yaml"
+    rule = f"{asked} is of the model that {stranger.first} runs: no accuracy is asked of this one"
+    assert rule not in first.proof.rules
+    assert first.asked.gates["all"].accuracy == 1.0
+    assert len(later) == 2
+    for each in later:
+        assert rule in each.proof.rules
+        assert each.asked.gates["all"].accuracy is None
+
+
+@pytest.fixture
+def regression(stranger, publisher, store):
+    """The regression as it runs, by an image that can be had without its server."""
+    names = stranger.names
+    digest = publisher.publish(names.regression, "1", base=None)
+    image = {"repository": publisher.repository(names.regression), "tag": "1", "digest": digest}
+
+    def runs(digest):
+        stranger.branch("runs")
+        edited(stranger, names.regression, "An image that is here", image=image, model={"digest": digest})
+        stranger.merge()
+        stranger.branch("change")
+
+    return runs
+
+
+@pytest.mark.parametrize("pinned", [True, False], ids=["pinned", "unpinned"])
+def test_a_champion_is_its_own_model_whatever_the_folder_has_at_its_place(
+    stranger, credentials, prepared, regression, models, pinned
+):
+    names = stranger.names
+    ran, trained = (places.digest_of(places.MODELS[each]) for each in ("1", "2"))
+    regression(ran if pinned else "")
+    (models / names.bucket / names.regression / "1" / places.FILE).write_bytes(places.MODELS["2"])
+    edited(stranger, names.regression, "Trained anew", model={"digest": trained})
+
+    (found,) = prepared(models=models)
+
+    assert found.candidate.served.model == trained
+    assert found.candidate.model.source == str(models / names.bucket / names.regression / "1")
+    assert found.champion.served.model == ran
+    assert found.champion.model.source == f"s3://{names.bucket}/{names.regression}/1"
+
+
+def test_a_champion_that_the_folder_has_needs_no_store_and_a_set_without_a_digest_is_told(
+    stranger, credentials, prepared, regression, models, monkeypatch
+):
+    names = stranger.names
+    ran, trained = (places.digest_of(places.MODELS[each]) for each in ("1", "2"))
+    regression(ran)
+    uri = f"s3://{names.bucket}/{names.regression}/2"
+    edited(stranger, names.regression, "Not pinned", model={"version": "2", "storageUri": uri, "digest": ""})
+    for name in places.servers.KEYS:
+        monkeypatch.delenv(name)
+
+    (found,) = prepared(models=models)
+
+    assert (found.champion.served.model, found.candidate.served.model) == (ran, trained)
+    told = f"it names no digest of its model: {trained} was there, and may be another tomorrow"
+    assert told in found.proof.rules
 
 
 def test_without_the_login_it_is_named(stranger, publisher, store, credentials, prepared, monkeypatch):
