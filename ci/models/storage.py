@@ -60,6 +60,7 @@ NOT_THERE = re.compile(r"No model found in|\b404\b|NoSuchBucket|NoSuchKey|Revisi
 """What the library and its clients say where a store has no such model, and would have said it were it there."""
 LONGEST_LINE = 400
 AGAIN = f"Check the address and the network (HTTPS_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE), or {stores.DIRECTORY}"
+GIVEN = "the folder of --models"
 COPY = "Have the files themselves there: cp --recursive --dereference"
 
 
@@ -91,11 +92,13 @@ class Fetched:
         folder: With its files, and nothing else; it is the cache's own: nobody writes to it.
         digest: Of the files, as the chart's `exampleModel.digest` has it.
         source: Where they came from, for people.
+        unasked: That the URI was not asked for them, in a sentence; empty where it was.
     """
 
     folder: Path
     digest: str
     source: str
+    unasked: str
 
 
 async def fetched(
@@ -140,7 +143,9 @@ async def fetched(
             kept = _kept(supply, digest)
             async with supply.exclusive(kept.path.name, kept.what):
                 if not await supply.lacks(kept):
-                    return Fetched(kept.path, digest, str(mirror) if mirror in given else "the cache")
+                    if mirror in given:
+                        return Fetched(kept.path, digest, str(mirror), _unasked(uri, GIVEN))
+                    return Fetched(kept.path, digest, "the cache", _unasked(uri, "the cache, by its digest"))
         with partial.scratch(supply.cache / "models") as work:
             folder = work / "files"
             if mirror is not None:
@@ -158,7 +163,13 @@ async def fetched(
                     f"{stores.shown(uri)}: the files at {source} have digest {found}, the set says {digest}",
                     fix=f"Have the right files put there; or where these are right, bump model --digest {found}",
                 )
-            return Fetched(await _placed(folder, found, supply), found, source)
+            there = GIVEN if mirror in given else "a mirror"
+            unasked = _unasked(uri, there) if mirror is not None else ""
+            return Fetched(await _placed(folder, found, supply), found, source, unasked)
+
+
+def _unasked(uri: str, there: str) -> str:
+    return f"its model is from {there}: {stores.shown(uri)} was not asked in this run"
 
 
 async def _placed(folder: Path, digest: str, supply: Supply) -> Path:

@@ -31,14 +31,19 @@ def label(served: Served) -> str:
 
 
 def moved(proof: Proof) -> str:
-    """Return the set before, where there was one, and the set that was proven."""
-    return " → ".join(label(served) for _, served in sets(proof))
+    """Return the set before, where there was one, and the set of the change."""
+    return " → ".join(label(served) for _, served in sets(proof, ""))
 
 
-def sets(proof: Proof) -> list[tuple[str, Served]]:
-    """Return each set that was served, with what it was: the one before first."""
+def sets(proof: Proof, why: str) -> list[tuple[str, Served]]:
+    """Return each set that was served, with what it was, or what came of it: the one before first.
+
+    Args:
+        proof: What was proven.
+        why: Why it failed; empty where it did not.
+    """
     before = [("Before", proof.champion)] if proof.champion is not None else []
-    return [*before, ("Proven", proof.candidate)]
+    return [*before, ("Not proven" if why else "Proven", proof.candidate)]
 
 
 def short(digest: str) -> str:
@@ -89,8 +94,13 @@ def back(proof: Proof) -> str:
     return f"back to {label(proof.champion)}: {'it answered' if proof.back else 'not reached'}"
 
 
-def told(proof: Proof) -> list[str]:
-    """Return what was asked and moved, what was not done as for any change, and what was built here, a line each."""
-    built = [f"{what.lower()}: image {BUILT}" for what, served in sets(proof) if served.built]
+def told(proof: Proof, why: str) -> list[str]:
+    """Return what was asked and moved, what was not done as for any change, and what was built here, a line each.
+
+    Args:
+        proof: What was proven.
+        why: Why it failed; empty where it did not.
+    """
+    built = [f"{what.lower()}: image {BUILT}" for what, served in sets(proof, why) if served.built]
     lines = (golden(proof), *against(proof), canary(proof), tests(proof), back(proof), *proof.rules, *built)
     return [line for line in lines if line]

@@ -79,9 +79,9 @@ def _applications(report: Report) -> ET.Element:
         case = _case(suite, f"applications.{proof.environment}", proof.name)
         if why:
             _fail(case, why, _way_out(report, applications.STAGE))
-        sets = applications.sets(proof)
+        sets = applications.sets(proof, why)
         served = (f"{what.lower()}: {each.model or 'no model'}, {each.image or 'no image'}" for what, each in sets)
-        lines = (applications.moved(proof), *served, *applications.told(proof), *proof.overlay)
+        lines = (applications.moved(proof), *served, *applications.told(proof, why), *proof.overlay)
         ET.SubElement(case, "system-out").text = "\n".join(lines)
     return _counted(suite)
 

@@ -133,8 +133,8 @@ def _parts(report: Report) -> Iterator[tuple[str, str]]:
     if report.applications:
         served = [row for each in applications.ended(report) for row in _sets(*each)]
         yield "applications", _table(("", "Application", "Set", "Model served", "Image served"), served)
-        for proof in report.applications:
-            yield "applications", _proof(proof)
+        for proof, why in applications.ended(report):
+            yield "applications", _proof(proof, why)
     if report.canaries:
         headings = ("Canary", "Ended", "After", "Requests", "Failed", "p95 stable", "p95 canary")
         yield "canaries", _table(headings, [_canary(canary) for canary in report.canaries])
@@ -161,12 +161,12 @@ def _sets(proof: Proof, why: str) -> list[tuple[str, ...]]:
             applications.short(served.model),
             applications.short(served.image),
         )
-        for what, served in applications.sets(proof)
+        for what, served in applications.sets(proof, why)
     ]
 
 
-def _proof(proof: Proof) -> str:
-    lines = [*applications.told(proof), *(f"changed for the cluster: {line}" for line in proof.overlay)]
+def _proof(proof: Proof, why: str) -> str:
+    lines = [*applications.told(proof, why), *(f"changed for the cluster: {line}" for line in proof.overlay)]
     items = "\n".join(f"- {escaped(line)}" for line in lines)
     return f"<details><summary>{escaped(applications.name(proof))}</summary>\n\n{items}\n\n</details>"
 

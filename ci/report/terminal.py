@@ -149,8 +149,8 @@ def application(proof: Proof, why: str) -> Group:
     parts: list[RenderableType] = [heading]
     if why:
         parts.append(Text(f"  ✗ {why}", style="red"))
-    parts.append(_served(proof))
-    parts += [Text(f"  {line}") for line in words.told(proof)]
+    parts.append(_served(proof, why))
+    parts += [Text(f"  {line}") for line in words.told(proof, why)]
     if proof.overlay:
         parts.append(Text("  changed for the cluster:"))
         parts += [Text(f"    {line}") for line in proof.overlay]
@@ -159,11 +159,11 @@ def application(proof: Proof, why: str) -> Group:
     return Group(*parts)
 
 
-def _served(proof: Proof) -> Table:
+def _served(proof: Proof, why: str) -> Table:
     table = titled("As served, digests cut")
     for heading in ("", "Model", "Its files", "Image", "Served"):
         table.add_column(heading, no_wrap=heading == "", overflow="fold")
-    for what, served in words.sets(proof):
+    for what, served in words.sets(proof, why):
         model = (served.release.get("model.version", ""), words.short(served.model))
         image = (served.release.get("image.tag", ""), words.short(served.image))
         table.add_row(what, *map(Text, (*model, *image)))

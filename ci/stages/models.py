@@ -141,6 +141,8 @@ def _told(name: str, here: Given, champion: Deployment | None, candidate: Deploy
     release = candidate.application.release
     if candidate.model is not None and not release[tree.MODEL_DIGEST]:
         yield f"it names no digest of its model: {candidate.model.digest} was there, and may be another tomorrow"
+    if candidate.model is not None and candidate.model.unasked:  # where it will run, it is asked
+        yield candidate.model.unasked
     if here.image(candidate.application) is not None:
         repository, tag, _ = (release[key] for key in tree.IMAGE)
         yield f"its image is {repository}:{tag} as it was built here, which no registry has under that digest"

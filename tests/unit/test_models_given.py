@@ -59,6 +59,21 @@ def test_a_model_is_taken_from_its_place_in_the_folder(fetch, model):
     assert {path.name for path in found.folder.rglob("*")} == {"config", "model.json", "model.bin"}
 
 
+def test_what_stood_for_the_uri_is_told(fetch, model, tmp_path):
+    """Where the set will run, its URI is asked."""
+    unasked = f": {URI} was not asked in this run"
+    digest = digests.pinned(model)
+    mirrors = {"s3://acme-models/": tmp_path / "mirror"}
+    (tmp_path / "mirror" / "iris").mkdir(parents=True)
+
+    assert [fetch(digest, mirrors).unasked for _ in range(2)] == [
+        f"its model is from the folder of --models{unasked}"
+    ] * 2
+    model.rename(tmp_path / "mirror" / "iris" / "v1")
+    assert fetch(None, mirrors).unasked == f"its model is from a mirror{unasked}"
+    assert fetch(digest, mirrors).unasked == f"its model is from the cache, by its digest{unasked}"
+
+
 def test_one_file_is_a_model_and_has_the_digest_that_it_gets_in_a_folder(fetch, model):
     for path in (model / "config" / "model.json", model / "model.bin"):
         path.unlink()

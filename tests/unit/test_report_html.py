@@ -193,6 +193,8 @@ def test_the_application_that_ended_a_run_is_the_last_one_and_says_why():
     assert good.find("p[@class='bad']") is None
     assert words(wrong.find("summary")).startswith("live-eu/wine failed")
     assert words(wrong.find("p[@class='bad']")) == reports.WRONG
+    assert [words(row.find("th")) for row in good.find(".//tbody").iter("tr")] == ["Before", "Proven"]
+    assert [words(row.find("th")) for row in wrong.find(".//tbody").iter("tr")] == ["Before", "Not proven"]
     assert "canary: none was watched" in words(wrong)
     assert "back to model 1.0, image v0.20.0: not reached" in words(wrong)
     assert words(wrong.find(".//li[@class='bad']")) == "accuracy in slice large is 17 of 26"

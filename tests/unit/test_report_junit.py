@@ -85,6 +85,8 @@ def test_the_application_that_ended_a_run_fails_its_case():
     good, wrong = (case for case in root.iter("testcase") if case.get("classname").startswith("applications."))
     assert good.find("failure") is None
     assert wrong.find("failure").text == reports.WRONG
+    assert "\nproven: sha256:" in good.find("system-out").text
+    assert "\nnot proven: sha256:" in wrong.find("system-out").text
 
 
 def test_a_run_without_findings_has_no_such_suite():

@@ -62,6 +62,15 @@ def test_stages_applications_canaries_behaviour_gates_and_findings_follow():
     assert "dev, prod: 3 of 4 faults are stopped, 2 of 2 healthy versions go through" in words(root)
 
 
+def test_the_set_of_an_application_that_failed_is_not_called_proven():
+    _, applications, *_ = shown(reports.application_failed()).iter("table")
+    assert [row[:3] for row in rows(applications)[2:]] == [
+        ["✅", "dev/wine", "Proven: model 2.0, image v0.20.0"],
+        ["❌", "live-eu/wine", "Before: model 1.0, image v0.20.0"],
+        ["❌", "live-eu/wine", "Not proven: model 2.0, image v0.20.0"],
+    ]
+
+
 @pytest.mark.parametrize("name", reports.ALL)
 def test_every_report_has_a_summary_with_whole_tables(name):
     report = reports.ALL[name]()

@@ -116,6 +116,15 @@ def test_an_application_that_failed_says_why():
     assert row(text, "live-eu/wine:")[0] == "✗"
     assert f"  ✗ {reports.WRONG}\n" in text
     assert row(text, "dev/wine:")[0] == "✓"
+    assert [line.split()[0] for line in text.splitlines() if "222222222222" in line] == ["Proven", "Not"]
+
+
+def test_an_application_of_a_run_that_was_interrupted_is_not_called_proven():
+    report = reports.application_failed()
+    report.stages[-1] = replace(report.stages[-1], message="interrupted")
+    text = shown(terminal.render(replace(report, outcome="interrupted", failure=None)), width=200)
+    assert "  ✗ interrupted\n" in text
+    assert "Not proven" in text
 
 
 def test_a_narrow_terminal_cuts_no_name_and_no_number():

@@ -47,6 +47,10 @@ def test_a_model_that_is_here_by_its_digest_is_not_fetched_again(web, internet, 
     second = fetch(URI, digest)
 
     assert (first.source, second.source) == (URI, "the cache")
+    assert (first.unasked, second.unasked) == (
+        "",
+        f"its model is from the cache, by its digest: {URI} was not asked in this run",
+    )
     assert second.folder == first.folder
     assert len(internet.asked) == asked
 
