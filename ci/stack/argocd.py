@@ -19,9 +19,13 @@ SECRET = "argocd-secret"  # noqa: S105 - a Secret's name
 SECRET_KEY = "server.secretkey"  # noqa: S105 - the name of a key in it
 SETTINGS: dict[str, dict[str, str]] = {
     "argocd-cm": {"timeout.reconciliation": "5s", "timeout.reconciliation.jitter": "0s"},
-    "argocd-cmd-params-cm": {"applicationsetcontroller.requeue.after": "5s"},
+    "argocd-cmd-params-cm": {
+        "applicationsetcontroller.requeue.after": "5s",
+        # Of every sync, between the namespace and what goes into it: nothing here reacts to a namespace.
+        "controller.sync.wave.delay.seconds": "0",
+    },
 }
-"""How often git is looked at; upstream's minutes are longer than a whole run."""
+"""How often git is looked at, and how long a sync waits; upstream's minutes are longer than a whole run."""
 
 PROBE = "ml-serving-ci-reconcile-probe"
 NOWHERE = "127.0.0.1:1"

@@ -68,9 +68,11 @@ async def scaled(release: Release, pods: int) -> dict[str, Any]:
 
     async def probe() -> dict[str, Any]:
         status = (await release.get("hpa", f"{release.predictor}-hpa"))["status"]
+        if status.get("desiredReplicas") != pods:
+            raise NotYet(f"the autoscaler says {status}")
         stable = (await release.get("rollout"))["status"].get("stableRS")
         ready = (await release.get("replicaset", f"{release.predictor}-{stable}"))["status"].get("readyReplicas", 0)
-        if (status.get("desiredReplicas"), ready) != (pods, pods):
+        if ready != pods:
             raise NotYet(f"{ready} stable pods are ready; the autoscaler says {status}")
         return status
 

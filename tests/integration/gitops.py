@@ -4,19 +4,23 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import anyio
 import tomlkit
 import yaml
+from kubernetes.aio import client, config
 
 from ci import project, sample
-from ci.base import command, paths
+from ci.base import command, paths, tasks
 from ci.base.command import Result
 from ci.base.wait import NotYet, until
+from ci.canary.observe import rollout
 from ci.cluster import model_store
 from ci.cluster.kubectl import Kubectl
 from ci.results import Event
@@ -111,6 +115,7 @@ class Loop:
         clone: A clone of it, for the commands.
         began: When the loop began, on the monotonic clock.
         events: What happened, and when.
+        seen: Namespace and name to the Application or the InferenceService, as it was seen last.
     """
 
     kubectl: Kubectl
@@ -119,6 +124,7 @@ class Loop:
     clone: Path
     began: float = field(default_factory=time.monotonic)
     events: list[Event] = field(default_factory=list)
+    seen: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @cached_property
     def argocd(self) -> str:
@@ -136,6 +142,25 @@ class Loop:
     def on_cluster(self) -> list[str]:
         cluster = self.kubectl.cluster
         return ["--kubeconfig", str(cluster.kubeconfig), "--context", cluster.context]
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Keep what is seen up to date for as long as the block runs: a kubectl a second takes a part of a CPU."""
+        cluster = self.kubectl.cluster
+        api = await config.new_client_from_config(
+            str(cluster.kubeconfig), context=cluster.context, persist_config=False
+        )
+        places = [("argoproj.io", "v1alpha1", self.argocd, "applications")]
+        places += [("serving.kserve.io", "v1beta1", name, "inferenceservices") for name in NAMESPACES.values()]
+        async with api, tasks.group() as group:
+            list_objects = client.CustomObjectsApi(api).list_namespaced_custom_object
+            for place in places:
+                group.start_soon(rollout.follow, self._saw, list_objects, place, {})
+            yield
+            group.cancel_scope.cancel()
+
+    def _saw(self, found: Mapping[str, Any]) -> None:
+        self.seen[found["metadata"]["namespace"], found["metadata"]["name"]] = found
 
     async def run(self, *args: str, check: bool = True) -> Result:
         result = await command.run(self.argv(*args), check=check, timeout=COMMAND_SECONDS)
@@ -182,15 +207,13 @@ class Loop:
         wanted = model_store.uri(APPLICATION, version)
 
         async def probe() -> None:
-            found = await self.kubectl.get("applications.argoproj.io", f"{environment}-{APPLICATION}", self.argocd)
+            found = self.seen.get((self.argocd, f"{environment}-{APPLICATION}"))
             if found is None:
                 raise NotYet("there is no Application")
             status = found.get("status", {})
             values = yaml.safe_load(found["spec"]["source"]["helm"]["values"])["exampleModel"]
-            service = await self.kubectl.get(
-                "inferenceservices.serving.kserve.io", APPLICATION, NAMESPACES[environment]
-            )
-            running = (service or {}).get("spec", {}).get("predictor", {}).get("model", {}).get("storageUri")
+            service = self.seen.get((NAMESPACES[environment], APPLICATION), {})
+            running = service.get("spec", {}).get("predictor", {}).get("model", {}).get("storageUri")
             sync, health = status.get("sync", {}).get("status"), status.get("health", {}).get("status")
             conditions = [condition["message"] for condition in status.get("conditions", [])]
             operation = status.get("operationState", {})

@@ -12,7 +12,7 @@ from ci.base import tasks
 from ci.base.command import Result
 from ci.base.wait import NotYet, until
 from ci.canary.observe import traffic
-from ci.cluster import model_store
+from ci.cluster import model_store, readiness
 from ci.cluster.git_server import served
 from ci.cluster.helm import Helm
 from ci.release import health
@@ -48,11 +48,12 @@ async def loop(request, kubectl, tmp_path_factory, to_report):
             await model_store.credentials(kubectl, name, SECRET)
         await loop.apply()
         loop.note("kubectl apply of k8s/argocd/")
-        async with tasks.group() as group:
-            for environment, name in NAMESPACES.items():
-                group.start_soon(loop.synced, environment, "v1")
-                group.start_soon(traffic.install, kubectl, name)
-        yield loop
+        async with loop.watched():
+            async with tasks.group() as group:
+                for environment, name in NAMESPACES.items():
+                    group.start_soon(loop.synced, environment, "v1")
+                    group.start_soon(traffic.install, kubectl, name)
+            yield loop
         to_report("gitops.json", loop.events)
         if not request.session.testsfailed:  # otherwise somebody wants to look
             await loop.end()
@@ -182,12 +183,14 @@ async def watching(loop) -> AsyncIterator[None]:
 async def promoted(loop, in_environment, watched, committed) -> Promoted:
     """Promote dev's set to staging, its canary under traffic: without any there would be nothing to judge it by."""
     dev, staging = in_environment("dev"), in_environment("staging")
+    stable = (await dev.get("rollout"))["status"]["stableRS"]
     before = await loop.data("staging")
 
     async def alone() -> None:
-        pods, stable = await dev.pods(), await dev.stable_pods()
-        if len(pods) > len(stable):
-            raise NotYet(f"{len(pods)} pods, {len(stable)} of the stable version")
+        pods = await readiness.pods(loop.kubectl, dev.namespace, dev.model)
+        others = [pod for pod in pods if readiness.revision(pod) != stable]
+        if others:
+            raise NotYet(f"{len(others)} of them")
 
     async def proven() -> Result:
         result = await loop.run("promote", "--from=dev", "--to=staging", *loop.on_cluster(), check=False)

@@ -278,9 +278,9 @@ async def observe(cluster: Cluster, namespace: str, model: str) -> AsyncIterator
         seen = Observation(await objects.get_namespaced_custom_object(*rollouts, predictor))
         pods = {"label_selector": f"app=isvc.{predictor}"}
         list_objects = objects.list_namespaced_custom_object
-        group.start_soon(_follow, seen.saw_pod, core.list_namespaced_pod, (namespace,), pods)
-        group.start_soon(_follow, seen.saw_virtual_service, list_objects, virtual_services, this)
-        group.start_soon(_follow, seen.saw_rollout, list_objects, rollouts, this)
+        group.start_soon(follow, seen.saw_pod, core.list_namespaced_pod, (namespace,), pods)
+        group.start_soon(follow, seen.saw_virtual_service, list_objects, virtual_services, this)
+        group.start_soon(follow, seen.saw_rollout, list_objects, rollouts, this)
 
         async def first_events() -> None:
             if not seen.weights or seen.stable not in seen.revisions.values():
@@ -291,13 +291,20 @@ async def observe(cluster: Cluster, namespace: str, model: str) -> AsyncIterator
         group.cancel_scope.cancel()
 
 
-async def _follow(
+async def follow(
     saw: Callable[[Mapping[str, Any]], None],
     list_function: Callable[..., Awaitable[Any]],
     arguments: Iterable[str],
     selector: Mapping[str, str],
 ) -> None:
-    """Hand each state of the selected objects to `saw`; the watch is renewed by itself when the server ends it."""
+    """Hand each state of the selected objects to `saw`; the watch is renewed by itself when the server ends it.
+
+    Args:
+        saw: Takes an object as it is now; not told of one that is gone.
+        list_function: Lists the objects, of the client's API.
+        arguments: Of this function, by position.
+        selector: Its further arguments, by name.
+    """
     async with watch.Watch(return_type="object").stream(list_function, *arguments, **selector) as events:
         async for event in events:
             if event["type"] in ("ADDED", "MODIFIED"):
