@@ -16,14 +16,14 @@ from typer.testing import CliRunner
 from ci import main
 from ci.base.paths import ROOT
 from ci.supply import pins
+from tests.harness import cli
 from tests.harness.project import Made
 
 pytestmark = pytest.mark.usefixtures("project")
 
 
 def ci(*arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "ci/main.py", *arguments]
-    ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    ended = cli.run(*arguments, cwd=ROOT)
     ended.stderr = Text.from_ansi(ended.stderr).plain  # on GitHub's runners it has colours
     return ended
 

@@ -5,13 +5,13 @@ import re
 import pytest
 import yaml
 
-from tests.harness.remote import FILE, MODEL, Clone, arguments, bump, run
+from tests.harness.remote import FILE, MODEL, Clone, bump, ci
 
 QUARANTINE = "gitops/quarantine/sklearn-iris"
 
 
 def rollback(clone, *args, check=True):
-    return run(arguments(clone, "rollback", "--env=dev", *args), check=check)
+    return ci(clone, "rollback", "--env=dev", *args, check=check)
 
 
 def test_it_returns_to_the_set_before_and_quarantines_the_failed_one(clone):
@@ -165,7 +165,7 @@ def test_a_rollback_is_pushed_like_everything_else(remote, clone):
 
 @pytest.mark.parametrize(("source", "target"), [("dev", "prod"), ("staging", "dev"), ("dev", "dev"), ("dev", "qa")])
 def test_a_promotion_goes_one_step_forward(clone, source, target):
-    result = run(arguments(clone, "promote", f"--from={source}", f"--to={target}"), check=False)
+    result = ci(clone, "promote", f"--from={source}", f"--to={target}", check=False)
 
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
