@@ -134,9 +134,9 @@ async def _test(
         raise UsageError(f"{taken[0]}: the stage that takes it, {MODELS}, is left out")
     supply = Supply(choose(way))
     signer = envelope.signer()
-    from ci import prove  # takes seconds to load, and wrong use is told at once
-
     with folder.taken(options.report):
+        from ci import prove  # takes seconds to load, and wrong use is told at once
+
         await prove.prove(
             options, stages, supply, signer, install=install, scope=scope, platform=platform, served=served
         )

@@ -5,7 +5,6 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,7 @@ from ci import project
 from ci.base.paths import CHART, ROOT
 from ci.supply.supply import installed
 from ci.tree import tree
-from tests.harness import chart
+from tests.harness import chart, cli
 from tests.unit.conftest import find_tool
 
 FILE = "gitops/dev/sklearn-iris.yaml"
@@ -196,11 +195,11 @@ def helm():
     return installed("helm")
 
 
-def arguments(clone, *args):
-    return [sys.executable, ROOT / "ci" / "main.py", f"--project={clone.folder}", *args]
+def ci(clone, *args, check=True, env=None):
+    """A command as its own process."""
+    return cli.run(f"--project={clone.folder}", *args, check=check, env={**os.environ, **PERSON, **(env or {})})
 
 
 def bump(clone, to, *args, component="model", check=True, env=None):
     """`bump` as its own process."""
-    argv = arguments(clone, "bump", component, "--env=dev", f"--to={to}", *args)
-    return run(argv, check=check, env=env)
+    return ci(clone, "bump", component, "--env=dev", f"--to={to}", *args, check=check, env=env)

@@ -3,7 +3,6 @@
 import itertools
 import json
 import subprocess
-import sys
 
 import pytest
 import yaml
@@ -15,6 +14,7 @@ from ci.base.paths import ROOT
 from ci.checks import argocd as checks
 from ci.tree import argocd, tree
 from ci.tree import render as checked
+from tests.harness import cli
 
 CONFIG = yaml.safe_load((ROOT / "k8s/argocd/patches/argocd-cm.yaml").read_text())["data"]
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -376,8 +376,7 @@ def folder(tmp_path):
 
 
 def written(folder):
-    command = [sys.executable, ROOT / "ci" / "main.py", "argocd", "render"]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=60).stdout
+    return cli.run("argocd", "render", cwd=folder, check=True).stdout
 
 
 def findings(folder):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from ci.behaviour import compare, golden, known_answer, protocols, record, serve
 from ci.behaviour.record import Asking
 from ci.canary.observe import traffic
 from ci.canary.observe.files import traffic_client
-from tests.harness import guide
+from tests.harness import cli, guide
 
 pytestmark = pytest.mark.anyio
 SECONDS = 60
@@ -341,11 +340,10 @@ def test_what_cannot_be_recorded_is_told_in_one_line_and_nothing_is_written(tmp_
 def test_the_command_writes_once_and_says_what_is_left_to_do(tmp_path):
     (tmp_path / "q.jsonl").write_text("[50, 2]\n[120.5, 5]\n")
     with serving({"/v1/models/prices:predict": prices}) as host:
-        argv = [sys.executable, "ci/main.py", "golden", "record", f"--url={host}", f"--requests={tmp_path}/q.jsonl"]
-        argv += ["--name=prices", "--protocol=v1", f"--out={tmp_path}/prices.yaml"]
+        words = ["golden", "record", f"--url={host}", f"--requests={tmp_path}/q.jsonl"]
+        words += ["--name=prices", "--protocol=v1", f"--out={tmp_path}/prices.yaml"]
         first, again, other = (
-            subprocess.run([*argv, *more], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
-            for more in ([], [], ["--protocol=v3", f"--out={tmp_path}/other.yaml"])
+            cli.run(*words, *more, cwd=ROOT) for more in ([], [], ["--protocol=v3", f"--out={tmp_path}/other.yaml"])
         )
     assert first.returncode == 0, first.stderr
     assert first.stdout.startswith(f"{tmp_path}/prices.yaml: 2 inputs of prices, protocol v1\n")

@@ -295,8 +295,7 @@ def test_a_chart_folder_that_is_missing_is_told(change):
 
 
 def run(change, *args, check=True, env=None):
-    program = [sys.executable, paths.ROOT / "ci" / "main.py", f"--project={change.clone.folder}", "diff"]
-    return remotes.run([*program, *args], check=check, env=env)
+    return remotes.ci(change.clone, "diff", *args, check=check, env=env)
 
 
 def test_the_command_prints_markdown_writes_files_and_says_the_same_every_time(change, tmp_path):

@@ -1,15 +1,14 @@
 """`migrate`: an older tree comes to today's form, byte for byte but for what moves, or not at all."""
 
 import subprocess
-import sys
 
 import pytest
 import yaml
 
 from ci import project
 from ci.base.errors import UsageError
-from ci.base.paths import ROOT
 from ci.tree import argocd, migrate, scalars, tree
+from tests.harness import cli
 
 FILE = """\
 # wine in {environment}
@@ -88,8 +87,7 @@ def old(tmp_path):
 
 
 def run(folder, *args):
-    command = [sys.executable, ROOT / "ci" / "main.py", "migrate", *args]
-    return subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True, timeout=60)
+    return cli.run("migrate", *args, cwd=folder)
 
 
 def planned(folder, order=(), origin=None):

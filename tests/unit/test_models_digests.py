@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from ci.base.errors import UsageError
-from ci.base.paths import CHART, ROOT
+from ci.base.paths import CHART
 from ci.models import digests
+from tests.harness import cli
 
 PINNED = CHART / "files" / "pinned_model.py"
 LISTED = (
@@ -110,9 +111,7 @@ def test_a_name_that_sha256sum_writes_in_another_way_is_refused_in_one_line(mode
 
 def digest(model, folder, tmp_path):
     """Call `digest` in a folder."""
-    argv = [sys.executable, ROOT / "ci" / "main.py", "digest", model]
-    environment = {**os.environ, "ML_SERVING_CI_CACHE": str(tmp_path / "cache")}
-    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    return cli.run("digest", model, cwd=folder, env={**os.environ, "ML_SERVING_CI_CACHE": str(tmp_path / "cache")})
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,17 @@
 """What is judged of a project: each application as its environment has it, and a finding for a file that is wrong."""
 
 import dataclasses
-import sys
 
 import pytest
 
 from ci.base.errors import UsageError
-from ci.base.paths import ROOT
 from ci.checks.targets import Chosen
 from ci.manifests.chart import DEFAULTS, environment_values
 from ci.stages.scope import Scope
 from ci.tree.change import ApplicationChange, Change
+from tests.harness import cli
 from tests.harness import project as projects
 from tests.harness.project import APPLICATIONS, CHART_FOLDER, ENVIRONMENTS, TREE
-from tests.harness.remote import run
 
 FIRST = f"{TREE}/lab/fraud-score.yaml"
 
@@ -269,9 +267,7 @@ def test_what_is_rendered_is_what_the_file_says(made, chart):
 
 @pytest.mark.parametrize("command", ["lint", "template", "gates"])
 def test_a_command_refuses_an_environment_of_another_project_before_it_does_anything(made, command):
-    main = [sys.executable, ROOT / "ci" / "main.py", f"--project={made.folder}"]
-
-    ended = run([*main, command, "--env", "staging"], check=False)
+    ended = cli.run(f"--project={made.folder}", command, "--env", "staging")
 
     assert ended.returncode == 2
     assert "staging: not one of the environments lab, trial, live" in " ".join(ended.stderr.split())

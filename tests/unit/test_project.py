@@ -15,6 +15,7 @@ import yaml
 from ci import project
 from ci.base.errors import UsageError
 from ci.base.paths import ROOT
+from tests.harness import cli
 
 GOOD = """\
 repository = "https://github.com/acme/platform"
@@ -278,8 +279,7 @@ def test_a_command_finds_the_project_and_refuses_a_wrong_one_in_one_line(tmp_pat
     (tmp_path / project.FILE).write_text(GOOD.replace('soak = "24h"', 'soak = "long"'))
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     options, cwd = ([], tmp_path / "deploy") if where == "inside" else ([f"--project={tmp_path}"], Path("/"))
-    command = [sys.executable, ROOT / "ci" / "main.py", *options, "argocd", "render"]
-    done = subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True, timeout=60)
+    done = cli.run(*options, "argocd", "render", cwd=cwd)
     assert done.returncode == 2
     error, fix = done.stderr.splitlines()
     assert error.startswith(f"error: {tmp_path}/ml-serving-ci.toml:13: environments[1].soak: long")

@@ -189,11 +189,10 @@ def test_diff_writes_its_comment_and_shows_no_token(server, tmp_path):
     change.edit("gitops/dev/sklearn-iris.yaml", "models/sklearn/1.0/model", "models/sklearn/2.0/model")
     change.commit()
     change.clone.git("remote", "add", "hub", f"https://github.com/{SLUG}.git")
-    program = [sys.executable, paths.ROOT / "ci" / "main.py", f"--project={change.clone.folder}", "diff"]
     words = ["--env=dev", "--comment=7", "--remote=hub", "--base=origin/main"]
     environment = {"GITHUB_API_URL": server.url, "ML_SERVING_CI_TOKEN": TOKEN}
 
-    results = [remotes.run([*program, *words], env=environment) for _ in range(2)]
+    results = [remotes.ci(change.clone, "diff", *words, env=environment) for _ in range(2)]
 
     (body,) = server.bodies()
     assert body == f"<!-- ml-serving-ci diff 1 -->\n{results[0].stdout}"

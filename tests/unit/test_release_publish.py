@@ -44,8 +44,7 @@ def publish(clone, registry, *args, password=registries.PASSWORD, token=TOKEN, h
         "GITHUB_TOKEN": token,
         **({"GITHUB_API_URL": f"http://{hub.address}/api/v3"} if hub else {}),
     }
-    argv = remotes.arguments(clone, "publish", f"--registry=http://{registry}/Charts", *args)
-    return remotes.run(argv, check=False, env=env)
+    return remotes.ci(clone, "publish", f"--registry=http://{registry}/Charts", *args, check=False, env=env)
 
 
 def ask(registry, path):
@@ -90,7 +89,7 @@ def test_23_a_password_that_is_refused_is_not_shown(clone, registry, monkeypatch
     "address", ["ftp://host/charts", "host/charts", "oci://me:password@host/charts", "oci:///charts"]
 )
 def test_an_address_that_is_none_is_refused(clone, address, more):
-    result = remotes.run(remotes.arguments(clone, "publish", f"--registry={address}", *more), check=False)
+    result = remotes.ci(clone, "publish", f"--registry={address}", *more, check=False)
 
     assert result.returncode == 2
     assert "oci://HOST/PATH" in result.stderr

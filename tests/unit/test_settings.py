@@ -4,7 +4,6 @@ import os
 import pwd
 import socket
 import subprocess
-import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.text import Text
 from ci.base import paths, programs, settings
 from ci.base.errors import UsageError
 from ci.stages.order import ORDER
+from tests.harness import cli
 
 NAMELESS = ("unshare", "--user", "--map-user=4242")
 """A user who has no name and no home folder; what the files allow is what they allow to whoever runs this."""
@@ -28,9 +28,7 @@ def called_in_a_project(project, monkeypatch):
 
 
 def ci(*arguments, env, cwd=None, user=()):
-    argv = [*user, sys.executable, str(paths.ROOT / "ci/main.py"), *arguments]
-    given = {"PATH": os.environ["PATH"], **env}
-    ended = subprocess.run(argv, cwd=cwd, env=given, capture_output=True, text=True, timeout=300, check=False)
+    ended = cli.run(*arguments, cwd=cwd, env={"PATH": os.environ["PATH"], **env}, user=user)
     ended.stderr = Text.from_ansi(ended.stderr).plain
     return ended
 

@@ -2,18 +2,16 @@
 
 import dataclasses
 import json
-import sys
 
 import anyio
 import pytest
 
 from ci.base import jsonfile
 from ci.base.errors import UsageError
-from ci.base.paths import ROOT
 from ci.results import Proof, Report, Served, Stage
 from ci.tree import change, git, merge_base
 from tests.harness import remote as remotes
-from tests.harness.remote import run
+from tests.harness.remote import ci, run
 
 PROJECT = """
 repository = "https://example.com/acme/platform"
@@ -87,8 +85,7 @@ class Work:
         return anyio.run(found)
 
     def plan(self, *arguments, check=True):
-        argv = [sys.executable, ROOT / "ci" / "main.py", f"--project={self.folder}", "plan", *arguments]
-        return run(argv, check=check, env={"NO_COLOR": "1"})
+        return ci(self, "plan", *arguments, check=check, env={"NO_COLOR": "1"})
 
 
 def made(root, files=(), below="."):
@@ -649,8 +646,7 @@ def test_the_environments_values_are_no_application_to_any_command(work, command
     work.write("deploy/models/west/values.yaml", "replicas: 4\n")
     work.commit()
 
-    argv = [sys.executable, ROOT / "ci" / "main.py", f"--project={work.folder}", *command, "--app=values"]
-    refused = run(argv, check=False, env={"NO_COLOR": "1"})
+    refused = ci(work, *command, "--app=values", check=False, env={"NO_COLOR": "1"})
 
     said = (
         "--app values: not the name of an application: TREE/ENVIRONMENT/values.yaml has what all its applications share"

@@ -18,6 +18,7 @@ from ci.base.paths import ROOT
 from ci.base.wait import NotYet, until
 from ci.checks import style
 from ci.checks.tools import Output
+from tests.harness import cli
 from tests.harness import remote as remotes
 
 FILES = sorted([*(ROOT / ".github/workflows").glob("*.yaml"), *(ROOT / ".github/actions").glob("*/action.yaml")])
@@ -301,7 +302,7 @@ def test_24_only_a_set_that_reaches_staging_is_tested_again(tmp_path):
     clone = remote.clone("bot")
     remotes.bump(clone, "2.0", "--push")
     clone.pull()
-    remotes.run(remotes.arguments(clone, "rollback", "--env=dev", "--why=slow", "--push"))
+    remotes.ci(clone, "rollback", "--env=dev", "--why=slow", "--push")
     changed = remote.git("diff", "--name-only", "main~2", "main").split()
     ignored = WORKFLOWS["pull-request"]["on"]["push"]["paths-ignore"]
 
@@ -343,8 +344,7 @@ def test_the_documented_workflow_calls_the_tool_as_it_is(tmp_path):
         words = call.removeprefix("exec python tool/ci/main.py ").split()
         assert len(words) < len(call.split()), "the shell becomes the tool"
         project = ["--project", str(tmp_path)] if words[0] == "--project" else []
-        shown = [*project, *words[2 if project else 0 :], "--help"]
-        subprocess.run([sys.executable, ROOT / "ci/main.py", *shown], cwd=ROOT, check=True, capture_output=True)
+        cli.run(*project, *words[2 if project else 0 :], "--help", cwd=ROOT, check=True)
     assert ["test" in call for call in calls] == [True, False]
 
 

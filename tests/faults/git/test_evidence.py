@@ -38,7 +38,7 @@ from ci.tree.git import Snapshot
 from ci.tree.writeback import LocalBranch
 from tests.harness import remote as remotes
 from tests.harness.evidence import QUESTIONS, REPLICAS, SUITES, Keys, leaves, parent, proof, suites
-from tests.harness.remote import MODEL, PROJECT, arguments, helm, run
+from tests.harness.remote import MODEL, PROJECT, ci, helm
 
 APP = "sklearn-iris"
 GOLDEN = f"golden/{APP}.yaml"
@@ -217,9 +217,7 @@ def test_the_known_answer_that_comes_with_the_set_is_proven_with_it(own, monkeyp
         own.clone.commit(path, yaml.safe_dump(data, sort_keys=False).encode(), "A question")
     file = own.evidence(monkeypatch, own.said())
 
-    verified = run(
-        arguments(own.clone, "evidence", "verify", file, f"--public-key={own.keys.public}", "--env=prod"), check=False
-    )
+    verified = ci(own.clone, "evidence", "verify", file, f"--public-key={own.keys.public}", "--env=prod", check=False)
     promote(own, file)
 
     assert verified.returncode == 0, verified.stderr
@@ -909,7 +907,7 @@ def test_what_is_not_pinned_is_refused(own, monkeypatch, section, what):
 def test_nothing_goes_to_prod_without_evidence(scene):
     before = scene.clone.git("rev-parse", "main")
     for more in ([], ["--evidence=https://ci.example/runs/1"]):
-        ended = run(arguments(scene.clone, "promote", "--from=staging", "--to=prod", *more), check=False)
+        ended = ci(scene.clone, "promote", "--from=staging", "--to=prod", *more, check=False)
         assert ended.returncode == 2, ended.stderr
         assert "--to prod: nothing is promoted there without evidence" in ended.stderr
     with pytest.raises(UsageError, match="without evidence"):
@@ -918,17 +916,14 @@ def test_nothing_goes_to_prod_without_evidence(scene):
 
 
 def test_a_key_without_evidence_is_wrong_use(scene):
-    ended = run(
-        arguments(scene.clone, "promote", "--from=staging", "--to=prod", f"--public-key={scene.keys.public}"),
-        check=False,
-    )
+    ended = ci(scene.clone, "promote", "--from=staging", "--to=prod", f"--public-key={scene.keys.public}", check=False)
     assert ended.returncode == 2
     assert "for --evidence FILE, which is not given" in " ".join(ended.stderr.split())
 
 
 def verified(scene, file, environment="prod"):
     words = ("evidence", "verify", str(file), f"--public-key={scene.keys.public}", f"--env={environment}")
-    return run(arguments(scene.clone, *words), check=False)
+    return ci(scene.clone, *words, check=False)
 
 
 def test_evidence_is_verified_without_a_promotion(scene, monkeypatch):

@@ -19,8 +19,8 @@ def hub(remote, clone):
 
 
 def fetch(clone, hub, out, *, token=TOKEN):
-    argv = remotes.arguments(clone, "evidence", "fetch", "--commit=HEAD", f"--out={out}")
-    return remotes.run(argv, check=False, env={"GITHUB_TOKEN": token, "GITHUB_API_URL": f"http://{hub.address}/api/v3"})
+    env = {"GITHUB_TOKEN": token, "GITHUB_API_URL": f"http://{hub.address}/api/v3"}
+    return remotes.ci(clone, "evidence", "fetch", "--commit=HEAD", f"--out={out}", check=False, env=env)
 
 
 def test_what_a_release_needs_of_the_report_is_there_and_nothing_else(clone, hub, tmp_path):

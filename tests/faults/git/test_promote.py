@@ -15,7 +15,7 @@ from ci.release.promote import NotProvenError, Promote
 from ci.tree import git, writeback
 from ci.tree.quarantine import QuarantinedError
 from ci.tree.writeback import LocalBranch
-from tests.harness.remote import FILE, MODEL, arguments, bump, helm, run
+from tests.harness.remote import FILE, MODEL, bump, ci, helm
 
 STAGING = "gitops/staging/sklearn-iris.yaml"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -122,7 +122,7 @@ def test_the_known_answer_comes_with_the_set_and_goes_back_with_it(clone):
     assert "values.exampleModel.knownAnswer: as dev has it" in said
     assert "values.exampleModel.knownAnswer: as dev has it" in clone.git("log", "-1", "--format=%B").splitlines()
 
-    run(arguments(clone, "rollback", "--env=staging", "--why=too slow under load"))
+    ci(clone, "rollback", "--env=staging", "--why=too slow under load")
 
     assert data(clone) == yaml.safe_load(before)
 
@@ -171,7 +171,7 @@ def test_a_set_that_is_not_proven_stays(clone, seen):
 def test_a_set_that_failed_further_on_is_refused(clone):
     bump(clone, "2.0")
     promote(clone)
-    run(arguments(clone, "rollback", "--env=staging", "--why=too slow under load"))
+    ci(clone, "rollback", "--env=staging", "--why=too slow under load")
 
     with pytest.raises(QuarantinedError, match="too slow under load"):
         promote(clone)

@@ -3,12 +3,14 @@
 import os
 import signal
 import subprocess
+import sys
 import textwrap
 
 import pytest
 import yaml
 
-from tests.harness.remote import FILE, MODEL, arguments, bump
+from tests.harness import cli
+from tests.harness.remote import FILE, MODEL, bump
 
 REJECTIONS = (
     "fetch first",
@@ -81,7 +83,17 @@ def test_4_ten_parallel_promotions_onto_one_branch(remote, clone, other):
 
     writers = [
         subprocess.Popen(
-            arguments(clone, "bump", "model", "--env=dev", f"--app={name}", "--to=2.0", "--push"),
+            [
+                sys.executable,
+                cli.MAIN,
+                f"--project={clone.folder}",
+                "bump",
+                "model",
+                "--env=dev",
+                f"--app={name}",
+                "--to=2.0",
+                "--push",
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

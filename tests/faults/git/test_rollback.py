@@ -9,13 +9,13 @@ import yaml
 from ci.checks import golden
 from ci.tree import change, git, merge_base
 from tests.harness.project import Made
-from tests.harness.remote import FILE, MODEL, Clone, arguments, bump, run
+from tests.harness.remote import FILE, MODEL, Clone, bump, ci
 
 QUARANTINE = "gitops/quarantine/sklearn-iris"
 
 
 def rollback(clone, *args, check=True):
-    return run(arguments(clone, "rollback", "--env=dev", *args), check=check)
+    return ci(clone, "rollback", "--env=dev", *args, check=check)
 
 
 def test_it_returns_to_the_set_before_and_quarantines_the_failed_one(clone):
@@ -169,7 +169,7 @@ def test_a_rollback_is_pushed_like_everything_else(remote, clone):
 
 @pytest.mark.parametrize(("source", "target"), [("dev", "prod"), ("staging", "dev"), ("dev", "dev"), ("dev", "qa")])
 def test_a_promotion_goes_one_step_forward(clone, source, target):
-    result = run(arguments(clone, "promote", f"--from={source}", f"--to={target}"), check=False)
+    result = ci(clone, "promote", f"--from={source}", f"--to={target}", check=False)
 
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
@@ -242,5 +242,5 @@ def test_a_golden_file_that_is_the_same_and_one_of_a_later_environment_need_no_w
     staging = FILE.replace("dev", "staging")
     clone.commit(staging, clone.read(staging).replace(b"1.0", b"1.1"), "Another model")
     questions(clone, "3")
-    run(arguments(clone, "rollback", "--env=staging"))
+    ci(clone, "rollback", "--env=staging")
     assert "golden/" not in clone.git("log", "-1", "--format=%B")

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.harness.remote import FILE, MODEL, arguments, bump, helm, run
+from tests.harness.remote import FILE, MODEL, bump, ci, helm, run
 
 PECULIAR = """\
 # what dev runs
@@ -240,7 +240,7 @@ def test_unknown_words_are_named(clone):
         (["bump", "model", "--env=dev", "--to=2.0", "--push", "--remote=nowhere"], "--remote nowhere"),
         (["bump", "model", "--env=dev", "--to=2.0", "--push", "--pr"], "--push --pr"),
     ):
-        result = run(arguments(clone, *args), check=False)
+        result = ci(clone, *args, check=False)
         assert result.returncode == 2, result.stderr
         assert said in result.stderr
         assert "Traceback" not in result.stderr

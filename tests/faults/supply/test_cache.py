@@ -17,7 +17,7 @@ from ci.base.errors import MachineError
 from ci.supply.download import architecture
 from ci.supply.supply import Supply
 from tests.faults.supply.fetch import supply
-from tests.harness import goproxy
+from tests.harness import cli, goproxy
 from tests.unit.test_supply_records import FOREIGN, OWN, elf
 
 SECONDS = 300
@@ -273,10 +273,10 @@ def helm(tmp_path_factory):
 def run(words, cache, *, state=None, read_only=False):
     """Run the command as its user does, the cache mounted read-only or not."""
     env = {**os.environ, "ML_SERVING_CI_CACHE": str(cache), "XDG_STATE_HOME": str(state or cache / "unused")}
-    argv = [sys.executable, str(paths.ROOT / "ci" / "main.py"), *words]
-    if read_only:
-        mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
-        argv = ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, str(cache), *argv]
+    if not read_only:
+        return cli.run(*words, env=env, cwd=paths.ROOT)
+    mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    argv = ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, str(cache), sys.executable, cli.MAIN, *words]
     return subprocess.run(argv, env=env, cwd=paths.ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
