@@ -12,6 +12,7 @@ from ci.stages.order import ORDER, chosen, left_out
 from ci.stages.run import Options, Run
 from ci.stages.scope import Scope
 from ci.tree.change import Change
+from ci.tree.tree import Asked
 
 
 def names(only: list[str], skip: list[str]) -> list[str]:
@@ -105,7 +106,8 @@ def test_every_stage_is_a_function_that_takes_the_run(stage):
 def test_what_is_wrong_with_a_file_that_is_none_of_what_is_proven_is_told_and_fails_nothing(
     application, malformed, untouched, red, tmp_path
 ):
-    options = Options(tmp_path, None, False, None, None, False, tmp_path, application)
+    asked = Asked(application) if application is not None else None
+    options = Options(tmp_path, None, False, None, None, False, tmp_path, asked)
     scope = Scope(Change(None, "", malformed=malformed, untouched=untouched), None, None)
     run = Run(options, None, Report("test", ""), None, scope=scope)
 
