@@ -48,8 +48,8 @@ def models(
     found = {}
     for key, application in applications.items():
         first = next(place for each in project.names if (place := (each, key[1])) in applications)
-        runs = applications[first]
-        model = runs.model if runs is not None else None
+        newest = applications[first]
+        model = newest.model if newest is not None else None
         taken_back = model is not None and any(entry.returned_to(model) for entry in returns.get(first, ()))
         if application is not None and (taken_back or application.model != model):
             found[key] = Earlier(first[0], taken_back)
