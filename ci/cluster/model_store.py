@@ -49,11 +49,12 @@ async def install(kubectl: Kubectl, supply: Supply, models: Path | None) -> None
         CheckFailedError: It did not take a model.
     """
     with step("install the model store"):
-        await kubectl.apply([_namespace()])
+        objects = [_deployment(supply.image(IMAGE)), _service()]
         if await kubectl.get("secret", NAME, NAMESPACE) is None:
             keys = {"AWS_ACCESS_KEY_ID": secrets.token_hex(10), "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20)}
-            await kubectl.apply([_secret(NAME, NAMESPACE, keys)])
-        await kubectl.apply([_deployment(supply.image(IMAGE)), _service()])
+            objects.insert(0, _secret(NAME, NAMESPACE, keys))
+        # beside the stack, whose CRDs arrive all the while
+        await kubectl.apply([_namespace(), *objects], validate=False)
         try:
             await kubectl.run(
                 "rollout",
@@ -67,7 +68,7 @@ async def install(kubectl: Kubectl, supply: Supply, models: Path | None) -> None
             raise WaitTimeoutError(f"Deployment {NAMESPACE}/{NAME} available", READY_SECONDS, error.message) from error
         if models is not None:
             await upload(kubectl, models)
-            await kubectl.apply([_digests(models)])
+            await kubectl.apply([_digests(models)], validate=False)
 
 
 async def digest(kubectl: Kubectl, uri: str) -> str:

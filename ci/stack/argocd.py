@@ -40,7 +40,7 @@ async def find(context: StackContext) -> dict[str, Any] | None:
 
 async def install(context: StackContext) -> None:
     """Apply upstream's core installation."""
-    objects = await manifests.from_files(context.supply.module("argo-cd") / "manifests" / "core-install.yaml")
+    objects = await manifests.from_files(context, context.supply.module("argo-cd") / "manifests" / "core-install.yaml")
     kept = await context.kubectl.get("secret", SECRET, context.argocd) or {}
     key = kept.get("data", {}).get(SECRET_KEY)
     adapt(objects, context.argocd, context.supply.image(IMAGE), context.supply.image(REDIS), key)

@@ -1,19 +1,24 @@
 """From upstream's charts and manifests at the pinned version to objects on the cluster."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 
-from ci.base import wait
+from ci.base import paths, wait
 from ci.base.errors import CommandError
 from ci.manifests import documents
 from ci.manifests.documents import Document
 from ci.stack import probes
 from ci.stack.component import StackContext
+from ci.supply import partial, pins
+from ci.supply.records import Kept
 
 APPLY_SECONDS = 120.0
+READ = "manifests"
+"""Folder of the cache with upstream's manifests as read; see `_read`."""
 
 
 async def from_chart(
@@ -24,14 +29,49 @@ async def from_chart(
     Charts are rendered and applied, not installed as releases: what comes out is edited as documents where a chart
     has no value for it, a stopped installation is simply applied again, and all parts are handled alike.
     """
-    text = await context.helm.template(release, chart, namespace, values=values)
-    return await anyio.to_thread.run_sync(documents.parse, text)
+
+    async def rendered() -> str:
+        return await context.helm.template(release, chart, namespace, values=values)
+
+    return await _read(context, f"the chart {release}", rendered, release, str(chart), namespace, values)
 
 
-async def from_files(*files: Path) -> list[Document]:
+async def from_files(context: StackContext, *files: Path) -> list[Document]:
     """Read upstream's plain manifests."""
-    text = "\n---\n".join([await anyio.Path(file).read_text() for file in files])
-    return await anyio.to_thread.run_sync(documents.parse, text)
+
+    async def text() -> str:
+        return "\n---\n".join([await anyio.Path(file).read_text() for file in files])
+
+    return await _read(context, f"the manifest {files[0].name}", text, *map(str, files))
+
+
+async def _read(
+    context: StackContext, what: str, text: Callable[[], Awaitable[str]], *source: object
+) -> list[Document]:
+    """Return the documents of a text, from the cache where it was read before.
+
+    Helm and YAML's rules take seconds for some megabytes of CRDs, and in the meantime nothing reaches the cluster.
+
+    Args:
+        context: The supply.
+        what: What it is, for people.
+        text: Makes it.
+        source: All that it depends on beside the pins.
+    """
+    supply = context.supply
+    if not paths.writable(supply.cache):
+        return await anyio.to_thread.run_sync(documents.parse, await text())
+    key = pins.key(pins.FILE, Path(documents.__file__), *source)
+    kept = Kept(what, supply.cache / READ / f"{key}.json", anywhere=True)
+    async with supply.exclusive(f"{READ}-{key}", what):
+        if await supply.lacks(kept):
+            found = await anyio.to_thread.run_sync(documents.parse, await text())
+            with partial.file(kept.path) as aside:
+                aside.write_text(json.dumps(found))
+            await supply.keep(kept)
+        content = await anyio.Path(kept.path).read_text()
+    objects: list[Document] = json.loads(content)
+    return objects
 
 
 async def namespace(context: StackContext, name: str) -> list[Document]:

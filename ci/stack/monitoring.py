@@ -116,6 +116,7 @@ async def _upstream(context: StackContext) -> list[Document]:
     """Return upstream's operator, with the CRDs that it needs for Prometheus."""
     examples = context.supply.module("prometheus-operator") / "example"
     operator = await manifests.from_files(
+        context,
         *(examples / "prometheus-operator-crd" / f"monitoring.coreos.com_{plural}.yaml" for plural in CRDS),
         *(examples / "rbac" / "prometheus-operator" / f"prometheus-operator-{part}.yaml" for part in OPERATOR),
     )

@@ -51,7 +51,7 @@ async def find(context: StackContext) -> dict[str, Any] | None:
 async def install(context: StackContext) -> None:
     """Apply upstream's manifests, turned from resource metrics, which metrics-server has, to custom metrics."""
     folder = context.supply.module(NAME) / "deploy" / "manifests"
-    objects = await manifests.from_files(*(folder / file for file in FILES))
+    objects = await manifests.from_files(context, *(folder / file for file in FILES))
     namespace = context.prometheus.namespace
     edited = custom_metrics(objects, context.supply.image(IMAGE), context.prometheus)
     around = await manifests.namespace(context, namespace)

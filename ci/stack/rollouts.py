@@ -22,7 +22,7 @@ async def find(context: StackContext) -> dict[str, Any] | None:
 
 async def install(context: StackContext) -> None:
     """Apply upstream's cluster-wide installation."""
-    objects = await manifests.from_files(context.supply.module("argo-rollouts") / "manifests" / "install.yaml")
+    objects = await manifests.from_files(context, context.supply.module("argo-rollouts") / "manifests" / "install.yaml")
     controller = documents.find(objects, "Deployment", CONTROLLER)
     # The manifests in the module say `latest`; releases differ from them in this line only.
     documents.container(controller, CONTROLLER)["image"] = context.supply.image(IMAGE)
