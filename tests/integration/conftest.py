@@ -238,7 +238,7 @@ async def second(release, before_second, sample, watched, next_model):
         "minReplicas": 1,
         "maxReplicas": 2,
         "requestsPerSecond": 15,
-        "scaleDownStabilizationSeconds": 15,
+        "scaleDownStabilizationSeconds": 5,
     }
     await second.helm.upgrade_install(second.name, paths.CHART, second.namespace, values=values)
     with pytest.raises(CheckFailedError) as raised:

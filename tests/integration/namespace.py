@@ -31,4 +31,4 @@ async def gone(kubectl: Kubectl, namespace: str, stays: Callable[[str], bool]) -
         if left:
             raise NotYet(", ".join(left))
 
-    await until(f"nothing else left in namespace {namespace}", probe, timeout=GONE_SECONDS)
+    await until(f"nothing else left in namespace {namespace}", probe, timeout=GONE_SECONDS, interval=1)

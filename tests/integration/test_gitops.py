@@ -140,7 +140,7 @@ class Failed:
 
 @pytest.fixture(scope="module")
 async def moved(loop, bumped, in_environment, watched):
-    """staging at what dev has proven and, as soon as that is committed, dev bumped to a bad version: both at a time."""
+    """staging at what dev has proven and, as soon as that is committed, dev at a bad version while `watch` looks on."""
     committed, found = anyio.Event(), {}
 
     async def promote() -> None:
@@ -148,8 +148,7 @@ async def moved(loop, bumped, in_environment, watched):
 
     async def fail() -> None:
         async with watching(loop):
-            await committed.wait()
-            found["failed"] = await failed(loop, in_environment("dev"), watched)
+            found["failed"] = await failed(loop, in_environment("dev"), watched, committed)
 
     async with tasks.group() as group:
         group.start_soon(promote)
@@ -199,8 +198,8 @@ async def promoted(loop, in_environment, watched, committed) -> Promoted:
         assert result.returncode == 0, result.stderr
         return result
 
-    await until("the old pods of dev are gone", alone, timeout=PROVEN_SECONDS, interval=1)
     async with watched(staging, "staging to v2", RATE) as under_way:
+        await until("the old pods of dev are gone", alone, timeout=PROVEN_SECONDS, interval=1)
         under_way.seen.upgrading()
         result = await until("dev is healthy for its soak time", proven, timeout=PROVEN_SECONDS, interval=1)
         after = {environment: await loop.data(environment) for environment in NAMESPACES}
@@ -213,9 +212,10 @@ async def promoted(loop, in_environment, watched, committed) -> Promoted:
     return Promoted(before, after["dev"], after["staging"], result)
 
 
-async def failed(loop, release, watched) -> Failed:
-    """Bump dev to a version that names flowers wrong, while `watch` looks on."""
+async def failed(loop, release, watched, committed) -> Failed:
+    """Bump dev to a version that names flowers wrong, as soon as the promotion has what it had."""
     async with watched(release, "dev to mislabelled", RATE) as under_way:
+        await committed.wait()
         under_way.seen.upgrading()
         await loop.bump_model(MISLABELLED)
         await under_way.seen.canary()
