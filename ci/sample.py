@@ -3,18 +3,20 @@
 import functools
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import dagger
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from ci.base import paths
 from ci.base.errors import UsageError
 from ci.base.progress import step
 from ci.behaviour import protocols
-from ci.checks import session
 from ci.supply import partial, pins
 from ci.supply.records import Kept
 from ci.supply.supply import Supply
+
+if TYPE_CHECKING:
+    import dagger
 
 FOLDER = paths.ROOT / "sample"
 FILE = FOLDER / "sample.toml"
@@ -110,6 +112,8 @@ async def trained(supply: Supply) -> Path:
     kept = Kept("the model folder", supply.cache / "models" / pins.key(digest, SCRIPT, Path(__file__)))
     async with supply.exclusive("models", kept.what):
         if await supply.lacks(kept, verify=True):  # nothing is served unchecked
+            from ci.checks import session  # has Dagger, whose seconds are not for those who ask for the facts
+
             with step("train the models"), partial.folder(kept.path) as work:
                 async with session.opened(supply) as (client, _):
                     await train(client, supply.image(image)).export(str(work))
@@ -117,7 +121,7 @@ async def trained(supply: Supply) -> Path:
     return kept.path
 
 
-def train(client: dagger.Client, image: str) -> dagger.Directory:
+def train(client: "dagger.Client", image: str) -> "dagger.Directory":
     """Return the folder that the training script writes.
 
     Args:

@@ -57,6 +57,17 @@ def pytest_runtest_protocol(item):
         return (yield)
 
 
+def pytest_configure(config):
+    """Hold a property to some examples in every run; with --hypothesis-profile=nightly to many."""
+    if not config.pluginmanager.hasplugin("hypothesispytest"):  # as in the stages of `test`
+        return
+    from hypothesis import settings
+
+    settings.register_profile("every run", max_examples=20, deadline=None)  # a busy machine may take its time
+    settings.register_profile("nightly", max_examples=300, deadline=None)
+    settings.load_profile("every run")  # which the option's own comes after
+
+
 @pytest.fixture(scope="session")
 def anyio_backend():
     """The one that the commands run on."""

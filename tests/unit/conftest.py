@@ -1,5 +1,6 @@
 """Real tools for the unit tests: from the environment, the PATH, or the supply."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -63,13 +64,18 @@ class Chart:
 
     def __init__(self, helm):
         self.helm = helm
+        self._once = functools.cache(self._template)
 
     def template(self, values=None, *, release="ml-serving", env=None, folder=CHART, model=MODEL):
-        """Run `helm template` in namespace ml-serving."""
+        """Run `helm template` in namespace ml-serving; once for all tests, where nothing is a test's own but values."""
+        template = self._once if (folder, model) == (CHART, MODEL) else self._template
+        return template(yaml.safe_dump(values or {}), release, env, folder, model)
+
+    def _template(self, values, release, env, folder, model):
         files = ["-f", folder / "values" / f"{env}.yaml"] if env else []
         return subprocess.run(
             [self.helm, "template", release, folder, "--namespace", "ml-serving", "-f", model, *files, "-f", "-"],
-            input=yaml.safe_dump(values or {}),
+            input=values,
             capture_output=True,
             text=True,
             timeout=300,

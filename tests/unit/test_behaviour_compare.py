@@ -1,7 +1,7 @@
 """What two versions answered becomes figures, and a candidate that is worse than the golden file allows is stopped."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ci.base import jsonfile
@@ -14,8 +14,6 @@ from ci.results import Report
 from tests.harness.behaviour import answer, answers, golden
 
 URIS = ("s3://models/flowers/v1", "s3://models/flowers/v2")
-EXAMPLES = settings(deadline=None, max_examples=50)
-"""A busy machine may take its time."""
 LABEL = st.one_of(st.none(), st.integers(0, 2))
 ROW = st.tuples(st.integers(0, 2), LABEL, LABEL, st.floats(0.001, 1), st.floats(0.001, 1), st.booleans())
 
@@ -92,7 +90,6 @@ def test_without_a_pair_that_both_answered_there_is_no_latency():
     assert compared(golden([0]), answers([None]), answers([0])).latency == []
 
 
-@EXAMPLES
 @given(st.lists(ROW, min_size=1, max_size=40))
 def test_agreement_does_not_ask_which_version_is_which(rows):
     forth = of_rows(rows)
@@ -105,7 +102,6 @@ def test_agreement_does_not_ask_which_version_is_which(rows):
         assert there.p_value == here.p_value
 
 
-@EXAMPLES
 @given(st.data())
 def test_the_order_of_the_inputs_changes_no_figure(data):
     rows = data.draw(st.lists(ROW, min_size=1, max_size=40))
@@ -117,7 +113,6 @@ def test_the_order_of_the_inputs_changes_no_figure(data):
     assert figures[0] == figures[1]
 
 
-@EXAMPLES
 @given(st.lists(ROW, min_size=1, max_size=40))
 def test_the_counts_of_a_slice_add_up(rows):
     result = of_rows(rows)
@@ -129,7 +124,6 @@ def test_the_counts_of_a_slice_add_up(rows):
     assert len(result.regressions) == result.slices[0].regressions
 
 
-@EXAMPLES
 @given(st.lists(ROW, min_size=1, max_size=40))
 def test_a_version_beside_itself_is_no_different(rows):
     result = of_rows(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ci.base.errors import CheckFailedError, UsageError
@@ -358,7 +358,6 @@ SCALAR = st.one_of(st.none(), st.booleans(), st.integers(-(1 << 60), 1 << 60), F
 VALUE = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4))
 
 
-@settings(deadline=None, max_examples=40)
 @given(VALUE, VALUE)
 def test_whatever_json_is_asked_and_answered_is_read_back_as_it_was(question, answer):
     content = record._content(Asking("http://a", "a", "json", "/", "$"), [question], [answer])
@@ -366,7 +365,6 @@ def test_whatever_json_is_asked_and_answered_is_read_back_as_it_was(question, an
     assert json.dumps([item.request, item.expected]) == json.dumps([question, answer])
 
 
-@settings(deadline=None, max_examples=100)
 @given(VALUE, VALUE)
 def test_values_differ_where_their_json_does(one, other):
     same = not list(traffic_client.differences(one, other, 0, 0))

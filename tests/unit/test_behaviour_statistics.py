@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -29,7 +29,6 @@ def test_the_interval_holds_the_true_share_at_least_as_often_as_it_says(total):
         assert stats.binom.pmf(np.arange(total + 1), total, true)[inside].sum() >= statistics.CONFIDENCE
 
 
-@settings(deadline=None)
 @given(st.integers(0, 200), st.integers(0, 200))
 def test_mcnemars_p_is_the_two_sided_binomial_tests(regressions, improvements):
     found = statistics.mcnemar(regressions, improvements)
@@ -39,7 +38,6 @@ def test_mcnemars_p_is_the_two_sided_binomial_tests(regressions, improvements):
         assert found == pytest.approx(stats.binomtest(regressions, regressions + improvements).pvalue, rel=1e-9)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_mcnemars_p_does_not_ask_which_version_is_which(regressions, improvements):
     assert statistics.mcnemar(regressions, improvements) == statistics.mcnemar(improvements, regressions)

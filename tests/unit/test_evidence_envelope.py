@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,6 +14,7 @@ from ci.base.paths import ROOT
 from ci.base.secret import Secret
 from ci.evidence import envelope
 from ci.evidence.envelope import EvidenceError
+from tests.harness import cli
 from tests.harness.evidence import Keys
 
 PAYLOAD = b'{"what": "\xc3\xa4 statement"}'
@@ -188,10 +188,8 @@ def test_23_a_key_that_is_refused_is_refused_before_the_run_and_not_shown(tmp_pa
     if password is not None:
         environment[envelope.PASSWORD] = password
 
-    argv = [sys.executable, "ci/main.py", "--debug", "test", "--supply=source", f"--report={tmp_path / 'report'}"]
-    ended = subprocess.run(
-        argv, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, env={**unsigned(), **environment}
-    )
+    words = ["--debug", "test", "--supply=source", f"--report={tmp_path / 'report'}"]
+    ended = cli.run(*words, cwd=ROOT, env={**unsigned(), **environment})
 
     shown = ended.stdout + ended.stderr
     assert ended.returncode == 2, shown

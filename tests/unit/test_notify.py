@@ -12,7 +12,7 @@ import tenacity
 
 from ci.base.paths import ROOT
 from ci.report import notify
-from tests.harness import reports
+from tests.harness import cli, reports
 
 PATH = "/services/T0001/B0002/sEcReT"
 LONG = 60.0
@@ -192,7 +192,6 @@ def test_a_run_tells_its_start_and_its_end_and_leaves_its_report(environment, we
     hook = webhook("200")
     (tmp_path / "empty").mkdir()
     report = tmp_path / "report"
-    argv = [sys.executable, "ci/main.py", "test", "--no-install", "--supply=source", f"--report={report}"]
     variables = {
         "PATH": str(tmp_path / "empty"),
         "DOCKER_HOST": "",
@@ -200,9 +199,8 @@ def test_a_run_tells_its_start_and_its_end_and_leaves_its_report(environment, we
         "ML_SERVING_CI_WEBHOOK": hook.url,
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
     }
-    ended = subprocess.run(
-        argv, cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True, timeout=300, check=False
-    )
+    words = ["test", "--no-install", "--supply=source", f"--report={report}"]
+    ended = cli.run(*words, cwd=ROOT, env={**os.environ, **variables})
     assert ended.returncode == 3, ended.stderr
     start, end = hook.delivered
     assert "▶ started" in start

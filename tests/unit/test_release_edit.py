@@ -420,7 +420,7 @@ def edits(draw):
     return draw(st.sampled_from(["", "\ufeff"])), text, path, node, draw(TEXTS)
 
 
-@settings(max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(edits())
 def test_in_any_file_only_the_scalar_changes_and_reads_back_as_the_string(edit):
     mark, text, path, node, value = edit
@@ -441,7 +441,7 @@ def test_helm_reads_every_edited_file_as_it_read_the_old_one_but_for_the_scalar(
     values = [*NASTY, *NOT_STRINGS, *map(str.upper, NOT_STRINGS)]
     cases = [("", template, path, value) for path in [("a",), ("b", 1, "c")] for value in values]
 
-    @settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(database=None, suppress_health_check=[HealthCheck.too_slow])
     @given(edits())
     def collect(edit):
         mark, text, path, _, value = edit

@@ -24,9 +24,7 @@ EVERYTHING = "".join(PIECES)
 ALLOWED = {"DOCUMENT_FRAGMENT", "h2", "p", "strong", "ul", "li", "details", "summary", "sub", "hr"} | {
     *("table", "thead", "tbody", "tr", "th", "td", "h3", "code", "pre")
 }
-examined = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+examined = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 def hostile(words):

@@ -15,7 +15,7 @@ import zipfile
 import anyio
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ci.base.errors import MachineError
@@ -135,11 +135,9 @@ def test_an_archive_that_was_published_broken(publisher, tmp_path, data):
 
 
 names = st.lists(st.sampled_from(["..", ".", "", "a", "b", "c"]), min_size=1, max_size=5).map("/".join).filter(bool)
-examples = settings(max_examples=150, deadline=None)
 
 
 @given(wanted=st.lists(names, min_size=1, max_size=4, unique=True))
-@examples
 def test_a_wheel_is_unpacked_inside_its_folder_or_not_at_all(tmp_path_factory, wanted):
     work = tmp_path_factory.mktemp("wheel")
     wheel, final = work / "demo.whl", work / "1" / "2" / "unpacked"
@@ -193,7 +191,6 @@ def unpacked_root(work, wanted):
 
 
 @given(wanted=st.lists(members, min_size=1, max_size=5))
-@examples
 def test_a_root_is_unpacked_inside_its_folder_whatever_its_links_are(tmp_path_factory, wanted):
     with contextlib.suppress(MachineError, OSError):
         unpacked_root(tmp_path_factory.mktemp("root"), wanted)

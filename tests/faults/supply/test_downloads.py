@@ -55,7 +55,7 @@ def fetching(cache, url):
     return subprocess.Popen(argv, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-examples = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+examples = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(at=st.integers(0, len(PROGRAM) - 1), bit=st.integers(0, 7))
