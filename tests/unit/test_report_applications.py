@@ -10,7 +10,7 @@ def test_where_a_change_starts_no_canary_the_comparison_is_told_and_no_canary_is
     rule = "the change replaces its pods without a canary: there is no Rollout"
     asked = replace(reports.WINE, canary=None, back=False, rules=[rule], starts_canary=False)
 
-    told = applications.told(asked)
+    told = applications.told(asked, "")
 
     assert told[0] == applications.golden(reports.WINE)
     assert rule in told
@@ -18,7 +18,7 @@ def test_where_a_change_starts_no_canary_the_comparison_is_told_and_no_canary_is
 
 
 def test_a_canary_that_was_not_reached_is_missed():
-    told = applications.told(replace(reports.WINE, canary=None, back=False))
+    told = applications.told(replace(reports.WINE, canary=None, back=False), "")
     assert [line for line in told if line.startswith(("canary", "back"))] == [
         "canary: none was watched",
         "back to model 1.0, image v0.20.0: not reached",
