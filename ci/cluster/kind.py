@@ -277,12 +277,13 @@ async def _mark_nodes(name: str) -> None:
 async def _ready(kubectl: Kubectl) -> None:
     """Hold once the node is Ready and pods can be made: kind itself only warns when they cannot (kind#2654)."""
     try:
-        nodes = await kubectl.get_list("nodes")
-        account = await kubectl.get("serviceaccount", "default", "default")
+        there = await kubectl.get_list("nodes,serviceaccounts", "default")
     except CommandError as error:
         raise NotYet(error.message) from error
     except json.JSONDecodeError as error:
         raise NotYet("no answer") from error
+    nodes = [found for found in there if found["kind"] == "Node"]
+    accounts = [found["metadata"]["name"] for found in there if found["kind"] == "ServiceAccount"]
     for found in nodes:
         conditions = {condition["type"]: condition for condition in found["status"].get("conditions", [])}
         ready = conditions.get("Ready", {"status": "Unknown", "message": "the kubelet has not reported"})
@@ -290,7 +291,7 @@ async def _ready(kubectl: Kubectl) -> None:
             raise NotYet(f"node {found['metadata']['name']}: {ready['message']}")
     if not nodes:
         raise NotYet("no node")
-    if account is None:
+    if "default" not in accounts:
         raise NotYet("no service account yet")
 
 

@@ -69,9 +69,7 @@ async def ready(context: StackContext) -> None:
     found = await context.kubectl.get_list("deployments", all_namespaces=True, selector="app=istiod")
     for istiod in found:
         await probes.available(context, f"deployment/{istiod['metadata']['name']}", istiod["metadata"]["namespace"])
-    await wait.until(
-        "Istio injects a sidecar", lambda: _injects(context), timeout=READY_SECONDS, interval=1, successes=2
-    )
+    await wait.until("Istio injects a sidecar", lambda: _injects(context), timeout=READY_SECONDS, successes=2)
 
 
 async def _injects(context: StackContext) -> None:

@@ -137,9 +137,7 @@ async def ready(context: StackContext) -> None:
     managers = await context.kubectl.get_list("deployments", all_namespaces=True, selector=f"control-plane={MANAGER}")
     for manager in managers:
         await probes.available(context, f"deployment/{manager['metadata']['name']}", manager["metadata"]["namespace"])
-    await wait.until(
-        "KServe's webhook answers", lambda: _validates(context), timeout=READY_SECONDS, interval=1, successes=2
-    )
+    await wait.until("KServe's webhook answers", lambda: _validates(context), timeout=READY_SECONDS, successes=2)
 
 
 async def _validates(context: StackContext) -> None:

@@ -190,9 +190,7 @@ async def ready(context: StackContext) -> None:
     where = found["metadata"]["namespace"]
     await probes.available(context, f"{CRD}/{found['metadata']['name']}", where)
     path = f"/api/v1/namespaces/{where}/services/{context.prometheus.service}:{context.prometheus.port}/proxy/-/ready"
-    await wait.until(
-        "Prometheus ready", lambda: probes.answers(context, path), timeout=READY_SECONDS, interval=1, successes=2
-    )
+    await wait.until("Prometheus ready", lambda: probes.answers(context, path), timeout=READY_SECONDS, successes=2)
 
 
 async def prometheus_object(context: StackContext) -> Document:

@@ -39,9 +39,7 @@ async def ready(context: StackContext) -> None:
     probe = _probe(namespace)
     await context.kubectl.apply([probe], validate=False)
     try:
-        await wait.until(
-            "Argo Rollouts reconciles", lambda: _reconciled(context, probe), timeout=READY_SECONDS, interval=1
-        )
+        await wait.until("Argo Rollouts reconciles", lambda: _reconciled(context, probe), timeout=READY_SECONDS)
     finally:
         with tasks.clean_up("delete the probe"):
             await context.kubectl.run(
