@@ -11,8 +11,8 @@ from ci.results import Finding, Report
 from ci.stages.order import ORDER, chosen, left_out
 from ci.stages.run import Options, Run
 from ci.stages.scope import Scope
+from ci.tree import tree
 from ci.tree.change import Change
-from ci.tree.tree import Asked
 
 
 def names(only: list[str], skip: list[str]) -> list[str]:
@@ -97,16 +97,26 @@ def test_every_stage_is_a_function_that_takes_the_run(stage):
     [
         (None, {"tree/lab/b.yaml": "no YAML"}, {}, True),
         ("b", {"tree/lab/b.yaml": "no YAML"}, {}, True),
+        ("lab/b", {"tree/lab/b.yaml": "no YAML"}, {}, True),
         ("a", {"tree/lab/b.yaml": "no YAML"}, {}, False),
+        ("live/b", {"tree/lab/b.yaml": "no YAML"}, {}, False),
         (None, {}, {"tree/lab/b.yaml": "no YAML"}, False),
         (None, {}, {}, True),
     ],
-    ids=["everything", "itself", "another one", "as it was", "not malformed"],
+    ids=[
+        "everything",
+        "itself",
+        "itself by its environment",
+        "another one",
+        "of another environment",
+        "as it was",
+        "not malformed",
+    ],
 )
 def test_what_is_wrong_with_a_file_that_is_none_of_what_is_proven_is_told_and_fails_nothing(
     application, malformed, untouched, red, tmp_path
 ):
-    asked = Asked(application) if application is not None else None
+    asked = tree.asked(application) if application is not None else None
     options = Options(tmp_path, None, False, None, None, False, tmp_path, asked)
     scope = Scope(Change(None, "", malformed=malformed, untouched=untouched), None, None)
     run = Run(options, None, Report("test", ""), None, scope=scope)
