@@ -4,12 +4,14 @@ What a program needs to run at all, and what says where from and as whom, is han
 changes what is selected (PYTEST_ADDOPTS, PIP_CONSTRAINT, HELM_NAMESPACE), nor this tool's own secrets.
 """
 
+import fnmatch
+import functools
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ci.base import settings
@@ -153,8 +155,8 @@ def environment(argv: Sequence[str | Path]) -> dict[str, str]:
         argv: Its command.
     """
     program = PROGRAMS.get(name(argv), Program())
-    patterns = [pattern for group in (BASE, *program.groups) for pattern in GROUPS[group]]
-    given = {each: value for each, value in settings.caller().items() if value and _is_one_of(each, patterns)}
+    known = _variables((BASE, *program.groups))
+    given = {each: value for each, value in settings.caller().items() if value and known.match(each)}
     places = {each: _absolute(each, value) for each, value in given.items() if each in PLACES}
     return {**given, **places, **program.sets}
 
@@ -189,5 +191,7 @@ def _absolute(variable: str, value: str) -> str:
     return os.pathsep.join(str(settings.absolute(variable, part)) if part else "" for part in value.split(os.pathsep))
 
 
-def _is_one_of(variable: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(variable, pattern) for pattern in patterns)
+@functools.cache
+def _variables(groups: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what the names of the groups' variables match, of which a run asks for each program that it starts."""
+    return re.compile("|".join(fnmatch.translate(pattern) for group in groups for pattern in GROUPS[group]))

@@ -190,6 +190,7 @@ def published(seed, root):
     return Remote(root / "remote.git", root)
 
 
+@cache
 def helm():
     """The executable with which the commands render, too."""
     return installed("helm")

@@ -1,6 +1,7 @@
 """What the programs that a run starts are given: real programs, which print their environment."""
 
 import ast
+import functools
 import os
 import re
 import runpy
@@ -301,11 +302,15 @@ def test_while_a_library_starts_a_program_others_get_what_the_caller_has(monkeyp
 # --- that nobody goes round it --------------------------------------------------------------------------------------
 
 
+@functools.cache
 def sources():
-    for file in sorted((ROOT / "ci").rglob("*.py")):
-        name = file.relative_to(ROOT).as_posix()
-        if name not in OWN_PROCESSES and not name.startswith("ci/supply/source/files/"):
-            yield name, ast.parse(file.read_text())
+    """Each module of the tool, with what it uses."""
+    files = {file.relative_to(ROOT).as_posix(): file for file in sorted((ROOT / "ci").rglob("*.py"))}
+    return {
+        name: set(used(ast.parse(file.read_text())))
+        for name, file in files.items()
+        if name not in OWN_PROCESSES and not name.startswith("ci/supply/source/files/")
+    }
 
 
 def dotted(node):
@@ -328,7 +333,7 @@ def test_the_environment_is_read_in_one_place():
     readers = {"os.environ", "os.environb", "os.getenv", "os.putenv", "os.unsetenv"}
     readers |= {"Path.home", "pathlib.Path.home", "getpass.getuser", "os.getlogin"}
 
-    found = {name for name, tree in sources() if readers & set(used(tree))}
+    found = {name for name, names in sources().items() if readers & names}
 
     assert found == {"ci/base/settings.py"}
 
@@ -339,7 +344,7 @@ def test_programs_are_started_in_one_place():
     starters |= {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output", "getoutput")}
     starters |= {f"os.{kind}{form}" for kind in ("exec", "spawn") for form in ("l", "le", "lp", "v", "ve", "vp", "vpe")}
 
-    found = {name for name, tree in sources() if starters & set(used(tree))}
+    found = {name for name, names in sources().items() if starters & names}
 
     assert found == {"ci/base/command.py", "ci/checks/each.py"}, "and in a container of the pipeline"
 

@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from kubernetes.aio import client, config, watch
-
 from ci.base import duration, tasks
 from ci.base.errors import CheckFailedError
 from ci.base.wait import NotYet, until
@@ -268,6 +266,8 @@ async def observe(cluster: Cluster, namespace: str, model: str) -> AsyncIterator
     Raises:
         CheckFailedError: The Rollout is not at rest on one revision: its first deploy, say, is no canary.
     """
+    from kubernetes.aio import client, config  # takes half a second to load, in each process that lists a stage's tests
+
     predictor = f"{model}-predictor"
     this = {"field_selector": f"metadata.name={predictor}"}
     api = await config.new_client_from_config(str(cluster.kubeconfig), context=cluster.context, persist_config=False)
@@ -305,6 +305,8 @@ async def follow(
         arguments: Of this function, by position.
         selector: Its further arguments, by name.
     """
+    from kubernetes.aio import watch
+
     async with watch.Watch(return_type="object").stream(list_function, *arguments, **selector) as events:
         async for event in events:
             if event["type"] in ("ADDED", "MODIFIED"):
