@@ -81,6 +81,15 @@ def test_extra_arguments_are_strings_as_kubeadm_wants_them(config: dict) -> None
     assert "apiVersion" not in cluster, "or kind does not turn them into the list that kubeadm's v1beta4 has"
 
 
+def test_each_program_of_the_control_plane_is_told_how_often_to_collect_garbage(config: dict) -> None:
+    patches = {patch["kind"]: patch for patch in map(yaml.safe_load, config["kubeadmConfigPatches"])}
+    cluster = patches["ClusterConfiguration"]
+
+    for part in (cluster["apiServer"], cluster["etcd"]["local"], cluster["controllerManager"], cluster["scheduler"]):
+        assert {"name": "GOGC", "value": "400"} in part["extraEnvs"]
+    assert "GOMEMLIMIT" in {variable["name"] for variable in cluster["apiServer"]["extraEnvs"]}, "its heap has an end"
+
+
 @pytest.mark.parametrize("name", ["", "-a", "a-", "A", "a b", "../x", "a" * 31, 'x";echo${IFS}pwned;#'])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="--name"):
