@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ci import prove
 from ci.applications import given
 from ci.base import paths, settings
 from ci.base.errors import UsageError
@@ -135,8 +136,6 @@ async def _test(
     supply = Supply(choose(way))
     signer = envelope.signer()
     with folder.taken(options.report):
-        from ci import prove  # takes seconds to load, and wrong use is told at once
-
         await prove.prove(
             options, stages, supply, signer, install=install, scope=scope, platform=platform, served=served
         )
