@@ -101,7 +101,7 @@ class Release:
     async def upgrade_model(self, uri: str, digest: str | None = None) -> Result:
         """To another model, pinned by a digest: the store's own, where it has one.
 
-        Without Helm's own validation, which is most of an upgrade's time: the API server has its own, and `upgrade` both.
+        Without Helm's own validation, most of an upgrade's time: the API server has its own, and `upgrade` has both.
         """
         if digest is None:
             digest = await model_store.digest(self.kubectl, uri)
