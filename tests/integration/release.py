@@ -99,10 +99,14 @@ class Release:
         )
 
     async def upgrade_model(self, uri: str, digest: str | None = None) -> Result:
-        """To another model, pinned by a digest: the store's own, where it has one."""
+        """To another model, pinned by a digest: the store's own, where it has one.
+
+        Without Helm's own validation, most of an upgrade's time: the API server has its own, and `upgrade` has both.
+        """
         if digest is None:
             digest = await model_store.digest(self.kubectl, uri)
-        return await self.upgrade("--set", f"exampleModel.storageUri={uri},exampleModel.digest={digest}")
+        model = f"exampleModel.storageUri={uri},exampleModel.digest={digest}"
+        return await self.upgrade("--set", model, "--disable-openapi-validation")
 
     async def plugin(self, *arguments: str) -> Result:
         """`kubectl argo rollouts …`; kubectl finds the plugin by PATH."""
