@@ -15,7 +15,7 @@ from ci.behaviour.protocols import NoAnswerError
 from ci.canary.observe import traffic
 from ci.canary.observe.traffic import Question, Reply
 from ci.cluster import readiness
-from ci.cluster.helm import Helm
+from ci.cluster.helm import UNCHECKED, Helm
 from ci.cluster.kubectl import Kubectl
 from ci.manifests.chart import environment_values
 from ci.manifests.values import BARE, merged
@@ -59,7 +59,8 @@ async def serve(
     files = environment_values(paths.CHART, environment)
 
     async def release(name: str, uri: str) -> None:
-        await helm.upgrade_install(name, paths.CHART, namespace, values_files=files, values=values(name, uri, secret))
+        own = values(name, uri, secret)
+        await helm.upgrade_install(name, paths.CHART, namespace, values_files=files, values=own, args=[UNCHECKED])
         await readiness.inference_service(kubectl, namespace, name)
 
     async with tasks.group() as group:

@@ -18,6 +18,7 @@ from ci.canary import declared
 from ci.canary.observe import rollout as canary
 from ci.canary.observe import traffic
 from ci.cluster import model_store, readiness
+from ci.cluster.helm import UNCHECKED
 from ci.manifests.values import merged
 from ci.results import CanaryTimeline
 from ci.stages import install, namespaces, order, suite
@@ -181,6 +182,7 @@ async def _deploy(run: Run, each: Deployment, place: str, *, bare: bool = False)
         place,
         values_files=each.files,
         values=merged(each.bare if bare else each.values, {"exampleModel": {"storageSecret": STORAGE_SECRET}}),
+        args=[UNCHECKED],
     )
 
 

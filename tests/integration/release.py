@@ -10,7 +10,7 @@ from ci.base import command, paths
 from ci.base.command import Result
 from ci.canary.observe import rollout as canary
 from ci.cluster import model_store, readiness
-from ci.cluster.helm import Helm
+from ci.cluster.helm import UNCHECKED, Helm
 from ci.cluster.kubectl import Kubectl
 from ci.manifests import documents
 
@@ -106,7 +106,7 @@ class Release:
         if digest is None:
             digest = await model_store.digest(self.kubectl, uri)
         model = f"exampleModel.storageUri={uri},exampleModel.digest={digest}"
-        return await self.upgrade("--set", model, "--disable-openapi-validation")
+        return await self.upgrade("--set", model, UNCHECKED)
 
     async def plugin(self, *arguments: str) -> Result:
         """`kubectl argo rollouts …`; kubectl finds the plugin by PATH."""
