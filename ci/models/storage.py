@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 from rich.filesize import decimal
@@ -34,6 +35,7 @@ STALL_SECONDS = 180.0
 """How long no byte may come: longer than the three attempts of 30 and 120 seconds that the clients themselves make."""
 LOOK_SECONDS = 0.5
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
+ARCHIVES = (".tar", ".tar.gz", ".tgz")
 IN_IMAGE = "models"
 """Folder of an oci:// image that has the model.
 
@@ -264,6 +266,8 @@ async def _download(uri: str, folder: Path, supply: Supply, missed: list[Path]) 
     """
     store = stores.of(uri)
     name = stores.shown(uri)
+    if store is stores.OCI or urlsplit(uri).path.endswith(ARCHIVES):
+        _require_filters(name)
     interpreter = await library(supply) if store is not stores.OCI else None
     with step(f"fetch {name}"):
         async with _stalling(uri, folder):
@@ -271,6 +275,15 @@ async def _download(uri: str, folder: Path, supply: Supply, missed: list[Path]) 
                 await _from_image(uri, folder, supply, missed)
             elif causes := await _by_library(uri, folder, interpreter):
                 raise _failed(uri, causes, missed)
+
+
+def _require_filters(name: str) -> None:
+    """Raise where Python has no extraction filters (PEP 706), without which an archive writes where it likes."""
+    if not hasattr(tarfile, "data_filter"):
+        raise MachineError(
+            f"{name}: Python {platform.python_version()} cannot unpack it safely",
+            fix="Python 3.11.4 or later, in a virtual environment of its own: uv venv --python 3.13",
+        )
 
 
 async def _by_library(uri: str, folder: Path, interpreter: Path) -> list[dict[str, Any]]:

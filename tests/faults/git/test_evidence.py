@@ -340,7 +340,9 @@ def test_a_model_that_its_image_brings_along_needs_no_digest(own, monkeypatch):
 
     lied = own.said()
     candidate(lied).update(model=DIGEST)
-    refused(own, own.evidence(monkeypatch, lied), f"{RECORDED} served.candidate.release model.digest: the model is not")
+    refused(
+        own, own.evidence(monkeypatch, lied), f"{RECORDED} served.candidate.model: the run served {DIGEST}, not none"
+    )
 
     promote(own, own.evidence(monkeypatch, own.said()), said=(said := []))
 

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 from functools import partial
 
 import anyio
 import pytest
 
-from ci.base.errors import UsageError
+from ci.base.errors import MachineError, UsageError
 from ci.base.paths import ROOT
 from ci.models import digests, storage
 from ci.models.storage import RefusedError, UnreachableError, WrongModelError
@@ -53,6 +54,18 @@ def test_a_model_that_is_here_by_its_digest_is_not_fetched_again(web, internet, 
     )
     assert second.folder == first.folder
     assert len(internet.asked) == asked
+
+
+@pytest.mark.parametrize("uri", [f"https://{HOST}/model.tar.gz", f"https://{HOST}/m.tgz?a=b", "oci://acme.test/iris:1"])
+def test_a_python_that_unpacks_no_archive_safely_is_named_before_one_is_fetched(uri, web, internet, fetch, monkeypatch):
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+
+    with pytest.raises(MachineError, match=r"cannot unpack it safely") as raised:
+        fetch(uri)
+
+    assert "3.11.4" in raised.value.fix
+    assert internet.asked == []
+    assert fetch(URI).source == URI, "a plain file needs no unpacking"
 
 
 def test_without_a_digest_it_is_asked_for_each_time(web, fetch):

@@ -20,6 +20,7 @@ from ci.stages import models as models_stage
 from ci.stages import scope as scopes
 from ci.stages.run import Options, Run
 from ci.tree import git
+from ci.tree.tree import Asked
 from tests.harness.gates import executables
 from tests.harness.project import VERSION, executed
 from tests.stranger import places, project
@@ -121,7 +122,7 @@ def test_what_a_later_environment_still_runs_is_held_to_no_accuracy_of_the_next(
     names = stranger.names
     stranger.bump("image", names.texts, f"2@{publisher.publish(names.texts, '2', base=None)}")
 
-    first, *later = prepared(whole=True, application=names.texts)
+    first, *later = prepared(whole=True, application=Asked(names.texts))
 
     asked = f"{project.QUESTIONS}/{names.texts}.yaml"
     rule = f"{asked} is of the model that {stranger.first} runs: no accuracy is asked of this one"
