@@ -264,6 +264,21 @@ async def test_a_client_that_ends_early_is_named_with_its_last_words():
     assert "no such pod" in raised.value.detail
 
 
+LATE = "import subprocess; subprocess.Popen(['sh', '-c', 'sleep 0.3; echo no such pod >&2'], stdin=-3, stdout=-3)"
+"""Its last words come after its end, as those of a slow machine do."""
+
+
+async def test_last_words_that_come_late_are_waited_for():
+    with pytest.raises(CheckFailedError, match="ended after 0 requests") as raised:
+        async with traffic.stream([sys.executable, "-c", LATE], QUESTIONS):
+            pass
+    assert "no such pod" in raised.value.detail
+
+    with pytest.raises(CheckFailedError, match="ended after 0 of 1 answers") as raised:
+        await traffic.replayed([sys.executable, "-c", LATE], [("http://nobody.test", "{}")], 1)
+    assert "no such pod" in raised.value.detail
+
+
 LOSING = """
 import json, sys
 print(json.dumps({"clock": 0}))

@@ -246,19 +246,18 @@ async def replayed(argv: list[str], requests: Sequence[tuple[str, str]], timeout
     process = await command.start(argv, env=runs.environment())
     assert process.stdin is not None and process.stdout is not None
     replies: list[Reply] = []
-    said = bytearray()
+    said, heard = bytearray(), anyio.Event()
     try:
         with anyio.fail_after(REPLAY_SECONDS):
             async with tasks.group() as group:
-                group.start_soon(_listen, process, said)
+                group.start_soon(_listen, process, said, heard)
                 lines = BufferedByteReceiveStream(process.stdout)
                 try:
                     await process.stdin.send(json.dumps({"requests": requests, "timeout": timeout}).encode() + b"\n")
                     while len(replies) < len(requests):
                         replies.append(Reply(headers={}, **json.loads(await lines.receive_until(b"\n", 1 << 20))))
                 except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
-                    with anyio.move_on_after(LAST_WORDS_SECONDS):
-                        await process.wait()
+                    await _last_words(process, heard)
                     raise CheckFailedError(
                         f"the client ended after {len(replies)} of {len(requests)} answers",
                         detail=said.decode(errors="replace"),
@@ -312,11 +311,11 @@ async def stream(argv: list[str], questions: Sequence[Question]) -> AsyncIterato
     """
     process = await command.start(argv, env=runs.environment())
     seen, said = Traffic(), bytearray()
-    ended = anyio.Event()
+    ended, heard = anyio.Event(), anyio.Event()
     try:
         async with tasks.group() as group:
-            group.start_soon(_read, process, seen, said, ended)
-            group.start_soon(_listen, process, said)
+            group.start_soon(_read, process, seen, said, ended, heard)
+            group.start_soon(_listen, process, said, heard)
             group.start_soon(_tell, process, json.dumps([asdict(each) for each in questions]))
 
             async def first() -> None:
@@ -345,7 +344,9 @@ async def _tell(process: anyio.abc.Process, line: str) -> None:
         await process.stdin.send(line.encode() + b"\n")
 
 
-async def _read(process: anyio.abc.Process, seen: Traffic, said: bytearray, ended: anyio.Event) -> None:
+async def _read(
+    process: anyio.abc.Process, seen: Traffic, said: bytearray, ended: anyio.Event, heard: anyio.Event
+) -> None:
     """Take in the client's lines until the last one, which tells how many there must have been."""
     assert process.stdout is not None
     lines = BufferedByteReceiveStream(process.stdout)
@@ -367,8 +368,7 @@ async def _read(process: anyio.abc.Process, seen: Traffic, said: bytearray, ende
                 address = line.pop("served_by").rpartition(":")[0].strip("[]")
                 seen.requests.append(Request(**{**line, "started": line["started"] - ahead, "served_by": address}))
     except (anyio.EndOfStream, anyio.IncompleteRead):
-        with anyio.move_on_after(LAST_WORDS_SECONDS):
-            await process.wait()
+        await _last_words(process, heard)
         raise CheckFailedError(
             f"the traffic's client ended after {len(seen.requests)} requests", detail=said.decode(errors="replace")
         ) from None
@@ -387,10 +387,18 @@ def _weights(clusters: Mapping[str, int]) -> tuple[int, int] | None:
     return by_role.get("stable", 0), by_role.get("canary", 0)
 
 
-async def _listen(process: anyio.abc.Process, said: bytearray) -> None:
+async def _last_words(process: anyio.abc.Process, heard: anyio.Event) -> None:
+    """Let a client end whose output has ended, and let `_listen` come to the end of what it said of it."""
+    with anyio.move_on_after(LAST_WORDS_SECONDS):
+        await process.wait()
+        await heard.wait()
+
+
+async def _listen(process: anyio.abc.Process, said: bytearray, heard: anyio.Event) -> None:
     assert process.stderr is not None
     async for chunk in process.stderr:
         said.extend(chunk)
+    heard.set()
 
 
 def _exec(namespace: str, *arguments: str) -> list[str]:
