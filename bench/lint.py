@@ -43,6 +43,7 @@ def _seconds(command: str, number: int, own: bool, run: int) -> float:
         made = project.made(Path(folder), environments=("lab",), applications=names)
         if own:
             _unlike(made, names)
+        made.commit()
         return measuring.seconds(made.folder, command, codes=(0, 1))  # that a gate is too weak is no failure here
 
 
