@@ -87,8 +87,8 @@ async def lint(
         run = _Run(client, tool, root, project, found, [("", finding) for finding in found.findings])
         repository = await git.opened(root)
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
-        run.found += [("", each) for each in pinned.findings(root, project, found.judged)]
-        run.found += golden.findings(root, project, found.judged)
+        run.found += [("", each) for each in pinned.findings(project, found.judged, found.applications)]
+        run.found += golden.findings(root, project, found.judged, found.applications)
         if chosen.whole:
             run.found += [("", each) for each in golden.strays(root, project)]
         async with tasks.group() as group:

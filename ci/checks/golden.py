@@ -17,26 +17,28 @@ from ci.checks import targets
 from ci.manifests.chart import Target
 from ci.project import Project
 from ci.results import Finding
-from ci.tree import earlier, quarantine, tree, worktree
+from ci.tree import earlier, quarantine, worktree
 from ci.tree.earlier import Earlier
 from ci.tree.quarantine import Entry
 from ci.tree.tree import Application, Key
-from ci.tree.worktree import File
 
 CHECK = "golden"
 VALUE = tuple(known_answer.VALUE.split("."))
 
 
-def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[tuple[str, Finding]]:
+def findings(
+    folder: Path, project: Project, judged: Sequence[Target], applications: Mapping[Key, Application | None]
+) -> list[tuple[str, Finding]]:
     """Return what is wrong with the golden files of applications, each with the application's name.
 
     Args:
         folder: The project's.
         project: The project.
         judged: The applications.
+        applications: All of the project, as the work tree has them.
     """
     read: dict[str, Golden | UsageError | None] = {}
-    others = earlier.models(project, _applications(folder, project), _quarantined(folder, project))
+    others = earlier.models(project, applications, _quarantined(folder, project))
     found: list[tuple[str, Finding]] = []
     for target in judged:
         if target.application is None:
@@ -47,15 +49,6 @@ def findings(folder: Path, project: Project, judged: Sequence[Target]) -> list[t
         why = others.get((target.environment, target.application))
         found += [(target.name, each) for each in _of(target, path, read[path], why)]
     return found
-
-
-def _applications(folder: Path, project: Project) -> dict[Key, Application | None]:
-    """Return all applications; None for one whose file is wrong, which is told where it is read to be judged."""
-    return {
-        (file.environment, file.name): _application(folder / file.path, project, file)
-        for file in worktree.files(folder, project)
-        if file.environment in project.names
-    }
 
 
 def strays(folder: Path, project: Project) -> Iterator[Finding]:
@@ -75,13 +68,6 @@ def strays(folder: Path, project: Project) -> Iterator[Finding]:
         said = f"no application has {file.name} for its golden file, so nothing is asked of it"
         remedy = f"call it {near[0]}.yaml" if near else "call it as its application, NAME.yaml, or remove it"
         yield Finding(CHECK, file.relative_to(folder).as_posix(), 0, said, remedy, "warning")
-
-
-def _application(path: Path, project: Project, file: File) -> Application | None:
-    try:
-        return tree.read(project, file.environment, file.name, path.read_bytes()).checked()
-    except (UsageError, OSError, yaml.YAMLError):
-        return None
 
 
 def _quarantined(folder: Path, project: Project) -> list[Entry]:

@@ -17,7 +17,7 @@ from ci.project import Project
 from ci.results import Finding
 from ci.tree import git, render, tree, worktree
 from ci.tree.git import Repository
-from ci.tree.tree import Application
+from ci.tree.tree import Application, Asked, Key
 from ci.tree.worktree import File
 
 MODEL = "exampleModel"
@@ -75,12 +75,14 @@ class Targets:
     Attributes:
         judged: In the environments' order.
         findings: What keeps the others from being judged.
+        applications: All of the project, judged or not, in the environments' order; None for one whose file is wrong.
         known: Every environment, and every application as ENV/APP; nothing, where not all of them are judged.
         folder: For whoever works on them; gone with them.
     """
 
     judged: Sequence[Target]
     findings: Sequence[Finding]
+    applications: Mapping[Key, Application | None]
     known: Collection[str]
     folder: Path
 
@@ -103,34 +105,26 @@ async def found(folder: Path, project: Project, chosen: Chosen) -> AsyncIterator
     """
     chosen.require(project)
     files = worktree.files(folder, project)
-    by_key = {(file.environment, file.name): file for file in files if file.environment in project.names}
+    applications = worktree.applications(folder, project)
+    by_key = {key: file for file in files if (key := (file.environment, file.name)) in applications}
     clashes = {by_key[key]: by_key[other] for key, other in tree.clashes(by_key).items()}
     with tempfile.TemporaryDirectory(prefix="ml-serving-ci-") as work:
-        reader = _Reader(folder, project, Path(work) / "git")
+        reader = _Reader(folder, project, applications, Path(work) / "git")
         judged = list(reader.defaults(chosen)) if chosen.defaults and chosen.has(DEFAULTS, None) else []
         for file in files:
             if chosen.has(file.environment, file.name):
                 judged += await reader.judged(file, clashes.get(file))
         if chosen.application is not None and not judged and not reader.findings:
-            raise _unknown(project, chosen, files)
+            worktree.require_known(folder, project, Asked(chosen.application, chosen.environment))
         known = {*project.names, DEFAULTS, *(f"{file.environment}/{file.name}" for file in files)}
-        yield Targets(judged, reader.findings, known if chosen.whole else (), Path(work))
-
-
-def _unknown(project: Project, chosen: Chosen, files: Sequence[File]) -> UsageError:
-    where = f"{project.paths.tree}/{chosen.environment or '*'}"
-    known = sorted({file.name for file in files if chosen.environment in (None, file.environment)})
-    more = f" and {len(known) - 10} more" if len(known) > 10 else ""
-    return UsageError(
-        f"--app {chosen.application}: there is no {where}/{chosen.application}.yaml",
-        fix=f"One of {', '.join(known[:10])}{more}" if known else f"Add {where}/NAME.yaml.",
-    )
+        yield Targets(judged, reader.findings, applications, known if chosen.whole else (), Path(work))
 
 
 @dataclass
 class _Reader:
     folder: Path
     project: Project
+    applications: Mapping[Key, Application | None]
     work: Path
     findings: list[Finding] = field(default_factory=list)
     repository: Repository | None = None
@@ -180,10 +174,12 @@ class _Reader:
         return []
 
     async def _target(self, file: File) -> Target:
-        content = (self.folder / file.path).read_bytes()
-        application = tree.read(self.project, file.environment, file.name, content)
+        application = self.applications[file.environment, file.name]
+        if application is None:  # it is read again for the one thing that is wrong
+            content = (self.folder / file.path).read_bytes()
+            application = tree.read(self.project, file.environment, file.name, content)
         revision = application.release[tree.CHART[0]]
-        text = content.decode("utf-8-sig")
+        text = application.content.decode("utf-8-sig")
         for path in (("values",), ("values", MODEL)):
             value = application.values if len(path) == 1 else application.values.get(MODEL)
             if not isinstance(value, Mapping | None):

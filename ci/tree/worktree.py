@@ -1,14 +1,16 @@
 """The tree as the project's folder has it, committed or not: what a change is about to put there."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import yaml
 
 from ci.base.errors import UsageError
 from ci.project import Project
 from ci.tree import tree
-from ci.tree.tree import Asked
+from ci.tree.tree import Application, Asked, Key
 
 QUARANTINE = "quarantine"
 """A folder of the tree that is no environment: of sets that failed."""
@@ -47,6 +49,27 @@ def files(folder: Path, project: Project) -> Sequence[File]:
     return sorted(found, key=lambda file: (order.get(file.environment, len(order)), file.path))
 
 
+def applications(folder: Path, project: Project) -> Mapping[Key, Application | None]:
+    """Return the applications of all environments; None for one whose file is wrong, which is told where it is judged.
+
+    Args:
+        folder: The project's.
+        project: Names tree and environments.
+    """
+    return {
+        (file.environment, file.name): _readable(folder, project, file)
+        for file in files(folder, project)
+        if file.environment in project.names
+    }
+
+
+def _readable(folder: Path, project: Project, file: File) -> Application | None:
+    try:
+        return tree.read(project, file.environment, file.name, (folder / file.path).read_bytes()).checked()
+    except (UsageError, OSError, yaml.YAMLError):
+        return None
+
+
 def require_known(folder: Path, project: Project, asked: Asked) -> None:
     """Refuse an application that the tree does not have, in the environment that is asked for or in any.
 
@@ -67,7 +90,7 @@ def require_known(folder: Path, project: Project, asked: Asked) -> None:
     first = difflib.get_close_matches(str(asked), names, n=NAMED, cutoff=0)
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     said = f"--app {asked}: there is no {project.paths.tree}/{asked.environment or '*'}/{asked.name}.yaml"
-    raise UsageError(said, fix=f"One of {', '.join(first)}{more}" if first else None)
+    raise UsageError(said, fix=f"One of {', '.join(first)}{more}" if first else "Write that file: docs/gitops.md")
 
 
 def values_file(project: Project, environment: str) -> PurePosixPath:

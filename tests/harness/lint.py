@@ -23,8 +23,8 @@ def findings(folder):
             found.findings,
             found.known,
             [
-                *pinned.findings(folder, given, found.judged),
-                *(finding for _, finding in golden.findings(folder, given, found.judged)),
+                *pinned.findings(given, found.judged, found.applications),
+                *(finding for _, finding in golden.findings(folder, given, found.judged, found.applications)),
             ],
         )
     )

@@ -28,6 +28,15 @@ def values(known):
     return yaml.safe_dump({"exampleModel": {"knownAnswer": known}})
 
 
+def checked(made, **chosen):
+    """What is found in a project, each with the application's name."""
+
+    def look(found):
+        return golden.findings(made.folder, made.project, found.judged, found.applications)
+
+    return made.judged(look, **chosen)
+
+
 @pytest.fixture
 def made(tmp_path):
     made = projects.made(tmp_path, environments=("lab",), applications=[NAME])
@@ -45,7 +54,7 @@ def found(made):
         made.write(f"{TREE}/lab/values.yaml", "{}\n" if tree is None else tree)
         if chart is not None:
             made.write(f"{CHART_FOLDER}/values/lab.yaml", chart)
-        return [each for _, each in made.judged(lambda found: golden.findings(made.folder, made.project, found.judged))]
+        return [each for _, each in checked(made)]
 
     return look
 
@@ -110,7 +119,9 @@ def environments(tmp_path):
             path = made.deploy(environment, NAME, values={"exampleModel": {"knownAnswer": known[environment]}})
             content = yaml.safe_load((tmp_path / path).read_text())
             made.write(path, yaml.safe_dump({**content, **model}))
-        found = made.judged(lambda found: golden.findings(made.folder, made.project, found.judged), **chosen)
+        found = made.judged(
+            lambda found: golden.findings(made.folder, made.project, found.judged, found.applications), **chosen
+        )
         return [name for name, _ in found]
 
     return look
@@ -164,7 +175,9 @@ def test_after_a_rollback_of_the_first_environment_its_own_answer_is_a_warning_a
 
     assert environments(models, known) == [f"lab/{NAME}"]
     made = projects.Made(tmp_path)
-    ((_, finding),) = made.judged(lambda found: golden.findings(made.folder, made.project, found.judged))
+    ((_, finding),) = made.judged(
+        lambda found: golden.findings(made.folder, made.project, found.judged, found.applications)
+    )
     assert finding.severity == "warning"
     assert "exampleModel.knownAnswer.expected: 6, but " in finding.message
     assert f"{FILE} is of the model that was taken back in lab" in finding.message

@@ -33,7 +33,7 @@ def release(made, environment, **digests):
 
 
 def found(made, **chosen):
-    return made.judged(lambda found: pinned.findings(made.folder, made.project, found.judged), **chosen)
+    return made.judged(lambda found: pinned.findings(made.project, found.judged, found.applications), **chosen)
 
 
 def test_what_the_protected_environment_would_refuse_is_told_in_the_first(made):

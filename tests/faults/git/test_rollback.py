@@ -190,7 +190,7 @@ inputs:
 def linted(clone):
     """What lint has against the known answers, by severity."""
     made = Made(clone.folder)
-    found = made.judged(lambda found: golden.findings(made.folder, made.project, found.judged))
+    found = made.judged(lambda found: golden.findings(made.folder, made.project, found.judged, found.applications))
     return {(each.severity, name): each.message for name, each in found}
 
 

@@ -253,7 +253,7 @@ def test_the_checks_that_need_no_container_have_nothing_against_it(stranger, fil
     async def judged():
         async with targets.found(stranger.folder, stranger.project, Chosen()) as found:
             assert found.findings == []
-            assert golden.findings(stranger.folder, stranger.project, found.judged) == []
+            assert golden.findings(stranger.folder, stranger.project, found.judged, found.applications) == []
             folder = found.folder / "helm"
             chart.laid_out(found.judged, folder)
             commands = chart.commands(found.judged, "template", VERSION)
