@@ -1,5 +1,6 @@
 """All that is judged of a project: each application as Argo CD would render it, and the chart's own values."""
 
+import json
 import re
 import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
@@ -190,7 +191,7 @@ class _Reader:
         except UsageError as error:
             line = places.values_line(text, tree.CHART[0])
             raise UsageError(f"{file.path}:{line}: {error.message}", fix=error.fix) from error
-        given = yaml.safe_dump(render.values(application), allow_unicode=True)
+        given = json.dumps(render.values(application))
         own = Values(file.path, text, given, ("values",), ELSEWHERE)
         values = [own, *in_tree, *_own_values(chart, file.environment)]
         return Target(file.environment, file.name, file.name, application.namespace, chart, values)

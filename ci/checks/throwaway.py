@@ -4,10 +4,9 @@ The chart takes an application as its environment has it, or there is a finding 
 `throwaway` puts over that, so a finding names the project file's key.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-
-import yaml
 
 from ci import project as projects
 from ci.base.errors import UsageError
@@ -51,7 +50,7 @@ def changed(changes: Throwaway, judged: Sequence[Target]) -> tuple[list[Changed]
             wrong.append((target.name, Finding(CHECK, *place, error.message, "give each pause a duration")))
             continue
         if lines:
-            own = Values(projects.FILE, yaml.safe_dump(over, allow_unicode=True))
+            own = Values(projects.FILE, json.dumps(over))
             found.append(Changed(replace(target, values=[own, *target.values]), lines))
     return found, wrong
 

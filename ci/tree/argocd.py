@@ -76,19 +76,7 @@ def _patched(text: str, patch: bytes, name: str) -> str:
             f"{name}: {said}", fix="https://www.rfc-editor.org/rfc/rfc6902 is how it is written"
         ) from error
     made = f"# Made of {FILE} and {name} by `python ci/main.py argocd render`: change those, not this one.\n"
-    return made + yaml.dump(changed, Dumper=_Dumper, sort_keys=False, width=sys.maxsize, allow_unicode=True)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes strings so that every reader of YAML takes them for strings, and text of several lines as such."""
-
-
-def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None if scalars.written(text) == text else '"'
-    return dumper.represent_scalar(scalars.STRING, text, style=style)
-
-
-_Dumper.add_representer(str, _string)
+    return made + yaml.dump(changed, Dumper=scalars.Dumper, sort_keys=False, width=sys.maxsize, allow_unicode=True)
 
 
 @functools.cache

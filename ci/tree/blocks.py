@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from ci.base import nesting
 from ci.base.errors import UsageError
+from ci.manifests import kubernetes_yaml
+from ci.tree import scalars
 
 INDENT = 2
 
@@ -31,26 +32,22 @@ def set_block(content: bytes, path: tuple[str, ...], value: Mapping[str, Any], n
         UsageError: The file is no YAML, or the place is written in a way that has no lines of its own.
     """
     mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
-    text = content.removeprefix(mark).decode(errors="surrogateescape")
-    try:
-        before = nesting.read(lambda: yaml.safe_load(text), name)
-        root = yaml.compose(text, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{name}: no YAML: {' '.join(str(error).split())}") from error
+    before = kubernetes_yaml.read(content, name)
+    text = content.removeprefix(mark).decode()
     wanted = _with(before, path, value)
     if wanted == before:
         return content
-    edited = _edited(text, root, path, value)
+    edited = _edited(text, yaml.compose(text, Loader=yaml.CSafeLoader), path, value)
     try:
-        done = yaml.safe_load(edited)
-    except yaml.YAMLError:
+        done = kubernetes_yaml.read(edited.encode(), name)
+    except UsageError:
         done = None
     if done != wanted:
         raise UsageError(
             f"{name}: {'.'.join(path)} cannot be set without a change to something else",
-            fix=f"Write it on lines of its own: {yaml.safe_dump(value, default_flow_style=True, width=sys.maxsize)}",
+            fix=f"Write it on lines of its own: {_dumped(value, in_one_line=True)}",
         )
-    return mark + edited.encode(errors="surrogateescape")
+    return mark + edited.encode()
 
 
 def _with(data: Any, path: tuple[str, ...], value: Any) -> Any:
@@ -86,9 +83,21 @@ def _edited(text: str, root: yaml.Node | None, path: tuple[str, ...], value: Map
     block: Any = value
     for step in reversed(path[depth:]):
         block = {step: block}
-    dumped = yaml.safe_dump(block, sort_keys=False, allow_unicode=True, width=sys.maxsize, default_flow_style=None)
-    written = textwrap.indent(dumped, " " * column).splitlines()
+    written = textwrap.indent(_dumped(block), " " * column).splitlines()
     return "".join([*lines[:at], *(f"{line}{ending}" for line in written), *lines[at:]])
+
+
+def _dumped(value: Any, *, in_one_line: bool = False) -> str:
+    style = True if in_one_line else None  # a mapping of scalars has one line, others have lines of their own
+    written: str = yaml.dump(
+        value,
+        Dumper=scalars.Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=sys.maxsize,
+        default_flow_style=style,
+    )
+    return written
 
 
 def _end(node: yaml.Node) -> int:

@@ -1,11 +1,10 @@
 """An application rendered as Argo CD would, before anything is committed."""
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError
@@ -36,7 +35,7 @@ async def render(repository: Repository, helm: Path, application: Application, r
     key = (
         chart,
         await repository.object_of(f"{revision}:{repository.at(values_file)}"),
-        yaml.safe_dump(values(application)),
+        json.dumps(values(application)),
         application.environment,
         application.name,
         application.namespace,
@@ -77,8 +76,9 @@ async def template(
         CommandError: Helm refuses: the values do not fit the chart's schema or templates.
     """
     words: list[str | Path] = ["template", application.name, chart, f"--namespace={application.namespace}"]
+    # JSON: in YAML, what is text to one writer ("1e3", "0o17") is a number to Helm
     words += ["--include-crds", *(f"--values={file}" for file in files), "--values=-"]
-    return (await command.run([helm, *words], stdin=yaml.safe_dump(over), timeout=RENDER_SECONDS)).stdout
+    return (await command.run([helm, *words], stdin=json.dumps(over), timeout=RENDER_SECONDS)).stdout
 
 
 async def values_files(

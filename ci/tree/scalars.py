@@ -153,6 +153,18 @@ def written(value: str, style: str | None = None) -> str:
     return yaml.dump(value, default_style=quotes, width=sys.maxsize, allow_unicode=True).removesuffix("\n")
 
 
+class Dumper(yaml.SafeDumper):
+    """Writes strings so that every reader of YAML takes them for strings, and text of several lines as such."""
+
+
+def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None if written(text) == text else '"'
+    return dumper.represent_scalar(STRING, text, style=style)
+
+
+Dumper.add_representer(str, _string)
+
+
 class _Node(NamedTuple):
     """A node on the way of a path, by the event it begins with and that event's place among all of the file."""
 

@@ -1,17 +1,15 @@
 """The tree that Argo CD watches: a folder an environment, in it a file an application."""
 
 import functools
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import yaml
-
 from ci import project as projects
-from ci.base import nesting
 from ci.base.errors import UsageError
-from ci.manifests import places
+from ci.manifests import kubernetes_yaml, places
 from ci.project import Environment, Project
 from ci.tree import blocks, git, scalars
 from ci.tree.git import Snapshot
@@ -26,7 +24,9 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 CHART = (("chart", "revision"),)
 MODEL_DIGEST = ("model", "digest")
 """The one key that a file may lack: its model is not pinned then."""
-MODEL = (("model", "version"), ("model", "storageUri"), MODEL_DIGEST)
+VERSION = ("model", "version")
+"""The one key that people and this tool alone read: Argo CD makes nothing of it, so 1.0 without quotes is 1.0."""
+MODEL = (VERSION, ("model", "storageUri"), MODEL_DIGEST)
 IMAGE = (("image", "repository"), ("image", "tag"), ("image", "digest"))
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 KEYS: tuple[KeyPath, ...] = (*CHART, *MODEL, *IMAGE)
@@ -117,14 +117,28 @@ class Application:
 
     @functools.cached_property
     def release(self) -> Release:
-        """What runs: chart revision, model and image."""
+        """What runs: chart revision, model and image.
+
+        Raises:
+            UsageError: The file lacks one, or has something else than text there, which Argo CD would write in its way.
+        """
         try:
-            return scalars.read(self.content, KEYS, self.file)
+            release = scalars.read(self.content, KEYS, self.file)
         except UsageError:
             release = scalars.read(self.content, [key for key in KEYS if key != MODEL_DIGEST], self.file)
             if MODEL_DIGEST[1] in self._loaded[MODEL_DIGEST[0]]:
                 raise
-        return {**release, MODEL_DIGEST: ""}
+            release[MODEL_DIGEST] = ""
+        for path, text in release.items():
+            if path == VERSION:
+                continue
+            section, key = map(str, path)
+            value = self._loaded[section].get(key)
+            if not isinstance(value, str | None):
+                line = places.values_line(self.content.decode(), path)
+                said = f"{dotted(path)}: {text} is no text to Argo CD, but {json.dumps(value)}"
+                raise UsageError(f"{self.file}:{line}: {said}", fix=f'Quote it: {key}: "{text}"')
+        return release
 
     def checked(self) -> "Application":
         """Return this application, once its file is seen to be one's.
@@ -201,7 +215,10 @@ class Application:
 
     @functools.cached_property
     def _loaded(self) -> Mapping[str, Any]:
-        return nesting.read(lambda: yaml.load(self.content, yaml.CSafeLoader) or {}, self.file)
+        found = kubernetes_yaml.read(self.content, self.file)
+        if not isinstance(found, Mapping | None):
+            raise UsageError(f"{self.file}: not a mapping", fix="docs/gitops.md shows what a file has")
+        return found or {}
 
 
 async def project(snapshot: Snapshot) -> Project:

@@ -1,0 +1,108 @@
+"""What the tool reads of an application's file is what Argo CD's own library reads, or the tool refuses the file."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ci.base.errors import UsageError
+from ci.manifests import kubernetes_yaml
+from tests.harness import upstream
+
+CHARACTERS = "0178xboaeEyn_.:+-~<#'\" "
+"""Of numbers, words, signs and quotes in any order; each text of up to three of them is tried."""
+WORDS = ["true", "True", "TRUE", "tRUE", "yes", "No", "ON", "off", "null", "NULL", "nULL", "~", ".inf", "-.INF", ".NaN",
+         "2026-01-01", "2026-01-01T10:00:00Z", "12:30", "12:30:45.5", "1_000", "_1", "0x_1F", "0b1_0", "0o17", "0O17",
+         "1e3", "1E+3", "+1.5e-3", "1.", ".5", "+.5", "-.5", "._5", "0x1p-2", "1e", "infinity", "nan", "=", "<<",
+         "9007199254740992", "9007199254740993", "18446744073709551616", "1e308", "1e309", "0.1", "-0", "+0", "-0.0",
+         "v1.10", "1.10", "1.2.3", "sha256:00", "a: b", "a #b",
+         "!!str 1", "!x 1", "!!int 1", "!!float 1", "|- 1"]  # fmt: skip
+FILES = [
+    "a: 1\n---\nb: 2\n",
+    "--- \na: 1\n...\n",
+    "a: &a {b: [1, *a]}\n",
+    "a: &a {b: [1, 2]}\nc: *a\n",
+    "a: {b: 1, <<: {b: 2}}\n",
+    "a: {<<: {b: 2}, b: 1}\n",
+    'a: {"<<": {b: 2}}\n',
+    "a: 1\na: 2\n",
+    "1: a\ntrue: b\n~: c\n1.5: d\n",
+    "a:\n- b\n-  c: d\n",
+    "a: |+\n  x\n\n",
+    "a: >-\n  x\n   y\n\n  z\n",
+    'a: "x\\\n  y\\u00e9\\x41\\0"\n',
+    "a: 'x''y\n\n  z'\n",
+    "a: x\n  y\n",
+    "? a\n: b\n",
+    "a: [1, {b: c}, ]\n",
+    "a: é\u2028b\n",
+    "\ufeffa: 1\n",
+    "a:\tb\n",
+    "[{a: 1}]\n",
+    "",
+]
+
+
+@pytest.fixture(scope="module")
+def argo_cd(tmp_path_factory):
+    """Read with the library that Argo CD reads with, at the version that it has."""
+    return upstream.built(Path(__file__).with_name("kubernetes_yaml.go"), "argo-cd", tmp_path_factory.mktemp("go"))
+
+
+def compared(argo_cd, texts):
+    """Hold what both read against each other; return how many are refused here."""
+    refused = 0
+    for text, there in zip(texts, argo_cd(texts), strict=True):
+        try:
+            here = kubernetes_yaml.read(text.encode(), "file")
+        except UsageError:
+            refused += 1
+            continue
+        assert there["Error"] == "" or not isinstance(here, dict | None), (text, here, there)
+        if isinstance(here, dict):
+            assert typed(here) == typed(there["Read"]), text
+    return refused
+
+
+def typed(value):
+    """Tell 1 from true, which Python does not, and a number from text; JSON has one kind of number."""
+    if isinstance(value, dict):
+        return {key: typed(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [typed(each) for each in value]
+    return (float if isinstance(value, int) and not isinstance(value, bool) else type(value), value)
+
+
+def test_every_short_scalar_is_read_alike(argo_cd):
+    texts = ["".join(each) for length in range(4) for each in itertools.product(CHARACTERS, repeat=length)]
+    refused = compared(argo_cd, [f"a: {text}\n" for text in texts])
+    assert refused < len(texts) / 3  # what is no YAML, mostly
+
+
+def test_words_numbers_and_forms_of_yaml_are_read_alike_or_refused(argo_cd):
+    written = [form.format(word) for word in WORDS for form in ("a: {}\n", "a: [{}]\n", '"{}": 1\n', "a: '{}'\n")]
+    assert compared(argo_cd, [*written, *FILES]) < len(written) / 3
+
+
+def test_keys_are_read_alike_or_refused(argo_cd):
+    compared(argo_cd, [f"{word}: 1\n" for word in WORDS])
+
+
+TEXT = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), max_size=8) | st.sampled_from(WORDS)
+TREES = st.recursive(
+    TEXT.map(lambda text: text or "~"),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda each: f"[{', '.join(each)}]")
+        | st.dictionaries(st.from_regex("[a-z]{2,5}", fullmatch=True), inner, max_size=3).map(
+            lambda each: f"{{{', '.join(f'{key}: {value}' for key, value in each.items())}}}"
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@given(texts=st.lists(TREES, min_size=50, max_size=50))
+def test_files_of_any_content_are_read_alike_or_refused(argo_cd, texts):
+    compared(argo_cd, [f"values: {text}\n" for text in texts])
