@@ -11,6 +11,7 @@ from ci.base.wait import NotYet, until
 from ci.cluster import diagnostics
 from ci.cluster.kubectl import Kubectl
 
+INFERENCE_SERVICES, ROLLOUTS = "inferenceservices.serving.kserve.io", "rollouts.argoproj.io"
 READY_SECONDS = 180.0
 LOOK_SECONDS = 5.0
 """Between two looks at the pods while they are not ready."""
@@ -28,7 +29,7 @@ async def inference_service(kubectl: Kubectl, namespace: str, name: str, timeout
     what, looked = f"InferenceService {name} is Ready", time.monotonic()
 
     async def ready() -> None:
-        found = await kubectl.get("inferenceservices.serving.kserve.io", name, namespace)
+        found = await kubectl.get(INFERENCE_SERVICES, name, namespace)
         if found is None:
             raise NotYet("there is none")
         conditions = {c["type"]: c for c in found.get("status", {}).get("conditions", [])}
@@ -37,6 +38,7 @@ async def inference_service(kubectl: Kubectl, namespace: str, name: str, timeout
             raise NotYet("the controller has not seen the latest change")
         if state["status"] != "True":
             await look()
+            await _change(kubectl, namespace, "condition=Ready", f"{INFERENCE_SERVICES}/{name}")
             raise NotYet(f"Ready={state['status']} {state.get('reason', '')} {state.get('message', '')}".strip())
 
     async def look() -> None:
@@ -48,6 +50,15 @@ async def inference_service(kubectl: Kubectl, namespace: str, name: str, timeout
             raise CheckFailedError(f"{what}: waiting does not help: {why}")
 
     await until(what, ready, timeout=timeout)
+
+
+async def _change(kubectl: Kubectl, namespace: str, wanted: str, thing: str) -> None:
+    """Return once an object is as it is wanted, or it is time for another look.
+
+    One watch: a look each half second costs kubectl and the API server half a core, while model servers want both.
+    """
+    deadline = f"--timeout={LOOK_SECONDS:.0f}s"
+    await kubectl.run("wait", f"--for={wanted}", deadline, thing, f"--namespace={namespace}", check=False)
 
 
 async def pods(kubectl: Kubectl, namespace: str, name: str) -> list[dict[str, Any]]:
@@ -76,7 +87,7 @@ async def rollout(kubectl: Kubectl, namespace: str, name: str, timeout: float = 
     """
 
     async def healthy() -> dict[str, Any]:
-        found = await kubectl.get("rollouts.argoproj.io", name, namespace)
+        found = await kubectl.get(ROLLOUTS, name, namespace)
         if found is None:
             raise NotYet("there is none")
         status = found.get("status", {})
@@ -88,6 +99,7 @@ async def rollout(kubectl: Kubectl, namespace: str, name: str, timeout: float = 
                 f"Rollout {name} is Degraded: {message}", fix=f"kubectl argo rollouts get rollout {name} -n {namespace}"
             )
         if phase != "Healthy":
+            await _change(kubectl, namespace, "jsonpath={.status.phase}=Healthy", f"{ROLLOUTS}/{name}")
             raise NotYet(f"{phase}: {message}")
         return found
 

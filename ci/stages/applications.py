@@ -27,7 +27,7 @@ from ci.stages.run import STORAGE_SECRET, Run
 LEFT_SECONDS = 120
 """For the pods of the revision before to go: `scaleDownDelaySeconds`, and their own grace."""
 QUIET_SECONDS = 2.0
-"""Of traffic before a canary begins and after it has ended, so that both sets alone are seen answering."""
+"""Of traffic after a canary, whose set alone is seen answering; before it, pods take as long to come up."""
 
 
 async def execute(run: Run) -> None:
@@ -265,7 +265,6 @@ async def _moved(run: Run, prepared: Prepared, to: Deployment, place: str) -> Ca
     rate = declared.load(run.options.project, run.project.paths.tree).requests(where)
     async with canary.observe(run.kubectl.cluster, place, name) as seen:
         async with traffic.traffic(run.kubectl, place, f"http://{name}-predictor", questions, rate) as load:
-            await anyio.sleep(QUIET_SECONDS)
             seen.upgrading()
             await _deploy(run, to, place)
             await seen.canary()

@@ -39,7 +39,7 @@ async def make(run: Run, name: str, labels: dict[str, str]) -> bool:
         "metadata": {"name": name, "labels": labels | {MANAGED_BY: OWNER, RUN_LABEL: run.id}},
     }
     try:
-        await run.kubectl.run("create", "--filename=-", stdin=json.dumps(document))
+        await run.kubectl.run("create", "--validate=false", "--filename=-", stdin=json.dumps(document))
     except CommandError as error:
         if "AlreadyExists" in error.stderr:
             return False
