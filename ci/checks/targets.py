@@ -16,7 +16,7 @@ from ci.manifests import places
 from ci.manifests.chart import DEFAULTS, Chart, Target, Values, environment_values
 from ci.project import Project
 from ci.results import Finding
-from ci.tree import git, render, tree, worktree
+from ci.tree import contents, git, render, tree, worktree
 from ci.tree.git import Repository
 from ci.tree.tree import Application, Asked, Key
 from ci.tree.worktree import File
@@ -135,7 +135,11 @@ class _Reader:
 
     def defaults(self, chosen: Chosen) -> Iterator[Target]:
         """Yield the chart's own values, as the work tree has them."""
-        chart = self._own_chart()
+        try:
+            chart = self._own_chart()
+        except UsageError as error:
+            self.findings.append(placed("tree", error.message.partition(":")[0], error))
+            return
         if chart is None:
             said = f"paths.chart: there is no {self.project.paths.chart}"
             self.findings.append(Finding("tree", projects.FILE, 0, said, "name the chart's folder"))
@@ -214,8 +218,11 @@ class _Reader:
         return chart, [] if text is None else [Values(f"{commit[:12]}:{file}", text)]
 
     def _own_chart(self) -> Chart | None:
-        folder = self.folder / self.project.paths.chart
-        return self.charts.setdefault("", Chart(folder, self.project.paths.chart)) if folder.is_dir() else None
+        folder, name = self.folder / self.project.paths.chart, self.project.paths.chart
+        if not folder.is_dir():
+            return None
+        contents.require_plain_folder(folder, name)
+        return self.charts.setdefault("", Chart(folder, name))
 
     async def _commit(self, revision: str) -> str:
         if not revision:
@@ -237,6 +244,7 @@ class _Reader:
         if files is None:
             raise UsageError(f"chart.revision: {revision} has no {path}", fix="Name a revision that has the chart.")
         if files not in self.charts:
+            await contents.require_plain(self.repository, commit, path)
             work = self.work / files
             work.mkdir(parents=True)
             there = await render.chart_files(self.repository, commit, path, work)

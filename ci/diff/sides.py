@@ -70,7 +70,7 @@ async def both(repository: Repository, base: str | None, remote: str, environmen
         application = side.applications[place]
         try:
             async with limiter:
-                text = await render(repository, helm, application, revision)
+                text = await render(repository, helm, application, revision, plain=side is sides[1])
         except CheckFailedError as error:
             said = f"{side.snapshot.commit[:12]}: {error.message}"
             raise CheckFailedError(said, detail=error.detail) from error

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from ci.base import command, files
+from ci.tree import contents
 from ci.tree.git import Repository
 from ci.tree.render import chart_files
 
@@ -23,7 +24,11 @@ async def write(repository: Repository, helm: Path, tree_name: str, chart_folder
 
     Returns:
         The package.
+
+    Raises:
+        UsageError: The chart is more than files.
     """
+    await contents.require_plain(repository, tree_name, chart_folder)
     with tempfile.TemporaryDirectory() as work, tempfile.TemporaryDirectory() as out:
         chart = await chart_files(repository, tree_name, chart_folder, Path(work))
         for file in chart.rglob("*"):

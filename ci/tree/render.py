@@ -9,7 +9,7 @@ from typing import Any
 from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError
 from ci.manifests.chart import environment_values
-from ci.tree import tree
+from ci.tree import contents, tree
 from ci.tree.git import Repository
 from ci.tree.tree import Application
 
@@ -18,7 +18,9 @@ _last: dict[tuple[str | None, ...], str] = {}
 """What was rendered last, by chart and application: whoever lost a race to the branch asks for the very same again."""
 
 
-async def render(repository: Repository, helm: Path, application: Application, revision: str) -> str:
+async def render(
+    repository: Repository, helm: Path, application: Application, revision: str, *, plain: bool = True
+) -> str:
     """Return the manifests of an application.
 
     Args:
@@ -26,8 +28,10 @@ async def render(repository: Repository, helm: Path, application: Application, r
         helm: The executable.
         application: What is rendered; its `content` counts, committed or not.
         revision: Commit of the chart, or its whole tree.
+        plain: Refuse a chart that is more than files; what a change leaves behind may be.
 
     Raises:
+        UsageError: The chart is more than files.
         CheckFailedError: Helm refuses: the values do not fit the chart's schema or templates.
     """
     chart = await repository.object_of(f"{revision}:{repository.at(application.project.paths.chart)}")
@@ -40,6 +44,8 @@ async def render(repository: Repository, helm: Path, application: Application, r
         application.name,
         application.namespace,
     )
+    if plain:
+        await contents.require_plain(repository, revision, application.project.paths.chart)
     if key not in _last:
         rendered = await _render(repository, helm, application, revision)
         _last.clear()
