@@ -1,5 +1,7 @@
 """`bump`: an image or a model to another version, by a commit."""
 
+import functools
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -22,6 +24,10 @@ def bump(
         str,
         typer.Option("--digest", metavar="DIGEST", help="sha256:HEX of the model's files; others are not served."),
     ] = "",
+    version: Annotated[
+        str,
+        typer.Option("--version", metavar="NAME", help="Of a storageUri that says its version in no place known."),
+    ] = "",
     app: writing.AppOption = None,
     why: writing.WhyOption = "",
     evidence: writing.EvidenceOption = "",
@@ -36,18 +42,9 @@ def bump(
     The result is rendered and checked before it is committed. A value that is there already is no commit and no error.
     """
     destination = Destination(here.folder(), remote, branch, push, pr, dry_run)
-    run_async(_bump, component, environment, to, digest, app, why, evidence, destination)
+    change = functools.partial(Bump, component, environment, to, digest, app, why, evidence, version=version)
+    run_async(_bump, change, "/".join([environment, *([app] if app else []), component]), destination)
 
 
-async def _bump(
-    component: str,
-    environment: str,
-    to: str,
-    digest: str,
-    app: str | None,
-    why: str,
-    evidence: str,
-    destination: Destination,
-) -> None:
-    change = Bump(component, environment, to, digest, app, why, evidence, supply.installed("helm"))
-    await writing.write(destination, change.edit, "/".join([environment, *([app] if app else []), component]))
+async def _bump(change: Callable[..., Bump], branch: str, destination: Destination) -> None:
+    await writing.write(destination, change(helm=supply.installed("helm")).edit, branch)

@@ -42,6 +42,7 @@ class Bump:
         why: The reason, for the commit.
         evidence: Where it can be checked.
         helm: The executable that renders the result.
+        version: What the version of a storageUri is called; as the URI has it by default.
     """
 
     component: str
@@ -52,6 +53,7 @@ class Bump:
     why: str
     evidence: str
     helm: Path
+    version: str = ""
 
     async def edit(self, snapshot: Snapshot) -> Edit | None:
         """Return the edit, or None where the value is there already.
@@ -63,7 +65,7 @@ class Bump:
             CheckFailedError: The chart does not take the result.
         """
         application = await tree.load(snapshot, self.environment, self.application)
-        values = application.differing(wanted(application, self.component, self.to, self.digest))
+        values = application.differing(wanted(application, self.component, self.to, self.digest, self.version))
         if not values:
             return None
         release = {**application.release, **values}
@@ -89,18 +91,22 @@ class Bump:
         )
 
 
-def wanted(application: Application, component: str, to: str, digest: str = "") -> Mapping[KeyPath, str]:
+def wanted(
+    application: Application, component: str, to: str, digest: str = "", version: str = ""
+) -> Mapping[KeyPath, str]:
     """Return the values that a component's keys get.
 
     Raises:
-        UsageError: `to` is not a version of such a component, or `digest` is none of a model.
+        UsageError: `to` is not a version of such a component, or `digest` or `version` are none of a model.
     """
     if component == "image":
         if digest:
             raise UsageError(f"--digest {digest}: an image's is in --to TAG@sha256:DIGEST")
+        if version:
+            raise UsageError(f"--version {version}: an image's is its tag, in --to TAG@sha256:DIGEST")
         return _image(application, to)
     if component == "model":
-        moved = _model(application, to)
+        moved = _model(application, to, version)
         return {**moved, tree.MODEL_DIGEST: _digest(application, moved, digest)}
     raise UsageError(f"bump {component}: not one of image, model")
 
@@ -121,24 +127,74 @@ def _image(application: Application, to: str) -> Mapping[KeyPath, str]:
     return {("image", "tag"): found["tag"], ("image", "digest"): found["digest"]}
 
 
-def _model(application: Application, to: str) -> Mapping[KeyPath, str]:
-    """Put a version into the URI where the present one stands, or take the version out of a URI at that place."""
-    version, uri = (application.release["model", name] for name in ("version", "storageUri"))
-    segments = uri.split("/")
-    places = [index for index, segment in enumerate(segments) if segment == version]
+def _model(application: Application, to: str, name: str) -> Mapping[KeyPath, str]:
+    """Put a version into the URI where the present one stands, or take the version out of a URI at that place.
+
+    Args:
+        application: The application.
+        to: A version, or a whole URI.
+        name: What the version of a URI is called; as the URI has it by default.
+    """
+    version, uri = (application.release["model", key] for key in ("version", "storageUri"))
+    if name and not SEGMENT.fullmatch(name):
+        raise UsageError(f"--version {name}: not a version: letters, digits, dots, dashes and underscores")
+    places = _places(uri, version)
+    if URI.fullmatch(to):
+        said = name or (places[0].version(to) if len(places) == 1 else "")
+        if not said:
+            raise UsageError(
+                f"--to {to}: does not say its version as {uri} says {version}", fix="--version NAME says it."
+            )
+        return {tree.VERSION: said, ("model", "storageUri"): to}
+    if not SEGMENT.fullmatch(to):
+        raise UsageError(f"--to {to}: neither a version nor a URI", fix="A URI begins with its scheme, such as s3://")
+    if name:
+        raise UsageError(f"--version {name}: --to {to} is a version already", fix="Leave --version out.")
     if len(places) != 1:
         raise UsageError(
-            f"{application.file}: model.version {version} stands {len(places)} times among the segments of "
-            f"model.storageUri {uri}",
-            fix="Make the version one segment of the URI; then either can be bumped.",
+            f"{application.file}: model.version {version} stands {len(places)} times in model.storageUri {uri}",
+            fix="--to URI --version NAME, with the whole URI",
         )
-    if SEGMENT.fullmatch(to):
-        segments[places[0]] = to
-        return {("model", "version"): to, ("model", "storageUri"): "/".join(segments)}
-    given = to.split("/")
-    if not URI.fullmatch(to) or len(given) != len(segments) or not SEGMENT.fullmatch(given[places[0]]):
-        raise UsageError(f"--to {to}: neither a version nor a URI of the form {uri}")
-    return {("model", "version"): given[places[0]], ("model", "storageUri"): to}
+    return {tree.VERSION: to, ("model", "storageUri"): places[0].uri(to)}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a URI says a version: in one of its segments, or as one."""
+
+    segments: tuple[str, ...]
+    index: int
+    before: str
+    after: str
+
+    def uri(self, version: str) -> str:
+        """Return the URI of another version."""
+        segments = [*self.segments]
+        segments[self.index] = f"{self.before}{version}{self.after}"
+        return "/".join(segments)
+
+    def version(self, uri: str) -> str:
+        """Return the version that another URI says there; empty where it says none."""
+        segments = uri.split("/")
+        segment = segments[self.index] if len(segments) == len(self.segments) else ""
+        found = segment.removeprefix(self.before).removesuffix(self.after)
+        whole = f"{self.before}{found}{self.after}" == segment
+        return found if whole and SEGMENT.fullmatch(found) else ""
+
+
+def _places(uri: str, version: str) -> list[_Place]:
+    """Return where a URI says a version: as a segment ("/1.0/"), or else within one ("iris:1.0", "iris-1.0.tar.gz")."""
+    segments = tuple(uri.split("/"))
+    if whole := [_Place(segments, index, "", "") for index, segment in enumerate(segments) if segment == version]:
+        return whole
+    # 1.0 is no part of 11.0, of 1.0.1 or of v1.0rc
+    alone = re.compile(rf"(?<![A-Za-z0-9.]){re.escape(version)}(?![A-Za-z0-9]|\.[0-9])")
+    return [
+        _Place(segments, index, segment[: found.start()], segment[found.end() :])
+        for index, segment in enumerate(segments)
+        for found in alone.finditer(segment)
+        if version
+    ]
 
 
 def _digest(application: Application, moved: Mapping[KeyPath, str], digest: str) -> str:
