@@ -9,7 +9,7 @@ import dagger
 from ci.base import tasks
 from ci.base.errors import CheckFailedError, UsageError
 from ci.canary import declared
-from ci.checks import argocd, chart, gates, golden, pinned, rules, schema, style, targets, throwaway, tools
+from ci.checks import argocd, chart, gates, golden, pinned, quarantine, rules, schema, style, targets, throwaway, tools
 from ci.checks.merged import merged
 from ci.checks.targets import Chosen, Targets
 from ci.manifests import references
@@ -90,7 +90,8 @@ async def lint(
         run.found += [("", each) for each in pinned.findings(project, found.judged, found.applications)]
         run.found += golden.findings(root, project, found.judged, found.applications)
         if chosen.whole:
-            run.found += [("", each) for each in golden.strays(root, project)]
+            strays = (*golden.strays(root, project), *quarantine.findings(root, project))
+            run.found += [("", each) for each in strays]
         async with tasks.group() as group:
             group.start_soon(_style, run)
             if found.judged:

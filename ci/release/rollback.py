@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ci.base.errors import CheckFailedError, UsageError
+from ci.base.progress import note
 from ci.tree import quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
@@ -119,7 +120,11 @@ async def _previous(snapshot: Snapshot, application: Application) -> tuple[Appli
         if content is None:
             continue
         before = replace(application, content=content)
-        release = before.release
+        try:
+            release = before.checked().release
+        except UsageError as error:  # conflict markers, say, mended a minute later
+            note(f"{commit[:12]} is left out: {error.message}")
+            continue
         if release != application.release and not any(entry.matches(release) for entry in barred):
             return before, commit
     if await snapshot.repository.output("rev-parse", "--is-shallow-repository") == "true":

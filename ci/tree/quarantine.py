@@ -1,7 +1,7 @@
 """Releases that failed: refused by name until somebody removes their file from git.
 
 An entry is a file of its own, TREE/quarantine/APPLICATION/NAME.yaml, so two of them never conflict and lifting one is
-a `git rm`. It holds the values that the failed change brought; a release is refused when it has all of them.
+a `git rm`. It holds the values that the failed change brought; a release is refused when it has all of that.
 """
 
 import contextlib
@@ -14,10 +14,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from ci.base import jsonfile
 from ci.base.errors import CheckFailedError, UsageError
+from ci.manifests import kubernetes_yaml
 from ci.project import Project
-from ci.tree import tree, worktree
+from ci.tree import scalars, tree, worktree
 from ci.tree.git import Snapshot
+from ci.tree.scalars import KeyPath
 from ci.tree.tree import KEYS, Application, Release, dotted
+
+PARTS = (tree.CHART, tree.MODEL, tree.IMAGE)
+DIGESTS = frozenset({tree.MODEL_DIGEST, tree.IMAGE[2]})
 
 
 class QuarantinedError(CheckFailedError):
@@ -54,8 +59,18 @@ class Entry:
         return f"{folder_of(project, self.application)}/{digest}.yaml"
 
     def matches(self, release: Release) -> bool:
-        """Tell whether a release has every value of this entry."""
-        return all(release[key] == self.values[dotted(key)] for key in KEYS if dotted(key) in self.values)
+        """Tell whether a release has all that failed: chart, model and image, as far as this entry names them.
+
+        A model or an image is the same by its digest, whatever it is called, where both have one; else by its name.
+        """
+        return all(self._has(release, part) for part in PARTS if any(dotted(key) in self.values for key in part))
+
+    def _has(self, release: Release, part: Sequence[KeyPath]) -> bool:
+        mine = {key: self.values[dotted(key)] for key in part if dotted(key) in self.values}
+        digest = next((key for key in mine if key in DIGESTS), None)
+        if digest is not None and (len(mine) == 1 or (mine[digest] and release[digest])):
+            return release[digest] == mine[digest]
+        return all(release[key] == value for key, value in mine.items() if key != digest)
 
     def returned_to(self, model: Release) -> bool:
         """Tell whether it is what an environment went back by, from another model to this one."""
@@ -75,7 +90,8 @@ class Entry:
             "measurements": list(self.measurements),
         }
         head = f"# Refused by bump and promote. To lift: git rm {self.file(project)}\n"
-        return (head + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)).encode()
+        dumped = yaml.dump(data, Dumper=scalars.Dumper, sort_keys=False, allow_unicode=True, width=120)
+        return f"{head}{dumped}".encode()
 
 
 def folder_of(project: Project, application: str) -> str:
@@ -84,9 +100,13 @@ def folder_of(project: Project, application: str) -> str:
 
 
 async def entries(snapshot: Snapshot, application: str) -> list[Entry]:
-    """Return what is quarantined of an application."""
+    """Return what is quarantined of an application; what else people put into its folder is theirs.
+
+    Raises:
+        UsageError: A file is no entry: whatever it was to refuse, nothing else does.
+    """
     folder = folder_of(await tree.project(snapshot), application)
-    files = [f"{folder}/{name}" for name in await snapshot.entries(folder)]
+    files = [f"{folder}/{name}" for name in await snapshot.entries(folder) if name.endswith(".yaml")]
     return [read(await snapshot.read(file) or b"", file) for file in files]
 
 
@@ -100,12 +120,16 @@ def read(content: bytes, file: str) -> Entry:
     Raises:
         UsageError: It is none.
     """
+    found = kubernetes_yaml.read(content, file)
     try:
-        return TypeAdapter(Entry).validate_python(yaml.safe_load(content))
-    except yaml.YAMLError as error:
-        said = " ".join(str(error).split())
+        entry = TypeAdapter(Entry).validate_python(found)
     except ValidationError as error:
         said = jsonfile.first_error(error)
+    else:
+        unknown = entry.values.keys() - {dotted(key) for key in KEYS}
+        if entry.values and not unknown:
+            return entry
+        said = f"values: {', '.join(sorted(unknown)) or 'nothing'} is no part of a set"
     raise UsageError(f"{file}: no entry of the quarantine: {said}", fix=f"git log -p -- {file}")
 
 

@@ -244,3 +244,45 @@ def test_a_golden_file_that_is_the_same_and_one_of_a_later_environment_need_no_w
     questions(clone, "3")
     ci(clone, "rollback", "--env=staging")
     assert "golden/" not in clone.git("log", "-1", "--format=%B")
+
+
+def test_a_version_that_was_pinned_when_it_failed_is_refused_without_its_digest_too(clone):
+    bump(clone, "2.0", f"--digest=sha256:{'a' * 64}")
+    rollback(clone)
+
+    refused = bump(clone, "2.0", check=False)
+    assert (refused.returncode, "is quarantined since" in refused.stderr) == (1, True), refused.stderr
+    bump(clone, "2.0", f"--digest=sha256:{'b' * 64}")  # other files by that name
+
+
+def test_other_files_in_its_folder_hinder_nobody(clone):
+    bump(clone, "2.0")
+    rollback(clone)
+    clone.commit(f"{QUARANTINE}/README.md", b"Why we keep these\n")
+    clone.commit("gitops/quarantine/notes.txt", b"\n")
+
+    bump(clone, "3.0")
+    assert bump(clone, "2.0", check=False).returncode == 1
+
+
+def test_an_entry_that_cannot_be_read_stops_in_one_line_with_its_name(clone):
+    path = f"{QUARANTINE}/by-hand.yaml"
+    clone.commit(
+        path, b"application: sklearn-iris\nenvironment: dev\nreason: bad\nsince: now\nvalues: {model.version: 2.0}\n"
+    )
+
+    refused = bump(clone, "2.0", check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"error: {path}: no entry of the quarantine: values.model.version: ")
+
+
+def test_conflict_markers_of_the_past_are_left_out_and_said(clone):
+    good = clone.read()
+    clone.commit(FILE, good.replace(b'"1.0"', b'\n<<<<<<< HEAD\n    "1.0"\n=======\n    "1.1"\n>>>>>>> theirs'))
+    broken = clone.git("rev-parse", "--short=12", "HEAD")
+    clone.commit(FILE, good.replace(b'"1.0"', b'"1.1"'))
+
+    said = rollback(clone).stderr
+
+    assert f"{broken} is left out: {FILE}:" in said, said
+    assert clone.read() == good
