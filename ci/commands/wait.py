@@ -37,7 +37,7 @@ async def _wait(
     cluster: tuple[Path | None, str | None],
     destination: Destination,
 ) -> None:
-    seconds = duration.seconds(timeout)
+    seconds = duration.seconds(timeout, "--timeout")
     kubectl = await writing.kubectl(*cluster)
     application = await tree.load(await writing.tip(destination), environment, app)
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
@@ -20,8 +21,9 @@ FILES: Mapping[Kind, str] = {"AppProject": "appproject.yaml", "ApplicationSet": 
 """By kind, in the order in which Argo CD should get them."""
 HERE = "https://kubernetes.default.svc"
 """Address of the cluster that Argo CD runs in, for what runs there."""
-GO_UNITS = ("s", "m", "h")
-"""Of the project file's units, those that Go's durations have as well (https://pkg.go.dev/time#ParseDuration)."""
+NOT_GO = re.compile(r"d|[0-9]$")
+"""What Go's durations do not have of the project file's: days, and numbers without a unit
+(https://pkg.go.dev/time#ParseDuration)."""
 
 
 def render(project: Project, prefix: str = "", patches: Mapping[Kind, bytes] | None = None) -> dict[str, bytes]:
@@ -101,4 +103,4 @@ def _environment() -> jinja2.Environment:
 
 def go_duration(text: str) -> str:
     """Return a duration as Go writes it."""
-    return text if text.endswith(GO_UNITS) else f"{Decimal(str(duration.seconds(text))):f}s"
+    return text if NOT_GO.search(text) is None else f"{Decimal(str(duration.seconds(text))):f}s"

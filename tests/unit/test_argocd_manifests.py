@@ -589,3 +589,11 @@ def test_an_inference_service_is_as_healthy_as_it_says(kind, status, expected, s
     found = health(kind if status is None else {**kind, "status": status})
     assert found["status"] == expected
     assert said in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "go"),
+    [("10h", "10h"), ("1h30m", "1h30m"), ("2d", "172800.0s"), ("1d12h", "129600.0s"), ("45", "45.0s"), ("9ms", "9ms")],
+)
+def test_a_window_is_open_for_as_long_as_the_project_file_says_in_gos_words(text, go):
+    assert argocd.go_duration(text) == go
