@@ -9,6 +9,7 @@ from ci.base import files
 from ci.base.errors import CheckFailedError, CIError, UsageError
 from ci.base.progress import note
 from ci.commands import here, writing
+from ci.commands.options import PublicKeyOption
 from ci.commands.runner import run_async
 from ci.evidence import statement
 from ci.evidence import verify as verifying
@@ -64,16 +65,18 @@ async def _fetch(commit: str, out: Path, repo: Path, remote: str) -> None:
 @app.command()
 def verify(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="evidence.dsse.json of a report folder.")],
-    public_key: Annotated[Path, typer.Option("--public-key", metavar="FILE", help="The signer's; PEM, ECDSA P-256.")],
     environment: Annotated[str, typer.Option("--env", metavar="ENV", help="Where the set would be promoted to.")],
+    public_key: PublicKeyOption = None,
     name: writing.AppOption = None,
 ) -> None:
     """Check that evidence proves the promotion to an environment, as `promote` would make it at the clone's HEAD."""
+    if not public_key:
+        raise UsageError("--public-key: nothing to verify it with", fix="--public-key FILE")
     run_async(_verify, file, public_key, environment, name, here.folder())
 
 
-async def _verify(file: Path, public_key: Path, environment: str, name: str | None, repo: Path) -> None:
-    proof = verifying.load(file, public_key)
+async def _verify(file: Path, public_keys: list[Path], environment: str, name: str | None, repo: Path) -> None:
+    proof = verifying.load(file, public_keys)
     repository = await git.opened(repo)
     branch = await repository.run("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
     snapshot = Snapshot(repository, await repository.commit_of("HEAD"), branch.stdout.strip())

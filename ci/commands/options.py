@@ -1,5 +1,6 @@
 """Options that more than one command takes, so that they are spelled and explained once."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,14 @@ AskedOption = Annotated[
     str | None,
     typer.Option(
         "--app", metavar="[ENV/]NAME", help="This application alone, in one environment or in each that has it."
+    ),
+]
+PublicKeyOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--public-key",
+        metavar="FILE",
+        help="Whose signature the evidence has; PEM, ECDSA P-256. Repeated while one key replaces another.",
     ),
 ]
 OneApplicationOption = Annotated[

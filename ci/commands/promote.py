@@ -8,6 +8,7 @@ import typer
 from ci.base.errors import UsageError
 from ci.base.progress import note
 from ci.commands import here, writing
+from ci.commands.options import PublicKeyOption
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
 from ci.evidence import verify
@@ -31,10 +32,7 @@ def promote(
             "--evidence", metavar="FILE|URL", help="What `test` wrote, held against the promotion; or where to look."
         ),
     ] = "",
-    public_key: Annotated[
-        Path | None,
-        typer.Option("--public-key", metavar="FILE", help="The key that the evidence is verified with; PEM, P-256."),
-    ] = None,
+    public_key: PublicKeyOption = None,
     remote: writing.RemoteOption = "origin",
     branch: writing.BranchOption = None,
     push: writing.PushOption = False,
@@ -46,7 +44,7 @@ def promote(
     To a protected environment, what moves must also be what a run of `test` proved: --evidence FILE --public-key FILE.
     """
     destination = Destination(here.folder(), remote, branch, push, pr, dry_run)
-    run_async(_promote, source, target, app, (kubeconfig, context), why, (evidence, public_key), destination)
+    run_async(_promote, source, target, app, (kubeconfig, context), why, (evidence, public_key or []), destination)
 
 
 async def _promote(
@@ -55,16 +53,16 @@ async def _promote(
     app: str | None,
     cluster: tuple[Path | None, str | None],
     why: str,
-    evidence: tuple[str, Path | None],
+    evidence: tuple[str, list[Path]],
     destination: Destination,
 ) -> None:
     async def look(application: Application) -> Health:
         return await health.from_argo_cd(await writing.kubectl(*cluster), application)
 
-    where, public_key = evidence
-    if public_key is not None and not where:
-        raise UsageError(f"--public-key {public_key}: for --evidence FILE, which is not given")
-    proof = verify.load(Path(where), public_key) if public_key is not None else None
+    where, public_keys = evidence
+    if public_keys and not where:
+        raise UsageError(f"--public-key {public_keys[0]}: for --evidence FILE, which is not given")
+    proof = verify.load(Path(where), public_keys) if public_keys else None
     told = where if proof is None else str(proof)
     change = Promote(source, target, app, why, told, proof, supply.installed("helm"), look, note)
     await writing.write(destination, change.edit, "/".join([target, *([app] if app else []), "promote"]))

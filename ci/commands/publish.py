@@ -11,6 +11,7 @@ from ci.base import settings
 from ci.base.errors import UsageError
 from ci.base.progress import note, step
 from ci.commands import here, writing
+from ci.commands.options import PublicKeyOption
 from ci.commands.runner import run_async
 from ci.evidence import verify
 from ci.release import publish as publishing
@@ -37,9 +38,7 @@ def publish(
         Path | None,
         typer.Option("--evidence", metavar="FILE", help="Refuse a chart that is not the one in there; an asset, too."),
     ] = None,
-    public_key: Annotated[
-        Path | None, typer.Option("--public-key", metavar="FILE", help="Whose signature the evidence has.")
-    ] = None,
+    public_key: PublicKeyOption = None,
     remote: writing.RemoteOption = "origin",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Package and check it; publish nothing.")] = False,
 ) -> None:
@@ -47,7 +46,7 @@ def publish(
 
     What is published never changes: another chart under the same version is refused, the same one is done already.
     """
-    wanted = _Wanted(registry, tag, release, asset or [], evidence, public_key)
+    wanted = _Wanted(registry, tag, release, asset or [], evidence, public_key or [])
     run_async(_publish, wanted, here.folder(), remote, dry_run)
 
 
@@ -58,7 +57,7 @@ class _Wanted:
     release: bool
     assets: list[Path]
     evidence: Path | None
-    public_key: Path | None
+    public_keys: list[Path]
 
 
 async def _publish(wanted: _Wanted, repo: Path, remote: str, dry_run: bool) -> None:
@@ -74,9 +73,9 @@ async def _publish(wanted: _Wanted, repo: Path, remote: str, dry_run: bool) -> N
                 fix="Raise version in Chart.yaml before the tag is made.",
             )
         if wanted.evidence is not None:
-            if wanted.public_key is None:
+            if not wanted.public_keys:
                 raise UsageError("--evidence: nothing to verify it with", fix="--public-key FILE")
-            publishing.require_tested(packaged, verify.load(wanted.evidence, wanted.public_key).statement)
+            publishing.require_tested(packaged, verify.load(wanted.evidence, wanted.public_keys).statement)
         if dry_run:
             note(f"{packaged.archive.name} of {commit[:12]} may be published; nothing was (--dry-run)")
             return

@@ -3,8 +3,10 @@
 https://github.com/secure-systems-lab/dsse/blob/master/envelope.md, as in-toto and cosign have it.
 """
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -41,12 +43,18 @@ class Strict(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class _Signature(Strict):
-    keyid: str
+class _Known(pydantic.BaseModel):
+    """JSON with these fields, each of exactly this type; what others add is theirs, as the specification has it."""
+
+    model_config = pydantic.ConfigDict(strict=True, frozen=True)
+
+
+class _Signature(_Known):
     sig: str
+    keyid: str | None = None
 
 
-class _Envelope(Strict):
+class _Envelope(_Known):
     payload: str
     payloadType: Literal["application/vnd.in-toto+json"]  # noqa: N815
     signatures: tuple[_Signature, ...]
@@ -113,20 +121,22 @@ def sealed(payload: bytes, signer: CryptoSigner | None) -> bytes:
     return json.dumps(envelope.to_dict()).encode() + b"\n"
 
 
-def opened(data: bytes, key: SSlibKey, name: str = "evidence") -> bytes:
-    """Return an envelope's payload, once its signature is verified.
+def opened(data: bytes, keys: Sequence[SSlibKey], name: str = "evidence") -> tuple[bytes, str]:
+    """Return an envelope's payload, once a signature of one of some keys is verified, and the id of that key.
+
+    A signature is whose key verifies it: ids are optional by the specification, and cosign leaves them out.
 
     Args:
         data: The envelope.
-        key: Whose signature it must have.
+        keys: One of them must have signed it; more than one while a key is being replaced.
         name: What errors call the file.
 
     Raises:
-        EvidenceError: It is no envelope, is not signed, or not by that key, or was changed since.
+        EvidenceError: It is no envelope, is not signed, or by none of these keys, or was changed since.
     """
     try:
         form = _Envelope.model_validate_json(data)
-        envelope = Envelope.from_dict(json.loads(data))
+        attempts = [(key, _one(form, each, key)) for each in form.signatures for key in keys]
     except pydantic.ValidationError as error:
         raise EvidenceError(
             f"{name}: no signed statement: {jsonfile.first_error(error)}",
@@ -135,18 +145,26 @@ def opened(data: bytes, key: SSlibKey, name: str = "evidence") -> bytes:
         ) from error
     except ValueError as error:
         raise EvidenceError(f"{name}: payload, signatures: {error}") from error
-    if not form.signatures:
+    if not attempts:
         raise EvidenceError(
             f"{name}: signatures: it is not signed", fix=f"Run `test` again with {KEY}_FILE set to the private key."
         )
-    if key.keyid not in envelope.signatures:
-        signers = ", ".join(signature.keyid or "a key without an id" for signature in form.signatures)
-        raise EvidenceError(f"{name}: signatures: signed by {signers}, not by {key.keyid}")
-    try:
-        key.verify_signature(envelope.signatures[key.keyid], envelope.pae())
-    except UnverifiedSignatureError as error:
-        raise EvidenceError(
-            f"{name}: signatures: the signature of {key.keyid} is not of this payload: it was changed after it was "
-            "signed, or signed by somebody else"
-        ) from error
-    return envelope.payload
+    for key, envelope in attempts:
+        with contextlib.suppress(UnverifiedSignatureError):
+            key.verify_signature(envelope.signatures[key.keyid], envelope.pae())
+            return envelope.payload, key.keyid
+    known = [key.keyid for key in keys]
+    for signature in form.signatures:
+        if signature.keyid in known:
+            raise EvidenceError(
+                f"{name}: signatures: the signature of {signature.keyid} is not of this payload: it was changed after "
+                "it was signed, or signed by somebody else"
+            )
+    signers = ", ".join(signature.keyid or "a key without an id" for signature in form.signatures)
+    raise EvidenceError(f"{name}: signatures: signed by {signers}, not by {' or '.join(known)}")
+
+
+def _one(form: _Envelope, signature: _Signature, key: SSlibKey) -> Envelope:
+    """Return the envelope with one of its signatures as if it were a key's, whoever it says it is of."""
+    read = {"payload": form.payload, "payloadType": form.payloadType}
+    return Envelope.from_dict({**read, "signatures": [{"keyid": key.keyid, "sig": signature.sig}]})

@@ -10,7 +10,7 @@ digest the evidence has. So a run of applications alone counts, and that it is o
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,24 +100,24 @@ class Promotion:
     helm: Path
 
 
-def load(file: Path, public_key: Path) -> Evidence:
+def load(file: Path, public_keys: Sequence[Path]) -> Evidence:
     """Read evidence and verify its signature.
 
     Args:
         file: The envelope.
-        public_key: PEM file with the only key that is trusted.
+        public_keys: PEM files with the keys that are trusted: one, or two while a key is being replaced.
 
     Raises:
         UsageError: A file cannot be read, or the key is none.
-        EvidenceError: The envelope is not signed by that key, or does not hold a statement of ours.
+        EvidenceError: The envelope is signed by none of them, or does not hold a statement of ours.
     """
-    key = envelope.public_key(public_key)
+    keys = [envelope.public_key(each) for each in public_keys]
     try:
         data = file.read_bytes()
     except OSError as error:
         raise UsageError(f"--evidence {file}: {error.strerror}") from error
-    payload = envelope.opened(data, key, str(file))
-    return Evidence(file, files.sha256(file), key.keyid, statement.read(payload, str(file)))
+    payload, signer = envelope.opened(data, keys, str(file))
+    return Evidence(file, files.sha256(file), signer, statement.read(payload, str(file)))
 
 
 async def require(evidence: Evidence, promotion: Promotion) -> list[str]:

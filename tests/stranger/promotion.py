@@ -36,7 +36,7 @@ def promoted(stranger: Stranger, keys: Keys, file: Path, name: str) -> list[str]
 
     async def write() -> Any:
         repository = await git.opened(stranger.folder)
-        proof = verify.load(file, keys.public)
+        proof = verify.load(file, [keys.public])
         change = Promote(first, second, name, "", str(proof), proof, Path(helm()), look, lambda line: None)
         return await writeback.write(repository, LocalBranch(repository, project.BRANCH), change.edit)
 

@@ -36,8 +36,10 @@ def sealed(keys, monkeypatch):
     return json.loads(envelope.sealed(PAYLOAD, envelope.signer()))
 
 
-def opened(data, keys):
-    return envelope.opened(json.dumps(data).encode(), envelope.public_key(keys.public))
+def opened(data, *keys):
+    payload, signer = envelope.opened(json.dumps(data).encode(), [envelope.public_key(each.public) for each in keys])
+    assert signer in [envelope.public_key(each.public).keyid for each in keys]
+    return payload
 
 
 def test_what_was_sealed_is_opened(sealed, keys):
@@ -71,7 +73,7 @@ def test_a_key_that_openssl_made_signs_from_a_file(tmp_path, monkeypatch, encryp
 
     data = envelope.sealed(PAYLOAD, envelope.signer())
 
-    assert envelope.opened(data, envelope.public_key(public)) == PAYLOAD
+    assert envelope.opened(data, [envelope.public_key(public)])[0] == PAYLOAD
 
 
 def test_without_a_key_nothing_is_signed_and_nothing_is_proven(monkeypatch, keys):
@@ -82,7 +84,7 @@ def test_without_a_key_nothing_is_signed_and_nothing_is_proven(monkeypatch, keys
     data = envelope.sealed(PAYLOAD, None)
 
     with pytest.raises(EvidenceError, match="signatures: it is not signed"):
-        envelope.opened(data, envelope.public_key(keys.public))
+        envelope.opened(data, [envelope.public_key(keys.public)])
 
 
 def flipped(text):
@@ -98,12 +100,9 @@ def flipped(text):
         (lambda e: e.update(payload="no base64!"), "payload"),
         (lambda e: e.update(payloadType="text/plain"), "payloadType"),
         (lambda e: e.update(signatures=[]), "signatures: it is not signed"),
-        (lambda e: e.update(more="x"), "more"),
         (lambda e: e["signatures"][0].update(sig=flipped(e["signatures"][0]["sig"])), "signatures: the signature of"),
         (lambda e: e["signatures"][0].update(sig=base64.b64encode(b"x" * 64).decode()), "the signature of"),
-        (lambda e: e["signatures"][0].update(keyid="0" * 64), "signed by 0000"),
-        (lambda e: e["signatures"].append(e["signatures"][0]), "signatures"),
-        (lambda e: e["signatures"][0].pop("keyid"), "signatures.0.keyid"),
+        (lambda e: e["signatures"][0].update(keyid=7), "signatures.0.keyid"),
         (lambda e: e["signatures"][0].pop("sig"), "signatures.0.sig"),
         (lambda e: e.pop("payload"), "payload"),
         (lambda e: e.pop("payloadType"), "payloadType"),
@@ -118,10 +117,35 @@ def test_a_changed_envelope_is_refused_and_the_field_named(sealed, keys, change,
     assert named in raised.value.message
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda e: e["signatures"][0].pop("keyid"),
+        lambda e: e["signatures"][0].update(keyid=""),  # as cosign leaves it
+        lambda e: e["signatures"][0].update(keyid=None),
+        lambda e: e["signatures"][0].update(keyid="0" * 64),  # a hint, which is no proof
+        lambda e: e["signatures"][0].update(cert="", bundle={}),
+        lambda e: e["signatures"].append(e["signatures"][0]),
+        lambda e: e["signatures"].insert(0, {"keyid": "theirs", "sig": base64.b64encode(b"x" * 64).decode()}),
+        lambda e: e.update(more="x"),
+    ],
+)
+def test_a_signature_is_whose_key_verifies_it_whatever_else_is_said(sealed, keys, change):
+    change(sealed)
+    assert opened(sealed, keys) == PAYLOAD
+
+
+def test_while_one_key_replaces_another_either_may_have_signed(sealed, keys, tmp_path):
+    other = Keys(tmp_path, "other")
+    assert opened(sealed, other, keys) == opened(sealed, keys, other) == PAYLOAD
+    with pytest.raises(EvidenceError, match=r"signed by [0-9a-f]{64}, not by [0-9a-f]{64} or [0-9a-f]{64}"):
+        opened(sealed, other, Keys(tmp_path, "third"))
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff"])
 def test_what_is_no_envelope_is_refused(keys, data):
     with pytest.raises(EvidenceError, match="evidence: "):
-        envelope.opened(data, envelope.public_key(keys.public))
+        envelope.opened(data, [envelope.public_key(keys.public)])
 
 
 def test_another_key_is_not_the_signer(sealed, tmp_path):

@@ -155,7 +155,7 @@ def promote(scene, file, keys=None, source="staging", target="prod", said=None):
     async def write():
         repository = await git.opened(clone.folder)
         say = said.append if said is not None else (lambda line: None)
-        proof = verify.load(file, (keys or scene.keys).public) if file else None
+        proof = verify.load(file, [(keys or scene.keys).public]) if file else None
         change = Promote(source, target, None, "", str(proof or ""), proof, Path(helm()), look, say)
         return await writeback.write(repository, LocalBranch(repository, "main"), change.edit)
 
@@ -502,7 +502,7 @@ def test_a_change_of_any_field_breaks_the_signature(scene, monkeypatch):
         parent(data, path)[path[-1]] = another
         file.write_text(json.dumps(sealed | {"payload": base64.b64encode(json.dumps(data).encode()).decode()}))
         with pytest.raises(EvidenceError, match="signatures: the signature of"):
-            verify.load(file, scene.keys.public)
+            verify.load(file, [scene.keys.public])
 
 
 def test_another_persons_evidence_is_refused(scene, monkeypatch, tmp_path):
