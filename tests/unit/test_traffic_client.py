@@ -68,9 +68,14 @@ class Model(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    """Python's own is five: of sixteen that connect while this process waits for its turn, some would be let down."""
+
+
 @contextmanager
 def serving(manner=lambda number: ""):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
+    with Server(("127.0.0.1", 0), Model) as server:
         server.daemon_threads = True
         server.manner, server.numbers, server.connections = manner, iter(range(1 << 30)), set()
         server.open, server.paths = set(), Counter()
