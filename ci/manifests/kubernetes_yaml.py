@@ -66,6 +66,8 @@ class _Reader:
         try:
             text = content.decode("utf-8-sig")
             documents = list(yaml.compose_all(text, _Loader))
+            # of "! 1", which is text to Go, a node does not tell any more
+            tagged = next((each for each in yaml.parse(text, _Loader) if getattr(each, "tag", None) == "!"), None)
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise UsageError(f"{self._name}:{line}: not UTF-8", fix=f"iconv -t UTF-8 {self._name}") from error
@@ -75,51 +77,58 @@ class _Reader:
         except yaml.reader.ReaderError as error:
             line = text.encode().count(b"\n", 0, error.position) + 1
             raise UsageError(f"{self._name}:{line}: not YAML: {error.reason}", fix=f"yamllint {self._name}") from error
+        if tagged is not None:
+            raise self._tagged(tagged)
         if len(documents) > 1:
             raise self._refusal(
                 documents[1], "a second document, which Argo CD leaves out", "Give it a file of its own."
             )
         return self._value(documents[0]) if documents else None
 
-    def _value(self, node: yaml.Node) -> Any:
+    def _value(self, node: yaml.Node, in_flow: bool = False) -> Any:
         self._nodes += 1
         if self._nodes > MOST:
             said = f"more than {MOST} values, those behind aliases counted each time"
             raise self._refusal(node, said, "Write out what the aliases stand for, and less of it.")
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
+            return self._scalar(node, in_flow)
+        assert isinstance(node, yaml.CollectionNode)
+        in_flow = in_flow or bool(node.flow_style)
         if node.tag not in (f"{PREFIX}map", f"{PREFIX}seq"):
             raise self._tagged(node)
         if isinstance(node, yaml.SequenceNode):
-            return [self._value(each) for each in node.value]
+            return [self._value(each, in_flow) for each in node.value]
         found: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key, value in node.value:
-            text = self._key(key)
+            text = self._key(key, in_flow)
             if text in found:
                 raise self._refusal(key, f"{text}: is there twice, first in line {lines[text]}", "Leave one.")
             lines[text] = key.start_mark.line + 1
-            found[text] = self._value(value)
+            found[text] = self._value(value, in_flow)
         return found
 
-    def _key(self, node: yaml.Node) -> str:
+    def _key(self, node: yaml.Node, in_flow: bool) -> str:
         if not isinstance(node, yaml.ScalarNode):
             raise self._refusal(node, "a mapping or a list is no key", "Write one word.")
         if node.value == MERGE:
             raise self._refusal(
                 node, f"{MERGE}: readers of YAML do not agree on what wins", "Write the keys themselves."
             )
-        key = self._scalar(node)
+        key = self._scalar(node, in_flow)
         if not isinstance(key, str):
             raise self._refusal(node, f"{node.value or 'nothing'}: is no string", f'Quote it: "{node.value}"')
         return key
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, in_flow: bool) -> Any:
         text: str = node.value
         if node.tag != PLAIN:
-            if node.tag != STRING:
+            if node.tag != STRING or not node.style:  # without quotes it has a tag, or it would be plain
                 raise self._tagged(node)
             return text
+        if in_flow and "?" in text:
+            said = f"{text}: to some readers of YAML a question mark ends it, within [] and {{}}"
+            raise self._refusal(node, said, f'Quote it: "{text}"')
         if text in WORDS:
             return WORDS[text]
         if NOT_FINITE.fullmatch(text):
@@ -131,13 +140,13 @@ class _Reader:
             raise self._refusal(node, f"{text}: Argo CD rounds so large a number", f'Quote it: "{text}"')
         return found
 
-    def _tagged(self, node: yaml.Node) -> UsageError:
+    def _tagged(self, node: Any) -> UsageError:
         tag = node.tag.replace(PREFIX, "!!")
         return self._refusal(
             node, f"has the tag {tag}, which readers of YAML take for different things", "Remove the tag."
         )
 
-    def _refusal(self, node: yaml.Node, said: str, fix: str) -> UsageError:
+    def _refusal(self, node: Any, said: str, fix: str) -> UsageError:
         return UsageError(f"{self._name}:{node.start_mark.line + 1}: {said}", fix=fix)
 
 

@@ -13,6 +13,7 @@ from tests.harness import upstream
 
 CHARACTERS = "0178xboaeEyn_.:+-~<#'\" "
 """Of numbers, words, signs and quotes in any order; each text of up to three of them is tried."""
+IN_FLOW = "01ae:?-,.&*!|>%@`#'\"{}[] \t"
 WORDS = ["true", "True", "TRUE", "tRUE", "yes", "No", "ON", "off", "null", "NULL", "nULL", "~", ".inf", "-.INF", ".NaN",
          "2026-01-01", "2026-01-01T10:00:00Z", "12:30", "12:30:45.5", "1_000", "_1", "0x_1F", "0b1_0", "0o17", "0O17",
          "1e3", "1E+3", "+1.5e-3", "1.", ".5", "+.5", "-.5", "._5", "0x1p-2", "1e", "infinity", "nan", "=", "<<",
@@ -79,6 +80,12 @@ def test_every_short_scalar_is_read_alike(argo_cd):
     texts = ["".join(each) for length in range(4) for each in itertools.product(CHARACTERS, repeat=length)]
     refused = compared(argo_cd, [f"a: {text}\n" for text in texts])
     assert refused < len(texts) / 3  # what is no YAML, mostly
+
+
+@pytest.mark.parametrize("form", ["a: [{}]\n", "a: {{b: {}}}\n", "a: {{{}: 1}}\n", "a: {{b: c, {}}}\n"])
+def test_every_short_scalar_in_a_list_or_mapping_on_one_line_is_read_alike(argo_cd, form):
+    texts = ["".join(each) for length in range(1, 4) for each in itertools.product(IN_FLOW, repeat=length)]
+    compared(argo_cd, [form.format(text) for text in texts])
 
 
 def test_words_numbers_and_forms_of_yaml_are_read_alike_or_refused(argo_cd):
