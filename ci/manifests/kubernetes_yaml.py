@@ -5,8 +5,10 @@ own rules differ (`12:30` is 750 to them, `1e3` a string), so plain scalars are 
 resolve.go does; tests/upstream holds the two together. What it reads in a way that no person means is refused.
 """
 
+import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
@@ -57,26 +59,44 @@ def read(content: bytes, name: str) -> Any:
     return nesting.read(lambda: _Reader(name).document(content), name)
 
 
+def decoded(content: bytes, name: str) -> tuple[bytes, str]:
+    """Return a file's byte order mark, if any, and the text after it.
+
+    Raises:
+        UsageError: It is not UTF-8; the line is named.
+    """
+    mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
+    try:
+        return mark, content[len(mark) :].decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, len(mark) + error.start) + 1
+        raise UsageError(f"{name}:{line}: not UTF-8", fix=f"iconv -t UTF-8 {name}") from error
+
+
+@contextmanager
+def reading(text: str, name: str) -> Iterator[None]:
+    """Have errors of YAML name file and line."""
+    try:
+        yield
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UsageError(f"{name}:{line}: not YAML: {error.problem}", fix=f"yamllint {name}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.encode().count(b"\n", 0, error.position) + 1
+        raise UsageError(f"{name}:{line}: not YAML: {error.reason}", fix=f"yamllint {name}") from error
+
+
 class _Reader:
     def __init__(self, name: str) -> None:
         self._name = name
         self._nodes = 0
 
     def document(self, content: bytes) -> Any:
-        try:
-            text = content.decode("utf-8-sig")
+        _, text = decoded(content, self._name)
+        with reading(text, self._name):
             documents = list(yaml.compose_all(text, _Loader))
             # of "! 1", which is text to Go, a node does not tell any more
             tagged = next((each for each in yaml.parse(text, _Loader) if getattr(each, "tag", None) == "!"), None)
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise UsageError(f"{self._name}:{line}: not UTF-8", fix=f"iconv -t UTF-8 {self._name}") from error
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise UsageError(f"{self._name}:{line}: not YAML: {error.problem}", fix=f"yamllint {self._name}") from error
-        except yaml.reader.ReaderError as error:
-            line = text.encode().count(b"\n", 0, error.position) + 1
-            raise UsageError(f"{self._name}:{line}: not YAML: {error.reason}", fix=f"yamllint {self._name}") from error
         if tagged is not None:
             raise self._tagged(tagged)
         if len(documents) > 1:

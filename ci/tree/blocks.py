@@ -1,6 +1,5 @@
 """A mapping put into a YAML file, on lines of its own; every other line stays as it is."""
 
-import codecs
 import copy
 import sys
 import textwrap
@@ -31,9 +30,8 @@ def set_block(content: bytes, path: tuple[str, ...], value: Mapping[str, Any], n
     Raises:
         UsageError: The file is no YAML, or the place is written in a way that has no lines of its own.
     """
-    mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
     before = kubernetes_yaml.read(content, name)
-    text = content.removeprefix(mark).decode()
+    mark, text = kubernetes_yaml.decoded(content, name)
     wanted = _with(before, path, value)
     if wanted == before:
         return content

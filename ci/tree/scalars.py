@@ -1,17 +1,16 @@
 """Scalars and keys in a YAML file, changed so that only their own bytes differ."""
 
-import codecs
 import itertools
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import yaml
 
 from ci.base.errors import UsageError
+from ci.manifests import kubernetes_yaml
 
 KeyPath = tuple[str | int, ...]
 """The way to a node: keys of mappings as they are written, places in sequences counted from 0."""
@@ -38,7 +37,7 @@ def read(content: bytes, paths: Iterable[KeyPath], name: str = "file") -> dict[K
     Raises:
         UsageError: As for `set_scalars`.
     """
-    _, text = _decoded(content, name)
+    _, text = kubernetes_yaml.decoded(content, name)
     found = _find(text, list(paths), name)
     return {path: "" if _tag(event) == NULL else event.value for path, (_, event) in found.items()}
 
@@ -64,7 +63,7 @@ def set_scalars(content: bytes, values: Mapping[KeyPath, str], name: str = "file
         if unwritable := UNWRITABLE.search(value):
             said = f"the new value has U+{ord(unwritable[0]):04X}, which YAML cannot carry"
             raise _refusal(name, path, None, said, "Leave that character out.")
-    mark, text = _decoded(content, name)
+    mark, text = kubernetes_yaml.decoded(content, name)
     changes = {
         number: (path, event, values[path])
         for path, (number, event) in sorted(_find(text, values, name).items(), key=lambda item: item[1][0])
@@ -95,7 +94,7 @@ def keys(content: bytes, name: str = "file", within: KeyPath = ()) -> dict[str, 
     Raises:
         UsageError: The file is not YAML in UTF-8, or more than one document.
     """
-    _, text = _decoded(content, name)
+    _, text = kubernetes_yaml.decoded(content, name)
     node = _composed(text, name)
     for step in within:
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
@@ -117,7 +116,7 @@ def without(content: bytes, gone: Collection[str], name: str = "file") -> bytes:
     Raises:
         UsageError: The file is not YAML in UTF-8, or a key cannot be removed without a change to something else.
     """
-    mark, text = _decoded(content, name)
+    mark, text = kubernetes_yaml.decoded(content, name)
     root = _composed(text, name)
     if not isinstance(root, yaml.MappingNode):
         return content
@@ -337,37 +336,14 @@ def _tag(event: yaml.ScalarEvent) -> str:
     return event.tag or str(_resolver.resolve(yaml.ScalarNode, event.value, event.implicit))
 
 
-def _decoded(content: bytes, name: str) -> tuple[bytes, str]:
-    """Return the byte order mark, if any, and the text after it."""
-    mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
-    try:
-        return mark, content[len(mark) :].decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, len(mark) + error.start) + 1
-        raise UsageError(f"{name}:{line}: not UTF-8", fix=f"iconv -t UTF-8 {name}") from error
-
-
 def _events(text: str, name: str) -> Iterator[yaml.Event]:
-    with _reading(text, name):
+    with kubernetes_yaml.reading(text, name):
         yield from yaml.parse(text, Loader=yaml.CLoader)
 
 
 def _composed(text: str, name: str) -> yaml.Node | None:
-    with _reading(text, name):
+    with kubernetes_yaml.reading(text, name):
         return yaml.compose(text, Loader=yaml.CSafeLoader)
-
-
-@contextmanager
-def _reading(text: str, name: str) -> Iterator[None]:
-    """Have errors of YAML name file and line."""
-    try:
-        yield
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UsageError(f"{name}:{line}: not YAML: {error.problem}", fix=f"yamllint {name}") from error
-    except yaml.reader.ReaderError as error:
-        line = text.encode().count(b"\n", 0, error.position) + 1
-        raise UsageError(f"{name}:{line}: not YAML: {error.reason}", fix=f"yamllint {name}") from error
 
 
 def _line(event: yaml.Event) -> int:
