@@ -71,7 +71,7 @@ def strays(folder: Path, project: Project) -> Iterator[Finding]:
 
 
 def _quarantined(folder: Path, project: Project) -> list[Entry]:
-    files = (folder / project.paths.tree / worktree.QUARANTINE).glob("*/*.yaml")
+    files = worktree.quarantined(folder, project)
     return quarantine.readable({str(file): file.read_bytes() for file in files if file.is_file()})
 
 

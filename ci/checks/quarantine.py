@@ -19,7 +19,7 @@ def findings(folder: Path, project: Project) -> Iterator[Finding]:
         folder: The project's.
         project: The project.
     """
-    for file in sorted((folder / project.paths.tree / worktree.QUARANTINE).glob("*/*.yaml")):
+    for file in worktree.quarantined(folder, project):
         path = file.relative_to(folder).as_posix()
         try:
             quarantine.read(file.read_bytes(), path)

@@ -183,7 +183,7 @@ class _Place:
 
 
 def _places(uri: str, version: str) -> list[_Place]:
-    """Return where a URI says a version: as a segment ("/1.0/"), or else within one ("iris:1.0", "iris-1.0.tar.gz")."""
+    """Return where a URI says a version: as a segment ("/1.0/"), or else within one ("m:1.0", "m-1.0.tar.gz")."""
     segments = tuple(uri.split("/"))
     if whole := [_Place(segments, index, "", "") for index, segment in enumerate(segments) if segment == version]:
         return whole

@@ -70,6 +70,16 @@ def _readable(folder: Path, project: Project, file: File) -> Application | None:
         return None
 
 
+def quarantined(folder: Path, project: Project) -> Sequence[Path]:
+    """Return the files of the quarantine that are to be entries.
+
+    Args:
+        folder: The project's.
+        project: Names the tree.
+    """
+    return sorted((folder / project.paths.tree / QUARANTINE).glob("*/*.yaml"))
+
+
 def require_known(folder: Path, project: Project, asked: Asked) -> None:
     """Refuse an application that the tree does not have, in the environment that is asked for or in any.
 

@@ -30,16 +30,16 @@ def submodule(clone):
 
 
 def link_out(clone):
-    path = f"{CHART}/templates/shared.yaml"
-    (clone.folder / path).symlink_to("../../../../gitops/dev/sklearn-iris.yaml")
-    clone.git("add", "--", path)
-    push(clone)
-    return path
+    return linked(clone, "shared.yaml", "../../../../gitops/dev/sklearn-iris.yaml")
 
 
 def link_to_a_folder(clone):
-    path = f"{CHART}/templates/more"
-    (clone.folder / path).symlink_to("/etc")
+    return linked(clone, "more", "/etc")
+
+
+def linked(clone, name, target):
+    path = f"{CHART}/templates/{name}"
+    (clone.folder / path).symlink_to(target)
     clone.git("add", "--", path)
     push(clone)
     return path
