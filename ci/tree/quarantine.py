@@ -66,11 +66,7 @@ class Entry:
         return all(self._has(release, part) for part in PARTS if any(dotted(key) in self.values for key in part))
 
     def _has(self, release: Release, part: Sequence[KeyPath]) -> bool:
-        mine = {key: self.values[dotted(key)] for key in part if dotted(key) in self.values}
-        digest = next((key for key in mine if key in DIGESTS), None)
-        if digest is not None and (len(mine) == 1 or (mine[digest] and release[digest])):
-            return release[digest] == mine[digest]
-        return all(release[key] == value for key, value in mine.items() if key != digest)
+        return same({key: self.values[dotted(key)] for key in part if dotted(key) in self.values}, release)
 
     def returned_to(self, model: Release) -> bool:
         """Tell whether it is what an environment went back by, from another model to this one."""
@@ -92,6 +88,19 @@ class Entry:
         head = f"# Refused by bump and promote. To lift: git rm {self.file(project)}\n"
         dumped = yaml.dump(data, Dumper=scalars.Dumper, sort_keys=False, allow_unicode=True, width=120)
         return f"{head}{dumped}".encode()
+
+
+def same(part: Release, release: Release) -> bool:
+    """Tell whether a release has a model or an image: by the digest where both have one, else by its name.
+
+    Args:
+        part: What is known of it; a digest alone is enough.
+        release: The release.
+    """
+    digest = next((key for key in part if key in DIGESTS), None)
+    if digest is not None and (len(part) == 1 or (part[digest] and release[digest])):
+        return release[digest] == part[digest]
+    return all(release[key] == value for key, value in part.items() if key != digest)
 
 
 def folder_of(project: Project, application: str) -> str:
