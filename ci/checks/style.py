@@ -175,7 +175,7 @@ async def workflows(client: dagger.Client, container: dagger.Container, actionli
     )
     secure = await tools.execute(
         container.with_mounted_directory("/src", sources),
-        ["zizmor", "--offline", "--no-progress", "--persona=pedantic", "--format=json", ".github"],
+        ["zizmor", "--offline", "--no-progress", "--persona=auditor", "--format=json", ".github"],
     )
     return [*actionlint_findings(correct), *zizmor_findings(secure)]
 

@@ -68,9 +68,10 @@ def test_a_cancel_reaches_the_tool_and_what_is_left_is_removed(name, job):
 
 def test_a_cluster_is_removed_by_what_was_installed(tmp_path):
     """GitLab runs `before_script` and `script` in one shell, `after_script` in another."""
-    *make, install = TEMPLATE["before_script"]
+    *make, lock, install = TEMPLATE["before_script"]
     (clean,) = TEMPLATE["after_script"]
-    assert install.startswith("pip install ")
+    assert lock == "pip install --quiet --require-hashes --requirement requirements.txt"
+    assert install == "pip install --quiet --no-deps --no-build-isolation --editable ."
 
     script = "\n".join([*make, "command -v pip python"])
     found = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, check=True).stdout

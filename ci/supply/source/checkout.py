@@ -17,6 +17,8 @@ PARTS = (
     "k8s",
     "ml-serving-ci.toml",
     "pyproject.toml",
+    "requirements-test.txt",
+    "requirements.txt",
     "sample",
     "tests",
 )

@@ -1,0 +1,63 @@
+"""What is installed is locked: each package by version and hash, in workflows, in the own image and in .ci/run."""
+
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from ci.base.paths import ROOT
+from ci.supply import pins
+
+PACKAGE = tomllib.loads((ROOT / "pyproject.toml").read_text())
+TOOL = PACKAGE["project"]["dependencies"]
+TEST = PACKAGE["project"]["optional-dependencies"]["test"]
+BUILD = PACKAGE["build-system"]["requires"]
+FILES = {"requirements.txt": [*TOOL, *BUILD], "requirements-test.txt": [*TOOL, *TEST, *BUILD]}
+IMAGE = pins.load().wheels["ml-serving-ci"].requirements_file
+
+
+def locked(file):
+    """Versions and hashes of a locked requirements file, by name; a name may have one for each range of Pythons."""
+    found = {}
+    for line in file.read_text().replace("\\\n", " ").splitlines():
+        if line and not line.startswith("#"):
+            stated, *hashes = line.split("--hash=")
+            requirement = Requirement(stated)
+            found.setdefault(requirement.name, []).append((requirement.specifier, [each.strip() for each in hashes]))
+    return found
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_all_that_is_declared_is_locked_at_a_version_that_is_taken(name):
+    found = locked(ROOT / name)
+    for requirement in map(Requirement, FILES[name]):
+        for specifier, _ in found[requirement.name.lower().replace("_", "-")]:
+            (exact,) = specifier
+            assert exact.operator == "=="
+            assert requirement.specifier.contains(exact.version), requirement
+    for package, entries in found.items():
+        assert all(hashes and all(each.startswith("sha256:") for each in hashes) for _, hashes in entries), package
+
+
+def test_the_lists_agree():
+    tool, test, image = locked(ROOT / "requirements.txt"), locked(ROOT / "requirements-test.txt"), locked(IMAGE)
+    assert tool.items() <= test.items()
+    for package, ((specifier, hashes),) in image.items():
+        same = [all_of for other, all_of in tool[package] if other == specifier]
+        assert same, f"{package}: {specifier} in the image"
+        assert set(hashes) <= set(same[0]), package
+
+
+def test_workflows_install_nothing_else():
+    action = yaml.safe_load((ROOT / ".github/actions/setup/action.yaml").read_text())
+    assert action["inputs"]["requirements"]["default"] in FILES
+    (install,) = [step["run"] for step in action["runs"]["steps"] if "pip install" in step.get("run", "")]
+    assert "--require-hashes" in install
+    assert all("--require-hashes" in line or "--no-deps" in line for line in install.splitlines())
+    for workflow in (ROOT / ".github/workflows").glob("*.yaml"):
+        for job in yaml.safe_load(workflow.read_text())["jobs"].values():
+            for step in job["steps"]:
+                assert "pip install" not in step.get("run", "")
+                if step.get("uses") == "./.github/actions/setup":
+                    assert step["with"].get("requirements", "requirements.txt") in FILES
