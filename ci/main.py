@@ -3,6 +3,7 @@
 import importlib
 import platform
 import sys
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ import typer.core
 import typer.main
 
 from ci.base import settings
+from ci.base.paths import ROOT
 
 COMMANDS = {
     "doctor": "Show what this machine has and how each need will be met; exit 3 if `test` cannot run.",
@@ -111,6 +113,18 @@ app = typer.Typer(
 )
 
 
+def print_version(asked: bool) -> None:
+    """Print the tool's version, and end.
+
+    Args:
+        asked: Whether the option is there.
+    """
+    if asked:
+        package = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        typer.echo(f"{package['name']} {package['version']}")
+        raise typer.Exit
+
+
 @app.callback()
 def main(
     debug: Annotated[
@@ -124,6 +138,9 @@ def main(
             help="Folder of the project file, ml-serving-ci.toml; else the one called in, or one above.",
         ),
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Options for every command."""
     if project is not None:

@@ -38,6 +38,12 @@ def test_the_list_says_of_a_command_what_its_own_help_does(name: str):
     assert main.first_paragraph(main.imported(name)) == main.COMMANDS[name]
 
 
+def test_it_says_its_version():
+    shown = ci("--version")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert re.fullmatch(r"ml-serving-ci \d+\.\d+\.\d+\n", shown.stdout)
+
+
 def test_the_lines_of_a_list_are_whole():
     shown = " ".join(ci("cluster", "--help").stdout.split())
     assert "whether one is in use, kept or left over, or its run cannot be seen." in shown
