@@ -7,11 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ci.base.masking import HIDDEN, spans
 from ci.diff.fields import named, same
 from ci.manifests.documents import Document
-from ci.tree.git import PASSWORD
 
-HIDDEN = "***"
 CHANGED = "*** (changed)"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """Holds a whole earlier version of the object."""
@@ -25,23 +24,6 @@ FIELD = re.compile(
 """The whole name of any field, without dashes and underscores: a text in it is a secret."""
 OPTION = re.compile(r"--?[\w-]*(password|passwd|token|secret|key)[\w-]*", re.IGNORECASE)
 """An argument whose next one is a secret."""
-
-TEXTS = (
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.*?)(?=-----END|\Z)", re.DOTALL),
-    re.compile(
-        r"""(?ix) authorization ["']? \s* [:=] \s* ["']? (?: (?:bearer|basic|token) \s+ )? (?P<secret>[^\s"']+)"""
-    ),
-    re.compile(
-        r"""(?ix) (?:password|passwd|passphrase|token|secret|credential|(?:api|access|private)[_-]?key)
-        [\w.-]* ["']? [ \t]* [:=] [ \t]*
-        (?: "(?P<double>(?:\\.|[^"\\\n])+)"
-          | '(?P<single>(?:''|[^'\n])+)'
-          | (?P<block>[|>][-+\d]*[ \t]*(?:\n[ \t]+[^\n]*)+)
-          | (?P<line>[^\s{\[][^\n]*) )"""
-    ),
-    PASSWORD,
-)
-"""Secrets within a text: a configuration file in a ConfigMap, a command line, a URL with a password."""
 
 
 def pair(before: Document | None, after: Document | None) -> tuple[Document | None, Document | None]:
@@ -127,29 +109,22 @@ def _leaf(before: Any, after: Any) -> tuple[Any, Any]:
 
 def _text(before: Any, after: Any) -> tuple[Any, Any]:
     """Hide what is secret in two texts."""
-    one, two = before, after
-    for pattern in TEXTS:
-        old, one = _found(pattern, one, [])
-        _, two = _found(pattern, two, old)
+    old, one = _hidden(before, [])
+    _, two = _hidden(after, old)
     if not same(before, after) and same(one, two):
         return one, f"{two} (changed)"
     return one, two
 
 
-def _found(pattern: re.Pattern[str], text: Any, earlier: list[str]) -> tuple[list[str], Any]:
+def _hidden(text: Any, earlier: list[str]) -> tuple[list[str], Any]:
     """Return the secrets in a text, and the text without them; those that are not the earlier ones are marked."""
     if not isinstance(text, str):
         return [], text
     found: list[str] = []
-
-    def hide(match: re.Match[str]) -> str:
-        group = next(index for index, value in enumerate(match.groups(), 1) if value is not None)
-        number, secret = len(found), match[group]
-        if secret.startswith(HIDDEN):
-            return match[0]
-        found.append(secret)
-        changed = number < len(earlier) and earlier[number] != secret
-        start, end = (edge - match.start() for edge in match.span(group))
-        return match[0][:start] + (CHANGED if changed else HIDDEN) + match[0][end:]
-
-    return found, pattern.sub(hide, text)
+    parts, at = [], 0
+    for number, (start, end) in enumerate(spans(text)):
+        found.append(text[start:end])
+        changed = number < len(earlier) and earlier[number] != found[-1]
+        parts += [text[at:start], CHANGED if changed else HIDDEN]
+        at = end
+    return found, "".join([*parts, text[at:]])

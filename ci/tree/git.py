@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ci.base import command, settings
 from ci.base.errors import CIError, CommandError, MachineError, UsageError
+from ci.base.masking import USERINFO
 from ci.base.secret import Secret
 
 SECONDS = 60.0
@@ -45,9 +46,6 @@ SETTINGS = (
 """In place of what a person has chosen: texts are read here, not by that person, and no work of that person is done."""
 
 OWNER = re.compile(r"dubious ownership in repository at '(.+)'")
-
-PASSWORD = re.compile(r"://([^/@\s]+)@")
-"""What stands before the host in a URL."""
 
 
 class PushRefusedError(CIError):
@@ -425,7 +423,7 @@ async def opened(folder: Path, remote: str | None = None, token: Secret | None =
     if remote is None:
         return Repository(top, common_folder, (), environment, prefix)
     url = await remote_url(bare, remote)
-    secrets = [form for userinfo in PASSWORD.findall(url) for form in _forms(userinfo)]
+    secrets = [form for userinfo in USERINFO.findall(url) for form in _forms(userinfo)]
     scheme, _, rest = url.partition("://")
     if token is not None and scheme in ("http", "https"):
         secrets += token.forms

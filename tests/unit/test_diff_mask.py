@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from ci.base import jsonfile
+from ci.base import jsonfile, masking
 from ci.diff import html, markdown, mask
 from tests.harness.diff import config, of_objects, service
 
@@ -95,6 +95,58 @@ def test_a_secret_within_a_text_is_hidden_and_its_change_is_not(text, tmp_path):
 def test_a_secret_within_a_text_that_is_the_same_is_no_change(text):
     data = {"settings": text.format(OLD)}
     assert of_objects([config(data=data)], [config(data=data)]).objects == ()
+
+
+FORMS = [
+    "AKIAIOSFODNN7EXAMPLE",
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    "glpat-aBcD3fGh1jKlMn0pQrSt",
+    "hf_aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH",
+    "xoxb-123456789012-abcdefghijkl",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVPmB92K27uhbUJU1p1r",
+    "hvs.CAESIJ7kx2Pq0aYd9dLqGmC1bV",
+    "9mXf3Qz7Lr2Vb8Ky5Tn1Wd4Hs6Jc0PgA",  # of no known form, under no telling name
+]
+
+
+@pytest.mark.parametrize("value", FORMS)
+@pytest.mark.parametrize("text", ["{}", "run with {} please", "mode={}"])
+def test_a_secret_is_known_by_its_form_wherever_it_stands(value, text, tmp_path):
+    env = [{"name": "MODE", "value": text.format(value)}]
+    _, said = shown(service(model={"env": []}), service(model={"env": env}), tmp_path)
+    assert value not in said
+    assert "***" in said
+
+
+PLAIN = [
+    f"sha256:{'9f86d081884c7d65' * 4}",
+    f"registry.example.com/Team/fraud-score:v2.1.0-rc1@sha256:{'9f86d081884c7d65' * 4}",
+    "1590ff4e5d0b2c3a4f5e6d7c8b9a0f1e2d3c4b5a",
+    "3f29c1d4-7b1e-4c55-9d0e-2f6b8a1c0d3e",
+    "s3://acme-models/FraudScore/2026-11-30T10-15-00Z/Quantized-Int8/model.bst",
+    "hf://MetaAcme/Llama-Guard-3-8B-Instruct:8f1d2e3c4b5a69788796a5b4c3d2e1f00f1e2d3c",
+    "gs://kfserving-examples/models/sklearn/1.0/model",
+    "https://acme.blob.core.windows.net/Models/FraudScoring2026/Version12?v=3",
+    "AutoscalingListenerKubernetesVersion2",
+    "fraud-score-predictor-7d9c6b5f4-x2x7z",
+    'sum(rate(istio_requests_total{destination_workload="Fraud-Score-2026-Predictor"}[1m]))',
+    "urn:acme:Models:FraudScoringInProductionSince2026",
+]
+
+
+def test_a_report_has_every_digest_commit_and_address_of_a_project(tmp_path):
+    env = [{"name": f"X{number}", "value": text} for number, text in enumerate(PLAIN)]
+    settings = "\n".join(f"address{number}: {text}" for number, text in enumerate(PLAIN))
+    before = [service(model={"env": []}), config(data={})]
+    after = [service(model={"env": env}), config(data={"settings": settings})]
+    difference = of_objects(before, after)
+    assert "***" not in "\n".join([*markdown.render(difference), html.render(difference)])
+
+
+@pytest.mark.parametrize("text", ["password", "://", "aB3", "-----BEGIN PRIVATE KEY-----", "eyJ", "token:\n ", "x-"])
+def test_a_text_of_a_million_characters_is_looked_through(text):
+    """A search whose time grows with the square of the text would be at it for hours."""
+    assert len(masking.spans(text * (1_000_000 // len(text)))) <= 1_000_000
 
 
 def test_a_key_of_a_configmap_with_such_a_name_is_hidden(tmp_path):
