@@ -3,12 +3,13 @@
 import re
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -28,8 +29,8 @@ QUERIES = 4
 """At once."""
 LISTENING = re.compile(r'Listening on.* address="?127\.0\.0\.1:(\d+)')
 
-Answers = Mapping[int, Sequence[float]]
-"""The values of a query at each second; none where the result is empty."""
+Answers = Mapping[int, Any]
+"""What a query gives at each second: a vector's values, none where it is empty; of a scalar the number alone."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,22 @@ class Engine:
         return await anyio.to_thread.run_sync(self._answers, query, seconds, step, limiter=self.limiter)
 
     def _answers(self, query: str, seconds: int, step: int) -> Answers:
-        data = {"query": query, "start": BASE, "end": BASE + seconds, "step": step}
-        response = requests.post(f"{self.url}/api/v1/query_range", data=data, timeout=QUERY_SECONDS)
+        ranged = self._asked("query_range", query, start=BASE, end=BASE + seconds, step=step)
+        found: dict[int, list[float]] = {}
+        for series in ranged["result"]:
+            for second, value in series["values"]:
+                found.setdefault(int(second) - BASE, []).append(float(value))
+        # a range has no scalars, but Argo Rollouts asks about one moment, where a scalar is no list
+        if self._asked("query", query, time=BASE)["resultType"] == "scalar":
+            return {second: value for second, (value,) in found.items()}
+        return found
+
+    def _asked(self, what: str, query: str, **times: int) -> Any:
+        response = requests.post(f"{self.url}/api/v1/{what}", data={"query": query, **times}, timeout=QUERY_SECONDS)
         body = response.json()
         if body["status"] != "success":
             raise CheckFailedError(f"Prometheus does not take a query: {body['error']}", detail=query)
-        found: dict[int, list[float]] = {}
-        for series in body["data"]["result"]:
-            for second, value in series["values"]:
-                found.setdefault(int(second) - BASE, []).append(float(value))
-        return found
+        return body["data"]
 
 
 @asynccontextmanager

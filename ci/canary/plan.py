@@ -9,10 +9,12 @@ from typing import Any
 
 from ci.base import duration
 from ci.base.errors import CheckFailedError
-from ci.canary import known_answer
+from ci.canary import conditions, known_answer
+from ci.canary.conditions import RefusedError
 from ci.canary.known_answer import KnownAnswer
 from ci.manifests.manifests import Manifest, dig, entries, named
 from ci.manifests.series import ARGUMENT
+from ci.results import Finding
 
 HELD_SECONDS = 300.0
 """How long a step without a time is taken to wait for the person who promotes."""
@@ -21,6 +23,20 @@ RETRY_SECONDS = 10.0
 QUOTED = re.compile(r'"([^"\\]*)"')
 ERROR_LIMIT = 4
 """Argo Rollouts' own consecutiveErrorLimit."""
+
+
+class MetricsError(CheckFailedError):
+    """The gates cannot take metrics as Argo Rollouts does.
+
+    Attributes:
+        findings: Which, where, and what to write.
+    """
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = findings
+        first, *others = findings
+        more = f" (and {len(others)} more)" if others else ""
+        super().__init__(f"{first.place}: {first.message}{more}", fix=first.remedy)
 
 
 @dataclass(frozen=True)
@@ -183,6 +199,7 @@ def read(environment: str, objects: Sequence[Manifest]) -> Plan | None:
         objects: What the chart rendered.
 
     Raises:
+        MetricsError: The gates cannot take a metric as Argo Rollouts does.
         CheckFailedError: The Rollout names what is not there.
     """
     rollout = next((item for item in objects if item.kind == "Rollout"), None)
@@ -193,41 +210,85 @@ def read(environment: str, objects: Sequence[Manifest]) -> Plan | None:
     endpoint = monitor.dig("spec", "endpoints", 0)
     labels = {item.get("targetLabel"): str(item.get("replacement")) for _, item in entries(endpoint.get("relabelings"))}
     background = dig(canary, "analysis")
-    return Plan(
+    analyses = _Analyses(objects)
+    plan = Plan(
         environment,
         rollout.dig("metadata", "namespace"),
         labels["model"],
         labels["service"],
         duration.seconds(endpoint["interval"]),
-        [_step(step, objects) for _, step in entries(dig(canary, "steps"))],
-        _metrics(background, objects) if background else (),
+        [analyses.step(step) for _, step in entries(dig(canary, "steps"))],
+        analyses.metrics(background) if background else (),
         dig(background, "startingStep") or 0,
         known_answer.read([item for item in objects if item.kind == "AnalysisTemplate"]),
     )
+    if analyses.refused:
+        raise MetricsError([*dict.fromkeys(analyses.refused)])
+    return plan
 
 
-def _step(step: Mapping[str, Any], objects: Sequence[Manifest]) -> Step:
-    if "setWeight" in step:
-        return Step(weight=step["setWeight"])
-    if "pause" in step:
-        given = dig(step, "pause", "duration")
-        return Step(pause=HELD_SECONDS if given is None else duration.seconds(given))
-    if "analysis" in step:
-        return Step(metrics=_metrics(step["analysis"], objects))
-    raise CheckFailedError(f"a canary's step that the gates cannot replay: {', '.join(step)}")
+class _Analyses:
+    """Reads what measures during a canary.
 
+    Args:
+        objects: What the chart rendered.
 
-def _metrics(analysis: Mapping[str, Any], objects: Sequence[Manifest]) -> tuple[Metric, ...]:
-    found: list[Metric] = []
-    given = {item["name"]: item for _, item in entries(analysis.get("args"))}
-    for _, reference in entries(analysis.get("templates")):
-        template = named(objects, "AnalysisTemplate", reference["templateName"])
-        if template is None:
-            raise CheckFailedError(
-                f"the Rollout names AnalysisTemplate {reference['templateName']}, which is not there"
-            )
-        found += _of_template(template, given)
-    return tuple(found)
+    Attributes:
+        refused: Metrics that the gates cannot take as Argo Rollouts does, and why.
+    """
+
+    def __init__(self, objects: Sequence[Manifest]) -> None:
+        self._objects = objects
+        self.refused: list[Finding] = []
+
+    def step(self, step: Mapping[str, Any]) -> Step:
+        """Return a step of the Rollout's.
+
+        Raises:
+            CheckFailedError: It is of a kind that the gates cannot replay.
+        """
+        if "setWeight" in step:
+            return Step(weight=step["setWeight"])
+        if "pause" in step:
+            given = dig(step, "pause", "duration")
+            return Step(pause=HELD_SECONDS if given is None else duration.seconds(given))
+        if "analysis" in step:
+            return Step(metrics=self.metrics(step["analysis"]))
+        raise CheckFailedError(f"a canary's step that the gates cannot replay: {', '.join(step)}")
+
+    def metrics(self, analysis: Mapping[str, Any]) -> tuple[Metric, ...]:
+        """Return what an analysis measures.
+
+        Raises:
+            CheckFailedError: It names what is not there.
+        """
+        found: list[Metric] = []
+        given = {item["name"]: item for _, item in entries(analysis.get("args"))}
+        for _, reference in entries(analysis.get("templates")):
+            template = named(self._objects, "AnalysisTemplate", reference["templateName"])
+            if template is None:
+                raise CheckFailedError(
+                    f"the Rollout names AnalysisTemplate {reference['templateName']}, which is not there"
+                )
+            for index, metric in enumerate(_of_template(template, given)):
+                found.append(metric)
+                self._check(template, index, metric)
+        return tuple(found)
+
+    def _check(self, template: Manifest, index: int, metric: Metric) -> None:
+        path = ("spec", "metrics", index)
+        kinds = conditions.PROMETHEUS if metric.query else conditions.ANSWERS
+        for key, text in (("successCondition", metric.success), ("failureCondition", metric.failure)):
+            try:
+                if text:
+                    conditions.require(text, kinds)
+            except RefusedError as error:
+                said = f"metric {metric.name}: {key}: {error.message}"
+                self.refused.append(template.finding("gates", (*path, key), said, error.fix or ""))
+        ranged = (*path, "provider", "prometheus", "rangeQuery")
+        if template.dig(*ranged) is not None:
+            said = f"metric {metric.name}: rangeQuery: the gates ask Prometheus about one moment"
+            self.refused.append(template.finding("gates", ranged, said, "Write the range into the query."))
 
 
 def _of_template(template: Manifest, given: Mapping[str, Any]) -> Iterator[Metric]:
@@ -236,7 +297,7 @@ def _of_template(template: Manifest, given: Mapping[str, Any]) -> Iterator[Metri
     }
 
     def filled(text: str) -> str:
-        return ARGUMENT.sub(lambda match: _argument(arguments[match[1]]), text)
+        return ARGUMENT.sub(lambda match: _argument(template, match[1], arguments), text)
 
     for _, metric in entries(template.dig("spec", "metrics")):
         interval, delay = metric.get("interval"), metric.get("initialDelay")
@@ -258,7 +319,15 @@ def _of_template(template: Manifest, given: Mapping[str, Any]) -> Iterator[Metri
         )
 
 
-def _argument(argument: Mapping[str, Any]) -> str:
+def _argument(template: Manifest, name: str, arguments: Mapping[str, Mapping[str, Any]]) -> str:
     """Return an argument's value; a revision's is a name of its own, for each replay has its own revisions."""
+    argument = arguments.get(name, {})
     revision = dig(argument, "valueFrom", "podTemplateHashValue")
-    return f"${{{revision}}}" if revision else str(argument["value"])
+    if revision:
+        return f"${{{revision}}}"
+    if argument.get("value") is None:
+        raise CheckFailedError(
+            f"{template.file}: {template}: the gates do not know the value of its argument {name}",
+            fix="Give it in the template's args, or in the Rollout's.",
+        )
+    return str(argument["value"])

@@ -1,6 +1,6 @@
 """What the gates would have made of a canary that really ran, by what Prometheus recorded of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from ci.canary import engine, judge, overlay, replay
@@ -32,7 +32,7 @@ async def replayed(prometheus: Path, promtool: Path, plan: Plan, recording: Reco
         known = await judge.answers(running, canary, laid.revisions, int(min(laid.end, canary.seconds)), canary.grid)
         shares = [await _share(running, laid, *step) for step in _steps(canary, laid.end)]
 
-    def ask(metric: Metric, second: int) -> Sequence[object]:
+    def ask(metric: Metric, second: int) -> object:
         if second > laid.end:
             raise UnknownError
         return known[metric.query].get(second, [])

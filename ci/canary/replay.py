@@ -10,14 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-import celpy
-from celpy import celtypes
-from celpy.adapter import json_to_cel
-from celpy.celparser import CELParseError
-from celpy.evaluation import CELEvalError, CELFunction
-
-from ci.base.errors import CheckFailedError
+from ci.canary import conditions
 from ci.canary.assessment import Outcome
+from ci.canary.conditions import EvaluationError, Kind
 from ci.canary.plan import RETRY_SECONDS, Metric, Plan
 
 Phase = Literal["Running", "Successful", "Inconclusive", "Error", "Failed"]
@@ -148,13 +143,18 @@ class Analysis:
 
 
 def measure(metric: Metric, second: int, ask: Ask) -> Phase:
-    """Return the phase of one measurement."""
+    """Return the phase of one measurement.
+
+    Raises:
+        RefusedError: The gates cannot evaluate a condition as Argo Rollouts does.
+    """
     try:
         result = ask(metric, second)
+        kind = _kind(metric, result)
         result = tuple(result) if isinstance(result, list) else result
-        good = _holds(metric.success, result) if metric.success else None
-        bad = _holds(metric.failure, result) if metric.failure else None
-    except (NoAnswerError, CELEvalError):
+        good = _holds(metric.success, result, kind) if metric.success else None
+        bad = _holds(metric.failure, result, kind) if metric.failure else None
+    except (NoAnswerError, EvaluationError):
         return "Error"
     if good is None and bad is None:
         return "Successful"
@@ -163,26 +163,15 @@ def measure(metric: Metric, second: int, ask: Ask) -> Phase:
     return "Successful" if good or good is None else "Inconclusive"
 
 
+def _kind(metric: Metric, result: Any) -> Kind:
+    """Return what an answer is to Argo Rollouts: of Prometheus a vector or a scalar, of anyone else JSON."""
+    if isinstance(result, list | tuple):
+        return Kind.NUMBERS if metric.query else Kind.VALUES
+    if isinstance(result, bool):
+        return Kind.TRUTH
+    return Kind.TEXT if isinstance(result, str) else Kind.NUMBER
+
+
 @lru_cache(maxsize=10_000, typed=True)
-def _holds(condition: str, result: Any) -> bool:
-    value = list(result) if isinstance(result, tuple) else result
-    return bool(_program(condition).evaluate({"result": json_to_cel(value)}))
-
-
-FUNCTIONS: dict[str, CELFunction] = {
-    "len": lambda value: celtypes.IntType(len(value)),
-    "isNaN": lambda value: celtypes.BoolType(math.isnan(value)),
-    "isInf": lambda value: celtypes.BoolType(math.isinf(value)),
-    "asFloat": lambda value: celtypes.DoubleType(float(value)),
-    "asInt": lambda value: celtypes.IntType(int(value)),
-}
-"""What Argo Rollouts adds to its expressions, which are CEL but for closures."""
-
-
-@lru_cache(maxsize=1000)
-def _program(condition: str) -> celpy.Runner:
-    environment = celpy.Environment()
-    try:
-        return environment.program(environment.compile(condition), functions=FUNCTIONS)
-    except CELParseError as error:
-        raise CheckFailedError(f"the gates cannot evaluate a condition: {condition}", detail=str(error)) from error
+def _holds(condition: str, result: Any, kind: Kind) -> bool:
+    return conditions.holds(condition, result, kind)

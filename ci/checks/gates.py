@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from ci.base.errors import CheckFailedError
 from ci.canary import declared as declarations
@@ -101,6 +100,8 @@ def _read(renderings: Sequence[Rendering]) -> tuple[list[Plan], list[tuple[str, 
     for each in renderings:
         try:
             canary = plan.read(each.target.name, each.objects)
+        except plan.MetricsError as error:
+            found += [(each.target.name, _of_chart(finding)) for finding in error.findings]
         except CheckFailedError as error:
             place = each.target.place(("canary",))
             found.append((each.target.name, Finding("gates", *place, error.message, error.fix or "correct the canary")))
@@ -123,9 +124,12 @@ def _grouped(plans: Sequence[Plan], declared: Declared) -> list[_Alike]:
 
 def _finding(target: Target, wrong: _Wrong) -> Finding:
     file, line = target.place(wrong.path)
-    # or else what a pinned chart lacks would hold up every change, the one that raises it as well
-    severity: Literal["error", "warning"] = "warning" if PAST.match(file) else "error"
-    return Finding("gates", file, line, wrong.said, wrong.remedy, severity)
+    return _of_chart(Finding("gates", file, line, wrong.said, wrong.remedy))
+
+
+def _of_chart(finding: Finding) -> Finding:
+    """Return a finding as a warning where it is of a pinned chart: else it would hold up the change that raises it."""
+    return replace(finding, severity="warning") if PAST.match(finding.file) else finding
 
 
 def _of_verdicts(verdicts: Sequence[Verdict], declared: Declared) -> Iterator[_Wrong]:

@@ -114,7 +114,9 @@ def test_the_condition_takes_right_answers_and_no_others(chart, changes, right, 
     assert "{{" not in condition, "Argo Rollouts would look for an argument"
     for answers, phase in ((right, "Successful"), (wrong, "Failed")):
         for answer in answers:
-            assert measure(metric(success=condition, failure=""), 0, lambda *_, answer=answer: answer) == phase, answer
+            assert (
+                measure(metric(query="", success=condition, failure=""), 0, lambda *_, answer=answer: answer) == phase
+            ), answer
 
 
 def test_braces_in_the_request_are_no_argument_of_the_analysis(chart):

@@ -253,6 +253,17 @@ def test_prometheus_refusal_of_a_query_is_told():
         anyio.run(refused)
 
 
+@pytest.mark.parametrize(
+    ("query", "answer"), [("vector(2)", [2.0]), ("scalar(vector(2))", 2.0), ("2", 2.0), ("up{pod='b'}", None)]
+)
+def test_a_scalar_is_one_number_and_a_vector_a_list_as_argo_rollouts_has_them(query, answer):
+    async def answered():
+        async with engine.running(*executables(), [Sample("up", 'pod="a"', 0.0, 1)]) as running:
+            return await running.answers(query, 10, 5)
+
+    assert anyio.run(answered) == ({} if answer is None else dict.fromkeys((0, 5, 10), answer))
+
+
 def called(name):
     return {"exampleModel": {"name": name, "knownAnswer": KNOWN_ANSWER}}
 

@@ -124,7 +124,7 @@ def test_the_step_is_the_weight_that_was_in_force():
     ],
 )
 def test_a_result_need_not_be_a_list(condition, right, wrong):
-    known = metric("known-answer", success=condition, failure="", failure_limit=0, initial_delay=5)
+    known = metric("known-answer", query="", success=condition, failure="", failure_limit=0, initial_delay=5)
     assert ends(plan(known), right)[0] == "Healthy"
     assert ends(plan(known), wrong) == ("Degraded", 5, "known-answer")
 

@@ -1,6 +1,6 @@
 """What the chart asks and compares, taken by Argo Rollouts' own code, built from the pinned module.
 
-`gates` evaluates the same conditions as CEL: both must come to the same end, or nobody knows what gates said.
+Both must come to the same end, or nobody knows what `gates` said; test_conditions.py has conditions of any kind.
 """
 
 import json
@@ -40,7 +40,7 @@ def test_argo_rollouts_and_the_gates_take_the_same_answers(chart, rollouts, chan
     answers = [*right, *wrong]
     found = rollouts([{"Metric": asked, "Answer": json.dumps(nested(answer))} for answer in answers])
 
-    ours = metric(success=asked["successCondition"], failure="")
+    ours = metric(query="", success=asked["successCondition"], failure="")
     expected = ["Successful"] * len(right) + ["Failed"] * len(wrong)
     assert [each["Phase"] for each in found] == expected, found
     assert [measure(ours, 0, lambda *_, answer=answer: answer) for answer in answers] == expected

@@ -79,13 +79,13 @@ a tolerance.
 {{ toJson $checks }}
 {{- end }}
 
-{{/* A number as expr and CEL both read it: every number of an answer is a float to Argo Rollouts; takes the number. */}}
+{{/* A number as Argo Rollouts reads every number of an answer: a float; takes the number. */}}
 {{- define "ml-serving.float" -}}
 {{ toJson . }}{{ if not (regexMatch "[.e]" (toJson .)) }}.0{{ end }}
 {{- end }}
 
 {{/*
-When the answer is right. In expr, of Argo Rollouts, with what CEL reads the same alone: `gates` evaluates it as CEL.
+When the answer is right, of those parts of expr alone that `gates` takes (docs/gates.md).
 */}}
 {{- define "ml-serving.knownAnswerCondition" -}}
 {{- $listed := kindIs "slice" .Values.exampleModel.knownAnswer.expected -}}

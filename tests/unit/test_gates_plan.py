@@ -1,0 +1,118 @@
+"""What judges a canary, read from what a chart renders; what the gates cannot take is refused at its line."""
+
+import pytest
+
+from ci.base.errors import CheckFailedError
+from ci.canary import plan
+from ci.manifests import manifests
+
+ROLLOUT = """\
+# Source: fraud/templates/rollout.yaml
+kind: Rollout
+metadata: {name: fraud, namespace: lab}
+spec:
+  strategy:
+    canary:
+      steps:
+        - setWeight: 20
+        - pause: {duration: 60s}
+        - analysis: &own
+            templates: [{templateName: own}]
+            args: [{name: revision, valueFrom: {podTemplateHashValue: Latest}}]
+      analysis: *own
+---
+# Source: fraud/templates/monitor.yaml
+kind: ServiceMonitor
+metadata: {name: fraud}
+spec:
+  endpoints:
+    - interval: 15s
+      relabelings: [{targetLabel: model, replacement: fraud}, {targetLabel: service, replacement: fraud}]
+---
+# Source: fraud/templates/own.yaml
+"""
+TEMPLATE = """\
+kind: AnalysisTemplate
+metadata: {name: own}
+spec:
+  args:
+    - name: least
+      value: "0.95"
+    - name: revision
+  metrics:
+    - name: first
+      interval: 10s
+      successCondition: result[0] >= {{args.least}}
+      provider:
+        prometheus:
+          query: good{revision="{{args.revision}}"}
+    - name: second
+      interval: 10s
+      successCondition: isNaN(result) || result >= {{ args.least }}
+      failureCondition: >-
+        !(result >= 0.5)
+        && !isNaN(result)
+      provider:
+        prometheus:
+          query: scalar(good)
+"""
+
+
+def read(template=TEMPLATE):
+    return plan.read("lab/fraud", manifests.parse(ROLLOUT + template, {"templates/own.yaml": template}, "chart"))
+
+
+def refused(template):
+    with pytest.raises(plan.MetricsError) as error:
+        read(template)
+    return error.value
+
+
+def test_a_chart_of_ones_own_is_read():
+    found = read()
+    assert [metric.success for metric in found.background] == ["result[0] >= 0.95", "isNaN(result) || result >= 0.95"]
+    assert found.background[0].query == 'good{revision="${Latest}"}'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "what"),
+    [
+        ("result[0] >= {{args.least}}", "result[0] >= 1 or len(result) == 0", 11, "metric first: successCondition: "),
+        ("&& !isNaN(result)", "and !isNaN(result)", 18, "metric second: failureCondition: "),
+        ("result[0] >= {{args.least}}", "default(result, 0) < 5", 11, "`default(result, 0)`"),
+        ("result[0] >= {{args.least}}", 'result[0] == "{{args.least}}"', 11, "always an Error"),
+    ],
+)
+def test_a_condition_that_the_gates_cannot_take_is_refused_at_its_line(old, new, line, what):
+    error = refused(TEMPLATE.replace(old, new))
+    (finding,) = error.findings
+    assert (finding.file, finding.line) == ("chart/templates/own.yaml", line)
+    assert what in finding.message
+    assert error.message.startswith(f"chart/templates/own.yaml:{line}: AnalysisTemplate own: metric ")
+    assert error.fix == finding.remedy
+
+
+def test_all_that_is_refused_is_told_once():
+    error = refused(TEMPLATE.replace("result[0] >= {{args.least}}", "len(result)").replace("isNaN(result) ||", "not"))
+    assert [finding.line for finding in error.findings] == [11, 17]
+    assert error.message.endswith("(and 1 more)")
+
+
+def test_a_question_about_a_range_is_refused():
+    ranged = TEMPLATE.replace("query: scalar(good)", "query: good\n          rangeQuery: {start: 'now()'}")
+    (finding,) = refused(ranged).findings
+    assert "metric second: rangeQuery" in finding.message
+    assert finding.line == TEMPLATE.splitlines().index("          query: scalar(good)") + 2
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        TEMPLATE.replace('value: "0.95"', "valueFrom: {secretKeyRef: {name: limits, key: least}}"),
+        TEMPLATE.replace("args.least", "args.most"),
+    ],
+    ids=["of a secret", "that is none"],
+)
+def test_an_argument_without_a_value_is_refused_by_its_name(template):
+    with pytest.raises(CheckFailedError, match=r"chart/templates/own\.yaml: .* its argument (least|most)"):
+        read(template)
