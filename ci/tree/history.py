@@ -4,18 +4,30 @@ A branch's own commits count, as `git log --first-parent` has them: a merge brin
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from ci.base.errors import UsageError
 from ci.tree import quarantine, tree
-from ci.tree.git import Snapshot
+from ci.tree.git import Repository, Snapshot
 from ci.tree.message import TOOL
 from ci.tree.quarantine import DIGESTS, PARTS
 from ci.tree.scalars import KeyPath
 from ci.tree.tree import Application, Release
 
-FIELDS = ("%H", "%cI", "%an", "%(trailers:only,unfold)", "%B")
+FIELDS = ("%H", "%P", "%cI", "%an", "%(trailers:only,unfold)", "%B")
+
+
+class _Commit(NamedTuple):
+    """What git tells of a commit, in the order of `FIELDS`."""
+
+    hash: str
+    parents: str
+    at: str
+    who: str
+    trailers: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -26,10 +38,11 @@ class Step:
         commit: Its hash.
         at: When it was made.
         who: Its author's name.
-        trailers: What stands at the end of its message, a (name, value) each.
+        trailers: What stands at the end of its message, or of `merged`, a (name, value) each.
         message: The whole of it.
         application: As this commit has it; None where there is no file, or one that cannot be read.
         unread: Why it cannot be read; empty where it can, or where there is none.
+        merged: Message of the commit of this tool's that it merges; empty where it merges none.
     """
 
     commit: str
@@ -39,6 +52,7 @@ class Step:
     message: str
     application: Application | None
     unread: str = ""
+    merged: str = ""
 
     @property
     def subject(self) -> str:
@@ -50,6 +64,11 @@ class Step:
         """What this tool did by it ("bump", "promote", "rollback"); empty for a commit of a person's."""
         tool = (value.split() for name, value in self.trailers if name == "Tool")
         return next((words[1] for words in tool if words[:1] == [TOOL] and len(words) > 1), "")
+
+    def said(self, name: str) -> str:
+        """Return what a line of its message says ("Why: …"), or of `merged`; empty where there is no such line."""
+        lines = (line.partition(": ") for line in (self.merged or self.message).splitlines())
+        return next((text for first, _, text in lines if first == name), "")
 
     def __str__(self) -> str:
         return f"{self.commit[:12]} by {self.who}: {self.subject}"
@@ -81,37 +100,43 @@ async def steps(snapshot: Snapshot, application: Application) -> list[Step]:
         snapshot: The tree.
         application: Which; it need not be in the tree any more.
     """
-    repository, path = snapshot.repository, snapshot.repository.at(application.file)
-    words = ("log", "-z", "--first-parent", f"--format={'%x00'.join(FIELDS)}", "--end-of-options", snapshot.commit)
-    listed = (await repository.run(*words, "--", path)).stdout.split("\0")
-    rows = [listed[start : start + len(FIELDS)] for start in range(0, len(listed) - 1, len(FIELDS))]
-    objects = await repository.objects_of(*(f"{commit}:{path}" for commit, *_ in rows)) if rows else []
-    distinct = [*dict.fromkeys(each for each in objects if each is not None)]
-    contents = await repository.contents_of(*distinct) if distinct else []
-    read = {each: _read(application, content) for each, content in zip(distinct, contents, strict=True)}
-    return [
-        Step(commit, datetime.fromisoformat(at), who, _trailers(trailers), message, *read.get(each or "", (None, "")))
-        for (commit, at, who, trailers, message), each in zip(rows, objects, strict=True)
-    ]
+    path = snapshot.repository.at(application.file)
+    commits = await _listed(snapshot.repository, "--first-parent", "--end-of-options", snapshot.commit, "--", path)
+    merged = await _merged(snapshot.repository, commits)
+    files = await _files(snapshot.repository, application, [each.hash for each in (*commits, *merged.values())])
+    found = []
+    for commit in commits:
+        told = merged.get(commit.hash)
+        own = told is not None and _same_set(files[commit.hash][0], files[told.hash][0])
+        found.append(_step(commit, told if own else None, files[commit.hash]))
+    return found
+
+
+def in_force(history: Sequence[Step]) -> list[TakenBack]:
+    """Return what a person took back, and nobody has put there again since; the newest first.
+
+    It is told by content: a commit that is not this tool's, and after which a part of the set is what it was before the
+    part that was there.
+
+    Args:
+        history: As `steps` returns it.
+    """
+    found: list[TakenBack] = []
+    for back, release in _returns(history):
+        found = [each for each in found if not each.matches(release)]
+        if back is not None:
+            found.append(back)
+    return found[::-1]
 
 
 def taken_back(history: Sequence[Step], wanted: Release) -> TakenBack | None:
     """Return what a person took back and a release would bring again; None where there is nothing of the kind.
 
-    It is told by content: a commit that is not this tool's, and after which a part of the set is what it was before the
-    part that was there. Whoever put that part there again since has lifted it.
-
     Args:
         history: As `steps` returns it.
         wanted: The release that is about to be written.
     """
-    found = None
-    for back, release in _returns(history):
-        if found is not None and found.matches(release):
-            found = None
-        if back is not None and back.matches(wanted):
-            found = back
-    return found
+    return next((back for back in in_force(history) if back.matches(wanted)), None)
 
 
 def _returns(history: Sequence[Step]) -> Iterator[tuple[TakenBack | None, Release]]:
@@ -144,6 +169,52 @@ def _names(part: Sequence[KeyPath], release: Release) -> Iterator[tuple[str, ...
     """Yield what a part is called: by its digest, where it has one, and by all else."""
     yield (tree.dotted(part[0]), *(release[key] for key in part if key not in DIGESTS))
     yield from ((tree.dotted(key), release[key]) for key in part if key in DIGESTS and release[key])
+
+
+async def _listed(repository: Repository, *words: str, stdin: str | None = None) -> list[_Commit]:
+    """Return what `git log` lists."""
+    log = ("log", "-z", f"--format={'%x00'.join(FIELDS)}", *words)
+    told = (await repository.run(*log, stdin=stdin)).stdout.split("\0")
+    return [_Commit(*told[start : start + len(FIELDS)]) for start in range(0, len(told) - 1, len(FIELDS))]
+
+
+async def _merged(repository: Repository, commits: Sequence[_Commit]) -> dict[str, _Commit]:
+    """Return the newest commit of the branch that each merge brings, but for merges into that branch, by the merge."""
+    found: dict[str, _Commit] = {}
+    wanted = {each.hash: each.parents.split()[1] for each in commits if " " in each.parents}
+    while wanted:
+        names = "".join(f"{name}\n" for name in {*wanted.values()})
+        told = {each.hash: each for each in await _listed(repository, "--no-walk", "--stdin", stdin=names)}
+        found |= {merge: told[name] for merge, name in wanted.items() if " " not in told[name].parents}
+        wanted = {merge: told[name].parents.split()[0] for merge, name in wanted.items() if merge not in found}
+    return found
+
+
+async def _files(
+    repository: Repository, application: Application, commits: Sequence[str]
+) -> dict[str, tuple[Application | None, str]]:
+    """Return an application as each commit has it, or why it cannot be read."""
+    if not commits:
+        return {}
+    path = repository.at(application.file)
+    objects = await repository.objects_of(*(f"{commit}:{path}" for commit in commits))
+    distinct = [*dict.fromkeys(each for each in objects if each is not None)]
+    contents = await repository.contents_of(*distinct) if distinct else []
+    read = {each: _read(application, content) for each, content in zip(distinct, contents, strict=True)}
+    return {commit: read.get(each or "", (None, "")) for commit, each in zip(commits, objects, strict=True)}
+
+
+def _step(commit: _Commit, merged: _Commit | None, file: tuple[Application | None, str]) -> Step:
+    at = datetime.fromisoformat(commit.at)
+    step = Step(commit.hash, at, commit.who, _trailers(commit.trailers), commit.message, *file)
+    if merged is None or step.action:
+        return step
+    brought = replace(step, trailers=_trailers(merged.trailers), merged=merged.message)
+    return brought if brought.action else step
+
+
+def _same_set(one: Application | None, other: Application | None) -> bool:
+    return one is not None and other is not None and one.release == other.release
 
 
 def _read(application: Application, content: bytes) -> tuple[Application | None, str]:

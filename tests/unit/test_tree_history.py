@@ -97,6 +97,69 @@ def test_a_merge_brings_its_changes_when_it_is_merged(branch):
     assert [step.subject for step in branch.steps()] == ["Merge topic", "Begin with 1"]
 
 
+def merge(branch, *updates):
+    """Bump to 2 on a branch of its own, and merge it as a forge does."""
+    branch.have("Begin with 1")
+    branch.git("switch", "--quiet", "--create", "topic")
+    branch.have("Bump to 2\n\nWhy: better", "bump", model="2")
+    for update in updates:
+        update()
+    branch.git("switch", "--quiet", "trunk")
+    branch.git("merge", "--quiet", "--no-ff", "-m", "Merge pull request #7 from acme/topic", "topic")
+
+
+def updated(branch):
+    """What "Update branch" does."""
+    branch.git("switch", "--quiet", "trunk")
+    branch.commit("Something else")
+    branch.git("switch", "--quiet", "topic")
+    branch.git("merge", "--quiet", "--no-ff", "-m", "Merge branch 'trunk' into topic", "trunk")
+
+
+@pytest.mark.parametrize("updates", [0, 1, 2])
+def test_a_merge_of_what_the_tool_committed_is_the_tool_s(branch, updates):
+    merge(branch, *[lambda: updated(branch)] * updates)
+    newest = branch.steps()[0]
+    assert (newest.subject, newest.action, newest.said("Why")) == (
+        "Merge pull request #7 from acme/topic",
+        "bump",
+        "better",
+    )
+
+
+def test_a_merge_of_what_a_person_made_of_it_is_the_person_s(branch):
+    merge(branch, lambda: branch.have("And 3", model="3"))
+    assert branch.steps()[0].action == ""
+
+
+def test_a_set_that_a_person_changes_in_the_merge_is_that_person_s(branch):
+    merge(branch)
+    branch.have("x", model="3")
+    branch.git("reset", "--quiet", "--soft", "HEAD~1")
+    branch.git("commit", "--quiet", "--amend", "-m", "Merge pull request #7, with 3")
+    assert branch.steps()[0].action == ""
+
+
+def test_a_rollback_by_pull_request_is_no_person_s_word(branch):
+    begun(branch)
+    branch.git("switch", "--quiet", "--create", "topic")
+    branch.have("Back to 1", "rollback")
+    branch.git("switch", "--quiet", "trunk")
+    branch.git("merge", "--quiet", "--no-ff", "-m", "Merge pull request #8 from acme/topic", "topic")
+    assert branch.taken_back(**MODEL_2) is None
+
+
+def test_each_part_that_was_taken_back_is_told_apart(branch):
+    begun(branch)
+    branch.have("Back")
+    branch.have("Image v2", "bump", image="v2")
+    branch.have("Image back", image="v1")
+    assert branch.taken_back(**MODEL_2, image_tag="v2") is not None
+    branch.have("Image v2 again", image="v2")
+    assert branch.taken_back(image_tag="v2") is None
+    assert branch.taken_back(**MODEL_2, image_tag="v2") is not None  # the model is still taken back
+
+
 def begun(branch):
     branch.have("Begin with 1")
     return branch.have("Bump to 2", "bump", model="2")
