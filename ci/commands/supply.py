@@ -5,10 +5,10 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from ci.commands import tables
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
 from ci.supply import raising
@@ -24,8 +24,6 @@ app = typer.Typer(
 
 CACHED = {True: "yes", False: "no", None: "unknown"}
 """What the table says of an item."""
-WIDEST = 1000
-"""Columns of a terminal that any table fits into."""
 
 
 @app.command()
@@ -56,10 +54,7 @@ def list_items(
     for item in items:
         size = decimal(item.size) if item.size is not None else "-"
         table.add_row(item.kind, item.name, item.version, item.way, size, CACHED[item.cached])
-    console = Console()
-    whole = console.measure(table, options=console.options.update_width(WIDEST)).maximum
-    console.width = max(console.width, whole)  # a name that is cut, or goes on in the next line, cannot be copied
-    console.print(table)
+    tables.show(table)
     if any(item.cached is None for item in items):
         typer.echo("unknown: the local registry, which holds the images, does not run; `supply fetch` starts it")
 
