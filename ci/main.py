@@ -38,7 +38,9 @@ COMMANDS = {
     "bump": "Move an image or a model to another version in one environment: the value's bytes change, nothing else.",
     "promote": "Move chart revision, model and image together to the next environment, once they are proven in the "
     "earlier.",
-    "rollback": "Return an environment to the set it ran before; bump and promote refuse the failed one until it is "
+    "history": "List the sets that ran in an environment, the newest first: when, who, why, whether healthy or barred.",
+    "status": "Show each application's set in each environment: since when, how it is, what is barred.",
+    "rollback": "Return an environment to a set it ran before; bump and promote refuse the failed one until it is "
     "lifted.",
     "wait": "Wait until Argo CD shows the set that the remote's branch has as Synced and Healthy, on every ready pod.",
     "watch": "Watch an environment's Rollouts; one that is aborted is rolled back in git, with what its analysis "

@@ -1,5 +1,6 @@
 """Options that more than one command takes, so that they are spelled and explained once."""
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
@@ -33,3 +34,13 @@ PublicKeyOption = Annotated[
 OneApplicationOption = Annotated[
     str | None, typer.Option("--app", metavar="NAME", help="One application alone; all of the tree's by default.")
 ]
+
+
+class Output(enum.StrEnum):
+    """How a result is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How the result is printed.")]
