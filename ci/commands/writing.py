@@ -130,5 +130,6 @@ async def _preview(snapshot: Snapshot, edit: Edit) -> str:
         old = await snapshot.read(path) or b""
         before, after = (text.decode().splitlines(keepends=True) for text in (old, content))
         lines += difflib.unified_diff(before, after, f"a/{path}" if old else "/dev/null", f"b/{path}")
-    note("checked: the keys are there, no quarantine, the chart takes the result; not written (--dry-run)")
+    taken = ", the chart takes the result" if edit.rendered else ""
+    note(f"checked: the keys are there, no quarantine{taken}; not written (--dry-run)")
     return "".join(lines) + "\n" + edit.message

@@ -42,6 +42,7 @@ class Edit:
         message: The commit's.
         added: Path to content of files that come with it.
         blocks: Key path to the mapping that is written there, in the same file.
+        rendered: Whether the chart was seen to take the result.
     """
 
     file: str
@@ -49,6 +50,7 @@ class Edit:
     message: str
     added: Mapping[str, bytes] = field(default_factory=dict)
     blocks: Blocks = field(default_factory=dict)
+    rendered: bool = True
 
     async def files(self, snapshot: Snapshot) -> dict[str, bytes]:
         """Return the content of every file that differs, made from the snapshot's own."""
