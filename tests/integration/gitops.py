@@ -1,5 +1,6 @@
 """A copy of this repository behind a git server that the cluster reaches, and the commands that write to it."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -168,6 +169,13 @@ class Loop:
             self.note(f"{args[0]}: {result.stdout.splitlines()[0]}")
             await self.refresh()
         return result
+
+    async def history(self, environment: str) -> list[dict]:
+        """The sets that ran in an environment, the newest first, with what its cluster says."""
+        program = [sys.executable, str(paths.ROOT / "ci" / "main.py"), f"--project={self.clone}"]
+        look = ["history", f"--env={environment}", "--output=json", "--remote=origin", "--branch=main"]
+        result = await command.run([*program, *look, *self.on_cluster()], timeout=COMMAND_SECONDS)
+        return json.loads(result.stdout)
 
     async def refresh(self) -> None:
         """Have Argo CD look at git now, as a forge's webhook would."""

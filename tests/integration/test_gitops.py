@@ -283,3 +283,25 @@ async def test_the_bad_version_is_quarantined_until_someone_lifts_it(loop, failu
 async def test_what_dev_runs_again_is_still_what_staging_runs(loop, failure, in_environment):
     assert await in_environment("staging").storage_uri() == model_store.uri(APPLICATION, "v2")
     assert await in_environment("dev").storage_uri() == model_store.uri(APPLICATION, "v2")
+
+
+async def test_history_knows_what_was_good_and_what_was_not(loop, failure):
+    rows = await loop.history("dev")
+    now, bad, good = rows[:3]
+    assert [row["set"]["model.version"] for row in (now, bad, good)] == ["v2", MISLABELLED, "v2"]
+    assert (now["runs"], now["state"], bad["state"], good["state"]) == (True, "healthy", "barred", "healthy")
+    again = await loop.run("rollback", "--env=dev")
+    assert again.stdout.startswith("nothing to change"), "watch has gone back already"
+
+
+async def test_an_environment_goes_back_to_a_set_that_history_lists(loop, failure, in_environment, watched):
+    first = next(row for row in await loop.history("staging") if row["set"]["model.version"] == "v1")
+    async with watched(in_environment("staging"), "staging back to v1", RATE) as under_way:
+        under_way.seen.upgrading()
+        await loop.run("rollback", "--env=staging", f"--to={first['commit']}", "--no-quarantine")
+        await under_way.seen.canary()
+        loop.note("staging: canary of v1 starts")
+        outcome = await under_way.seen.finished()
+        loop.note(f"staging: Rollout {outcome} at v1")
+        await loop.synced("staging", "v1")
+    assert outcome == "Healthy"
