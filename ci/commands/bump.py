@@ -31,6 +31,7 @@ def bump(
     app: writing.AppOption = None,
     why: writing.WhyOption = "",
     evidence: writing.EvidenceOption = "",
+    over_revert: writing.OverRevertOption = None,
     remote: writing.RemoteOption = "origin",
     branch: writing.BranchOption = None,
     push: writing.PushOption = False,
@@ -42,7 +43,9 @@ def bump(
     The result is rendered and checked before it is committed. A value that is there already is no commit and no error.
     """
     destination = Destination(here.folder(), remote, branch, push, pr, dry_run)
-    change = functools.partial(Bump, component, environment, to, digest, app, why, evidence, version=version)
+    change = functools.partial(
+        Bump, component, environment, to, digest, app, why, evidence, version=version, over_revert=over_revert
+    )
     run_async(_bump, change, "/".join([environment, *([app] if app else []), component]), destination)
 
 

@@ -33,6 +33,7 @@ def promote(
         ),
     ] = "",
     public_key: PublicKeyOption = None,
+    over_revert: writing.OverRevertOption = None,
     remote: writing.RemoteOption = "origin",
     branch: writing.BranchOption = None,
     push: writing.PushOption = False,
@@ -44,7 +45,8 @@ def promote(
     To a protected environment, what moves must also be what a run of `test` proved: --evidence FILE --public-key FILE.
     """
     destination = Destination(here.folder(), remote, branch, push, pr, dry_run)
-    run_async(_promote, source, target, app, (kubeconfig, context), why, (evidence, public_key or []), destination)
+    said = (why, over_revert)
+    run_async(_promote, source, target, app, (kubeconfig, context), said, (evidence, public_key or []), destination)
 
 
 async def _promote(
@@ -52,17 +54,18 @@ async def _promote(
     target: str,
     app: str | None,
     cluster: tuple[Path | None, str | None],
-    why: str,
+    said: tuple[str, str | None],
     evidence: tuple[str, list[Path]],
     destination: Destination,
 ) -> None:
     async def look(application: Application) -> Health:
         return await health.from_argo_cd(await writing.kubectl(*cluster), application)
 
+    why, over_revert = said
     where, public_keys = evidence
     if public_keys and not where:
         raise UsageError(f"--public-key {public_keys[0]}: for --evidence FILE, which is not given")
     proof = verify.load(Path(where), public_keys) if public_keys else None
     told = where if proof is None else str(proof)
-    change = Promote(source, target, app, why, told, proof, supply.installed("helm"), look, note)
+    change = Promote(source, target, app, why, told, proof, supply.installed("helm"), look, note, over_revert)
     await writing.write(destination, change.edit, "/".join([target, *([app] if app else []), "promote"]))

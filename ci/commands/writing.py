@@ -33,6 +33,12 @@ AppOption = Annotated[
     str | None, typer.Option("--app", metavar="NAME", help="Which application, where the environment has several.")
 ]
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the commit.")]
+OverRevertOption = Annotated[
+    str | None,
+    typer.Option(
+        "--over-revert", metavar="REASON", help="Bring what a person took back all the same; the commit says why."
+    ),
+]
 KubeconfigOption = Annotated[
     Path | None, typer.Option("--kubeconfig", metavar="FILE", help="The cluster; $KUBECONFIG or ~/.kube/config.")
 ]

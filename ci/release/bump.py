@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from ci.base.errors import CheckFailedError, UsageError
+from ci.base.errors import UsageError
 from ci.behaviour import golden, known_answer
+from ci.release import taken_back
 from ci.tree import quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
@@ -25,10 +26,6 @@ HOW_TO_PIN = "python ci/main.py digest PATH|URI prints it."
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-class TakenBackError(CheckFailedError):
-    """A person took this very value back; a machine does not put it there again."""
-
-
 @dataclass(frozen=True)
 class Bump:
     """What is asked for.
@@ -43,6 +40,7 @@ class Bump:
         evidence: Where it can be checked.
         helm: The executable that renders the result.
         version: What the version of a storageUri is called; as the URI has it by default.
+        over_revert: Why it is wanted again though a person took it back; None: then it is refused.
     """
 
     component: str
@@ -54,6 +52,7 @@ class Bump:
     evidence: str
     helm: Path
     version: str = ""
+    over_revert: str | None = None
 
     async def edit(self, snapshot: Snapshot) -> Edit | None:
         """Return the edit, or None where the value is there already.
@@ -61,7 +60,7 @@ class Bump:
         Raises:
             UsageError: The value is no version, or the tree has no such key.
             QuarantinedError: It failed before.
-            TakenBackError: A person reverted it.
+            TakenBackError: A person took it back.
             CheckFailedError: The chart does not take the result.
         """
         application = await tree.load(snapshot, self.environment, self.application)
@@ -70,7 +69,7 @@ class Bump:
             return None
         release = {**application.release, **values}
         await quarantine.require_free(snapshot, application.name, release)
-        await _require_not_taken_back(snapshot, application, values)
+        again = await taken_back.require_wanted(snapshot, application, release, self.over_revert)
         another_model = bool(values.keys() & application.model.keys())  # which an image may bring along
         known = await _known_answer(snapshot, application) if another_model else {}
         bumped = application.with_release(values).with_blocks(known)
@@ -83,9 +82,10 @@ class Bump:
                 f"Bump {application.name} {self.component} in {application.environment} to {name}",
                 application,
                 "bump",
-                tree.changes(application.release, release),
+                [*tree.changes(application.release, release), *again.lines],
                 self.why,
                 self.evidence,
+                again.trailers,
             ),
             blocks=known,
         )
@@ -219,22 +219,3 @@ async def _known_answer(snapshot: Snapshot, application: Application) -> Blocks:
         return {}
     found = known_answer.known_answer(golden.of_bytes(content, file), application.name)
     return {} if found is None else {tree.KNOWN_ANSWER: found}
-
-
-async def _require_not_taken_back(snapshot: Snapshot, application: Application, values: Mapping[KeyPath, str]) -> None:
-    """Refuse a value that the last change of the file took away by `git revert` (argocd-image-updater#1249)."""
-    repository = snapshot.repository
-    last, text = await repository.last_change(snapshot.commit, application.file)
-    if "This reverts commit " not in text:
-        return
-    before = await replace(snapshot, commit=f"{last}^").read(application.file)
-    try:
-        taken_back = replace(application, content=before).release if before is not None else {}
-    except UsageError:  # what cannot be read never ran
-        return
-    if values.items() <= taken_back.items():
-        who = await repository.who(last)
-        raise TakenBackError(
-            f"{', '.join(values.values())} was taken back in {who}",
-            fix=f"If it is wanted again: git revert {last[:12]}",
-        )

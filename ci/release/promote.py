@@ -9,6 +9,7 @@ from ci.base.wait import NotYet, until
 from ci.evidence import verify
 from ci.evidence.verify import Evidence, Promotion
 from ci.project import FILE, Project
+from ci.release import taken_back
 from ci.release.health import Health, wanted
 from ci.tree import git, quarantine, tree
 from ci.tree.git import Snapshot
@@ -40,6 +41,7 @@ class Promote:
         helm: The executable that renders the result.
         look: How the source's health is read.
         say: Gets each decision as a line that a person can check.
+        over_revert: Why the set is wanted again though a person took it back there; None: then it is refused.
     """
 
     source: str
@@ -51,6 +53,7 @@ class Promote:
     helm: Path
     look: Look
     say: Callable[[str], None]
+    over_revert: str | None = None
 
     async def edit(self, snapshot: Snapshot) -> Edit | None:
         """Return the edit, or None where the target has the set already.
@@ -59,6 +62,7 @@ class Promote:
             UsageError: The target does not follow the source, or takes nothing without evidence.
             NotProvenError: The source does not show that the set is good.
             QuarantinedError: The set failed before.
+            TakenBackError: A person took it back in the target.
             EvidenceError: The evidence does not prove this very promotion.
         """
         project = await tree.project(snapshot)
@@ -83,6 +87,7 @@ class Promote:
             return None
         await quarantine.require_free(snapshot, source.name, release)
         self.say("not quarantined")
+        again = await taken_back.require_wanted(snapshot, target, release, self.over_revert)
         self.say(require_proven(source, health))
         known = target.carried(source)
         said = [f"{tree.dotted(path)}: as {source.environment} has it" for path in known]
@@ -100,9 +105,10 @@ class Promote:
                 f"Promote {target.name} from {self.source} to {self.target}: model {release[('model', 'version')]}",
                 target,
                 "promote",
-                [*tree.changes(target.release, release), *said, f"Proven: {health.text}"],
+                [*tree.changes(target.release, release), *said, f"Proven: {health.text}", *again.lines],
                 self.why,
                 self.evidence,
+                again.trailers,
             ),
             blocks=known,
         )

@@ -171,11 +171,9 @@ class Repository:
         """Return a commit's message."""
         return await self.output("show", "--no-patch", "--format=%B", commit)
 
-    async def last_change(self, commit: str, path: str) -> tuple[str, str]:
-        """Return the commit that changed a file of the project last, as seen from another one, and its message."""
-        found = await self.output("rev-list", "--max-count=1", "--format=%B", commit, "--", self.at(path))
-        head, _, message = found.partition("\n")
-        return head.removeprefix("commit "), message
+    async def is_shallow(self) -> bool:
+        """Return whether the repository lacks the beginning of its history."""
+        return await self.output("rev-parse", "--is-shallow-repository") == "true"
 
     async def object_of(self, name: str) -> str | None:
         """Return the object that a name such as COMMIT:PATH leads to, or None where it leads nowhere."""
@@ -225,10 +223,13 @@ class Repository:
     async def fetch(self, remote: str, branch: str) -> str:
         """Return the tip of a remote's branch, its commits fetched; no ref of this repository changes.
 
+        A shallow clone gets the whole history: what was there, and what a person took back, is read from it.
+
         Raises:
             MachineError: The remote does not answer, refuses, or has no such branch.
         """
-        words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap=")
+        whole = ["--unshallow"] if await self.is_shallow() else []
+        words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap=", *whole)
         ref = f"refs/ml-serving-ci/{uuid.uuid4().hex}"  # others may fetch into this repository at the same time
         try:
             await self.run(*words, "--end-of-options", remote, f"+refs/heads/{branch}:{ref}", timeout=NETWORK_SECONDS)

@@ -43,6 +43,8 @@ class Step:
         application: As this commit has it; None where there is no file, or one that cannot be read.
         unread: Why it cannot be read; empty where it can, or where there is none.
         merged: Message of the commit of this tool's that it merges; empty where it merges none.
+        barred: Whether it put something of the application into quarantine, as a rollback does: whatever became of the
+            trailers when it was squashed, that is what keeps it away, and lifting that what lets it through.
     """
 
     commit: str
@@ -53,6 +55,7 @@ class Step:
     application: Application | None
     unread: str = ""
     merged: str = ""
+    barred: bool = False
 
     @property
     def subject(self) -> str:
@@ -104,19 +107,23 @@ async def steps(snapshot: Snapshot, application: Application) -> list[Step]:
     commits = await _listed(snapshot.repository, "--first-parent", "--end-of-options", snapshot.commit, "--", path)
     merged = await _merged(snapshot.repository, commits)
     files = await _files(snapshot.repository, application, [each.hash for each in (*commits, *merged.values())])
+    entries = snapshot.repository.at(quarantine.folder_of(application.project, application.name))
+    barring = ("log", "--first-parent", "--format=%H", "--diff-filter=A", "--end-of-options", snapshot.commit)
+    barred = {*(await snapshot.repository.output(*barring, "--", entries)).split()}
     found = []
     for commit in commits:
         told = merged.get(commit.hash)
         own = told is not None and _same_set(files[commit.hash][0], files[told.hash][0])
-        found.append(_step(commit, told if own else None, files[commit.hash]))
+        step = _step(commit, told if own else None, files[commit.hash])
+        found.append(replace(step, barred=commit.hash in barred))
     return found
 
 
 def in_force(history: Sequence[Step]) -> list[TakenBack]:
     """Return what a person took back, and nobody has put there again since; the newest first.
 
-    It is told by content: a commit that is not this tool's, and after which a part of the set is what it was before the
-    part that was there.
+    It is told by content: a commit that is neither this tool's nor bars anything, and after which a part of the set is
+    what it was before the part that was there.
 
     Args:
         history: As `steps` returns it.
@@ -150,7 +157,7 @@ def _returns(history: Sequence[Step]) -> Iterator[tuple[TakenBack | None, Releas
         for name in (name for part in PARTS for name in _names(part, release)):
             since.setdefault(name, number)
         back = None
-        if before is not None and not step.action:
+        if before is not None and not (step.action or step.barred):
             parts = [part for part in PARTS if _older(part, release, before, since)]
             back = TakenBack(step, parts, before) if parts else None
         yield back, release

@@ -236,3 +236,43 @@ def test_who_takes_back_a_rollback_takes_nothing_good_back(branch):
     branch.have("Back to 1", "rollback")
     branch.have("No, 2 is fine", model="2")
     assert branch.taken_back(model_version="1", model_storageUri="s3://acme/1") is None
+
+
+def test_a_merge_that_takes_back_is_a_person_s(branch):
+    begun(branch)
+    branch.git("switch", "--quiet", "--create", "topic")
+    branch.have("Better so")
+    branch.git("switch", "--quiet", "trunk")
+    branch.git("merge", "--quiet", "--no-ff", "-m", "Merge topic", "topic")
+    assert branch.taken_back(**MODEL_2).step.subject == "Merge topic"
+
+
+@pytest.mark.parametrize("merged", [["--no-ff"], ["--squash"]], ids=["merge", "squash"])
+def test_a_rollback_is_the_tool_s_however_it_was_merged(branch, merged):
+    """Its trailers may be gone by then; its entry is not."""
+    begun(branch)
+    branch.git("switch", "--quiet", "--create", "topic")
+    branch.made.write(f"{projects.TREE}/quarantine/{NAME}/0123456789ab.yaml", "x: y\n")
+    branch.have("Roll back", "rollback")
+    branch.git("switch", "--quiet", "trunk")
+    branch.git("merge", "--quiet", *merged, "topic")
+    branch.commit("Roll back (#12)")
+    assert branch.steps()[0].action == ""
+    assert branch.taken_back(**MODEL_2) is None
+
+
+def test_another_application_s_entry_says_nothing_of_this_one(branch):
+    begun(branch)
+    branch.made.write(f"{projects.TREE}/quarantine/other/0123456789ab.yaml", "x: y\n")
+    branch.have("Better so")
+    assert branch.taken_back(**MODEL_2) is not None
+
+
+def test_lifting_an_entry_by_hand_is_no_rollback(branch):
+    entry = f"{projects.TREE}/quarantine/{NAME}/0123456789ab.yaml"
+    begun(branch)
+    branch.made.write(entry, "x: y\n")
+    branch.have("And an entry", model="2")
+    (branch.folder / entry).unlink()
+    branch.have("Better so")
+    assert branch.taken_back(**MODEL_2) is not None

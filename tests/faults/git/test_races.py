@@ -136,7 +136,7 @@ def test_5_a_person_rolled_back(remote, clone, other):
 
     assert result.returncode == 1
     assert "was taken back in" in result.stderr
-    assert "git revert" in result.stderr, "the way out"
+    assert "--over-revert" in result.stderr, "the way out"
     assert remote.git("rev-parse", "main") == before
 
 

@@ -1,0 +1,70 @@
+"""What a person took back comes again only when somebody says why (argocd-image-updater#1249, kargo#3016)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ci.base.errors import CheckFailedError, UsageError
+from ci.base.progress import note
+from ci.tree import history, tree
+from ci.tree.git import Snapshot
+from ci.tree.history import TakenBack
+from ci.tree.tree import Application, Release
+
+TRAILER = "Over-revert"
+
+
+class TakenBackError(CheckFailedError):
+    """A person took this very value back; a machine does not put it there again."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a commit says of a person's word that it goes over; nothing where it goes over none.
+
+    Attributes:
+        lines: For its body.
+        trailers: For its end.
+    """
+
+    lines: Sequence[str] = ()
+    trailers: Mapping[str, str] = field(default_factory=dict)
+
+
+async def require_wanted(snapshot: Snapshot, application: Application, release: Release, reason: str | None) -> Said:
+    """Refuse a release that a person took back, unless somebody says why it is wanted again.
+
+    Args:
+        snapshot: The tree.
+        application: The application that is to get it.
+        release: The release.
+        reason: Why it is wanted again, where somebody said so.
+
+    Raises:
+        TakenBackError: It was taken back; the error names the commit and the way out.
+        UsageError: The reason is empty, or the clone is shallow and cannot tell.
+    """
+    why = None if reason is None else " ".join(reason.split())
+    if why == "":
+        raise UsageError("--over-revert: no reason given", fix='--over-revert "REASON", which the commit will say')
+    found = history.taken_back(await history.steps(snapshot, application), release)
+    if found is not None and why is None:
+        raise TakenBackError(
+            f"{_what(found)} was taken back in {found.step}, {found.step.at.isoformat()}",
+            fix=f'git show {found.step.commit[:12]}; if it is wanted again: --over-revert "REASON"',
+        )
+    if found is None and await snapshot.repository.is_shallow():
+        raise UsageError(
+            f"{application.file}: this clone is shallow, and cannot tell what a person took back",
+            fix="git fetch --unshallow",
+        )
+    if found is not None and why is not None:
+        note(f"{_what(found)} was taken back in {found.step}: gone over")
+        return Said([f"Taken back in {found.step.commit[:12]}, and wanted again: {why}"], {TRAILER: why})
+    if why is not None:
+        note("--over-revert: nobody has taken this back")
+    return Said()
+
+
+def _what(found: TakenBack) -> str:
+    values = [(key, found.values[key]) for part in found.parts for key in part]
+    return ", ".join(f"{tree.dotted(key)} {value}" for key, value in values if value)
