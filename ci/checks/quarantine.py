@@ -19,11 +19,33 @@ def findings(folder: Path, project: Project) -> Iterator[Finding]:
         folder: The project's.
         project: The project.
     """
-    for file in worktree.quarantined(folder, project):
-        path = file.relative_to(folder).as_posix()
-        try:
-            quarantine.read(file.read_bytes(), path)
-        except UsageError as error:
-            yield targets.placed(CHECK, path, error)
-        except OSError as error:
-            yield Finding(CHECK, path, 0, str(error.strerror), "make it a file that can be read")
+    root = folder / project.paths.tree / worktree.QUARANTINE
+    linked = [place for place in (root, *sorted(root.glob("*"))) if place.is_symlink() and place.is_dir()]
+    for place in linked:
+        yield _link(folder, place)
+    entries = [file for file in worktree.quarantined(folder, project) if not {*file.parents} & {*linked}]
+    for file in entries:
+        yield from _entry(folder, file)
+    for file in sorted(root.rglob("*")):
+        if file.suffix in (".yaml", ".yml") and file not in entries and not {*file.parents} & {*linked}:
+            path = file.relative_to(folder).as_posix()
+            said = f"refuses nothing: an entry is {quarantine.folder_of(project, 'APPLICATION')}/NAME.yaml"
+            yield Finding(CHECK, path, 0, said, "move it there, or call it otherwise", "warning")
+
+
+def _entry(folder: Path, file: Path) -> Iterator[Finding]:
+    if file.is_symlink():
+        yield _link(folder, file)
+        return
+    path = file.relative_to(folder).as_posix()
+    try:
+        quarantine.read(file.read_bytes(), path)
+    except UsageError as error:
+        yield targets.placed(CHECK, path, error)
+    except OSError as error:
+        yield Finding(CHECK, path, 0, str(error.strerror), "make it a file that can be read")
+
+
+def _link(folder: Path, place: Path) -> Finding:
+    said = "a symbolic link, which bump and promote do not follow"
+    return Finding(CHECK, place.relative_to(folder).as_posix(), 0, said, "put there what it leads to")

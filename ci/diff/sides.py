@@ -13,12 +13,11 @@ from ci.base.errors import CheckFailedError, UsageError
 from ci.manifests import documents
 from ci.manifests.documents import Document
 from ci.supply import supply
-from ci.tree import merge_base, tree
+from ci.tree import git, merge_base, tree
 from ci.tree.git import Repository, Snapshot
 from ci.tree.render import render
 from ci.tree.tree import Application
 
-TREE_MODE = "040000"
 HOOK = "helm.sh/hook"
 TEST_HOOKS = frozenset({"test", "test-success", "test-failure"})
 """Argo CD does not know these and leaves the objects out."""
@@ -134,7 +133,7 @@ async def _manifests(snapshot: Snapshot, folder: str) -> list[Document]:
     entries = await snapshot.entries(folder)
     for name, mode in sorted(entries.items()):
         path = f"{folder}/{name}"
-        if mode == TREE_MODE:
+        if mode == git.FOLDER:
             found += await _manifests(snapshot, path)
         elif name.endswith((".yaml", ".yml")):
             content = await snapshot.read(path)

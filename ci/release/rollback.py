@@ -11,7 +11,7 @@ from ci.release import ran
 from ci.release.ran import History
 from ci.release.serving import Serving
 from ci.supply import supply
-from ci.tree import tree
+from ci.tree import quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
 from ci.tree.quarantine import Entry
@@ -141,7 +141,7 @@ class Rollback:
         return Entry(
             application.name,
             application.environment,
-            {tree.dotted(key): bad[key] for key in KEYS if bad[key] != good[key]},
+            quarantine.failed(bad, good),
             " ".join(self.why.split()),
             datetime.now(UTC).isoformat(timespec="seconds"),
             tuple(self.measurements),

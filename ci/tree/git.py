@@ -33,6 +33,8 @@ HEADS, TAGS = "refs/heads/", "refs/tags/"
 
 FILES = ("100644", "100755")
 """Git's modes of regular files."""
+FOLDER = "040000"
+"""Git's mode of a folder; a link or a submodule has another one."""
 
 HEADER = 40
 """More characters than `cat-file --batch` writes after a hash: a kind and a size."""

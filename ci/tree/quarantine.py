@@ -8,15 +8,16 @@ import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ci.base import jsonfile
 from ci.base.errors import CheckFailedError, UsageError
 from ci.manifests import kubernetes_yaml
 from ci.project import Project
-from ci.tree import scalars, tree, worktree
+from ci.tree import git, scalars, tree, worktree
 from ci.tree.git import Snapshot
 from ci.tree.scalars import KeyPath
 from ci.tree.tree import KEYS, Application, Release, dotted
@@ -52,6 +53,8 @@ class Entry:
     measurements: Sequence[str] = ()
     revision: str = ""
     back: Mapping[str, str] = field(default_factory=dict)
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     def file(self, project: Project) -> str:
         """Return the entry's path in a project: the same change has the same file."""
@@ -103,6 +106,25 @@ def same(part: Release, release: Release) -> bool:
     return all(release[key] == value for key, value in part.items() if key != digest)
 
 
+def failed(bad: Release, good: Release) -> Mapping[str, str]:
+    """Return what names the parts of a set that failed, by dotted key: those in which it differs from a good one.
+
+    A part whose name is another one is named in full. A digest names it besides, or alone, where the good one has not
+    the same: else the entry would refuse the good one, too.
+
+    Args:
+        bad: The set that failed.
+        good: The one that is gone back to.
+    """
+    values = {}
+    for part in PARTS:
+        name = [key for key in part if key not in DIGESTS]
+        renamed = any(bad[key] != good[key] for key in name)
+        digests = [key for key in part if key in DIGESTS and bad[key] != good[key] and (bad[key] or not renamed)]
+        values.update({dotted(key): bad[key] for key in [*(name if renamed else []), *digests]})
+    return values
+
+
 def folder_of(project: Project, application: str) -> str:
     """Return the folder of an application's entries."""
     return f"{project.paths.tree}/{worktree.QUARANTINE}/{application}"
@@ -114,9 +136,18 @@ async def entries(snapshot: Snapshot, application: str) -> list[Entry]:
     Raises:
         UsageError: A file is no entry: whatever it was to refuse, nothing else does.
     """
-    folder = folder_of(await tree.project(snapshot), application)
-    files = [f"{folder}/{name}" for name in await snapshot.entries(folder) if name.endswith(".yaml")]
-    return [read(await snapshot.read(file) or b"", file) for file in files]
+    return [*(await _by_file(snapshot, application)).values()]
+
+
+async def _by_file(snapshot: Snapshot, application: str) -> dict[str, Entry]:
+    """Return what is quarantined of an application, by the entries' files."""
+    folder = PurePosixPath(folder_of(await tree.project(snapshot), application))
+    for place in (folder.parent, folder):
+        mode = (await snapshot.entries(str(place.parent))).get(place.name, git.FOLDER)
+        if mode != git.FOLDER:
+            raise UsageError(f"{place}: not a folder (git mode {mode})", fix=f"git log -p -- {place}")
+    files = [f"{folder}/{name}" for name in await snapshot.entries(str(folder)) if name.endswith(".yaml")]
+    return {file: read(await snapshot.read(file) or b"", file) for file in files}
 
 
 def read(content: bytes, file: str) -> Entry:
@@ -135,11 +166,20 @@ def read(content: bytes, file: str) -> Entry:
     except ValidationError as error:
         said = jsonfile.first_error(error)
     else:
-        unknown = entry.values.keys() - {dotted(key) for key in KEYS}
-        if entry.values and not unknown:
+        said = _wrong(entry, PurePosixPath(file).parent.name)
+        if not said:
             return entry
-        said = f"values: {', '.join(sorted(unknown)) or 'nothing'} is no part of a set"
     raise UsageError(f"{file}: no entry of the quarantine: {said}", fix=f"git log -p -- {file}")
+
+
+def _wrong(entry: Entry, folder: str) -> str:
+    """Return what is wrong with an entry, which is read for the application that its folder is called as."""
+    if entry.application != folder:
+        return f"application: {entry.application} is not {folder}, whose folder it is in"
+    unknown = entry.values.keys() - {dotted(key) for key in KEYS}
+    if entry.values and not unknown:
+        return ""
+    return f"values: {', '.join(sorted(unknown)) or 'nothing'} is no part of a set"
 
 
 def readable(contents: Mapping[str, bytes]) -> list[Entry]:
@@ -174,10 +214,9 @@ async def require_free(snapshot: Snapshot, application: str, release: Release) -
     Raises:
         QuarantinedError: It is; the error names the entry and how it is lifted.
     """
-    for entry in await entries(snapshot, application):
+    for file, entry in (await _by_file(snapshot, application)).items():
         if entry.matches(release):
-            file = entry.file(await tree.project(snapshot))
-            what = ", ".join(f"{key} {value}" for key, value in entry.values.items())
+            what = ", ".join(f"{key} {value}" for key, value in entry.values.items() if value)
             raise QuarantinedError(
                 f"{what} is quarantined since {entry.since}: it failed in {entry.environment} ({entry.reason})",
                 fix=f"Once it is safe: git rm {file}, commit and push, then run this again.",

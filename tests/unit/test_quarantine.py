@@ -1,11 +1,13 @@
 """What failed is refused by what it is: a model or an image by its digest, else by its name, with whatever partner."""
 
+import anyio
 import pytest
 import yaml
 
 from ci.base.errors import UsageError
 from ci.checks import quarantine as check
-from ci.tree import quarantine, tree
+from ci.tree import git, quarantine, tree
+from ci.tree.git import Snapshot
 from ci.tree.quarantine import Entry
 from tests.harness import project as projects
 
@@ -92,6 +94,8 @@ BAD = [
         GOOD | {"values": {"model.vers": "2"}},
         "no entry of the quarantine: values: model.vers is no part of a set",
     ),
+    (GOOD | {"vaules": {"image.tag": "v2"}}, "no entry of the quarantine: vaules: "),
+    (GOOD | {"application": "price-rank"}, "no entry of the quarantine: application: price-rank is not fraud-score"),
     ({key: value for key, value in GOOD.items() if key != "reason"}, "no entry of the quarantine: reason: "),
     ([GOOD], "no entry of the quarantine: the whole file: "),
     (None, "no entry of the quarantine: the whole file: "),
@@ -117,6 +121,91 @@ def test_lint_says_nothing_of_good_ones(tmp_path):
     made = projects.made(tmp_path)
     made.write(FILE, yaml.safe_dump(GOOD))
     assert list(check.findings(made.folder, made.project)) == []
+
+
+def found(made):
+    return [(each.file, each.severity) for each in check.findings(made.folder, made.project)]
+
+
+def test_an_entry_of_an_application_that_is_gone_is_nobody_s_trouble(tmp_path):
+    made = projects.made(tmp_path)
+    made.write("deploy/quarantine/gone/0123456789ab.yaml", yaml.safe_dump(GOOD | {"application": "gone"}))
+    assert found(made) == []
+
+
+@pytest.mark.parametrize("place", ["0123.yaml", "fraud-score/0123.yml", "fraud-score/2026/0123.yaml"])
+def test_an_entry_in_another_place_refuses_nothing_and_lint_says_so(tmp_path, place):
+    made = projects.made(tmp_path)
+    made.write(f"deploy/quarantine/{place}", yaml.safe_dump(GOOD))
+    made.write("deploy/quarantine/fraud-score/2026/notes.md", "Why we keep these\n")
+    assert found(made) == [(f"deploy/quarantine/{place}", "warning")]
+
+
+@pytest.mark.parametrize("link", ["quarantine", "quarantine/fraud-score", "quarantine/fraud-score/0123456789ab.yaml"])
+def test_a_link_is_refused_by_lint_as_by_whoever_asks(tmp_path, link):
+    made = projects.made(tmp_path)
+    entry = made.write(FILE, yaml.safe_dump(GOOD))
+    place = made.folder / "deploy" / link
+    place.rename(made.folder / "elsewhere")
+    place.symlink_to(made.folder / "elsewhere")
+    assert entry.is_file()
+    assert found(made) == [(f"deploy/{link}", "error")]
+    made.commit()
+
+    async def asked():
+        repository = await git.opened(made.folder)
+        snapshot = Snapshot(repository, await repository.commit_of("HEAD"), "trunk")
+        await quarantine.require_free(snapshot, "fraud-score", RELEASE)
+
+    with pytest.raises(UsageError) as raised:
+        anyio.run(asked)
+    assert raised.value.message.startswith(f"deploy/{link}: ")
+
+
+def test_an_entry_under_any_name_is_lifted_by_that_name(tmp_path):
+    made = projects.made(tmp_path)
+    made.write("deploy/quarantine/fraud-score/by-hand.yaml", yaml.safe_dump(GOOD))
+    made.commit()
+
+    async def asked():
+        repository = await git.opened(made.folder)
+        snapshot = Snapshot(repository, await repository.commit_of("HEAD"), "trunk")
+        await quarantine.require_free(snapshot, "fraud-score", RELEASE)
+
+    with pytest.raises(quarantine.QuarantinedError) as raised:
+        anyio.run(asked)
+    assert "git rm deploy/quarantine/fraud-score/by-hand.yaml" in raised.value.fix
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model_version": "3.0", "model_storageUri": "s3://b/3.0", "model_digest": OTHER},
+        {"model_version": "3.0", "model_storageUri": "s3://b/3.0"},  # the same files elsewhere
+        {"model_digest": OTHER},  # other files in the same place
+        {"model_digest": ""},
+        {"image_tag": "v3", "image_digest": ONE},
+        {"image_tag": "v3"},
+        {"image_repository": "registry.example.com/y"},
+        {"chart_revision": "next"},
+        {"chart_revision": "next", "model_version": "3.0", "image_tag": "v3", "image_digest": ""},
+    ],
+    ids=lambda changed: ", ".join(changed),
+)
+def test_what_failed_is_named_so_that_the_set_before_stays_free(changed):
+    bad = release(**changed)
+    values = quarantine.failed(bad, RELEASE)
+    named = Entry("fraud-score", "lab", values, "it failed", "2026-01-01T00:00:00+00:00")
+    assert named.matches(bad)
+    assert not named.matches(RELEASE)
+
+
+def test_an_image_without_a_digest_is_known_by_its_whole_reference():
+    bad = release(image_tag="v3", image_digest="")
+    values = quarantine.failed(bad, RELEASE)
+    assert values == {"image.repository": "registry.example.com/x", "image.tag": "v3"}
+    mirrored = release(image_repository="registry.example.com/y", image_tag="v3", image_digest="")
+    assert not Entry("fraud-score", "lab", values, "it failed", "").matches(mirrored)
 
 
 def test_the_parts_of_a_set_are_all_of_it():
