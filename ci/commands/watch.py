@@ -7,6 +7,7 @@ from ci.commands.options import EnvironmentOption
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
 from ci.release import watch as watching
+from ci.release.watch import Watch
 from ci.tree.writeback import Change
 
 
@@ -20,9 +21,10 @@ def watch(
     push: writing.PushOption = False,
     pr: writing.PullRequestOption = False,
 ) -> None:
-    """Watch an environment's Rollouts; one that is aborted is rolled back in git, with what its analysis measured.
+    """Watch an environment's Rollouts; one that is found bad is rolled back in git, with what its analysis measured.
 
-    Runs until it is stopped. Started again, it first looks at what happened in between.
+    A canary that was stopped without a verdict is told of, and left to people. Runs until it is stopped. Started again,
+    it first looks at what happened in between.
     """
     run_async(_watch, environment, app, (kubeconfig, context), Destination(here.folder(), remote, branch, push, pr))
 
@@ -38,4 +40,4 @@ async def _watch(
     async def write(change: Change, name: str) -> None:
         await writing.write(destination, change, f"{environment}/{name}/rollback")
 
-    await watching.follow(kubectl, environment, app, lambda: writing.tip(destination), write)
+    await watching.follow(Watch(kubectl, environment, app, lambda: writing.tip(destination), write))
