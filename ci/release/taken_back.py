@@ -1,11 +1,11 @@
 """What a person took back comes again only when somebody says why (argocd-image-updater#1249, kargo#3016)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ci.base.errors import CheckFailedError, UsageError
 from ci.base.progress import note
-from ci.tree import history, tree
+from ci.tree import git, history, tree
 from ci.tree.git import Snapshot
 from ci.tree.history import TakenBack
 from ci.tree.tree import Application, Release
@@ -46,10 +46,14 @@ async def require_wanted(snapshot: Snapshot, application: Application, release: 
     why = None if reason is None else " ".join(reason.split())
     if why == "":
         raise UsageError("--over-revert: no reason given", fix='--over-revert "REASON", which the commit will say')
-    found = history.taken_back(await history.steps(snapshot, application), release)
+    found = None
+    for back in history.in_force(await history.steps(snapshot, application)):
+        if await _brings(snapshot, release, back):
+            found = back
+            break
     if found is not None and why is None:
         raise TakenBackError(
-            f"{_what(found)} was taken back in {found.step}, {found.step.at.isoformat()}",
+            f"{_what(found)} was taken back in {found.step} ({found.step.at.isoformat()})",
             fix=f'git show {found.step.commit[:12]}; if it is wanted again: --over-revert "REASON"',
         )
     if found is None and await snapshot.repository.is_shallow():
@@ -63,6 +67,22 @@ async def require_wanted(snapshot: Snapshot, application: Application, release: 
     if why is not None:
         note("--over-revert: nobody has taken this back")
     return Said()
+
+
+async def _brings(snapshot: Snapshot, release: Release, back: TakenBack) -> bool:
+    """Tell whether a release brings what was taken back.
+
+    A chart that follows a branch is another commit with each promotion, so it counts for itself only where nothing else
+    went back, and by its content.
+    """
+    others = [part for part in back.parts if part != tree.CHART]
+    if others:
+        return replace(back, parts=others).matches(release)
+    old, new = (values[tree.CHART[0]] for values in (back.values, release))
+    if old == new or not (git.COMMIT.fullmatch(old) and git.COMMIT.fullmatch(new)):
+        return old == new
+    chart = await tree.chart(snapshot, old)
+    return chart is not None and chart == await tree.chart(snapshot, new)
 
 
 def _what(found: TakenBack) -> str:

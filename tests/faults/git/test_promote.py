@@ -32,7 +32,7 @@ def clone(remote):
     return clone
 
 
-def promote(clone, said=None, **seen):
+def promote(clone, said=None, over_revert=None, **seen):
     """Promote dev to staging where Argo CD says of dev's set: healthy for an hour, at this commit."""
 
     async def look(application):
@@ -53,7 +53,7 @@ def promote(clone, said=None, **seen):
     async def write():
         repository = await git.opened(clone.folder)
         say = said.append if said is not None else (lambda line: None)
-        change = Promote("dev", "staging", None, "", "", None, Path(helm()), look, say)
+        change = Promote("dev", "staging", None, "", "", None, Path(helm()), look, say, over_revert)
         return await writeback.write(repository, LocalBranch(repository, "main"), change.edit)
 
     return anyio.run(write)
