@@ -12,6 +12,30 @@ CONTROLLING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 """What a program sends to a terminal: colours, and the title of a window or the target of a link."""
 
+ALONE = r"(?<![A-Za-z0-9])"
+"""At the beginning of a word, as a forge sees it where Markdown has made an underscore something else."""
+CLOSING = rf"{ALONE}(?:clos(?:e[sd]?|ing)|fix(?:e[sd]|ing)?|resolv(?:e[sd]?|ing)|implement(?:s|ed|ing)?):?\s+"
+"""Before an issue, these close it at the merge: GitHub's words, and GitLab's."""
+ACTING = re.compile(
+    "|".join(
+        [
+            rf"{CLOSING}(?:https?://|[A-Z][A-Z0-9_]*-(?=\d))",  # an issue by its address, or by Jira's name
+            r"(?P<link>https?://[\w-]+(?:\.[\w-]+)*(?::\d+)?(?:[/?#][^\s<>]*)?)",  # in which nothing acts
+            rf"{ALONE}GH-(?=\d)",
+            r"#(?=\w)",
+            rf"{ALONE}@(?=\w)",
+            r"\[(?=[^\[\]]{0,60}?(?:skip|no[ _-]?ci\b))",
+            r"\*{3}(?=NO_CI)",
+            rf"{ALONE}skip-(?=checks)",
+            r"<(?=[A-Za-z/!?])",
+            r"&(?=#?\w+;)",
+            r"\](?=[(\[:])",
+        ]
+    ),
+    re.IGNORECASE,
+)
+"""What a forge acts on in a commit's message or in Markdown, up to the place where a space ends that."""
+
 
 def visible(text: str, keep: str = "") -> str:
     r"""Return a text in which every character can be seen, written as Python does where it cannot: "\x1b", "\u202e".
@@ -35,6 +59,16 @@ def legal(text: str) -> str:
 def one_line(text: str) -> str:
     """Return a text on one line, made inert."""
     return visible(" ".join(SEQUENCES.sub("", text).split()))
+
+
+def harmless(text: str) -> str:
+    """Return a text on one line that a forge does nothing for: "fixes # 1, thanks @ octocat".
+
+    It closes no issue, calls nobody, skips no workflow, and has no Markdown or HTML that hides or links. Each sign that
+    would do so gets a space after it: people see what was written and can copy it. An invisible character would spoil
+    that, and an escape does not help: forges look at what Markdown has made of it. A plain link stays one.
+    """
+    return ACTING.sub(lambda found: found[0] if found["link"] else f"{found[0]} ", one_line(text))
 
 
 def cut(text: str, most: int) -> str:

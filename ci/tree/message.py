@@ -3,10 +3,12 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from ci.base.text import harmless
 from ci.tree.tree import Application
 
 TOOL = "ml-serving-ci"
 WIDTH = 100
+WHY, EVIDENCE = "Why: ", "Evidence: "
 
 
 def message(
@@ -18,7 +20,7 @@ def message(
     evidence: str = "",
     trailers: Mapping[str, str] | None = None,
 ) -> str:
-    """Return a commit message; texts from outside stay on one line each, so they cannot pose as trailers.
+    """Return a commit message; every text is harmless, and on one line, so that none can pose as a trailer.
 
     Args:
         subject: The first line.
@@ -29,19 +31,25 @@ def message(
         evidence: Where it can be checked: a URL or a file.
         trailers: Further ones.
     """
-    body = [*lines, *([f"Why: {_line(why)}"] if why else []), *([f"Evidence: {_line(evidence)}"] if evidence else [])]
+    given = {WHY: why, EVIDENCE: evidence}
+    body = [*map(harmless, lines), *(f"{name}{harmless(value)}" for name, value in given.items() if value)]
     ends = {"Application": application.name, "Environment": application.environment, "Tool": f"{TOOL} {action}"}
     return (
         "\n\n".join(
             [
-                textwrap.shorten(_line(subject), WIDTH, placeholder=" …"),
+                textwrap.shorten(harmless(subject), WIDTH, placeholder=" …"),
                 "\n".join(body),
-                "\n".join(f"{name}: {value}" for name, value in (ends | dict(trailers or {})).items()),
+                "\n".join(f"{name}: {harmless(value)}" for name, value in (ends | dict(trailers or {})).items()),
             ]
         )
         + "\n"
     )
 
 
-def _line(text: str) -> str:
-    return " ".join(text.split())
+def given(text: str) -> list[str]:
+    """Return the lines of a message that say what was asked for: reason, evidence, trailers.
+
+    The others follow from the tree, and from what was measured at that moment.
+    """
+    body, _, trailers = text.strip().rpartition("\n\n")
+    return [*(line for line in body.splitlines() if line.startswith((WHY, EVIDENCE))), *trailers.splitlines()]
