@@ -46,8 +46,8 @@ def bump(
     change = functools.partial(
         Bump, component, environment, to, digest, app, why, evidence, version=version, over_revert=over_revert
     )
-    run_async(_bump, change, "/".join([environment, *([app] if app else []), component]), destination)
+    run_async(_bump, change, component, destination)
 
 
-async def _bump(change: Callable[..., Bump], branch: str, destination: Destination) -> None:
-    await writing.write(destination, change(helm=supply.installed("helm")).edit, branch)
+async def _bump(change: Callable[..., Bump], component: str, destination: Destination) -> None:
+    await writing.write(destination, change(helm=supply.installed("helm")).edit, component)

@@ -68,4 +68,4 @@ async def _promote(
     proof = verify.load(Path(where), public_keys) if public_keys else None
     told = where if proof is None else str(proof)
     change = Promote(source, target, app, why, told, proof, supply.installed("helm"), look, note, over_revert)
-    await writing.write(destination, change.edit, "/".join([target, *([app] if app else []), "promote"]))
+    await writing.write(destination, change.edit, "promote")

@@ -83,7 +83,7 @@ async def _publish(wanted: _Wanted, repo: Path, remote: str, dry_run: bool) -> N
         if wanted.release:
             url = await git.remote_url(repository, remote)
             hub = github.of_remote(url, writing.token(), "--release")
-            if (published := await hub.released(packaged.tag)) is not None:
+            if (published := await hub.released(packaged.tag, commit, [])) is not None:
                 note(f"{packaged.tag} is published already")
                 typer.echo(published)
                 return

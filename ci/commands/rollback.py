@@ -51,14 +51,13 @@ def rollback(
     change = functools.partial(
         Rollback, environment, app, why, evidence, to=to, keep=rolling.parts(keep or ()), quarantine=not no_quarantine
     )
-    topic = "/".join([environment, *([app] if app else []), "rollback"])
-    run_async(_rollback, change, (kubeconfig, context), topic, destination)
+    run_async(_rollback, change, (kubeconfig, context), destination)
 
 
 async def _rollback(
-    change: Callable[..., Rollback], cluster: tuple[Path | None, str | None], topic: str, destination: Destination
+    change: Callable[..., Rollback], cluster: tuple[Path | None, str | None], destination: Destination
 ) -> None:
     async def look(application: Application) -> Serving:
         return await serving.known(await writing.kubectl(*cluster), application)
 
-    await writing.write(destination, change(look=look if any(cluster) else None).edit, topic)
+    await writing.write(destination, change(look=look if any(cluster) else None).edit, "rollback")

@@ -38,6 +38,6 @@ async def _watch(
     kubectl = await writing.kubectl(*cluster)
 
     async def write(change: Change, name: str) -> None:
-        await writing.write(destination, change, f"{environment}/{name}/rollback")
+        await writing.write(destination, change, "rollback")
 
     await watching.follow(Watch(kubectl, environment, app, lambda: writing.tip(destination), write))

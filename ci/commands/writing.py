@@ -17,6 +17,7 @@ from ci.commands.options import RemoteOption as RemoteOption
 from ci.supply import supply
 from ci.tree import git, writeback
 from ci.tree.forge import github
+from ci.tree.forge.branch import PullRequestBranch
 from ci.tree.git import Repository, Snapshot
 from ci.tree.writeback import Change, Edit, LocalBranch, RemoteBranch, Target
 
@@ -69,34 +70,36 @@ class Destination:
     dry_run: bool = False
 
 
-async def write(destination: Destination, change: Change, topic: str) -> None:
+async def write(destination: Destination, change: Change, component: str) -> None:
     """Carry a change out and print what became of it.
 
     Args:
         destination: Where it goes.
         change: Returns the edit that the tree needs.
-        topic: Names the branch of a pull request: one an environment and component.
+        component: What of an application moves: it has a pull request of its own.
     """
-    repository, target = await _opened(destination, topic)
+    repository, target = await _opened(destination)
     if destination.dry_run:
         snapshot = Snapshot(repository, await target.tip(), target.branch)
         edit = await change(snapshot)
         typer.echo(await _preview(snapshot, edit) if edit else "nothing to change", nl=edit is None)
         return
-    hub = github.of_remote(await git.remote_url(repository, destination.remote), token()) if destination.pr else None
+    if destination.pr:
+        hub = github.of_remote(await git.remote_url(repository, destination.remote), token())
+        target = PullRequestBranch(repository, destination.remote, target.branch, component, hub)
     written = await writeback.write(repository, target, change)
     if written is None:
         typer.echo(f"nothing to change on {target.branch}")
         return
-    subject, _, body = written.edit.message.partition("\n\n")
+    subject, _, _ = written.edit.message.partition("\n")
     typer.echo(f"{written.commit[:12]} {subject}")
-    if hub is not None:
-        typer.echo(await hub.pull_request(_head(topic), target.branch, subject, body))
+    if isinstance(target, PullRequestBranch):
+        typer.echo(await target.request(written.commit))
 
 
 async def tip(destination: Destination) -> Snapshot:
     """Return the tree as it is where changes go."""
-    repository, target = await _opened(destination, "")
+    repository, target = await _opened(destination)
     return Snapshot(repository, await target.tip(), target.branch)
 
 
@@ -107,7 +110,7 @@ async def kubectl(kubeconfig: Path | None, context: str | None) -> Kubectl:
     return Kubectl(tool, await existing_cluster(tool, file, context))
 
 
-async def _opened(destination: Destination, topic: str) -> tuple[Repository, Target]:
+async def _opened(destination: Destination) -> tuple[Repository, Target]:
     if destination.push and destination.pr:
         raise UsageError("--push --pr: one of them", fix="--push writes to the branch, --pr asks for a review.")
     if not (destination.push or destination.pr):
@@ -115,18 +118,12 @@ async def _opened(destination: Destination, topic: str) -> tuple[Repository, Tar
         return repository, LocalBranch(repository, destination.branch or await repository.current_branch())
     repository = await git.opened(destination.project, destination.remote, token())
     branch = destination.branch or await repository.default_branch(destination.remote)
-    if destination.pr:
-        return repository, github.PullRequestBranch(repository, destination.remote, branch, _head(topic))
     return repository, RemoteBranch(repository, destination.remote, branch)
 
 
 def token() -> Secret | None:
     """Return the token of an https remote and of GitHub's API, where one is set."""
     return settings.secret(*settings.TOKENS, user="x-access-token")
-
-
-def _head(topic: str) -> str:
-    return f"ml-serving-ci/{topic}"
 
 
 async def _preview(snapshot: Snapshot, edit: Edit) -> str:

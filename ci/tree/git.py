@@ -222,6 +222,12 @@ class Repository:
         ours = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in AUTHOR.items()}
         return {name: value for name, value in ours.items() if not settings.variable(name)}
 
+    async def commit(self, tree: str, parent: str, message: str) -> str:
+        """Make a commit of a tree, signed where the person signs, and return it."""
+        sign = await self.run("config", "--type=bool", "commit.gpgSign", check=False)
+        words = ["commit-tree", tree, "-p", parent, *(["-S"] if sign.stdout.strip() == "true" else [])]
+        return (await self.run(*words, stdin=message, env=await self.identity())).stdout.strip()
+
     async def fetch(self, remote: str, branch: str) -> str:
         """Return the tip of a remote's branch, its commits fetched; no ref of this repository changes.
 
@@ -240,6 +246,20 @@ class Repository:
             raise _unreachable(self, remote, error) from error
         finally:
             await self.run("update-ref", "-d", ref, check=False)
+
+    async def complete(self, remote: str, branch: str) -> None:
+        """Fetch what a shallow clone lacks of a branch's history; of any other clone nothing changes.
+
+        Raises:
+            MachineError: The remote does not answer, or refuses.
+        """
+        if await self.output("rev-parse", "--is-shallow-repository") != "true":
+            return
+        words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--unshallow")
+        try:
+            await self.run(*words, "--end-of-options", remote, f"{HEADS}{branch}", timeout=NETWORK_SECONDS)
+        except CommandError as error:
+            raise _unreachable(self, remote, error) from error
 
     async def current_branch(self) -> str:
         """Return the branch that is checked out.
@@ -274,10 +294,16 @@ class Repository:
             raise _unreachable(self, remote, error) from error
         return listed.stdout
 
-    async def remote_tip(self, remote: str, branch: str) -> str | None:
-        """Return the commit that a remote's branch is at, or None where there is no such branch."""
-        listed = await self._ls_remote(remote, f"refs/heads/{branch}")
-        return listed.split()[0] if listed.strip() else None
+    async def remote_tips(self, remote: str, *branches: str) -> dict[str, str]:
+        """Return the commits that a remote's branches are at, by name.
+
+        Args:
+            remote: Name or URL.
+            branches: Names, or patterns; what the remote does not have is left out.
+        """
+        listed = await self._ls_remote(remote, *(f"{HEADS}{branch}" for branch in branches))
+        found = (line.split("\t", 1) for line in listed.splitlines())
+        return {ref.removeprefix(HEADS): commit for commit, ref in found if ref.startswith(HEADS)}
 
     async def push(self, remote: str, commit: str, branch: str, *, replaces: str | None = None) -> None:
         """Move a remote's branch forward to a commit.
@@ -374,9 +400,7 @@ class Snapshot:
             await run("read-tree", self.commit, env=index)
             await run("update-index", "-z", "--index-info", stdin="".join(lines), env=index)
             tree = (await run("write-tree", env=index)).stdout.strip()
-        sign = await run("config", "--type=bool", "commit.gpgSign", check=False)
-        words = ["commit-tree", tree, "-p", self.commit, *(["-S"] if sign.stdout.strip() == "true" else [])]
-        return (await run(*words, stdin=message, env=await self.repository.identity())).stdout.strip()
+        return await self.repository.commit(tree, self.commit, message)
 
     def follows(self, revision: str) -> bool:
         """Return whether a revision is wherever this tree will be."""

@@ -77,8 +77,12 @@ class Target(Protocol):
     async def tip(self) -> str:
         """Return the commit it is at now."""
 
-    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
-        """Move it from one commit to the next, or raise `PushRefusedError` and leave it where it is."""
+    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> str:
+        """Move it from one commit to the next, or raise `PushRefusedError` and leave it where it is.
+
+        Returns:
+            The commit that has the change there.
+        """
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ async def write(repository: Repository, target: Target, change: Change) -> Writt
         files = await edit.files(snapshot)
         commit = await snapshot.with_files(files, edit.message)
         try:
-            await target.advance(snapshot.commit, commit, files)
+            commit = await target.advance(snapshot.commit, commit, files)
         except PushRefusedError as error:
             if await target.tip() != snapshot.commit:
                 refusals = 0
@@ -209,9 +213,10 @@ class RemoteBranch:
         """Fetch the branch and return its tip."""
         return await self.repository.fetch(self.remote, self.branch)
 
-    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
+    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> str:
         """Push; git itself refuses what does not stand on the branch's tip."""
         await self.repository.push(self.remote, new, self.branch)
+        return new
 
 
 @dataclass(frozen=True)
@@ -230,7 +235,7 @@ class LocalBranch:
         """Return the branch's tip."""
         return await self.repository.commit_of(f"refs/heads/{self.branch}")
 
-    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
+    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> str:
         """Write the files, then move the branch: a run killed in between leaves what the next one would write.
 
         Raises:
@@ -244,6 +249,7 @@ class LocalBranch:
             await self.repository.run("update-ref", "-m", "ml-serving-ci", f"refs/heads/{self.branch}", new, old)
         except CommandError as error:
             raise PushRefusedError(f"branch {self.branch} has moved", detail=error.detail) from error
+        return new
 
     async def _checked_out(self) -> bool:
         bare = await self.repository.output("rev-parse", "--is-bare-repository")

@@ -43,6 +43,7 @@ class GitHub:
 
     Attributes:
         pulls: Its pull requests.
+        changes: What was changed of them.
         echo: Whether every request is refused, with what came as its token.
         address: Where it is served, once it is.
         resources: What its API has: name to a function of method, rest of the path, query and body.
@@ -52,6 +53,7 @@ class GitHub:
         repo = Repo(str(remote.folder))
         self.git = make_wsgi_chain(DictBackend({"/team/tree.git": repo, "/team/tree": repo}))
         self.pulls = []
+        self.changes = []
         self.echo = False
         self.address = ""
         self.resources = {"pulls": self.answer_pulls}
@@ -81,10 +83,13 @@ class GitHub:
     def answer_pulls(self, method, rest, query, body):
         if method == "GET":
             wanted = query["head"].partition(":")[2]
-            return [pull for pull in self.pulls if pull["head"] == wanted]
+            states = ("open", "closed") if query["state"] == "all" else (query["state"],)
+            return [pull for pull in self.pulls if pull["head"] == wanted and pull["state"] in states]
         if method == "POST":
             number = len(self.pulls) + 1
-            self.pulls.append({"number": number, "html_url": f"https://hub/pull/{number}", **json.loads(body)})
+            made = {"number": number, "html_url": f"https://hub/pull/{number}", "state": "open", "merged_at": None}
+            self.pulls.append({**made, **json.loads(body)})
             return self.pulls[-1]
-        self.pulls[int(rest) - 1].update(json.loads(body))
+        self.changes.append(json.loads(body))
+        self.pulls[int(rest) - 1].update(self.changes[-1])
         return self.pulls[int(rest) - 1]

@@ -5,15 +5,44 @@ requests answered with the statuses in "fail", or with the statuses, headers and
 """
 
 import json
+import subprocess
 import sys
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+import requests
 
 TOKEN = "ghp_0123456789"
 SLUG = "example/models"
 LIMIT = 65_536
 STATE = {"comments": [], "requests": [], "fail": [], "say": []}
+
+
+class Server:
+    def __init__(self, url):
+        self.url = url
+
+    def state(self, **changes):
+        method = requests.post if changes else requests.get
+        return method(f"{self.url}/state", json=changes or None, timeout=60).json()
+
+    def bodies(self):
+        return [each["body"] for each in self.state()["comments"]]
+
+    def methods(self):
+        return [method for method, _ in self.state()["requests"]]
+
+
+@contextmanager
+def running():
+    """Run the server as a process of its own, and return what asks it."""
+    with subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Server(f"http://127.0.0.1:{process.stdout.readline().strip()}")
+        finally:
+            process.terminate()
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -8,11 +8,9 @@ import socket
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import anyio
 import pytest
-import requests
 
 from ci.base import paths
 from ci.base.errors import CheckFailedError, MachineError, UsageError
@@ -24,28 +22,10 @@ from tests.harness import remote as remotes
 from tests.harness.github_server import SLUG, TOKEN, comment
 
 
-class Server:
-    def __init__(self, url):
-        self.url = url
-
-    def state(self, **changes):
-        method = requests.post if changes else requests.get
-        return method(f"{self.url}/state", json=changes or None, timeout=60).json()
-
-    def bodies(self):
-        return [each["body"] for each in self.state()["comments"]]
-
-    def methods(self):
-        return [method for method, _ in self.state()["requests"]]
-
-
 @pytest.fixture
 def server():
-    with subprocess.Popen([sys.executable, Path(github_server.__file__)], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield Server(f"http://127.0.0.1:{process.stdout.readline().strip()}")
-        finally:
-            process.terminate()
+    with github_server.running() as server:
+        yield server
 
 
 def write(server, *bodies, token=TOKEN, number=7):

@@ -1,5 +1,6 @@
 """GitHub as far as the workflows use it: what `tests/harness/git_server.py` has, and releases, runs and artifacts."""
 
+import hashlib
 import io
 import json
 import zipfile
@@ -20,6 +21,9 @@ class GitHub(server.GitHub):
         attempts: Artifacts that other attempts of a run left: their id, whether they are expired, and their files.
         releases: What was released, or is a draft.
         files: Release's id and file's name to its content.
+        assets: A file's id to both.
+        says_digests: Whether it says the digests of files, as since 2025.
+        downloads: How many of them were asked for.
         comments: A pull request's number to its comments.
     """
 
@@ -31,6 +35,9 @@ class GitHub(server.GitHub):
         self.left = {}
         self.releases = []
         self.files = {}
+        self.assets = {}
+        self.says_digests = True
+        self.downloads = 0
         self.comments = {7: []}
         answers = {"actions": self.answer_actions, "issues": self.answer_issues, "releases": self.answer_releases}
         self.resources |= answers
@@ -76,7 +83,11 @@ class GitHub(server.GitHub):
     def answer_releases(self, method, rest, query, body):
         match method, rest.split("/"):
             case "GET", [""]:
-                return self.releases
+                first, number = (int(query["page"]) - 1) * int(query["per_page"]), int(query["per_page"])
+                return self.releases[first : first + number]
+            case "GET", ["assets", number]:
+                self.downloads += 1
+                return self.files[self.assets[int(number)]]
             case "POST", [""]:
                 number = len(self.releases)
                 url = f"http://{self.address}/api/v3/repos/team/tree/releases/{number}/assets{{?name,label}}"
@@ -87,7 +98,10 @@ class GitHub(server.GitHub):
                 release = self.releases[int(number)]
                 assert query["name"] not in [asset["name"] for asset in release["assets"]], "GitHub refuses it"
                 asset = {"id": len(self.files), "name": query["name"]}
+                if self.says_digests:
+                    asset["digest"] = f"sha256:{hashlib.sha256(body).hexdigest()}"
                 release["assets"].append(asset)
+                self.assets[asset["id"]] = int(number), query["name"]
                 self.files[int(number), query["name"]] = body
                 return asset
             case "DELETE", ["assets", number]:

@@ -77,7 +77,7 @@ def test_a_tag_opens_a_pull_request_and_leaves_prod_to_it(act, clone, remote, hu
     assert run.returncode == 0, run.stdout
     assert remote.commits() == before
     (pull,) = hub.pulls
-    assert (pull["head"], pull["base"]) == ("ml-serving-ci/prod/promote", "main")
+    assert (pull["head"], pull["base"]) == ("ml-serving-ci/prod.sklearn-iris.promote", "main")
     assert len(remote.git("rev-list", f"main..{pull['head']}").split()) == 1
     assert registries.tags(registry, CHART) == ["0.1.0"]
 

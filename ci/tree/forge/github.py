@@ -3,94 +3,46 @@
 Source: https://docs.github.com/rest (version 2022-11-28): pulls, issues/comments, releases, actions.
 """
 
+import hashlib
 import io
-import itertools
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio.to_thread
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
-from ci.base import settings
-from ci.base.command import redacted
+from ci.base import files, settings
 from ci.base.errors import CheckFailedError, MachineError, UsageError
+from ci.base.progress import note
 from ci.base.secret import Secret
-from ci.tree.git import Repository
+from ci.tree.forge import rest
+from ci.tree.forge.pull_request import PullRequest
+from ci.tree.forge.rest import SECONDS as SECONDS
+from ci.tree.forge.rest import Client
 
 T = TypeVar("T")
 
-SECONDS = 30
-RETRY = Retry(
-    total=4,
-    backoff_factor=0.5,
-    status_forcelist=(429, 502, 503, 504),
-    allowed_methods=("GET",),
-    raise_on_status=False,
-    respect_retry_after_header=False,
+HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+REMOTE = re.compile(
+    rf"(?:(?P<scheme>[a-z+]+)://(?:[^/@]*@)?(?P<host>{HOST})(?P<port>:\d+)?/|(?:[^/@:]+@)?(?P<name>{HOST}):/?)"
+    r"(?P<slug>[^/]+/[^/]+?)(?:\.git)?/?"
 )
-"""Only what can be asked twice without harm; how long GitHub would have one wait, which may be an hour, is told."""
-
-REMOTE = re.compile(r"(?:.+://)?(?:[^/@]+@)?(?P<host>[^/:]+)(?::\d+)?[/:](?P<slug>[^/]+/[^/]+?)(?:\.git)?/?")
-OWN_TRAILER = "Tool: ml-serving-ci "
-PAGE = 100
-"""Items of a list that are asked for at once: the most that GitHub gives."""
+"""A remote's address, as a URL or as ssh writes it: HOST:OWNER/NAME."""
+GITHUB, API = "github.com", "https://api.github.com"
+OVER_HTTPS = "ssh.github.com"
+"""GitHub's host for ssh on the port of https."""
+RESIDENT = ".ghe.com"
+"""How the hosts of a company end whose GitHub keeps its data in one region."""
+OTHERS = frozenset({"azure", "bitbucket", "codeberg", "forgejo", "gitea", "gitlab", "visualstudio"})
+"""In a host's name, these say that it is another forge."""
 WRITERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 """Those who may write to the repository anyway, as GitHub calls them."""
 UNSIGNED = frozenset({"pull_request", "merge_group"})
 """What starts runs that have no signing key: they prove nothing to others."""
-
-
-@dataclass(frozen=True)
-class PullRequestBranch:
-    """A branch of our own, made anew from the tip of the branch it is to be merged into.
-
-    Attributes:
-        repository: Whose remote it is.
-        remote: Name or URL.
-        branch: The branch that it is to be merged into.
-        head: Its name.
-    """
-
-    repository: Repository
-    remote: str
-    branch: str
-    head: str
-
-    async def tip(self) -> str:
-        """Fetch the branch that it is to be merged into, and return its tip."""
-        return await self.repository.fetch(self.remote, self.branch)
-
-    async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
-        """Push our branch; what it held before is replaced only if all of that was ours.
-
-        Raises:
-            CheckFailedError: The branch holds somebody else's commit.
-            PushRefusedError: The remote did not take it.
-        """
-        there = await self.repository.remote_tip(self.remote, self.head)
-        if there is not None:
-            await self._require_own(await self.repository.fetch(self.remote, self.head), old)
-        await self.repository.push(self.remote, new, self.head, replaces=there or "")
-
-    async def _require_own(self, tip: str, base: str) -> None:
-        listed = await self.repository.output("rev-list", tip, f"^{base}")
-        for commit in listed.split():
-            text = await self.repository.message(commit)
-            if OWN_TRAILER not in text:
-                who = await self.repository.who(commit)
-                raise CheckFailedError(
-                    f"branch {self.head} holds a commit that is not ours: {who}",
-                    fix="Merge or close its pull request, delete the branch, and run this again.",
-                )
 
 
 @dataclass(frozen=True)
@@ -107,25 +59,77 @@ class GitHub:
     slug: str
     token: Secret
 
-    async def pull_request(self, head: str, base: str, title: str, body: str) -> str:
+    async def require_not_closed(self, wanted: PullRequest) -> None:
+        """Refuse a pull request that a person has closed without merging it, unless one is open.
+
+        Raises:
+            MachineError: GitHub does not answer.
+            CheckFailedError: It refuses, or a person did.
+        """
+        pulls = await _in_thread(lambda: self._with(self._pulls, wanted))
+        if any(_is_open(pull) for pull in pulls):
+            return
+        for pull in pulls:
+            if not pull.get("merged_at") and wanted.is_same(pull["title"], pull.get("body") or ""):
+                raise CheckFailedError(
+                    f"pull request #{pull['number']} of this very change was closed and not merged: {pull['html_url']}",
+                    fix="If it is wanted after all, reopen it (restore its branch first), or use --push.",
+                )
+
+    async def merged(self, wanted: PullRequest) -> set[str]:
+        """Return the commits at which pull requests of a branch were merged.
+
+        Raises:
+            MachineError: GitHub does not answer.
+            CheckFailedError: It refuses.
+        """
+        pulls = await _in_thread(lambda: self._with(self._pulls, wanted))
+        return {str(pull["head"]["sha"]) for pull in pulls if pull.get("merged_at")}
+
+    async def pull_request(self, wanted: PullRequest) -> str:
         """Open a pull request, or bring the open one of that branch up to date; return its address.
 
         Raises:
             MachineError: GitHub does not answer.
             CheckFailedError: It refuses.
         """
-        return await _in_thread(lambda: self._pull_request(head, base, title, body))
+        return await _in_thread(lambda: self._with(self._pull_request, wanted))
 
-    def _pull_request(self, head: str, base: str, title: str, body: str) -> str:
-        with self._session() as session:
-            owner = self.slug.partition("/")[0]
-            query = {"state": "open", "head": f"{owner}:{head}", "base": base}
-            found = self._ask(session, "GET", f"repos/{self.slug}/pulls", params=query)
-            if found:
-                path = f"repos/{self.slug}/pulls/{found[0]['number']}"
-                return str(self._ask(session, "PATCH", path, json={"title": title, "body": body})["html_url"])
-            data = {"title": title, "body": body, "head": head, "base": base}
-            return str(self._ask(session, "POST", f"repos/{self.slug}/pulls", json=data)["html_url"])
+    def _pull_request(self, client: Client, wanted: PullRequest) -> str:
+        pulls = f"repos/{self.slug}/pulls"
+        there = self._open(client, wanted)
+        if there is None:
+            data = {"title": wanted.title, "body": wanted.body, "head": wanted.head, "base": wanted.base}
+            try:
+                return str(client.ask("POST", pulls, json=data)["html_url"])
+            except CheckFailedError:
+                there = self._open(client, wanted)  # another run was faster
+                if there is None:
+                    raise
+        updates = wanted.updates(there["title"], there.get("body") or "")
+        if updates:
+            client.ask("PATCH", f"{pulls}/{there['number']}", json=updates)
+        left = [
+            name
+            for name, value in (("title", wanted.title), ("body", wanted.body))
+            if {**there, **updates}.get(name) != value
+        ]
+        if left:
+            note(f"left as a person has it: {' and '.join(left)} of {there['html_url']}")
+        return str(there["html_url"])
+
+    def _open(self, client: Client, wanted: PullRequest) -> dict[str, Any] | None:
+        return next((pull for pull in self._pulls(client, wanted) if _is_open(pull)), None)
+
+    def _pulls(self, client: Client, wanted: PullRequest) -> list[dict[str, Any]]:
+        """Return all pull requests of the branch, open or closed."""
+        owner = self.slug.partition("/")[0]
+        query = {"state": "all", "head": f"{owner}:{wanted.head}", "base": wanted.base}
+        return list(client.items(f"repos/{self.slug}/pulls", query))
+
+    def _with(self, work: Callable[..., T], *arguments: Any) -> T:
+        with rest.connected(self.api, self.token) as client:
+            return work(client, *arguments)
 
     async def comment(self, number: int, topic: str, bodies: Sequence[str]) -> list[str]:
         """Put texts into comments on a pull request, or bring those of an earlier run up to date.
@@ -142,23 +146,22 @@ class GitHub:
             MachineError: GitHub does not answer.
             CheckFailedError: It refuses.
         """
-        return await _in_thread(lambda: self._comment(number, topic, bodies))
+        return await _in_thread(lambda: self._with(self._comment, number, topic, bodies))
 
-    def _comment(self, number: int, topic: str, bodies: Sequence[str]) -> list[str]:
+    def _comment(self, client: Client, number: int, topic: str, bodies: Sequence[str]) -> list[str]:
         addresses = []
-        with self._session() as session:
-            issues = f"repos/{self.slug}/issues"
-            known = self._comments(session, f"{issues}/{number}/comments", topic)
-            for part, text in enumerate(bodies, 1):
-                data = {"body": f"<!-- ml-serving-ci {topic} {part} -->\n{text}"}
-                place = f"comments/{known.pop(part)}" if part in known else None
-                method, path = ("PATCH", place) if place else ("POST", f"{number}/comments")
-                addresses.append(str(self._ask(session, method, f"{issues}/{path}", json=data)["html_url"]))
-            for left in known.values():
-                self._ask(session, "DELETE", f"{issues}/comments/{left}")
+        issues = f"repos/{self.slug}/issues"
+        known = self._comments(client, f"{issues}/{number}/comments", topic)
+        for part, text in enumerate(bodies, 1):
+            data = {"body": rest.fitting(f"<!-- ml-serving-ci {topic} {part} -->\n{text}")}
+            place = f"comments/{known.pop(part)}" if part in known else None
+            method, path = ("PATCH", place) if place else ("POST", f"{number}/comments")
+            addresses.append(str(client.ask(method, f"{issues}/{path}", json=data)["html_url"]))
+        for left in known.values():
+            client.ask("DELETE", f"{issues}/comments/{left}")
         return addresses
 
-    def _comments(self, session: requests.Session, path: str, topic: str) -> dict[int, int]:
+    def _comments(self, client: Client, path: str, topic: str) -> dict[int, int]:
         """Return the comments of a topic: which part of it each is, and its id.
 
         Anybody can begin a comment with our marker, and we could overwrite it, but its author could change our text
@@ -166,26 +169,50 @@ class GitHub:
         """
         marker = re.compile(rf"<!-- ml-serving-ci {re.escape(topic)} (\d+) -->")
         found: dict[int, int] = {}
-        for page in itertools.count(1):
-            comments = self._ask(session, "GET", path, params={"per_page": PAGE, "page": page})
-            for comment in comments:
-                part = marker.match(comment["body"] or "")
-                is_bot = (comment["user"] or {}).get("type") == "Bot"
-                if part and (is_bot or comment["author_association"] in WRITERS):
-                    found.setdefault(int(part[1]), comment["id"])
-            if len(comments) < PAGE:
-                break
+        for comment in client.items(path, {}):
+            part = marker.match(comment["body"] or "")
+            is_bot = (comment["user"] or {}).get("type") == "Bot"
+            if part and (is_bot or comment["author_association"] in WRITERS):
+                found.setdefault(int(part[1]), comment["id"])
         return found
 
-    async def released(self, tag: str) -> str | None:
-        """Return the address of a tag's release, or None where none is published."""
+    async def released(self, tag: str, commit: str, assets: Sequence[Path]) -> str | None:
+        """Return the address of a tag's release that has these files, or None where none is published.
 
-        def look() -> str | None:
-            with self._session() as session:
-                found = self._found(session, tag)
-                return None if found is None or found["draft"] else str(found["html_url"])
+        Args:
+            tag: Its tag.
+            commit: What is to be released: where GitHub is too old to say a file's digest, one of this very commit is
+                taken for the same.
+            assets: Its files, each under its own name.
 
-        return await _in_thread(look)
+        Raises:
+            MachineError: GitHub does not answer.
+            CheckFailedError: It refuses, or the release has other files.
+        """
+        return await _in_thread(lambda: self._with(self._released, tag, commit, assets))
+
+    def _released(self, client: Client, tag: str, commit: str, assets: Sequence[Path]) -> str | None:
+        found = self._found(client, tag)
+        if found is None or found["draft"]:
+            return None
+        there = {asset["name"]: asset for asset in found["assets"]}
+        for file in assets:
+            if file.name not in there:
+                raise _published(found, f"without {file.name}")
+            asset = there[file.name]
+            if "digest" not in asset and found["target_commitish"] == commit:
+                continue
+            if self._digest(client, asset) != f"sha256:{files.sha256(file)}":
+                raise _published(found, f"with another {file.name}")
+        return str(found["html_url"])
+
+    def _digest(self, client: Client, asset: dict[str, Any]) -> str:
+        """Return the digest of a release's file, which older GitHubs do not say."""
+        if said := asset.get("digest"):
+            return str(said)
+        url = f"{self.api}/repos/{self.slug}/releases/assets/{asset['id']}"
+        content = client.send("GET", url, headers={"Accept": "application/octet-stream"}).content
+        return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
     async def release(self, tag: str, commit: str, notes: str, assets: Sequence[Path]) -> str:
         """Publish a tag's release, which is not published yet, with its files, and return its address.
@@ -203,31 +230,30 @@ class GitHub:
             MachineError: GitHub does not answer.
             CheckFailedError: It refuses.
         """
-        return await _in_thread(lambda: self._release(tag, commit, notes, assets))
+        return await _in_thread(lambda: self._with(self._release, tag, commit, notes, assets))
 
-    def _release(self, tag: str, commit: str, notes: str, assets: Sequence[Path]) -> str:
-        with self._session() as session:
-            releases = f"repos/{self.slug}/releases"
-            data = {"tag_name": tag, "target_commitish": commit, "name": tag, "body": notes, "draft": True}
-            found = self._found(session, tag) or self._ask(session, "POST", releases, json=data)
-            for asset in found["assets"]:
-                self._ask(session, "DELETE", f"{releases}/assets/{asset['id']}")
-            for file in assets:
-                self._send(
-                    session,
-                    "POST",
-                    found["upload_url"].partition("{")[0],
-                    params={"name": file.name},
-                    data=file.read_bytes(),
-                    headers={"Content-Type": "application/octet-stream"},
-                )
-            released = self._ask(session, "PATCH", f"{releases}/{found['id']}", json={**data, "draft": False})
-            return str(released["html_url"])
+    def _release(self, client: Client, tag: str, commit: str, notes: str, assets: Sequence[Path]) -> str:
+        releases = f"repos/{self.slug}/releases"
+        body = rest.fitting(notes)
+        data = {"tag_name": tag, "target_commitish": commit, "name": tag, "body": body, "draft": True}
+        found = self._found(client, tag) or client.ask("POST", releases, json=data)
+        for asset in found["assets"]:
+            client.ask("DELETE", f"{releases}/assets/{asset['id']}")
+        for file in assets:
+            client.send(
+                "POST",
+                found["upload_url"].partition("{")[0],
+                params={"name": file.name},
+                data=file.read_bytes(),
+                headers={"Content-Type": "application/octet-stream"},
+            )
+        released = client.ask("PATCH", f"{releases}/{found['id']}", json={**data, "draft": False})
+        return str(released["html_url"])
 
-    def _found(self, session: requests.Session, tag: str) -> dict[str, Any] | None:
-        """Return the release of a tag, drafts included: those are in the list only."""
-        listed = self._ask(session, "GET", f"repos/{self.slug}/releases", params={"per_page": PAGE})
-        return next((release for release in listed if release["tag_name"] == tag), None)
+    def _found(self, client: Client, tag: str) -> dict[str, Any] | None:
+        """Return the release of a tag, a published one before a draft: drafts are in the list only."""
+        listed = client.items(f"repos/{self.slug}/releases", {})
+        return min((each for each in listed if each["tag_name"] == tag), key=lambda each: each["draft"], default=None)
 
     async def artifact(self, commit: str, workflow: str, name: str, files: Sequence[str]) -> dict[str, bytes]:
         """Return files of the newest artifact that the newest green run of a workflow on a commit left.
@@ -245,77 +271,48 @@ class GitHub:
             MachineError: GitHub does not answer.
             CheckFailedError: There is no such run, or it left no such artifact.
         """
-        return await _in_thread(lambda: self._artifact(commit, workflow, name, files))
+        return await _in_thread(lambda: self._with(self._artifact, commit, workflow, name, files))
 
-    def _artifact(self, commit: str, workflow: str, name: str, files: Sequence[str]) -> dict[str, bytes]:
-        with self._session() as session:
-            query = {"head_sha": commit, "status": "success", "per_page": PAGE}
-            actions = f"repos/{self.slug}/actions"
-            listed = self._ask(session, "GET", f"{actions}/workflows/{workflow}/runs", params=query)["workflow_runs"]
-            runs = [run for run in listed if run["event"] not in UNSIGNED]
-            if not runs:
-                raise CheckFailedError(
-                    f"{commit[:12]} has no green run of {workflow}",
-                    fix="Wait for it, or start that workflow on the branch by hand.",
-                )
-            run = max(runs, key=lambda each: int(each["id"]))
-            path = f"{actions}/runs/{run['id']}/artifacts"
-            left = self._ask(session, "GET", path, params={"name": name, "per_page": PAGE})["artifacts"]
-            kept = [artifact for artifact in left if not artifact["expired"]]
-            if not kept:
-                raise CheckFailedError(
-                    f"run {run['id']} of {workflow} has no artifact {name} any more", fix="Run it again on that commit."
-                )
-            newest = max(kept, key=lambda each: int(each["id"]))
-            answer = self._send(session, "GET", newest["archive_download_url"])
+    def _artifact(
+        self, client: Client, commit: str, workflow: str, name: str, wanted: Sequence[str]
+    ) -> dict[str, bytes]:
+        actions = f"repos/{self.slug}/actions"
+        query = {"head_sha": commit, "status": "success"}
+        listed = client.items(f"{actions}/workflows/{workflow}/runs", query, "workflow_runs")
+        runs = [run for run in listed if run["event"] not in UNSIGNED]
+        if not runs:
+            raise CheckFailedError(
+                f"{commit[:12]} has no green run of {workflow}",
+                fix="Wait for it, or start that workflow on the branch by hand.",
+            )
+        run = max(runs, key=lambda each: int(each["id"]))
+        left = client.items(f"{actions}/runs/{run['id']}/artifacts", {"name": name}, "artifacts")
+        kept = [artifact for artifact in left if not artifact["expired"]]
+        if not kept:
+            raise CheckFailedError(
+                f"run {run['id']} of {workflow} has no artifact {name} any more", fix="Run it again on that commit."
+            )
+        newest = max(kept, key=lambda each: int(each["id"]))
+        answer = client.send("GET", newest["archive_download_url"])
         try:
             with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-                return {path: archive.read(path) for path in files if path in archive.namelist()}
+                return {path: archive.read(path) for path in wanted if path in archive.namelist()}
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last one: of another method
             raise MachineError(
                 f"the artifact {name} of run {run['id']} did not come as a whole archive: {error}",
                 fix="Run it again; something between here and GitHub may have cut it short, or answered in its place.",
             ) from error
 
-    @contextmanager
-    def _session(self) -> Iterator[requests.Session]:
-        with requests.Session() as session:
-            session.mount(self.api, HTTPAdapter(max_retries=RETRY))
-            session.headers.update(
-                {
-                    "Accept": "application/vnd.github+json",
-                    "Authorization": f"Bearer {self.token.value}",
-                    "X-GitHub-Api-Version": "2022-11-28",
-                }
-            )
-            yield session
 
-    def _ask(self, session: requests.Session, method: str, path: str, **arguments: Any) -> Any:
-        answer = self._send(session, method, f"{self.api}/{path}", **arguments)
-        try:
-            return answer.json() if answer.content else None
-        except requests.JSONDecodeError as error:
-            raise MachineError(
-                f"{self.api}: what answers there is not GitHub's API: {method} {path} gave no JSON",
-                fix="Set GITHUB_API_URL to the API of your GitHub; or a proxy answers in its place.",
-                detail=redacted(answer.text, self.token.forms),
-            ) from error
+def _is_open(pull: dict[str, Any]) -> bool:
+    return bool(pull.get("state", "open") == "open")
 
-    def _send(self, session: requests.Session, method: str, url: str, **arguments: Any) -> requests.Response:
-        try:
-            answer = session.request(method, url, timeout=SECONDS, **arguments)
-        except requests.RequestException as error:
-            raise MachineError(f"{self.api}: no answer: {redacted(str(error), self.token.forms)}") from error
-        if not answer.ok:
-            said = redacted(answer.text, self.token.forms)
-            fix = None
-            if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
-                fix = "The token lacks a permission on this repository; docs/ci.md and docs/release.md name each."
-            if wait := answer.headers.get("Retry-After"):
-                fix = f"GitHub has had too many requests: run it again in {wait} s."
-            path = url.removeprefix(f"{self.api}/")
-            raise CheckFailedError(f"GitHub refused {method} {path}: {answer.status_code}", fix=fix, detail=said)
-        return answer
+
+def _published(release: dict[str, Any], how: str) -> CheckFailedError:
+    return CheckFailedError(
+        f"{release['tag_name']} is published {how}: {release['html_url']}",
+        fix="What is published never changes: raise version in the chart's Chart.yaml.",
+    )
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
@@ -340,10 +337,21 @@ def of_remote(url: str, token: Secret | None, option: str = "--pr") -> GitHub:
     if not (token.value.isascii() and token.value.isprintable()):
         raise UsageError(f"{option}: the token is not one line of ASCII", fix=wanted)
     found = REMOTE.fullmatch(url)
-    if found is None:
+    host = (found["host"] or found["name"]).lower() if found else ""
+    if found is None or OTHERS.intersection(host.split(".")):
         raise UsageError(
-            f"{option}: the remote is no repository on GitHub", fix="--push and --out are for other servers, too."
+            f"{option}: the remote is no repository on GitHub{f': {host}' if host else ''}",
+            fix="--push and --out are for other servers, too.",
         )
-    host = found["host"]
-    default = "https://api.github.com" if host == "github.com" else f"https://{host}/api/v3"
-    return GitHub((settings.variable("GITHUB_API_URL") or default).rstrip("/"), found["slug"], token)
+    port = found["port"] or "" if found["scheme"] == "https" else ""
+    return GitHub(_api(host, port), found["slug"], token)
+
+
+def _api(host: str, port: str) -> str:
+    """Return the address of a host's API: what the environment says, unless it says github.com's for another host."""
+    said = (settings.variable("GITHUB_API_URL") or "").rstrip("/")
+    if said and (said != API or host in (GITHUB, OVER_HTTPS)):
+        return said
+    if host in (GITHUB, OVER_HTTPS):
+        return API
+    return f"https://api.{host}" if host.endswith(RESIDENT) else f"https://{host}{port}/api/v3"
