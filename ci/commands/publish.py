@@ -79,19 +79,23 @@ async def _publish(wanted: _Wanted, repo: Path, remote: str, dry_run: bool) -> N
         if dry_run:
             note(f"{packaged.archive.name} of {commit[:12]} may be published; nothing was (--dry-run)")
             return
-        hub = None
+        hub, released = None, None
         if wanted.release:
-            url = await git.remote_url(repository, remote)
-            hub = github.of_remote(url, writing.token(), "--release")
-            if (published := await hub.released(packaged.tag, commit, [])) is not None:
-                note(f"{packaged.tag} is published already")
-                typer.echo(published)
-                return
-        with step(f"push {packaged.archive.name}"):
-            credentials = settings.secret(settings.REGISTRY_PASSWORD, user=settings.registry_user())
-            reference = await publishing.push(helm, packaged, registry, credentials)
+            hub = github.of_remote(await git.remote_url(repository, remote), writing.token(), "--release")
+            released = await hub.released(packaged.tag, commit, packaged.archive)
+        credentials = settings.secret(settings.REGISTRY_PASSWORD, user=settings.registry_user())
+        reference = await publishing.published(helm, packaged, registry, credentials)
+        if reference is not None:
+            note(f"{registry} has this very {packaged.archive.name} already")
+        else:
+            with step(f"push {packaged.archive.name}"):
+                reference = await publishing.push(helm, packaged, registry, credentials)
+        if released is not None:
+            note(f"{packaged.tag} is published already")
+            typer.echo(released)
+            return
         typer.echo(reference)
         if hub is not None:
-            notes = f"`{reference}`\n\nfrom {commit}\n"
             files = [packaged.archive, *([wanted.evidence] if wanted.evidence else []), *wanted.assets]
+            notes = f"`{reference}`\n\nfrom {commit}\n"
             typer.echo(await hub.release(packaged.tag, commit, notes, files))

@@ -18,7 +18,7 @@ from ci.evidence.statement import Statement
 from ci.tree import chart_package, tree
 from ci.tree.git import Repository, Snapshot
 
-PUSH_SECONDS = 300
+REGISTRY_SECONDS = 300
 SCHEMES = {"oci": (), "http": ("--plain-http",)}
 """Of a registry's address, each with what Helm takes for it."""
 HOST = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
@@ -26,6 +26,8 @@ PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 ADDRESS = re.compile(rf"(?P<scheme>{'|'.join(SCHEMES)})://(?P<host>{HOST})(?P<path>(?:/{PART})*)/?")
 """Source of the path: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests"""
 DIGEST = re.compile(r"^Digest:\s*(sha256:[0-9a-f]{64})\s*$", re.MULTILINE)
+MISSING = re.compile(r": not found\s*$", re.MULTILINE)
+"""What Helm says of a version that a registry does not have; its exit code is that of every failure."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,36 @@ def require_tested(packaged: Package, evidence: Statement) -> None:
         )
 
 
+async def published(helm: Path, packaged: Package, registry: Registry, credentials: Secret | None) -> str | None:
+    """Return the reference by digest of a packaged chart that a registry has, or None where it has no such version.
+
+    Args:
+        helm: The executable.
+        packaged: The chart.
+        registry: What may have it.
+        credentials: Of the registry; by default those that `helm registry login` left.
+
+    Raises:
+        CheckFailedError: It has another chart as that version, or does not say.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        words = ("pull", f"oci://{registry}/{packaged.name}", f"--version={packaged.version}", f"--destination={work}")
+        try:
+            pulled = await _helm(helm, words, registry, credentials)
+        except CommandError as error:
+            if MISSING.search(error.stderr):
+                return None
+            raise _refused(packaged, registry, error) from error
+        (archive,) = Path(work).glob("*.tgz")
+        there, ours = (files.sha256(each) for each in (archive, packaged.archive))
+    if there != ours:
+        raise CheckFailedError(
+            f"{registry} has another {packaged.archive.name}, with SHA-256 {there}; this one has {ours}",
+            fix="What is published never changes: raise version in the chart's Chart.yaml.",
+        )
+    return _reference(packaged, registry, pulled)
+
+
 async def push(helm: Path, packaged: Package, into: Registry, credentials: Secret | None) -> str:
     """Push a packaged chart, and return its reference by digest.
 
@@ -130,25 +162,36 @@ async def push(helm: Path, packaged: Package, into: Registry, credentials: Secre
     Raises:
         CheckFailedError: The registry refuses.
     """
+    try:
+        pushed = await _helm(helm, ("push", packaged.archive, f"oci://{into}"), into, credentials)
+    except CommandError as error:
+        raise _refused(packaged, into, error) from error
+    return _reference(packaged, into, pushed)
+
+
+async def _helm(
+    helm: Path, words: Sequence[str | Path], registry: Registry, credentials: Secret | None
+) -> command.Result:
     with tempfile.TemporaryDirectory() as work:
-        options = list(into.options)
+        options = list(registry.options)
         if credentials is not None:
             config = Path(work, "config.json")
             config.touch(mode=0o600)
-            config.write_text(json.dumps({"auths": {into.host: {"auth": credentials.basic}}}))
+            config.write_text(json.dumps({"auths": {registry.host: {"auth": credentials.basic}}}))
             options.append(f"--registry-config={config}")
-        try:
-            pushed = await command.run(
-                [helm, "push", packaged.archive, f"oci://{into}", *options],
-                timeout=PUSH_SECONDS,
-                secrets=credentials.forms if credentials is not None else (),
-            )
-        except CommandError as error:
-            raise CheckFailedError(
-                f"{into} did not take {packaged.archive.name}: {error.message}",
-                fix="The credentials need write access to packages: ML_SERVING_CI_REGISTRY_USER and _PASSWORD.",
-                detail=error.detail,
-            ) from error
-    digest = DIGEST.search(pushed.stdout + pushed.stderr)
-    assert digest is not None, "helm push names the digest"
-    return f"oci://{into}/{packaged.name}:{packaged.version}@{digest[1]}"
+        secrets = credentials.forms if credentials is not None else ()
+        return await command.run([helm, *words, *options], timeout=REGISTRY_SECONDS, secrets=secrets)
+
+
+def _refused(packaged: Package, registry: Registry, error: CommandError) -> CheckFailedError:
+    return CheckFailedError(
+        f"{registry} did not take {packaged.archive.name}: {error.message}",
+        fix="The credentials need write access to packages: ML_SERVING_CI_REGISTRY_USER and _PASSWORD.",
+        detail=error.detail,
+    )
+
+
+def _reference(packaged: Package, registry: Registry, result: command.Result) -> str:
+    digest = DIGEST.search(result.stdout + result.stderr)
+    assert digest is not None, "helm push and helm pull name the digest"
+    return f"oci://{registry}/{packaged.name}:{packaged.version}@{digest[1]}"

@@ -84,7 +84,8 @@ class GitHub:
         if method == "GET":
             wanted = query["head"].partition(":")[2]
             states = ("open", "closed") if query["state"] == "all" else (query["state"],)
-            return [pull for pull in self.pulls if pull["head"] == wanted and pull["state"] in states]
+            found = [pull for pull in self.pulls if pull["head"] == wanted and pull["state"] in states]
+            return [{**pull, "head": {"ref": wanted, "sha": pull.get("sha", "")}} for pull in found]
         if method == "POST":
             number = len(self.pulls) + 1
             made = {"number": number, "html_url": f"https://hub/pull/{number}", "state": "open", "merged_at": None}

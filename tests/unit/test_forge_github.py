@@ -1,7 +1,10 @@
 """GitHub as it answers: limits, refusals, pages, addresses; the answers are recorded, from a server of its own."""
 
+import hashlib
+import io
 import json
 import time
+import zipfile
 
 import anyio
 import pytest
@@ -179,12 +182,15 @@ def two_pages(server):
     return pages
 
 
-def test_a_release_on_the_second_page_is_found(server, two_pages):
+def test_a_release_on_the_second_page_is_found(server, two_pages, tmp_path):
     other = {"tag_name": "v0.0.1", "draft": False, "html_url": "https://hub/1"}
-    ours = {"tag_name": "v0.1.0", "draft": False, "html_url": "https://hub/2", "assets": []}
+    chart = tmp_path / "chart.tgz"
+    chart.write_bytes(b"x")
+    assets = [{"name": "chart.tgz", "digest": f"sha256:{hashlib.sha256(b'x').hexdigest()}"}]
+    ours = {"tag_name": "v0.1.0", "draft": False, "html_url": "https://hub/2", "assets": assets}
     server.state(say=two_pages([other], [ours]))
 
-    assert anyio.run(hub(server).released, "v0.1.0", "0" * 40, []) == "https://hub/2"
+    assert anyio.run(hub(server).released, "v0.1.0", "0" * 40, chart) == "https://hub/2"
 
 
 def test_an_open_pull_request_behind_closed_ones_is_brought_up_to_date(server, two_pages):
@@ -206,6 +212,27 @@ def test_a_pull_request_that_another_run_opened_meanwhile_is_taken(server):
     server.state(say=[said(200, []), said(422, exists), said(200, [there])])
 
     assert anyio.run(hub(server).pull_request, wanted) == "https://hub/7"
+
+
+def test_the_newest_artifact_of_the_newest_run_is_taken_from_whatever_page(server):
+    def pages(name, first, second):
+        link = f'<{server.url}/next?page=2>; rel="next"'
+        return [said(200, {name: first}, Link=link), said(200, {name: second})]
+
+    runs = pages("workflow_runs", [{"id": 1, "event": "push"}], [{"id": 2, "event": "push"}])
+    places = [{"id": number, "expired": False, "archive_download_url": f"{server.url}/{number}"} for number in (7, 8)]
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("report.json", "{}")
+    artifacts = pages("artifacts", places[:1], places[1:])
+    server.state(say=[*runs, *artifacts, [200, {}, data.getvalue().decode("latin-1")]])
+
+    found = anyio.run(hub(server).artifact, "0" * 40, "test.yaml", "report", ["report.json"])
+
+    assert found == {"report.json": b"{}"}
+    paths = [path for _, path in server.state()["requests"]]
+    assert "/actions/runs/2/artifacts" in paths[2]
+    assert paths[-1] == "/8"
 
 
 def test_a_text_is_cut_to_what_github_takes_with_a_mark():

@@ -168,6 +168,83 @@ def test_a_release_has_its_files_and_is_published_once(clone, registry, hub, tmp
     assert hub.files[0, "sbom.cdx.json"] == b"{}"
 
 
+def other_chart(clone):
+    """Commit another chart of the same version."""
+    clone.commit(VALUES, (clone.folder / VALUES).read_bytes() + b"# a word\n")
+
+
+def test_the_same_chart_again_is_done_already(clone, registry):
+    first = publish(clone, registry)
+    again = publish(clone, registry)
+
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert "already" in again.stderr
+
+
+def test_another_chart_under_a_version_that_the_registry_has_is_refused(clone, registry, hub):
+    assert publish(clone, registry, hub=hub).returncode == 0
+    pushed = digest(registry)
+    other_chart(clone)
+
+    result = publish(clone, registry, "--release", hub=hub)
+
+    assert result.returncode == 1
+    assert f"{registry}/charts has another ml-serving-0.1.0.tgz" in result.stderr
+    assert "raise version" in result.stderr
+    assert digest(registry) == pushed
+    assert hub.releases == []
+
+
+@pytest.mark.parametrize("says_digests", [True, False])
+def test_a_release_with_another_chart_is_refused_before_the_registry_gets_it(clone, registry, hub, says_digests):
+    hub.says_digests = says_digests
+    assert publish(clone, registry, "--release", hub=hub).returncode == 0
+    other_chart(clone)
+    released = [*hub.releases], dict(hub.files)
+
+    result = publish(clone, f"{registry}/elsewhere-{says_digests}".lower(), "--release", hub=hub)
+
+    assert result.returncode == 1
+    assert "v0.1.0 is published with another ml-serving-0.1.0.tgz: https://hub/releases/0" in result.stderr
+    assert (hub.releases, hub.files) == released
+    assert registries.tags(registry, f"elsewhere-{says_digests}/charts/ml-serving".lower()) == []
+    assert bool(hub.downloads) is not says_digests
+
+
+def test_a_release_without_the_chart_is_refused(clone, registry, hub):
+    hub.releases.append({"tag_name": "v0.1.0", "draft": False, "html_url": "https://hub/by-hand", "assets": []})
+
+    result = publish(clone, f"{registry}/nowhere", "--release", hub=hub)
+
+    assert result.returncode == 1
+    assert "v0.1.0 is published without ml-serving-0.1.0.tgz: https://hub/by-hand" in result.stderr
+    assert registries.tags(registry, "nowhere/charts/ml-serving") == []
+
+
+def test_another_run_of_the_same_chart_finds_it_released_with_the_first_ones_files(clone, registry, hub, tmp_path):
+    sbom = tmp_path / "sbom.cdx.json"
+    sbom.write_text("{}")
+    publish(clone, registry, "--release", f"--asset={sbom}", hub=hub)
+    clone.commit("gitops/dev/sklearn-iris.yaml", clone.read() + b"# another commit\n")
+    sbom.write_text("[]")
+
+    result = publish(clone, registry, "--release", f"--asset={sbom}", hub=hub)
+
+    assert result.returncode == 0, result.stderr
+    assert hub.files[0, "sbom.cdx.json"] == b"{}"
+
+
+def test_a_release_behind_a_hundred_newer_ones_is_not_made_again(clone, registry, hub):
+    publish(clone, registry, "--release", hub=hub)
+    newer = [{"id": number, "tag_name": f"v1.0.{number}", "draft": False} for number in range(1, 131)]
+    hub.releases[:0] = newer
+
+    result = publish(clone, registry, "--release", hub=hub)
+
+    assert (result.returncode, result.stdout) == (0, "https://hub/releases/0\n"), result.stderr
+    assert len(hub.releases) == 131
+
+
 def test_a_draft_that_a_killed_run_left_is_completed(clone, registry, hub):
     url = f"http://{hub.address}/api/v3/repos/team/tree/releases/0/assets{{?name,label}}"
     half = {"id": 5, "name": "ml-serving-0.1.0.tgz"}

@@ -176,34 +176,33 @@ class GitHub:
                 found.setdefault(int(part[1]), comment["id"])
         return found
 
-    async def released(self, tag: str, commit: str, assets: Sequence[Path]) -> str | None:
-        """Return the address of a tag's release that has these files, or None where none is published.
+    async def released(self, tag: str, commit: str, archive: Path) -> str | None:
+        """Return the address of a tag's release that has a file, or None where none is published.
+
+        Its other files may be others: they are of the run that published it.
 
         Args:
             tag: Its tag.
             commit: What is to be released: where GitHub is too old to say a file's digest, one of this very commit is
                 taken for the same.
-            assets: Its files, each under its own name.
+            archive: The file.
 
         Raises:
             MachineError: GitHub does not answer.
-            CheckFailedError: It refuses, or the release has other files.
+            CheckFailedError: It refuses, or the release has another file of that name, or none.
         """
-        return await _in_thread(lambda: self._with(self._released, tag, commit, assets))
+        return await _in_thread(lambda: self._with(self._released, tag, commit, archive))
 
-    def _released(self, client: Client, tag: str, commit: str, assets: Sequence[Path]) -> str | None:
+    def _released(self, client: Client, tag: str, commit: str, archive: Path) -> str | None:
         found = self._found(client, tag)
         if found is None or found["draft"]:
             return None
-        there = {asset["name"]: asset for asset in found["assets"]}
-        for file in assets:
-            if file.name not in there:
-                raise _published(found, f"without {file.name}")
-            asset = there[file.name]
-            if "digest" not in asset and found["target_commitish"] == commit:
-                continue
-            if self._digest(client, asset) != f"sha256:{files.sha256(file)}":
-                raise _published(found, f"with another {file.name}")
+        asset = next((each for each in found["assets"] if each["name"] == archive.name), None)
+        if asset is None:
+            raise _published(found, f"without {archive.name}")
+        same_commit = "digest" not in asset and found["target_commitish"] == commit
+        if not same_commit and self._digest(client, asset) != f"sha256:{files.sha256(archive)}":
+            raise _published(found, f"with another {archive.name}")
         return str(found["html_url"])
 
     def _digest(self, client: Client, asset: dict[str, Any]) -> str:

@@ -210,6 +210,23 @@ def test_after_the_merge_the_next_change_begins_at_the_new_tip(team, how):
     assert [pull["state"] for pull in team.pulls] == ["closed", "open"]
 
 
+def test_a_merged_branch_is_ours_again_whoever_wrote_to_it(team):
+    team.bump("2.0")
+    team.checkout()
+    team.write("notes.txt", "looked at\n")
+    team.other.git("commit", "--quiet", "--message=A word of mine")
+    team.push()
+    team.other.git("checkout", "--quiet", "main")
+    team.other.git("merge", "--quiet", "--squash", f"origin/{HEAD}")
+    team.other.git("commit", "--quiet", "--message=Bump it (#1)")
+    team.other.git("push", "--quiet", "origin", "main")
+    team.pulls[0].update(state="closed", merged_at="2026-01-01T00:00:00Z", sha=team.tip())
+
+    team.bump("3.0")
+
+    assert team.subjects() == ["Bump sklearn-iris model in dev to 3.0"]
+
+
 @pytest.mark.parametrize("branch", ["stays", "is deleted"])
 @pytest.mark.parametrize("body", ["ours", "a person's"])
 def test_what_a_person_closed_is_not_opened_again(team, branch, body):
@@ -310,6 +327,17 @@ def test_names_of_branches_do_not_nest(team):
 
     names = team.remote.git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/heads/ml-serving-ci").splitlines()
     assert names == ["dev.model.image", "dev.model.model", "dev.sklearn-iris.image"]
+
+
+def test_another_forges_server_gets_no_branch(team):
+    team.resources["pulls"] = lambda *_: b"<html>Sign in</html>"
+    before = team.remote.git("for-each-ref")
+
+    result = team.bump("2.0", check=False)
+
+    assert result.returncode == 3
+    assert "is not GitHub's API" in result.stderr
+    assert team.remote.git("for-each-ref") == before
 
 
 @pytest.mark.parametrize("name", ["ml-serving-ci", f"{HEAD}/x"])
