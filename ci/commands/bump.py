@@ -32,6 +32,7 @@ def bump(
     why: writing.WhyOption = "",
     evidence: writing.EvidenceOption = "",
     over_revert: writing.OverRevertOption = None,
+    break_glass: writing.BreakGlassOption = None,
     remote: writing.RemoteOption = "origin",
     branch: writing.BranchOption = None,
     push: writing.PushOption = False,
@@ -41,11 +42,11 @@ def bump(
     """Move an image or a model to another version in one environment: the value's bytes change, nothing else.
 
     The result is rendered and checked before it is committed. A value that is there already is no commit and no error.
+    A protected environment takes what `promote` proves, or with --break-glass REASON anything.
     """
     destination = Destination(here.folder(), remote, branch, push, pr, dry_run)
-    change = functools.partial(
-        Bump, component, environment, to, digest, app, why, evidence, version=version, over_revert=over_revert
-    )
+    reasons = {"over_revert": over_revert, "break_glass": break_glass}
+    change = functools.partial(Bump, component, environment, to, digest, app, why, evidence, version=version, **reasons)
     run_async(_bump, change, component, destination)
 
 

@@ -102,7 +102,7 @@ async def _verify(file: Path, public_keys: list[Path], environment: str, name: s
 async def _promotion(snapshot: Snapshot, source: str, target: str, name: str | None) -> Promotion:
     """Return the promotion from one environment to another, as `promote` would make it."""
     moving = await tree.load(snapshot, source, name)
-    into = await tree.load(snapshot, target, moving.name)
+    into = await tree.destination(snapshot, target, moving)
     commit = await snapshot.resolve(moving.release[tree.CHART[0]])
     moved = into.promoted(moving, {**moving.release, tree.CHART[0]: commit})
     return Promotion(snapshot, moving, moved, commit, supply.installed("helm"))

@@ -1,5 +1,7 @@
 """`promote`: the set that one environment runs well, to the next, by a commit."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +36,7 @@ def promote(
     ] = "",
     public_key: PublicKeyOption = None,
     over_revert: writing.OverRevertOption = None,
+    break_glass: writing.BreakGlassOption = None,
     remote: writing.RemoteOption = "origin",
     branch: writing.BranchOption = None,
     push: writing.PushOption = False,
@@ -43,29 +46,26 @@ def promote(
     """Move chart revision, model and image together to the next environment, once they are proven in the earlier.
 
     To a protected environment, what moves must also be what a run of `test` proved: --evidence FILE --public-key FILE.
+    With --break-glass REASON it need not be, and the commit says so; Argo CD is asked all the same.
     """
     destination = Destination(here.folder(), remote, branch, push, pr, dry_run)
-    said = (why, over_revert)
-    run_async(_promote, source, target, app, (kubeconfig, context), said, (evidence, public_key or []), destination)
+    change = functools.partial(Promote, source, target, app, why, over_revert=over_revert, break_glass=break_glass)
+    run_async(_promote, change, (kubeconfig, context), (evidence, public_key or []), destination)
 
 
 async def _promote(
-    source: str,
-    target: str,
-    app: str | None,
+    change: Callable[..., Promote],
     cluster: tuple[Path | None, str | None],
-    said: tuple[str, str | None],
     evidence: tuple[str, list[Path]],
     destination: Destination,
 ) -> None:
     async def look(application: Application) -> Health:
         return await health.from_argo_cd(await writing.kubectl(*cluster), application)
 
-    why, over_revert = said
     where, public_keys = evidence
     if public_keys and not where:
         raise UsageError(f"--public-key {public_keys[0]}: for --evidence FILE, which is not given")
     proof = verify.load(Path(where), public_keys) if public_keys else None
     told = where if proof is None else str(proof)
-    change = Promote(source, target, app, why, told, proof, supply.installed("helm"), look, note, over_revert)
-    await writing.write(destination, change.edit, "promote")
+    promote = change(told, proof, supply.installed("helm"), look, note)
+    await writing.write(destination, promote.edit, "promote")

@@ -46,6 +46,12 @@ KubeconfigOption = Annotated[
 ContextOption = Annotated[
     str | None, typer.Option("--context", metavar="NAME", help="Its context; the file's current one by default.")
 ]
+BreakGlassOption = Annotated[
+    str | None,
+    typer.Option(
+        "--break-glass", metavar="REASON", help="Into a protected environment without evidence; the commit says why."
+    ),
+]
 EvidenceOption = Annotated[str, typer.Option("--evidence", metavar="URL", help="Where it can be checked.")]
 
 

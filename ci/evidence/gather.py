@@ -22,7 +22,7 @@ from ci.results import ExistingCluster, Proof, Report, Served, Suite
 from ci.supply import pins
 from ci.supply.supply import Supply
 from ci.tree import chart_package, tree
-from ci.tree.git import Repository, Snapshot
+from ci.tree.git import Snapshot
 from ci.tree.render import render
 from ci.tree.tree import Application
 
@@ -162,10 +162,7 @@ async def _applications(
         name = statement.manifests(proof.environment, proof.name)
         manifests = [statement.artefact(name, statement.manifests_digest(rendered))]
         for onward in project.targets(proof.environment):
-            if proof.name not in await tree.names(snapshot, onward):
-                continue
-            target = await tree.load(snapshot, onward, proof.name)
-            manifests += await _onward(snapshot.repository, helm, application, target, commit)
+            manifests += await _onward(snapshot, helm, application, onward, commit)
         yield _proven(proof, chart), manifests
 
 
@@ -206,16 +203,15 @@ def _served(served: Served) -> statement.Served:
     )
 
 
-async def _onward(
-    repository: Repository, helm: Path, source: Application, target: Application, commit: str
-) -> list[Artefact]:
+async def _onward(snapshot: Snapshot, helm: Path, source: Application, environment: str, commit: str) -> list[Artefact]:
     """Return the manifests that a promotion would give an application; none where file or chart do not take it."""
     try:
-        rendered = await render(repository, helm, target.promoted(source, source.release), commit)
+        target = await tree.destination(snapshot, environment, source)
+        rendered = await render(snapshot.repository, helm, target.promoted(source, source.release), commit)
     except (CheckFailedError, UsageError) as error:
-        note(f"no evidence for a promotion to {target.environment}: {error.message}")
+        note(f"no evidence for a promotion to {environment}: {error.message}")
         return []
-    name = statement.onward(source.environment, target.environment, target.name)
+    name = statement.onward(source.environment, environment, source.name)
     return [statement.artefact(name, statement.manifests_digest(rendered))]
 
 

@@ -65,6 +65,11 @@ class Evidence:
     def __str__(self) -> str:
         return f"{self.file.name} sha256:{self.sha256}, signed by {self.signer}"
 
+    @property
+    def commit(self) -> str:
+        """The commit that was tested."""
+        return self.statement.predicate.project.digest.git_commit
+
     def refusal(self, field: str, said: str, fix: str | None = None) -> EvidenceError:
         """Return the error that names a field and what is wrong with it."""
         return EvidenceError(f"{self.file}: {field}: {said}", fix=fix)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ci.base.errors import UsageError
 from ci.behaviour import golden, known_answer
-from ci.release import taken_back
+from ci.release import break_glass, taken_back
 from ci.tree import quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
@@ -41,6 +41,7 @@ class Bump:
         helm: The executable that renders the result.
         version: What the version of a storageUri is called; as the URI has it by default.
         over_revert: Why it is wanted again though a person took it back; None: then it is refused.
+        break_glass: Why a protected environment gets it without evidence; None where no such reason is given.
     """
 
     component: str
@@ -53,17 +54,20 @@ class Bump:
     helm: Path
     version: str = ""
     over_revert: str | None = None
+    break_glass: str | None = None
 
     async def edit(self, snapshot: Snapshot) -> Edit | None:
         """Return the edit, or None where the value is there already.
 
         Raises:
-            UsageError: The value is no version, or the tree has no such key.
+            UsageError: The value is no version, the tree has no such key, or the environment is protected.
             QuarantinedError: It failed before.
             TakenBackError: A person took it back.
             CheckFailedError: The chart does not take the result.
         """
         application = await tree.load(snapshot, self.environment, self.application)
+        refused = _protected(application) if application.place.protected else None
+        trailers = break_glass.require(application.place, self.break_glass, refused)
         values = application.differing(wanted(application, self.component, self.to, self.digest, self.version))
         if not values:
             return None
@@ -85,10 +89,22 @@ class Bump:
                 [*tree.changes(application.release, release), *again.lines],
                 self.why,
                 self.evidence,
-                again.trailers,
+                {**trailers, **again.trailers},
             ),
             blocks=known,
         )
+
+
+def _protected(application: Application) -> UsageError:
+    environment, name = application.environment, application.name
+    sources = application.project.evidence_for(environment)
+    promotes = [
+        f"promote --from {each} --to {environment} --app {name} --evidence FILE --public-key FILE" for each in sources
+    ]
+    return UsageError(
+        f"--env {environment}: it is protected, and takes only what is proven",
+        fix="; or ".join([*promotes, '--break-glass "REASON", which the commit says']),
+    )
 
 
 def wanted(

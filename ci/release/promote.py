@@ -9,11 +9,11 @@ from ci.base.wait import NotYet, until
 from ci.evidence import verify
 from ci.evidence.verify import Evidence, Promotion
 from ci.project import FILE, Project
-from ci.release import taken_back
+from ci.release import break_glass, taken_back
 from ci.release.health import Health, wanted
 from ci.tree import git, quarantine, tree
 from ci.tree.git import Snapshot
-from ci.tree.message import message
+from ci.tree.message import EVIDENCE_COMMIT, message
 from ci.tree.render import render
 from ci.tree.tree import Application
 from ci.tree.writeback import Edit
@@ -42,6 +42,7 @@ class Promote:
         look: How the source's health is read.
         say: Gets each decision as a line that a person can check.
         over_revert: Why the set is wanted again though a person took it back there; None: then it is refused.
+        break_glass: Why a protected environment gets it without evidence; None where no such reason is given.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Promote:
     look: Look
     say: Callable[[str], None]
     over_revert: str | None = None
+    break_glass: str | None = None
 
     async def edit(self, snapshot: Snapshot) -> Edit | None:
         """Return the edit, or None where the target has the set already.
@@ -67,22 +69,19 @@ class Promote:
         """
         project = await tree.project(snapshot)
         require_next(project, self.source, self.target)
-        if project.environment(self.target).protected and self.proof is None:
-            raise UsageError(
-                f"--to {self.target}: nothing is promoted there without evidence"
-                + (" that was verified" if self.evidence else ""),
-                fix="--public-key FILE: the key it is verified with"
-                if self.evidence
-                else "--evidence FILE --public-key FILE: what `test` wrote, and the key it is verified with",
-            )
+        place = project.environment(self.target)
+        unproven = self._unproven() if place.protected and self.proof is None else None
+        trailers = dict(break_glass.require(place, self.break_glass, unproven))
         source = await tree.load(snapshot, self.source, self.application)
-        target = await tree.load(snapshot, self.target, source.name)
+        target = await tree.destination(snapshot, self.target, source)
+        new = await snapshot.read(target.file) is None
+        before = dict.fromkeys(tree.KEYS, "") if new else target.release
         health = await self.look(source)
         commit = await snapshot.resolve(health.chart_revision or source.release[tree.CHART[0]])
         release = {**source.release, tree.CHART[0]: await _pinned(snapshot, commit, target.release[tree.CHART[0]])}
-        for line in tree.changes(target.release, release):
+        for line in tree.changes(before, release):
             self.say(line)
-        if release == target.release:
+        if release == before:
             self.say(f"{self.target} has the set of {self.source} already")
             return None
         await quarantine.require_free(snapshot, source.name, release)
@@ -95,6 +94,7 @@ class Promote:
             self.say(line)
         promoted = target.promoted(source, release)
         if self.proof is not None:
+            trailers[EVIDENCE_COMMIT] = self.proof.commit
             for line in await verify.require(self.proof, Promotion(snapshot, source, promoted, commit, self.helm)):
                 self.say(line)
         await render(snapshot.repository, self.helm, promoted, commit)
@@ -105,12 +105,22 @@ class Promote:
                 f"Promote {target.name} from {self.source} to {self.target}: model {release[('model', 'version')]}",
                 target,
                 "promote",
-                [*tree.changes(target.release, release), *said, f"Proven: {health.text}", *again.lines],
+                [*tree.changes(before, release), *said, f"Proven: {health.text}", *again.lines],
                 self.why,
                 self.evidence,
-                again.trailers,
+                {**trailers, **again.trailers},
             ),
             blocks=known,
+            new=target.content if new else None,
+        )
+
+    def _unproven(self) -> UsageError:
+        return UsageError(
+            f"--to {self.target}: nothing is promoted there without evidence"
+            + (" that was verified" if self.evidence else ""),
+            fix="--public-key FILE: the key it is verified with"
+            if self.evidence
+            else "--evidence FILE --public-key FILE: what `test` wrote, and the key it is verified with",
         )
 
 

@@ -7,6 +7,10 @@ from ci.base.text import harmless
 from ci.tree.tree import Application
 
 TOOL = "ml-serving-ci"
+BREAK_GLASS = "Break-glass"
+"""Trailer with the reason why a protected environment gets what no evidence proves."""
+EVIDENCE_COMMIT = "Evidence-Commit"
+"""Trailer with the commit whose run proved what is promoted."""
 WIDTH = 100
 WHY, EVIDENCE = "Why: ", "Evidence: "
 

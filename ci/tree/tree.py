@@ -3,9 +3,12 @@
 import functools
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import yaml
 
 from ci import project as projects
 from ci.base.errors import UsageError
@@ -326,6 +329,34 @@ async def load(snapshot: Snapshot, environment: str, name: str | None = None) ->
             fix=f"{environment} has {', '.join(known[:10]) or 'none'}.",
         )
     return read(own, environment, name, content)
+
+
+async def destination(snapshot: Snapshot, environment: str, source: Application) -> Application:
+    """Return the application that a promotion writes to: as it is there, or a new one with the set and no values.
+
+    Args:
+        snapshot: The tree.
+        environment: Where it is promoted to.
+        source: The application where the set runs.
+
+    Raises:
+        UsageError: The environment is unknown, or Argo CD would call the new one as it calls another.
+    """
+    own = await project(snapshot)
+    content = await snapshot.read(file_of(own, environment, source.name))
+    if content is not None:
+        return read(own, environment, source.name, content)
+    key = environment, source.name
+    known = [(each, name) for each in own.names for name in await names(snapshot, each)]
+    if other := clashes([*known, key]).get(key):
+        raise UsageError(f"{file_of(own, *key)}: {clash(key, file_of(own, *other))}")
+    data = {
+        section: {name: source.release[path] for path in paths for name in map(str, path[1:])}
+        for section, paths in (("chart", CHART), ("model", MODEL), ("image", IMAGE))
+    }
+    text = yaml.dump({**data, "values": {}}, Dumper=scalars.Dumper, sort_keys=False, width=sys.maxsize)
+    head = f"# {source.name} in {environment}, begun by a promotion from {source.environment}.\n"
+    return read(own, environment, source.name, (head + text).encode())
 
 
 def read(project: Project, environment: str, name: str, content: bytes) -> Application:

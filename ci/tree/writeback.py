@@ -43,6 +43,7 @@ class Edit:
         added: Path to content of files that come with it.
         blocks: Key path to the mapping that is written there, in the same file.
         rendered: Whether the chart was seen to take the result.
+        new: What the file begins with where there is none; None where there has to be one.
     """
 
     file: str
@@ -51,10 +52,12 @@ class Edit:
     added: Mapping[str, bytes] = field(default_factory=dict)
     blocks: Blocks = field(default_factory=dict)
     rendered: bool = True
+    new: bytes | None = None
 
     async def files(self, snapshot: Snapshot) -> dict[str, bytes]:
         """Return the content of every file that differs, made from the snapshot's own."""
-        content = await snapshot.read(self.file)
+        found = await snapshot.read(self.file)
+        content = self.new if found is None else found
         if content is None:
             raise UsageError(f"{self.file}: no such file in the tree")
         edited = scalars.set_scalars(content, self.values, self.file)
