@@ -162,13 +162,17 @@ class ArgoCD(_Strict):
 
     Attributes:
         namespace: Where it runs.
-        project: Name of the AppProject, and of the ApplicationSet.
+        project: Name of the ApplicationSet, and what the names of the AppProjects begin with, one an environment.
         patches: JSON patches (RFC 6902) of what is made of this file: files below `paths.argocd`, by kind.
     """
 
     namespace: Label = "argocd"
     project: Label = "ml-serving"
     patches: Mapping[Kind, Folder] = {}
+
+    def project_of(self, environment: str) -> str:
+        """Return the name of an environment's AppProject."""
+        return f"{self.project}-{environment}"
 
 
 class Window(_Strict):

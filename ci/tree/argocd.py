@@ -1,4 +1,4 @@
-"""What Argo CD is given: an AppProject and an ApplicationSet, made of the project file."""
+"""What Argo CD is given: an AppProject for each environment and an ApplicationSet, made of the project file."""
 
 import functools
 import json
@@ -67,9 +67,10 @@ def read_patches(folder: Path, project: Project) -> dict[Kind, bytes]:
 
 
 def _patched(text: str, patch: bytes, name: str) -> str:
-    """Return a manifest with a patch applied; its comments are gone."""
+    """Return manifests with a patch applied to each; their comments are gone."""
     try:
-        changed = jsonpatch.JsonPatch(json.loads(patch)).apply(yaml.load(text, yaml.CSafeLoader))
+        parsed = jsonpatch.JsonPatch(json.loads(patch))
+        changed = [parsed.apply(each) for each in yaml.load_all(text, yaml.CSafeLoader)]
     except json.JSONDecodeError as error:
         raise UsageError(f"{name}:{error.lineno}: no JSON: {error.msg}") from error
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, UnicodeDecodeError) as error:
@@ -78,7 +79,7 @@ def _patched(text: str, patch: bytes, name: str) -> str:
             f"{name}: {said}", fix="https://www.rfc-editor.org/rfc/rfc6902 is how it is written"
         ) from error
     made = f"# Made of {FILE} and {name} by `python ci/main.py argocd render`: change those, not this one.\n"
-    return made + yaml.dump(changed, Dumper=scalars.Dumper, sort_keys=False, width=sys.maxsize, allow_unicode=True)
+    return made + yaml.dump_all(changed, Dumper=scalars.Dumper, sort_keys=False, width=sys.maxsize, allow_unicode=True)
 
 
 @functools.cache

@@ -77,12 +77,13 @@ cluster = "live-eu"
 
 
 def made(text=OURS, prefix=""):
-    """Return the specs of the AppProject and the ApplicationSet that a project file makes."""
-    rendered = argocd.render(project.parse(text.encode()), prefix)
-    return [yaml.safe_load(content)["spec"] for content in rendered.values()]
+    """Return the specs of the AppProjects, by name, and of the ApplicationSet that a project file makes."""
+    projects, application_set = argocd.render(project.parse(text.encode()), prefix).values()
+    specs = {each["metadata"]["name"]: each["spec"] for each in yaml.safe_load_all(projects)}
+    return specs, yaml.safe_load(application_set)["spec"]
 
 
-PROJECT, APPLICATION_SET = made()
+PROJECTS, APPLICATION_SET = made()
 TEMPLATE = APPLICATION_SET["template"]
 WAVE = "argocd.argoproj.io/sync-wave"
 FLAGS = ("kserve", "canaryDeployment", "sloMonitoring", "autoscaling")
@@ -129,9 +130,10 @@ def rendered(chart):
     return found
 
 
-def test_the_project_allows_what_the_chart_renders_and_nothing_else(rendered):
-    allowed = listed(PROJECT["namespaceResourceWhitelist"])
-    cluster_wide = listed(PROJECT["clusterResourceWhitelist"])
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_project_allows_what_the_chart_renders_and_nothing_else(rendered, name):
+    allowed = listed(PROJECTS[name]["namespaceResourceWhitelist"])
+    cluster_wide = listed(PROJECTS[name]["clusterResourceWhitelist"])
     assert cluster_wide == {("", "Namespace")}
     assert allowed | cluster_wide == rendered
     assert not allowed & cluster_wide
@@ -156,7 +158,7 @@ def render(chart, tmp_path):
         parameters["Template"] = {"BasePath": "", "Name": ""}
         result = subprocess.run(
             [chart.helm, "template", "x", tmp_path, "-f", "-"],
-            input=yaml.safe_dump({"text": text, "parameters": parameters}),
+            input=json.dumps({"text": text, "parameters": parameters}),
             capture_output=True,
             text=True,
             timeout=300,
@@ -240,17 +242,17 @@ def test_what_runs_in_production_outlives_its_application(render, env, finalizer
 
 
 @pytest.mark.parametrize(("text", "prefix"), [(OURS, ""), (THEIRS, "teams/scoring")])
-def test_the_set_stays_inside_its_project(render, text, prefix):
-    allowed, application_set = made(text, prefix)
+def test_each_application_is_in_its_environments_project_which_lets_it_nowhere_else(render, text, prefix):
+    projects, application_set = made(text, prefix)
     environments, git = generators(application_set)
     template = application_set["template"]["spec"]
-    assert {git["repoURL"], template["source"]["repoURL"]} == set(allowed["sourceRepos"])
-    destinations = []
+    assert len(projects) == len(environments)
     for name in environments:
         options = {"file": f"x/{name}/y.yaml", "application_set": application_set}
         rendered = {key: render(value, **options) for key, value in template["destination"].items()}
-        destinations.append({key: value for key, value in rendered.items() if value})
-    assert destinations == allowed["destinations"]
+        own = projects[render(template["project"], **options)]
+        assert own["destinations"] == [{key: value for key, value in rendered.items() if value}]
+        assert own["sourceRepos"] == [git["repoURL"]] == [template["source"]["repoURL"]]
 
 
 def test_no_file_of_the_tree_says_where_it_goes(render):
@@ -270,15 +272,15 @@ def test_a_project_file_makes_what_it_says():
     said = project.parse(THEIRS.encode())
     rendered = argocd.render(said, "teams/scoring")
     assert list(rendered) == ["argo/appproject.yaml", "argo/argocd-applications.yaml"]
-    app_project, application_set = (yaml.safe_load(content) for content in rendered.values())
-    for each in (app_project, application_set):
-        assert each["metadata"] == {"name": "scoring", "namespace": "gitops"}
-    assert app_project["spec"]["destinations"] == [
-        {"server": "https://kubernetes.default.svc", "namespace": "scoring"},
-        {"server": "https://kubernetes.default.svc", "namespace": "on"},
-        {"name": "arn:aws:eks:eu-west-1:1:cluster/live", "namespace": "scoring"},
-        {"name": "live-eu", "namespace": "scoring"},
-    ]
+    *app_projects, application_set = (each for content in rendered.values() for each in yaml.safe_load_all(content))
+    assert application_set["metadata"] == {"name": "scoring", "namespace": "gitops"}
+    assert {each["metadata"]["namespace"] for each in app_projects} == {"gitops"}
+    assert {each["metadata"]["name"]: each["spec"]["destinations"] for each in app_projects} == {
+        "scoring-play": [{"server": "https://kubernetes.default.svc", "namespace": "scoring"}],
+        "scoring-1e3": [{"server": "https://kubernetes.default.svc", "namespace": "on"}],
+        "scoring-live": [{"name": "arn:aws:eks:eu-west-1:1:cluster/live", "namespace": "scoring"}],
+        "scoring-live-eu": [{"name": "live-eu", "namespace": "scoring"}],
+    }
     environments, git = generators(application_set["spec"])
     assert tuple(environments) == said.names
     assert [each["protected"] for each in environments.values()] == ["false", "true", "true", "false"]
@@ -290,7 +292,7 @@ def test_a_project_file_makes_what_it_says():
         {"path": f"{watched}/*/*.yaml", "exclude": True},
     ]
     template = application_set["spec"]["template"]
-    assert template["spec"]["project"] == template["metadata"]["labels"]["app.kubernetes.io/part-of"] == "scoring"
+    assert template["metadata"]["labels"]["app.kubernetes.io/part-of"] == "scoring"
     assert template["spec"]["source"]["path"] == "teams/scoring/charts/serving"
     assert template["spec"]["source"]["helm"]["valueFiles"][1] == f"/{watched}/values.yaml"
 
@@ -336,7 +338,8 @@ def test_a_namespace_that_is_made_is_in_the_mesh():
 
 def test_the_windows_bind_their_environment_alone():
     """By cluster and namespace, which no other has: `live-*` would be the applications of live-eu as well."""
-    (window,) = PROJECT["syncWindows"]
+    (window,) = PROJECTS["ml-serving-prod"]["syncWindows"]
+    assert [name for name, spec in PROJECTS.items() if "syncWindows" in spec] == ["ml-serving-prod"]
     assert window == {
         "kind": "allow",
         "description": "While people are at work",
@@ -348,7 +351,7 @@ def test_the_windows_bind_their_environment_alone():
         "andOperator": True,
         "manualSync": True,
     }
-    first, second = made(THEIRS)[0]["syncWindows"]
+    first, second = made(THEIRS)[0]["scoring-live"]["syncWindows"]
     for each in (first, second):
         assert each["clusters"] == ["arn:aws:eks:eu-west-1:1:cluster/live"]
         assert (each["namespaces"], each["andOperator"]) == (["scoring"], True)
@@ -358,7 +361,7 @@ def test_the_windows_bind_their_environment_alone():
 
 def test_without_windows_argo_cd_may_sync_at_any_time():
     (windows,) = [line for line in OURS.splitlines() if line.startswith("windows")]
-    assert "syncWindows" not in made(OURS.replace(windows, ""))[0]
+    assert [spec for spec in made(OURS.replace(windows, ""))[0].values() if "syncWindows" in spec] == []
 
 
 # --- the files of a project, and its project file ---

@@ -144,7 +144,7 @@ def test_rbac_is_told_from_the_rest(change):
 
     assert by_risk(difference) == {
         ("rbac", "dev/sklearn-iris", "Role", "reader", "added"),
-        ("rbac", "k8s/argocd", "AppProject", "ml-serving", "changed"),
+        ("rbac", "k8s/argocd", "AppProject", "ml-serving-dev", "changed"),
         ("rest", "k8s/argocd", "ApplicationSet", "ml-serving", "changed"),
     }
     assert [each.risk for each in difference.objects] == ["rbac", "rbac", "rest"]

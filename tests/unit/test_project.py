@@ -342,6 +342,9 @@ def test_the_guides_environment_is_one_entry_and_a_folder(tmp_path):
     python = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     subprocess.run(["bash", "-euc", steps], cwd=tmp_path, check=True, timeout=60, env={**os.environ, **python})
     assert project.load(tmp_path).names == ("dev", "live", "live-us")
-    made = yaml.safe_load((tmp_path / "k8s/argocd/appproject.yaml").read_text())["spec"]
-    assert {"name": "live-us", "namespace": "ml-live"} in made["destinations"]
-    assert {"group": "", "kind": "PersistentVolume"} in made["clusterResourceWhitelist"], "the patch of the guide"
+    made = [*yaml.safe_load_all((tmp_path / "k8s/argocd/appproject.yaml").read_text())]
+    assert made[-1]["metadata"]["name"] == "ml-serving-live-us"
+    assert made[-1]["spec"]["destinations"] == [{"name": "live-us", "namespace": "ml-live"}]
+    for each in made:
+        allowed = each["spec"]["clusterResourceWhitelist"]
+        assert {"group": "", "kind": "PersistentVolume"} in allowed, "the patch of the guide"
