@@ -1,5 +1,8 @@
 """`evidence`: what a run of `test` proves, checked offline."""
 
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -8,17 +11,18 @@ import typer
 from ci.base import files
 from ci.base.errors import CheckFailedError, CIError, UsageError
 from ci.base.progress import note
+from ci.base.text import one_line
 from ci.commands import here, writing
 from ci.commands.options import PublicKeyOption
 from ci.commands.runner import run_async
-from ci.evidence import statement
+from ci.evidence import merge, statement, touched
 from ci.evidence import verify as verifying
 from ci.evidence.envelope import EvidenceError
-from ci.evidence.verify import Promotion
+from ci.evidence.verify import Evidence, Promotion
 from ci.supply import supply
-from ci.tree import git, tree
+from ci.tree import git, merge_base, tree
 from ci.tree.forge import github
-from ci.tree.git import Snapshot
+from ci.tree.git import Repository, Snapshot
 
 WORKFLOW, ARTIFACT = "pull-request.yaml", "report"
 """Where the green run of a commit leaves its report."""
@@ -50,34 +54,145 @@ def fetch(
 
 async def _fetch(commit: str, out: Path, repo: Path, remote: str) -> None:
     repository = await git.opened(repo)
-    hub = github.of_remote(await git.remote_url(repository, remote), writing.token(), "evidence fetch")
-    tested = await repository.commit_of(commit)
-    found = await hub.artifact(tested, WORKFLOW, ARTIFACT, KEPT)
-    if statement.EVIDENCE not in found:
-        raise CheckFailedError(
-            f"the report of {tested[:12]} holds no evidence", fix="Look at the run: it says why it wrote none."
-        )
-    for name, content in found.items():
+    for name, content in (await _left_by(repository, remote, await repository.commit_of(commit))).items():
         files.write(out / name, content)
         typer.echo(out / name)
 
 
+async def _left_by(repository: Repository, remote: str, commit: str) -> Mapping[str, bytes]:
+    """Return what the green run on a commit left of its report, evidence among it."""
+    hub = github.of_remote(await git.remote_url(repository, remote), writing.token(), "evidence")
+    found = await hub.artifact(commit, WORKFLOW, ARTIFACT, KEPT)
+    if statement.EVIDENCE not in found:
+        raise CheckFailedError(
+            f"the report of {commit[:12]} holds no evidence", fix="Look at the run: it says why it wrote none."
+        )
+    return found
+
+
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="evidence.dsse.json of a report folder.")],
-    environment: Annotated[str, typer.Option("--env", metavar="ENV", help="Where the set would be promoted to.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="evidence.dsse.json of a report folder, with --env.")
+    ] = None,
+    environment: Annotated[
+        str | None, typer.Option("--env", metavar="ENV", help="Where the set would be promoted to.")
+    ] = None,
     public_key: PublicKeyOption = None,
     name: writing.AppOption = None,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="BRANCH", help="Refuse unless HEAD is on this branch of the remote.")
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="REF", help="Instead: is all proven that HEAD makes of protected environments?"),
+    ] = None,
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option("--evidence", metavar="FILE|DIR", help="With --base: of promotions; fetched by default."),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", metavar="FILE|DIR", help="With --base: what `test` wrote in this very workflow run; its report."
+        ),
+    ] = None,
+    remote: writing.RemoteOption = "origin",
 ) -> None:
-    """Check that evidence proves the promotion to an environment, as `promote` would make it at the clone's HEAD."""
-    if not public_key:
+    """Check that evidence proves the promotion to an environment, as `promote` would make it at the clone's HEAD.
+
+    With --base, the check of a pull request: is everything proven that the merge result, HEAD, makes of protected
+    environments? A set by the evidence of its promotion, which is fetched, or by having run there before; values,
+    charts and new files by --run; or break-glass, which a commit says.
+    """
+    keys = public_key or []
+    if base is not None:
+        if file is not None or environment is not None or name is not None or on is not None:
+            raise UsageError(
+                "--base: not with FILE, --env, --app or --on", fix="--evidence FILE and --run FILE go with it."
+            )
+        run_async(_verify_change, here.folder(), base, remote, Given(evidence or [], run, keys))
+        return
+    if file is None or environment is None:
+        raise UsageError("FILE and --env, or --base", fix="evidence verify FILE --env ENV; evidence verify --base REF")
+    if evidence or run is not None:
+        raise UsageError("--evidence and --run go with --base", fix="evidence verify FILE --env ENV")
+    if not keys:
         raise UsageError("--public-key: nothing to verify it with", fix="--public-key FILE")
-    run_async(_verify, file, public_key, environment, name, here.folder())
+    run_async(_verify, file, keys, environment, name, on, here.folder(), remote)
 
 
-async def _verify(file: Path, public_keys: list[Path], environment: str, name: str | None, repo: Path) -> None:
-    proof = verifying.load(file, public_keys)
+@dataclass(frozen=True)
+class Given:
+    """What the check of a change goes by.
+
+    Attributes:
+        evidence: Files, or folders that have one, of the commits whose sets were promoted.
+        run: Of the workflow run that asks.
+        keys: Whose signatures count.
+    """
+
+    evidence: Sequence[Path]
+    run: Path | None
+    keys: Sequence[Path]
+
+
+async def _verify_change(folder: Path, base: str, remote: str, given: Given) -> None:
+    repository = await git.opened(folder)
+    sides = await touched.sides(*await merge_base.sides(repository, base, remote))
+    run = _of_run(given.run) if given.run is not None else None
+    with tempfile.TemporaryDirectory() as work:
+        fetched: dict[str, Evidence] = {}
+
+        async def signed(commit: str) -> Evidence:
+            if commit not in fetched:
+                fetched[commit] = await _signed(repository, remote, given, commit, Path(work, commit))
+            return fetched[commit]
+
+        verdicts = await merge.Check(sides, supply.installed("helm"), run, signed).verdicts()
+    for verdict in verdicts:
+        typer.echo(one_line(str(verdict)))
+    if not verdicts:
+        typer.echo("nothing of a protected environment is touched")
+    if refused := [verdict.place for verdict in verdicts if not verdict.proven]:
+        raise CheckFailedError(
+            f"not proven: {', '.join(refused)}", fix="each line above has its way out; docs/release.md has all of them"
+        )
+
+
+def _of_run(path: Path) -> Evidence | None:
+    """Return the evidence of this workflow run; none where its `test` had nothing to prove, and so wrote none."""
+    if path.is_dir() and not (path / statement.EVIDENCE).is_file():
+        note(f"{path}: no evidence, so the test of this run proves nothing")
+        return None
+    return verifying.load_of_run(path / statement.EVIDENCE if path.is_dir() else path)
+
+
+async def _signed(repository: Repository, remote: str, given: Given, commit: str, into: Path) -> Evidence:
+    """Return the evidence of a commit, as it is given or fetched, verified."""
+    if not given.keys:
+        raise UsageError(f"no --public-key to verify the evidence of {commit[:12]} with", fix="--public-key FILE")
+    for path in given.evidence:
+        found = verifying.load(path / statement.EVIDENCE if path.is_dir() else path, given.keys)
+        if found.commit == commit:
+            return found
+    if given.evidence:
+        raise CheckFailedError(
+            f"no --evidence is of {commit[:12]}, which the promotion names",
+            fix="--evidence FILE of that commit's run; without any, it is fetched",
+        )
+    for name, content in (await _left_by(repository, remote, commit)).items():
+        files.write(into / name, content)
+    return verifying.load(into / statement.EVIDENCE, given.keys)
+
+
+async def _verify(
+    file: Path, keys: list[Path], environment: str, name: str | None, on: str | None, repo: Path, remote: str
+) -> None:
+    proof = verifying.load(file, keys)
     repository = await git.opened(repo)
+    if on is not None:
+        await _require_on(repository, remote, on)
     branch = await repository.run("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
     snapshot = Snapshot(repository, await repository.commit_of("HEAD"), branch.stdout.strip())
     sources = (await tree.project(snapshot)).evidence_for(environment)
@@ -97,6 +212,20 @@ async def _verify(file: Path, public_keys: list[Path], environment: str, name: s
         typer.echo(f"{proof} proves {promotion.source.name} of {source} for {environment}")
         return
     raise refused[0]
+
+
+async def _require_on(repository: Repository, remote: str, branch: str) -> None:
+    """Refuse a HEAD, a tag's say, that is not in the history of a remote's branch as this clone knows it."""
+    head = await repository.commit_of("HEAD")
+    tip = await repository.followed(f"{git.HEADS}{branch}", remote)
+    if tip is None:
+        raise UsageError(f"--on {branch}: no such branch of {remote} here", fix=f"git fetch {remote} {branch}")
+    merged = await repository.run("merge-base", "--is-ancestor", head, tip, check=False)
+    if merged.returncode != 0:
+        raise CheckFailedError(
+            f"{head[:12]} is not on {branch} of {remote}, and only what was merged there is released",
+            fix=f"Merge it, and tag a commit of {branch}; in a shallow clone: git fetch --unshallow",
+        )
 
 
 async def _promotion(snapshot: Snapshot, source: str, target: str, name: str | None) -> Promotion:

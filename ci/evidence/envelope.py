@@ -121,6 +121,19 @@ def sealed(payload: bytes, signer: CryptoSigner | None) -> bytes:
     return json.dumps(envelope.to_dict()).encode() + b"\n"
 
 
+def unverified(data: bytes, name: str) -> bytes:
+    """Return an envelope's payload, whoever signed it, if anybody did: for who has it from a place that is trusted.
+
+    Raises:
+        EvidenceError: It is no envelope.
+    """
+    form = _read(data, name)
+    try:
+        return Envelope.from_dict({**form.model_dump(), "signatures": []}).payload
+    except ValueError as error:
+        raise EvidenceError(f"{name}: payload: {error}") from error
+
+
 def opened(data: bytes, keys: Sequence[SSlibKey], name: str = "evidence") -> tuple[bytes, str]:
     """Return an envelope's payload, once a signature of one of some keys is verified, and the id of that key.
 
@@ -134,15 +147,9 @@ def opened(data: bytes, keys: Sequence[SSlibKey], name: str = "evidence") -> tup
     Raises:
         EvidenceError: It is no envelope, is not signed, or by none of these keys, or was changed since.
     """
+    form = _read(data, name)
     try:
-        form = _Envelope.model_validate_json(data)
         attempts = [(key, _one(form, each, key)) for each in form.signatures for key in keys]
-    except pydantic.ValidationError as error:
-        raise EvidenceError(
-            f"{name}: no signed statement: {jsonfile.first_error(error)}",
-            fix="It is evidence.dsse.json in the report of a run, or what `evidence fetch` got.",
-            detail=str(error),
-        ) from error
     except ValueError as error:
         raise EvidenceError(f"{name}: payload, signatures: {error}") from error
     if not attempts:
@@ -162,6 +169,17 @@ def opened(data: bytes, keys: Sequence[SSlibKey], name: str = "evidence") -> tup
             )
     signers = ", ".join(signature.keyid or "a key without an id" for signature in form.signatures)
     raise EvidenceError(f"{name}: signatures: signed by {signers}, not by {' or '.join(known)}")
+
+
+def _read(data: bytes, name: str) -> _Envelope:
+    try:
+        return _Envelope.model_validate_json(data)
+    except pydantic.ValidationError as error:
+        raise EvidenceError(
+            f"{name}: no signed statement: {jsonfile.first_error(error)}",
+            fix="It is evidence.dsse.json in the report of a run, or what `evidence fetch` got.",
+            detail=str(error),
+        ) from error
 
 
 def _one(form: _Envelope, signature: _Signature, key: SSlibKey) -> Envelope:

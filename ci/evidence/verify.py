@@ -48,12 +48,12 @@ AGAIN = "Run `test` without --only, --skip and ML_SERVING_CI_ONLY; on a cluster 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A statement whose signature was verified.
+    """A statement whose signature was verified, or that needs none.
 
     Attributes:
         file: Where it came from.
         sha256: Of that file.
-        signer: Id of the key that signed it.
+        signer: Id of the key that signed it; empty where the place that it came from is trusted.
         statement: What it says.
     """
 
@@ -63,7 +63,8 @@ class Evidence:
     statement: Statement
 
     def __str__(self) -> str:
-        return f"{self.file.name} sha256:{self.sha256}, signed by {self.signer}"
+        signed = f"signed by {self.signer}" if self.signer else "not signed"
+        return f"{self.file.name} sha256:{self.sha256}, {signed}"
 
     @property
     def commit(self) -> str:
@@ -96,6 +97,7 @@ class Promotion:
         target: The application that gets its set, with the set.
         commit: The chart's commit.
         helm: The executable that renders.
+        history: Commit in whose history what was tested has to be; the snapshot's by default.
     """
 
     snapshot: Snapshot
@@ -103,6 +105,7 @@ class Promotion:
     target: Application
     commit: str
     helm: Path
+    history: str | None = None
 
 
 def load(file: Path, public_keys: Sequence[Path]) -> Evidence:
@@ -117,16 +120,45 @@ def load(file: Path, public_keys: Sequence[Path]) -> Evidence:
         EvidenceError: The envelope is signed by none of them, or does not hold a statement of ours.
     """
     keys = [envelope.public_key(each) for each in public_keys]
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"--evidence {file}: {error.strerror}") from error
-    payload, signer = envelope.opened(data, keys, str(file))
+    payload, signer = envelope.opened(_bytes(file, "--evidence"), keys, str(file))
     return Evidence(file, files.sha256(file), signer, statement.read(payload, str(file)))
+
+
+def load_of_run(file: Path) -> Evidence:
+    """Read evidence that need not be signed, for it comes from the very workflow run that reads it.
+
+    Args:
+        file: The envelope.
+
+    Raises:
+        UsageError: The file cannot be read.
+        EvidenceError: It does not hold a statement of ours.
+    """
+    payload = envelope.unverified(_bytes(file, "--run"), str(file))
+    return Evidence(file, files.sha256(file), "", statement.read(payload, str(file)))
+
+
+def _bytes(file: Path, option: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{option} {file}: {error.strerror}") from error
 
 
 async def require(evidence: Evidence, promotion: Promotion) -> list[str]:
     """Refuse a promotion that the evidence does not prove.
+
+    Returns:
+        A line for each thing that was checked.
+
+    Raises:
+        EvidenceError: Something of it is not what the statement says; the message names it.
+    """
+    return [*await require_set(evidence, promotion), await require_manifests(evidence, promotion)]
+
+
+async def require_set(evidence: Evidence, promotion: Promotion) -> list[str]:
+    """Refuse a set that the evidence does not prove, whatever values it gets where it goes.
 
     Returns:
         A line for each thing that was checked.
@@ -150,7 +182,6 @@ async def require(evidence: Evidence, promotion: Promotion) -> list[str]:
         _golden,
         _canary,
         _overlay,
-        _manifests,
     )
     return [await check(evidence, promotion) for check in checks]
 
@@ -252,12 +283,12 @@ async def _beside(evidence: Evidence, promotion: Promotion) -> str:
 async def _project(evidence: Evidence, promotion: Promotion) -> str:
     """Only what is on the branch counts: whoever may change what is tested may do so only by a reviewed commit."""
     repository, project = promotion.snapshot.repository, evidence.statement.predicate.project
-    commit = project.digest.git_commit
-    merged = await repository.run("merge-base", "--is-ancestor", commit, promotion.snapshot.commit, check=False)
+    commit, history = project.digest.git_commit, promotion.history or promotion.snapshot.commit
+    merged = await repository.run("merge-base", "--is-ancestor", commit, history, check=False)
     if merged.returncode != 0:
         raise evidence.refusal(
             "predicate.project.digest.gitCommit",
-            f"{commit} is not in the history of {promotion.snapshot.commit[:12]}",
+            f"{commit} is not in the history of {history[:12]}",
             "Test a commit of that branch; in a shallow clone: git fetch --unshallow",
         )
     snapshot = replace(promotion.snapshot, commit=commit)
@@ -418,11 +449,18 @@ async def _overlay(evidence: Evidence, promotion: Promotion) -> str:
     return f"changed for the cluster, as {projects.FILE} allows: {'; '.join(proven.overlay) or 'nothing'}"
 
 
-async def _manifests(evidence: Evidence, promotion: Promotion) -> str:
-    """Render what was served and what will run, as Argo CD would, and compare."""
+async def require_manifests(evidence: Evidence, promotion: Promotion) -> str:
+    """Render what was served and what will run, as Argo CD would, and compare.
+
+    Returns:
+        What was compared.
+
+    Raises:
+        EvidenceError: It is not what the statement says; the message names it.
+    """
     source, target, proven = promotion.source, promotion.target, _proven(evidence, promotion)
     rendered = [(statement.manifests(proven.environment, proven.name), target)]
-    if proven.environment == source.environment:
+    if proven.environment == source.environment != target.environment:
         onward = statement.onward(source.environment, target.environment, target.name)
         rendered = [(rendered[0][0], source), (onward, target)]
     for name, application in rendered:

@@ -1,0 +1,226 @@
+"""Which applications of protected environments a change touches, and by what: of two commits, nothing else.
+
+What Argo CD makes an application of counts (ci/tree/change.py), but for comments, and what Argo CD is given for its
+environment. Whether an environment is protected is said by the commit that the change came from, and by the one that it
+makes: a change takes no guard away for itself.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from ci import project as projects
+from ci.base.errors import UsageError
+from ci.project import Project
+from ci.tree import change, git, tree
+from ci.tree.change import ApplicationChange, Reason
+from ci.tree.git import Snapshot
+from ci.tree.tree import Application, Release
+
+MANIFESTS = (".yaml", ".yml", ".json")
+"""What `kubectl apply -f FOLDER` reads of a folder."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both ends of a change.
+
+    Attributes:
+        base: Where the change came from.
+        head: What the change makes of it.
+        before: The project as base has it; as head has it where base has none that can be read.
+        after: The project as head has it.
+        began: Whether base has a project that can be read.
+    """
+
+    base: Snapshot
+    head: Snapshot
+    before: Project
+    after: Project
+    began: bool = True
+
+    @property
+    def tree(self) -> Snapshot:
+        """The tree that the change is merged into; head's where base has none."""
+        return self.base if self.began else self.head
+
+    def protects(self, environment: str) -> bool:
+        """Tell whether an environment is protected, before or after."""
+        return any(each.name == environment and each.protected for each in _environments(self))
+
+
+@dataclass(frozen=True)
+class Touched:
+    """An application that a change touches, or a protected environment itself.
+
+    Attributes:
+        environment: The environment.
+        name: The application; empty where the environment itself is touched.
+        why: What differs of it.
+        before: As base has it; None where it is new there, or cannot be read.
+        after: As head has it; None where it is deleted, or cannot be read.
+        wrong: What is wrong with it whatever is proven; empty where nothing is.
+    """
+
+    environment: str
+    name: str
+    why: Sequence[Reason]
+    before: Application | None = None
+    after: Application | None = None
+    wrong: str = ""
+
+    @property
+    def place(self) -> str:
+        """What people call it."""
+        return f"{self.environment}/{self.name}" if self.name else self.environment
+
+    @property
+    def other(self) -> Sequence[Reason]:
+        """What differs besides the application's own file."""
+        own = self.after.file if self.after is not None else None
+        return [reason for reason in self.why if reason.path != own]
+
+
+async def sides(base: Snapshot, head: Snapshot) -> Sides:
+    """Return both ends of a change, read.
+
+    Raises:
+        UsageError: Head has no project file, or one that is not what it should be.
+    """
+    after = await tree.project(head)
+    try:
+        return Sides(base, head, await tree.project(base), after)
+    except UsageError:
+        return Sides(base, head, after, after, began=False)
+
+
+async def touched(found: Sides) -> list[Touched]:
+    """Return what a change touches of protected environments, in the order of promotion."""
+    differing = await change.between(found.base, found.head)
+    told = [each async for each in _applications(found, differing.applications)]
+    told += await _given(found, {(each.environment, each.name) for each in told})
+    wrong = [
+        Touched(path.parent.name, path.stem, [Reason(str(path))], wrong=said)
+        for path, said in ((PurePosixPath(file), said) for file, said in differing.malformed.items())
+        if found.protects(path.parent.name)
+    ]
+    names = [*found.after.names, *found.before.names]
+    return sorted([*_unguarded(found), *told, *wrong], key=lambda each: (names.index(each.environment), each.name))
+
+
+async def _applications(found: Sides, changes: Sequence[ApplicationChange]) -> AsyncIterator[Touched]:
+    for each in changes:
+        if not found.protects(each.environment):
+            continue
+        file = f"{found.after.paths.tree}/{each.environment}/{each.name}.yaml"
+        before = await _read(found.base, found.before, each.environment, each.name)
+        after = await _read(found.head, found.after, each.environment, each.name)
+        golden = f"{found.after.paths.golden}/{each.name}.yaml"
+        why = [reason for reason in each.why if reason.path != golden]
+        if before is not None and after is not None and facets(before) == facets(after):
+            why = [reason for reason in why if reason.path != file]
+        if why:
+            yield Touched(each.environment, each.name, why, before, after)
+
+
+async def _given(found: Sides, told: set[tuple[str, str]]) -> list[Touched]:
+    """Return the applications of which nothing differs but what Argo CD is given for their environment."""
+    more = []
+    for environment in found.after.names:
+        if not found.protects(environment):
+            continue
+        files = [await _manifests(found, snapshot, environment) for snapshot in (found.base, found.head)]
+        why = [Reason(path) for path in sorted({*files[0], *files[1]}) if files[0].get(path) != files[1].get(path)]
+        for name in await tree.names(found.head, environment) if why else ():
+            after = await _read(found.head, found.after, environment, name)
+            if after is not None and (environment, name) not in told:
+                before = await _read(found.base, found.before, environment, name)
+                more.append(Touched(environment, name, why, before, after))
+    return more
+
+
+async def _manifests(found: Sides, snapshot: Snapshot, environment: str) -> dict[str, list[Any]]:
+    """Return what Argo CD is given for an environment, by file: what is other environments' alone is left out."""
+    project = found.before if snapshot is found.base else found.after
+    given = {}
+    for name, mode in (await snapshot.entries(project.paths.argocd)).items():
+        if mode not in git.FILES or not name.endswith(MANIFESTS):
+            continue
+        path = f"{project.paths.argocd}/{name}"
+        content = await snapshot.read(path) or b""
+        try:
+            documents = [*yaml.load_all(content, yaml.CSafeLoader)]
+        except yaml.YAMLError:
+            documents = [content]
+        others = {each.name for each in project.environments} - {environment}
+        given[path] = [_narrowed(each, project, others) for each in documents]
+    return {path: [each for each in documents if each is not None] for path, documents in given.items()}
+
+
+def _narrowed(document: Any, project: Project, others: set[str]) -> Any:
+    """Return a manifest without what is other environments' alone; None where all of it is."""
+    if not isinstance(document, dict):
+        return document
+    if document.get("kind") == "AppProject":
+        name = (document.get("metadata") or {}).get("name")
+        return None if name in {project.argocd.project_of(each) for each in others} else document
+    if document.get("kind") != "ApplicationSet":
+        return document
+    return json.loads(json.dumps(document, default=str), object_hook=lambda item: _own(item, others))
+
+
+def _own(item: dict[str, Any], others: set[str]) -> dict[str, Any]:
+    """Return a list generator without the elements of other environments; anything else as it is."""
+    elements = item.get("elements")
+    if not isinstance(elements, list):
+        return item
+    mine = [each for each in elements if not (isinstance(each, dict) and each.get("environment") in others)]
+    return {**item, "elements": mine}
+
+
+def _unguarded(found: Sides) -> list[Touched]:
+    """Return the environments that are protected no more."""
+    after = {each.name: each.protected for each in found.after.environments}
+    return [
+        Touched(each.name, "", [Reason(projects.FILE, f"{each.name} is {_lost(after.get(each.name))}")])
+        for each in found.before.environments
+        if each.protected and not after.get(each.name)
+    ]
+
+
+def _lost(protected: bool | None) -> str:
+    return "gone" if protected is None else "not protected any more"
+
+
+def _environments(found: Sides) -> Sequence[projects.Environment]:
+    return [*found.before.environments, *found.after.environments]
+
+
+async def _read(snapshot: Snapshot, project: Project, environment: str, name: str) -> Application | None:
+    """Return an application as a commit has it; None where there is none, or one that cannot be read."""
+    if environment not in project.names:
+        return None
+    content = await snapshot.read(tree.file_of(project, environment, name))
+    try:
+        return tree.read(project, environment, name, content).checked() if content is not None else None
+    except UsageError:
+        return None
+
+
+def facets(application: Application | None) -> Mapping[str, str]:
+    """Return what an application's file says, by what moves on its own: each key of the set, and the values."""
+    if application is None:
+        return {}
+    values = json.dumps(application.values, sort_keys=True, default=str)
+    return {**{tree.dotted(key): value for key, value in application.release.items()}, "values": values}
+
+
+def changed_set(found: Touched) -> Release:
+    """Return the keys of the set that differ, as head has them; all of them where the application is new."""
+    if found.after is None:
+        return {}
+    return found.after.release if found.before is None else found.before.differing(found.after.release)

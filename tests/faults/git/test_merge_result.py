@@ -1,0 +1,388 @@
+"""The check of a pull request, on the merge result: what of production is not proven is refused by name.
+
+Remotes, merges, the chart, helm, keys and signatures are real; what a run proved is as in test_evidence.py.
+"""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from ci.evidence import envelope, statement
+from ci.project import FILE as PROJECT_FILE
+from tests.harness.git_server import TOKEN, serving
+from tests.harness.remote import Clone, ci, run
+from tests.harness.scene import APP, DIGEST, PROD, STAGING, Scene, promote, release
+from tests.workflows.github import GitHub
+
+PLACE = f"prod/{APP}"
+BASE = "--base=origin/main"
+REASON = "incident 4711: answers are wrong"
+OTHER = "gitops/prod/other.yaml"
+SET = "gitops/prod"
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A scene whose prod is pinned, as lint asks for."""
+    scene = Scene(tmp_path_factory.mktemp("scene"))
+    release(scene.clone, PROD, digest=DIGEST)
+    scene.statement = scene.said()
+    ci(scene.clone, "argocd", "render")
+    scene.clone.git("add", "k8s")
+    scene.clone.git("commit", "--quiet", "--message=What Argo CD is given")
+    scene.clone.git("push", "--quiet", "origin", "main")
+    scene.statement = scene.said()
+    return scene
+
+
+@pytest.fixture
+def own(first, tmp_path):
+    return first.copied(tmp_path)
+
+
+def edit(clone, path, change, message="By hand"):
+    """Commit a change of a file here; nothing is pushed."""
+    data = yaml.safe_load(clone.read(path))
+    change(data)
+    write(clone, path, yaml.safe_dump(data, sort_keys=False), message)
+
+
+def write(clone, path, text, message="By hand"):
+    file = clone.folder / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    clone.git("add", "--", path)
+    clone.git("commit", "--quiet", f"--message={message}")
+
+
+def merged(own):
+    """Check out what a merge of the local branch into the remote's makes, as the forge tests it."""
+    own.clone.git("fetch", "--quiet", "origin")
+    own.clone.git("checkout", "--quiet", "--detach", "origin/main")
+    own.clone.git("merge", "--quiet", "--no-ff", "--message=Merge", "main")
+
+
+def of_run(own):
+    """The unsigned evidence of the test of prod's application on what is checked out."""
+    file = own.report / "of-run.json"
+    file.write_bytes(envelope.sealed(json.dumps(own.said(environments=["prod"])).encode(), None))
+    return f"--run={file}"
+
+
+def check(own, *words, keys=True, env=None):
+    public = [f"--public-key={own.keys.public}"] if keys else []
+    return ci(own.clone, "evidence", "verify", BASE, *public, *words, check=False, env=env)
+
+
+def passes(own, *words):
+    ended = check(own, *words)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def refuses(own, *words, **options):
+    ended = check(own, *words, **options)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    refused = [line for line in ended.stdout.splitlines() if ": refused: " in line]
+    named = ", ".join(line.partition(":")[0] for line in refused)
+    assert f"not proven: {named}" in " ".join(ended.stderr.split())
+    assert all(" → " in line for line in refused), "each has its way out"
+    return ended.stdout
+
+
+def tag(data):
+    data["image"]["tag"] = "v9"
+
+
+def values(data):
+    data["values"] = {"autoscaling": {"maxReplicas": 7}}
+
+
+# --- a promotion -----------------------------------------------------------------------------------------------------
+
+
+def test_a_promotion_is_proven_by_the_evidence_of_the_commit_that_it_names(own, monkeypatch):
+    file = own.evidence(monkeypatch)
+    tested = own.clone.git("rev-parse", "--short=12", "HEAD")
+    promote(own, file)
+    merged(own)
+
+    said = passes(own, f"--evidence={file}")
+
+    assert said.startswith(f"{PLACE}: evidence of {tested}, signed by ")
+    assert passes(own, f"--evidence={own.report}") == said, "a report's folder will do"
+
+
+def test_it_is_proven_when_staging_has_moved_on_and_when_it_is_squashed(own, monkeypatch):
+    file = own.evidence(monkeypatch)
+    promote(own, file)
+    other = own.remote.clone("theirs")
+    release(other, STAGING, tag="v10")
+    text = own.clone.git("log", "-1", "--format=%B")
+    own.clone.git("fetch", "--quiet", "origin")
+    own.clone.git("checkout", "--quiet", "--detach", "origin/main")
+    own.clone.git("merge", "--quiet", "--squash", "main")
+    own.clone.git("commit", "--quiet", f"--message=To prod (#7)\n\n* {text}\n\n* A word\n\nCo-authored-by: Jo <j@x.y>")
+
+    assert passes(own, f"--evidence={file}").startswith(f"{PLACE}: evidence of ")
+
+
+def test_the_evidence_is_fetched_where_none_is_given(own, monkeypatch):
+    file = own.evidence(monkeypatch)
+    hub = GitHub(own.remote)
+    hub.reports[own.clone.git("rev-parse", "HEAD")] = {statement.EVIDENCE: file.read_bytes()}
+    promote(own, file)
+    with serving(hub) as hub.address:
+        own.clone.git("remote", "set-url", "origin", f"http://{hub.address}/team/tree")
+        env = {"GITHUB_TOKEN": TOKEN, "GITHUB_API_URL": f"http://{hub.address}/api/v3"}
+        ended = check(own, env=env)
+        hub.reports.clear()
+        gone = refuses(own, env=env)
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith(f"{PLACE}: evidence of ")
+    assert "has no green run of pull-request.yaml" in gone
+
+
+@pytest.mark.parametrize("how", ["changed", "no key", "of another commit"])
+def test_evidence_that_does_not_prove_it_is_refused(own, monkeypatch, how):
+    file = own.evidence(monkeypatch)
+    promote(own, file)
+    if how == "changed":
+        file.write_text(file.read_text().replace('"payload": "e', '"payload": "f'))
+    elif how == "of another commit":
+        own.clone.git("commit", "--amend", "--quiet", f"--message=Promote\n\nEvidence-Commit: {'0' * 40}")
+
+    said = refuses(own, f"--evidence={file}", keys=how != "no key")
+
+    wanted = {"changed": "signatures: the signature of", "no key": "no --public-key to verify the evidence of"}
+    assert wanted.get(how, f"no --evidence is of {'0' * 12}, which the promotion names") in said
+
+
+def test_a_promotion_that_meets_anothers_change_of_values_is_proven_by_the_merge_result_alone(own, monkeypatch):
+    file = own.evidence(monkeypatch)
+    promote(own, file)
+    other = own.remote.clone("theirs")
+    edit(other, PROD, values, "More pods")
+    other.git("push", "--quiet", "origin", "main")
+    merged(own)
+
+    said = refuses(own, f"--evidence={file}")
+    assert f"subject onward/staging/prod/{APP}" in said
+    said = passes(own, f"--evidence={file}", of_run(own))
+    assert "signed by " in said
+    assert "proven by the test of this run" in said
+
+
+# --- by hand ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", [tag, lambda data: data["model"].update(version="9", storageUri="s3://m/9")])
+def test_a_set_that_somebody_writes_by_hand_is_refused_whatever_a_run_says(own, change):
+    edit(own.clone, PROD, change)
+    merged(own)
+
+    said = refuses(own, of_run(own))
+
+    assert "no promotion brings this set, and it never ran there" in said
+    assert f"promote --to prod --app {APP} --evidence FILE --public-key FILE --pr" in said
+
+
+def test_a_new_file_that_follows_the_branch_is_refused_and_a_pinned_one_is_proven_by_the_run(own):
+    text = own.clone.read(PROD).decode()
+    write(own.clone, OTHER, re.sub("revision: .*", "revision: main", text))
+    assert "prod/other: refused: chart.revision main is no commit" in refuses(own)
+    write(own.clone, OTHER, re.sub("digest: .*", 'digest: ""', text))
+    assert "is not pinned, and what lies there can be replaced" in refuses(own)
+    write(own.clone, OTHER, text)
+    assert "prod/other: refused: gitops/prod/other.yaml: new: nothing proves it" in refuses(own)
+
+
+def test_values_are_proven_by_the_test_of_the_same_run_and_of_no_other(own):
+    edit(own.clone, PROD, values)
+    stale = of_run(own)
+    assert f"{PLACE}: refused: {PROD}: values: nothing proves it" in refuses(own)
+    assert f"{PLACE}: {PROD}: values: proven by the test of this run" in passes(own, stale)
+
+    write(own.clone, "README.md", "A word")
+    ended = check(own, stale)
+
+    assert ended.returncode == 1
+    assert "is not what is checked out" in ended.stderr
+
+
+def test_a_run_that_served_something_else_proves_nothing_of_it(own):
+    edit(own.clone, PROD, values)
+    file = own.report / "of-run.json"
+    file.write_bytes(envelope.sealed(json.dumps(own.said(environments=["staging"])).encode(), None))
+    assert f"predicate.applications prod/{APP}: missing" in refuses(own, f"--run={file}")
+
+
+def test_a_report_without_evidence_proves_nothing_and_is_no_error(own, tmp_path):
+    assert passes(own, f"--run={tmp_path}") == "nothing of a protected environment is touched\n"
+
+
+@pytest.mark.parametrize(
+    "path", ["docs/notes.md", STAGING, PROD], ids=["a document", "staging", "a comment in prod's file"]
+)
+def test_what_touches_nothing_of_production_passes(own, path):
+    text = own.clone.read(path).decode() if path.startswith("gitops") else ""
+    write(own.clone, path, text.replace("v0.20.0", "v0.21.0" if path == STAGING else "v0.20.0") + "# a word\n")
+    assert passes(own) == "nothing of a protected environment is touched\n"
+
+
+def test_a_file_that_cannot_be_read_is_refused_by_name(own):
+    write(own.clone, PROD, own.clone.read(PROD).decode() + "image: {}\n")
+    assert f"{PLACE}: refused: {PROD}:" in check(own).stdout
+
+
+def test_of_several_applications_each_has_its_line(own, monkeypatch):
+    file = own.evidence(monkeypatch)
+    write(own.clone, OTHER, own.clone.read(PROD).decode())
+    own.clone.git("push", "--quiet", "origin", "main")
+    promote(own, file)
+    edit(own.clone, OTHER, tag)
+
+    said = refuses(own, f"--evidence={file}").splitlines()
+
+    assert [line.partition(":")[0] for line in said] == ["prod/other", PLACE]
+    assert ": refused: image.tag: " in said[0]
+    assert ": evidence of " in said[1]
+
+
+# --- back, and away --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["rollback", "revert"])
+def test_a_set_that_ran_there_before_may_come_back(own, way):
+    before = own.clone.git("rev-parse", "--short=12", "HEAD")
+    promote(own, None, break_glass=REASON)
+    own.clone.git("push", "--quiet", "origin", "main")
+    if way == "rollback":
+        ci(own.clone, "rollback", "--env=prod", "--why=slow")
+    else:
+        own.clone.git("revert", "--no-edit", "HEAD")
+
+    assert f"{PLACE}: ran there before, in " in passes(own)
+    edit(own.clone, PROD, values)
+    assert "no promotion brings this set" in refuses(own), before
+
+
+def test_what_is_in_quarantine_does_not_come_back_by_hand(own):
+    promote(own, None, break_glass=REASON)
+    promoted = own.clone.read(PROD).decode()
+    ci(own.clone, "rollback", "--env=prod", "--why=slow")
+    own.clone.git("push", "--quiet", "origin", "main")
+    write(own.clone, PROD, promoted, f"Again\n\nBreak-glass: {REASON}")
+    assert "slow" in refuses(own)
+
+
+def test_a_deletion_is_said_and_passes(own):
+    own.clone.git("rm", "--quiet", PROD)
+    own.clone.git("commit", "--quiet", "--message=Away")
+    assert f"{PLACE}: deleted" in passes(own)
+
+
+# --- break-glass -----------------------------------------------------------------------------------------------------
+
+
+def bumped(own):
+    ci(own.clone, "bump", "image", "--env=prod", f"--to=v9@{DIGEST}", f"--break-glass={REASON}", f"--app={APP}")
+
+
+def test_break_glass_passes_with_its_reason(own):
+    bumped(own)
+    merged(own)
+    said = passes(own)
+    assert said.startswith(f"{PLACE}: break-glass: ")
+    assert REASON in said
+
+
+@pytest.mark.parametrize("change", [values, tag], ids=["values as well", "another set"])
+def test_break_glass_covers_what_its_own_commit_changes_and_no_more(own, change):
+    bumped(own)
+    edit(own.clone, PROD, lambda data: (change(data), data["image"].update(repository="docker.io/acme/other")))
+    assert "docker.io/acme/other" in refuses(own)
+
+
+def test_break_glass_of_another_application_is_not_this_ones(own):
+    edit(own.clone, PROD, tag, f"Hot fix\n\nApplication: other\nEnvironment: prod\nBreak-glass: {REASON}")
+    refuses(own)
+
+
+def test_a_person_breaks_the_glass_by_the_same_trailer(own):
+    edit(own.clone, PROD, lambda data: (tag(data), values(data)), f"Hot fix\n\nBreak-glass: {REASON}")
+    assert REASON in passes(own)
+
+
+# --- the guard itself ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["protected = false", ""])
+def test_a_change_does_not_take_its_own_guard_away(own, word):
+    text = own.clone.read(PROJECT_FILE).decode()
+    write(own.clone, PROJECT_FILE, text.replace("protected = true", word))
+    edit(own.clone, PROD, tag)
+
+    said = refuses(own)
+
+    assert "prod: refused: ml-serving-ci.toml: prod is not protected any more" in said
+    assert f"{PLACE}: refused: image.tag" in said
+
+
+def test_what_argo_cd_is_given_for_production_is_proven_or_refused(own):
+    file = "k8s/argocd/argocd-applications.yaml"
+    text = own.clone.read(file).decode()
+    write(own.clone, file, text.replace("values/{{ .environment }}.yaml", "values/dev.yaml"))
+
+    assert f"{PLACE}: refused: {file}: nothing proves it" in refuses(own)
+    assert f"{PLACE}: {file}: proven by the test of this run" in passes(own, of_run(own))
+
+
+def test_another_environment_beside_it_touches_nothing_of_it(own):
+    text = own.clone.read(PROJECT_FILE).decode()
+    more = '[[environments]]\nname = "play"\nnamespace = "play"\nevidence = []\n\n[throwaway]'
+    write(own.clone, PROJECT_FILE, text.replace("[throwaway]", more, 1))
+    ci(own.clone, "argocd", "render")
+    own.clone.git("commit", "--quiet", "--all", "--message=A place to play")
+    assert passes(own) == "nothing of a protected environment is touched\n"
+
+
+# --- the clone, and the command line ---------------------------------------------------------------------------------
+
+
+def test_a_shallow_clone_is_said_in_one_line(own, tmp_path):
+    edit(own.clone, PROD, tag)
+    own.clone.git("push", "--quiet", "origin", "main:change")
+    url = own.remote.folder.as_uri()
+    run(["git", "clone", "--quiet", "--depth=2", "--branch=change", url, str(tmp_path / "shallow")])
+    shallow = Clone(tmp_path / "shallow")
+    shallow.git("fetch", "--quiet", "--depth=2", "origin", "main:refs/remotes/origin/main")
+
+    ended = ci(shallow, "evidence", "verify", BASE, check=False)
+
+    assert ended.returncode == 2, ended.stdout
+    assert "this clone is shallow" in ended.stderr
+    assert "git fetch --unshallow" in ended.stderr
+
+
+@pytest.mark.parametrize("words", [["x.json", BASE], [], ["--env=prod"], ["x.json", "--env=prod", "--run=x"]])
+def test_what_goes_together_is_said(own, words):
+    ended = ci(own.clone, "evidence", "verify", *words, check=False)
+    assert ended.returncode == 2
+    assert "fix: " in ended.stderr
+
+
+def test_only_a_commit_of_the_branch_is_released(own, monkeypatch):
+    file = own.evidence(monkeypatch)
+    words = ("evidence", "verify", str(file), f"--public-key={own.keys.public}", "--env=prod", "--on=main")
+    assert ci(own.clone, *words, check=False).returncode == 0
+    write(own.clone, "README.md", "Never merged")
+    own.clone.git("tag", "v0.9.0")
+
+    ended = ci(own.clone, *words, check=False)
+
+    assert ended.returncode == 1
+    assert "is not on main of origin, and only what was merged there is released" in " ".join(ended.stderr.split())
