@@ -43,7 +43,7 @@ def test_a_job_has_the_form_that_gitlab_wants(name, job):
 
 
 def test_there_are_calls_of_the_tool():
-    assert {call.split()[0] for _, call in CALLS} == {"lint", "test", "supply", "promote", "cluster"}
+    assert {call.split()[0] for _, call in CALLS} == {"lint", "test", "supply", "evidence", "promote", "cluster"}
 
 
 @pytest.mark.parametrize(("name", "call"), CALLS)
@@ -82,8 +82,8 @@ def test_a_cluster_is_removed_by_what_was_installed(tmp_path):
 
 def test_a_newer_push_replaces_a_merge_requests_run_and_no_other():
     assert PIPELINE["workflow"]["auto_cancel"] == {"on_new_commit": "interruptible"}
-    assert {name for name, job in JOBS.items() if job["interruptible"]} == {"merge-request"}
+    assert {name for name, job in JOBS.items() if job["interruptible"]} == {"merge-request", "proven"}
     assert JOBS["prod"]["resource_group"]
     for name, job in JOBS.items():
         (rule,) = job["rules"]
-        assert ("merge_request_event" in rule["if"]) == (name == "merge-request")
+        assert ("merge_request_event" in rule["if"]) == (name in ("merge-request", "proven"))

@@ -25,7 +25,9 @@ FILES = sorted([*(ROOT / ".github/workflows").glob("*.yaml"), *(ROOT / ".github/
 WORKFLOWS = {file.stem: yaml.load(file.read_text(), yaml.BaseLoader) for file in FILES if file.name != "action.yaml"}
 JOBS = [(f"{name}/{job}", body) for name, workflow in WORKFLOWS.items() for job, body in workflow["jobs"].items()]
 PINNED = re.compile(r"uses: (\./\.github/actions/[\w-]+|[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)")
-RENDERS = re.compile(r"ci/main\.py (lint|template|gates|diff|test|promote)\b|pytest -n auto$", re.MULTILINE)
+RENDERS = re.compile(
+    r"ci/main\.py (lint|template|gates|diff|test|promote|evidence verify)\b|pytest -n auto$", re.MULTILINE
+)
 """What reads charts out of git's history."""
 WRITES = ("contents", "packages", "actions")
 LONG = ("python", "dagger", "pytest")
@@ -183,17 +185,19 @@ def evaluated(text, context):
         return found
 
     def one(match):
-        code = match[1].strip().replace("||", " or ").replace("&&", " and ").replace("!contains", "not contains")
+        code = match[1].strip().replace("||", " or ").replace("&&", " and ").replace("!c", "not c")
         code = re.sub(r"(?<!['\w\"])(github\.[\w.]+)", r"value('\1')", code)
         names = {"value": value, "fromJSON": json.loads, "contains": lambda several, each: each in several}
+        names |= {"format": str.format, "cancelled": lambda: False}
         return str(eval(code, {"__builtins__": {}}, names))
 
     return re.sub(r"\$\{\{(.+?)\}\}", one, text)
 
 
-def context(event, *, number=None, sha="a", run="1", base="main"):
+def context(event, *, number=None, sha="a", run="1", base="main", queued=None):
     """The part of an event's context that the workflows use."""
     pull = {"pull_request": {"number": number, "base": {"ref": base}}} if number else {}
+    pull |= {"merge_group": {"base_sha": queued}} if queued else {}
     return {"github": {"workflow": "W", "event_name": event, "sha": sha, "run_id": run, "event": pull}}
 
 
@@ -276,7 +280,39 @@ def test_where_nothing_was_to_be_proven_there_is_no_report_and_no_step_asks_for_
     after = steps[[step["name"] for step in steps].index("Test") + 1 :]
     assert [step["name"] for step in after] == ["Remove what a cancelled test left", "Keep the report"]
     assert after[-1]["with"]["if-no-files-found"] == "ignore"
-    assert [name for name, job in WORKFLOWS["pull-request"]["jobs"].items() if "test" in job.get("needs", "")] == []
+    later = {name: job for name, job in WORKFLOWS["pull-request"]["jobs"].items() if "test" in job.get("needs", "")}
+    assert [*later] == ["proven"]
+    (download,) = (step["with"] for step in later["proven"]["steps"] if "download-artifact@" in step.get("uses", ""))
+    assert (download["pattern"], download.get("name")) == ("report", None), "no error where there is none"
+
+
+@pytest.mark.parametrize(
+    ("event", "given", "base"),
+    [
+        ("pull_request", {"number": 7, "base": "release/1"}, "origin/release/1"),
+        ("merge_group", {"queued": "a" * 40}, "a" * 40),
+    ],
+)
+def test_what_reaches_production_is_asked_for_its_proof_by_who_has_no_key(event, given, base):
+    job = WORKFLOWS["pull-request"]["jobs"]["proven"]
+    (verify,) = (step for step in job["steps"] if step["name"] == "Verify")
+    assert evaluated(job["if"], context(event, **given)) == "True"
+    assert evaluated(verify["env"]["BASE"], context(event, **given)) == base
+    assert {*job["permissions"].values()} == {"read"}
+    assert "environment" not in job
+    assert "secrets." not in json.dumps(job)
+    assert "--run report" in verify["run"]
+
+
+@pytest.mark.parametrize("event", ["push", "workflow_dispatch"])
+def test_what_is_merged_is_not_asked_again(event):
+    assert evaluated(WORKFLOWS["pull-request"]["jobs"]["proven"]["if"], context(event)) == "False"
+
+
+def test_a_release_takes_a_commit_of_the_branch_alone():
+    (verify,) = (step for step in WORKFLOWS["release"]["jobs"]["verify"]["steps"] if step["name"] == "Verify it")
+    assert '--on="$BRANCH"' in verify["run"]
+    assert "default_branch" in verify["env"]["BRANCH"]
 
 
 def starts(event):

@@ -46,7 +46,7 @@ def clone(remote):
     clone = remote.clone("person")
     first = clone.git("rev-parse", "HEAD")
     for path, model in ((PROD, "1.0"), (STAGING, "1.0"), (STAGING, "2.0")):
-        lines = clone.read(path).decode().splitlines(keepends=True)
+        lines = clone.read(STAGING).decode().splitlines(keepends=True)  # which is all that prod begins with
         for number, line in enumerate(lines):
             if line.startswith("  revision:"):
                 lines[number] = f"  revision: {first}\n"
