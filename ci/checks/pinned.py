@@ -1,6 +1,7 @@
-"""Digests that sets lack on their way to a protected environment, to which `promote` takes none without.
+"""What may become something else under the same name: in protected environments an error, on the way there a warning.
 
-It is told where a version begins its way, and as a warning: a set without digests may run in the environments before.
+`promote` takes no set without digests there, and pins the chart by its commit; a set without them may run in the
+environments before, where it is told of in the first that lacks them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,8 @@ from ci.manifests import places
 from ci.manifests.chart import Target
 from ci.project import Project
 from ci.results import Finding
-from ci.tree import tree
+from ci.tree import git, tree
+from ci.tree.scalars import KeyPath
 from ci.tree.tree import Application, Key
 
 CHECK = "pinned"
@@ -18,9 +20,10 @@ CHECK = "pinned"
 def findings(
     project: Project, judged: Sequence[Target], applications: Mapping[Key, Application | None]
 ) -> list[Finding]:
-    """Return a warning for each digest that an application lacks.
+    """Return what an application lacks of commit and digests.
 
-    One that lacks it in several environments has it in the first of them, from where it moves to the others.
+    One that lacks a digest in several environments has the warning in the first of them, from where it moves to the
+    others; a protected one has errors of its own.
 
     Args:
         project: The project.
@@ -32,16 +35,40 @@ def findings(
     found = []
     for (environment, name), application in applications.items():
         guarded = project.guarded(environment)
-        if application is None or not guarded:
+        if application is None:
+            continue
+        if application.place.protected:
+            found += _lacking(application) if f"{environment}/{name}" in wanted else []
+            continue
+        if not guarded:
             continue
         text = application.content.decode(errors="replace")
         for each in tree.unpinned(application.release):
             if (name, each.component) in told:
                 continue
             told.add((name, each.component))
-            line = places.values_line(text, each.key) or places.values_line(text, each.key[:1])
+            line = _line(text, each.key)
             said = f"{tree.dotted(each.key)}: {each.said}: {guarded[0]} takes no such set"
             remedy = f"{each.bump(environment, name)}; {each.how} prints the digest"
             if f"{environment}/{name}" in wanted:
                 found.append(Finding(CHECK, application.file, line, said, remedy, "warning"))
     return found
+
+
+def _lacking(application: Application) -> list[Finding]:
+    """Return an error for all that a protected environment's application may become without a change of its file."""
+    text = application.content.decode(errors="replace")
+    revision, first = application.release[tree.CHART[0]], application.project.names[0]
+    found = []
+    if not git.COMMIT.fullmatch(revision):
+        said = f"chart.revision: {revision} is no commit, and {application.environment} is protected"
+        found.append(Finding(CHECK, application.file, _line(text, tree.CHART[0]), said, f"git rev-parse {revision}"))
+    for each in tree.unpinned(application.release):
+        said = f"{tree.dotted(each.key)}: {each.said}, and {application.environment} is protected"
+        remedy = f"{each.bump(first, application.name)}, and promote that; {each.how} prints the digest"
+        found.append(Finding(CHECK, application.file, _line(text, each.key), said, remedy))
+    return found
+
+
+def _line(text: str, key: KeyPath) -> int:
+    return places.values_line(text, key) or places.values_line(text, key[:1])

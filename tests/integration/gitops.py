@@ -66,7 +66,7 @@ def copy(folder: Path) -> Path:
     for name in TESTED:
         shutil.rmtree(work / name)
         shutil.copytree(paths.ROOT / name, work / name)
-    (work / "gitops" / "prod" / f"{APPLICATION}.yaml").unlink()  # it wants three nodes
+    (work / "gitops" / "prod" / f"{APPLICATION}.yaml").unlink(missing_ok=True)  # it wants three nodes
     pinned = pins.load()
     for environment in NAMESPACES:
         file = work / "gitops" / environment / f"{APPLICATION}.yaml"

@@ -1,4 +1,4 @@
-"""Digests that a set lacks on its way to a protected environment."""
+"""Commit and digests that a set lacks in a protected environment, or on its way there."""
 
 import pytest
 import yaml
@@ -16,10 +16,14 @@ URI = f"s3://acme/{NAME}/7"
 
 @pytest.fixture
 def made(tmp_path):
-    """A project whose last environment, `live`, is protected; no set of it has a digest."""
+    """A project whose last environment, `live`, is protected and has all pinned; no other set has a digest."""
     made = projects.made(tmp_path, applications=[NAME])
     file = tmp_path / project.FILE
     file.write_text(f"{file.read_text()}protected = true\n")
+    release(made, "live", model=DIGEST, image=DIGEST)
+    commit = made.commit()
+    path = f"{TREE}/live/{NAME}.yaml"
+    made.write(path, (tmp_path / path).read_text().replace("revision: trunk", f"revision: '{commit}'"))
     return made
 
 
@@ -80,6 +84,43 @@ def test_a_file_without_the_key_is_told_at_its_model(made):
     made.write(path, yaml.safe_dump(content, sort_keys=False))
     model, _ = found(made)
     assert (made.folder / path).read_text().splitlines()[model.line - 1] == "model:"
+
+
+@pytest.mark.parametrize("revision", ["trunk", "v1.0", "refs/tags/v1.0", "short"])
+def test_a_protected_applications_chart_is_a_commit(made, revision):
+    release(made, "lab", model=DIGEST, image=DIGEST)
+    release(made, "trial", model=DIGEST, image=DIGEST)
+    made.git("tag", "v1.0")
+    assert found(made) == []
+    revision = made.git("rev-parse", "--short", "HEAD") if revision == "short" else revision
+    path = f"{TREE}/live/{NAME}.yaml"
+    text = (made.folder / path).read_text()
+    made.write(path, text.replace(made.git("rev-parse", "HEAD"), revision))
+
+    (finding,) = found(made)
+
+    assert (finding.file, finding.severity) == (path, "error")
+    assert finding.message == f"chart.revision: {revision} is no commit, and live is protected"
+    assert finding.remedy == f"git rev-parse {revision}"
+    assert "revision:" in (made.folder / path).read_text().splitlines()[finding.line - 1]
+    assert found(made, environment="trial") == []
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [("model", f"model.digest: {URI} is not pinned"), ("image", f"image.digest: {REFERENCE} is not pinned")],
+)
+def test_a_protected_application_without_a_digest_is_an_error_of_its_own(made, section, said):
+    release(made, "lab", model=DIGEST, image=DIGEST)
+    release(made, "trial", model=DIGEST, image=DIGEST)
+    release(made, "live", **{section: ""})
+
+    (finding,) = found(made)
+
+    assert (finding.file, finding.severity) == (f"{TREE}/live/{NAME}.yaml", "error")
+    assert finding.message.startswith(said)
+    assert finding.message.endswith("and live is protected")
+    assert f"bump {section} --env lab --app {NAME}" in finding.remedy, "where a version begins its way"
 
 
 def test_where_nothing_is_protected_nothing_is_asked_for(tmp_path):

@@ -23,15 +23,12 @@ def test_an_empty_folder_becomes_a_project_whose_next_version_is_planned(tmp_pat
     assert ended.returncode == 0, ended.stderr
     planned = ended.stdout.splitlines()[-1]
     assert planned.split()[:2] == ["dev/deliveries", "changed"]
-    there = {environment: yaml.safe_load((tmp_path / f"gitops/{environment}/deliveries.yaml").read_text())
-             for environment in ("dev", "live")}  # fmt: skip
-    for environment, version in (("dev", "2"), ("live", "1")):
-        digest = digests.pinned(tmp_path / "models" / "deliveries" / version)
-        assert there[environment]["model"] == {
-            "version": version,
-            "storageUri": f"s3://acme-models/deliveries/{version}",
-            "digest": digest,
-        }
+    assert yaml.safe_load((tmp_path / "gitops/dev/deliveries.yaml").read_text())["model"] == {
+        "version": "2",
+        "storageUri": "s3://acme-models/deliveries/2",
+        "digest": digests.pinned(tmp_path / "models" / "deliveries" / "2"),
+    }
+    assert not (tmp_path / "gitops/live/deliveries.yaml").exists(), "it is promoted there"
     (tmp_path / "gitops/dev/reviews.yaml").write_text(guide.fenced("your-model", "yaml")[0])
     (questions,) = [text for text in guide.fenced("behaviour", "yaml") if text.startswith("name: reviews")]
     (tmp_path / "golden/reviews.yaml").write_text(questions)
