@@ -27,7 +27,7 @@ def main() -> None:
 
 @app.command()
 def render() -> None:
-    """Write the AppProject and the ApplicationSet that the project file describes; nothing else in their folder."""
+    """Write the AppProjects and the ApplicationSet that the project file describes; nothing else in their folder."""
     run_async(_render)
 
 
