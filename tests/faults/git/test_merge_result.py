@@ -27,7 +27,6 @@ def first(tmp_path_factory):
     """A scene whose prod is pinned, as lint asks for."""
     scene = Scene(tmp_path_factory.mktemp("scene"))
     release(scene.clone, PROD, digest=DIGEST)
-    scene.statement = scene.said()
     ci(scene.clone, "argocd", "render")
     scene.clone.git("add", "k8s")
     scene.clone.git("commit", "--quiet", "--message=What Argo CD is given")
