@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ci.applications.given import Given
 from ci.applications.subjects import Version
 from ci.base.errors import CheckFailedError, CommandError, UsageError
@@ -14,7 +12,7 @@ from ci.base.text import one_line
 from ci.cluster import model_store
 from ci.manifests import documents, overlay
 from ci.manifests.documents import Document
-from ci.manifests.values import BARE, merged
+from ci.manifests.values import BARE, merged, read
 from ci.models import storage
 from ci.models.storage import Fetched
 from ci.project import Cluster
@@ -127,7 +125,7 @@ async def rendered(deployment: Deployment, helm: Path) -> list[Document]:
             fix=f"Look at what the project file changes there: {changed}" if changed else None,
             detail=error.detail,
         ) from error
-    return documents.parse(text)
+    return documents.parse(text, application.file)
 
 
 def store_uri(name: str, model: Fetched) -> str:
@@ -137,7 +135,7 @@ def store_uri(name: str, model: Fetched) -> str:
 
 def loaded(file: Path) -> dict[str, Any]:
     """Return the values of a file; none where there is no such file."""
-    return yaml.load(file.read_bytes(), yaml.CSafeLoader) or {} if file.is_file() else {}
+    return dict(read(file.read_text(errors="replace"), file.name)) if file.is_file() else {}
 
 
 async def _model(application: Application, supply: Supply, given: Given) -> Fetched | None:

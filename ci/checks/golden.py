@@ -8,8 +8,6 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
 from ci.base.errors import UsageError
 from ci.behaviour import golden, known_answer
 from ci.behaviour.golden import Golden
@@ -93,7 +91,7 @@ def _of(target: Target, path: str, read: Golden | UsageError | None, why: Earlie
     if read is not None and target.application is not None:
         try:
             given = target.value(VALUE)
-        except yaml.YAMLError:  # which Helm says with its file and line
+        except UsageError:  # which Helm says with its file and line
             return
         known = given if isinstance(given, Mapping) and given else None
         said = known_answer.differs(read, known, target.application)

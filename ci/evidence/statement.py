@@ -8,11 +8,11 @@ import json
 from typing import Annotated, Literal, get_args
 
 import pydantic
-import yaml
 from pydantic import AwareDatetime, Field
 
 from ci.base import jsonfile
 from ci.evidence.envelope import EvidenceError, Strict
+from ci.manifests import kubernetes_yaml
 from ci.tree import tree
 from ci.tree.tree import Release
 
@@ -322,6 +322,6 @@ def manifests_digest(rendered: str) -> str:
 
     Releases of Helm differ in those. Each object is JSON with sorted keys on a line of its own; the lines are sorted.
     """
-    objects = [item for item in yaml.load_all(rendered, yaml.CSafeLoader) if item is not None]
-    lines = sorted(json.dumps(item, sort_keys=True, separators=(",", ":"), default=str) for item in objects)
+    objects = kubernetes_yaml.documents(rendered, "manifests")
+    lines = sorted(json.dumps(item, sort_keys=True, separators=(",", ":")) for item in objects)
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()

@@ -430,7 +430,7 @@ async def _starts_one(promotion: Promotion) -> bool:
     before = await render(repository, promotion.helm, runs, await tree.chart_commit(snapshot, runs))
     after = await render(repository, promotion.helm, target, promotion.commit)
     place = f"{target.environment}/{target.name}"
-    found = effects.effects(place, documents.parse(before), documents.parse(after))
+    found = effects.effects(place, documents.parse(before, place), documents.parse(after, place))
     return any(each.outcome == "canary" for each in found)
 
 

@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ci.manifests import manifests, places, values
 from ci.manifests.manifests import Manifest
 from ci.results import Finding
@@ -114,15 +112,15 @@ class Target:
         """What each file of values has, the strongest first.
 
         Raises:
-            yaml.YAMLError: A file is not YAML.
+            UsageError: A file is not YAML.
         """
-        return [_loaded(each.written) for each in self.values]
+        return [_loaded(each.written, each.file) for each in self.values]
 
     def value(self, path: places.Path) -> Any:
         """Return what Helm makes of a value of all files; None where none has it.
 
         Raises:
-            yaml.YAMLError: A file is not YAML.
+            UsageError: A file is not YAML.
         """
         found: Any = self._effective
         for part in path:
@@ -177,10 +175,9 @@ def _shared(one: places.Path, other: places.Path) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _loaded(text: str) -> Mapping[str, Any]:
-    """Return the values that a text has; applications share most of theirs."""
-    loaded = yaml.load(text, yaml.CSafeLoader)
-    return loaded if isinstance(loaded, Mapping) else {}
+def _loaded(text: str, file: str) -> Mapping[str, Any]:
+    """Return the values that a file has; applications share most of theirs."""
+    return values.read(text, file)
 
 
 @dataclass(frozen=True)
@@ -202,6 +199,6 @@ class Rendering:
         """The objects.
 
         Raises:
-            CheckFailedError: One is YAML to Helm but not to PyYAML.
+            CheckFailedError: One is YAML to Helm but cannot be read here.
         """
         return manifests.parse(self.text, self.target.chart.templates, self.target.chart.name, self.target.origin)

@@ -1,12 +1,10 @@
-"""Upstream's manifests as parsed documents: read, found, edited, labelled; text is never patched."""
+"""Manifests as parsed documents: read, found, edited, labelled; text is never patched."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import yaml
-
-from ci.base.errors import CheckFailedError
+from ci.base.errors import CheckFailedError, UsageError
+from ci.manifests import kubernetes_yaml
 
 Document = dict[str, Any]
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -15,28 +13,40 @@ CLUSTER_WIDE = ("CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding")
 """Kinds in upstream's manifests that have no namespace."""
 
 
-class _Loader(yaml.CSafeLoader):
-    """YAML as Kubernetes reads it.
+def parse(text: str, name: str = "manifest") -> list[Document]:
+    """Return the objects of a manifest; what a List has is there by itself, as it will be on the cluster.
 
-    PyYAML's own rules (YAML 1.1) turn `on`, `12:30`, `2026-01-01` and `=` into something else than the strings that
-    Kubernetes sees, and refuse the `=` that stands in Prometheus Operator's CRDs.
+    Args:
+        text: The manifest.
+        name: What errors call it.
+
+    Raises:
+        UsageError: It is not YAML to Kubernetes, or a document in it is not a mapping.
     """
+    found: list[Document] = []
+    for document in kubernetes_yaml.documents(text, name):
+        if not isinstance(document, dict):
+            raise UsageError(f"{name}: a document in it is not a mapping", fix="Leave objects alone in it.")
+        found += flattened(document)
+    return found
 
 
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?(?:0|[1-9][0-9]*|0[0-7]+|0x[0-9a-fA-F]+)", list("-+0123456789")),
-    ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
-    ("merge", r"<<", ["<"]),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+def flattened(document: Document) -> Iterator[Document]:
+    """Yield a document, or the objects of one that is a list of them to Kubernetes, whatever its kind is called.
 
-
-def parse(text: str) -> list[Document]:
-    """Return the documents of a manifest, empty ones left out."""
-    return [document for document in yaml.load_all(text, _Loader) if document]
+    Lists may be in lists. An item without a kind gets it from its list, `ConfigMap` of a `ConfigMapList`, as in
+    apimachinery's unstructuredJSONScheme.
+    """
+    items = document.get("items")
+    if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
+        if document:
+            yield document
+        return
+    kind = str(document.get("kind", "")).removesuffix("List")
+    for each in items:
+        if not each.get("kind") and kind:
+            each = {**each, "apiVersion": document.get("apiVersion"), "kind": kind}
+        yield from flattened(each)
 
 
 def find(documents: Iterable[Document], kind: str, name: str) -> Document:

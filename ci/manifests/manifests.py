@@ -1,19 +1,17 @@
 """The objects of one rendered chart, each with the template it came from."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
-from ci.base.errors import CheckFailedError
-from ci.manifests import places
+from ci.base.errors import CheckFailedError, UsageError
+from ci.manifests import documents, kubernetes_yaml, places
 from ci.results import Finding
 
 SOURCE = re.compile(r"^# Source: (\S+)$", re.MULTILINE)
-SEPARATOR = re.compile(r"^---\s*$", re.MULTILINE)
 
 
 Origin = Callable[[places.Path, Any], tuple[str, int] | None]
@@ -117,31 +115,29 @@ def parse(rendered: str, templates: Mapping[str, str], chart: str, origin: Origi
         origin: As `Manifest` has it.
 
     Returns:
-        The objects in the order of the output.
+        The objects in the order of the output; those of a List each by itself.
 
     Raises:
-        CheckFailedError: An object is YAML to helm but not to PyYAML.
+        CheckFailedError: An object is YAML to helm but cannot be read here.
     """
     found: list[tuple[str, str, Mapping[str, Any]]] = []
-    for text in SEPARATOR.split(rendered):
+    for text in kubernetes_yaml.SEPARATOR.split(rendered):
         comment = SOURCE.search(text)
         # helm names it <chart's name>/templates/…
         source = comment[1].partition("/")[2] if comment else ""
         try:
-            data = yaml.load(text, Loader=yaml.CSafeLoader)
-        except yaml.YAMLError as error:
-            said = " ".join(str(error).split())
-            raise CheckFailedError(f"{chart}/{source}: {said}", fix="Quote the value.", detail=text) from error
-        if not isinstance(data, Mapping):
-            continue
-        found.append((source, text, data))
+            objects = documents.parse(text, f"{chart}/{source}")
+        except UsageError as error:
+            said = error.message.partition(": ")[2]  # whose line is one of what helm printed
+            raise CheckFailedError(f"{chart}/{source}: {said}", fix=error.fix, detail=text) from error
+        found += [(source, text if len(objects) == 1 else json.dumps(data), data) for data in objects]
     total = Counter((source, str(data.get("kind"))) for source, _, data in found)
     seen: Counter[tuple[str, str]] = Counter()
     manifests = []
-    for source, text, data in found:
-        key = (source, str(data.get("kind")))
+    for source, text, item in found:
+        key = (source, str(item.get("kind")))
         manifests.append(
-            Manifest(data, text, f"{chart}/{source}", templates.get(source, ""), seen[key], total[key], origin)
+            Manifest(item, text, f"{chart}/{source}", templates.get(source, ""), seen[key], total[key], origin)
         )
         seen[key] += 1
     return manifests

@@ -1,7 +1,10 @@
 """Helm's values."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
+
+from ci.manifests import kubernetes_yaml
 
 BARE: Mapping[str, Any] = {
     "features": {"canaryDeployment": False, "sloMonitoring": False, "autoscaling": False},
@@ -12,6 +15,20 @@ BARE: Mapping[str, Any] = {
 
 Limits stay, for latency depends on them; it requests little, for versions stand beside everything else.
 """
+
+
+def read(text: str, name: str) -> Mapping[str, Any]:
+    """Return what Helm reads of a file of values: of several documents, each over the one before.
+
+    Args:
+        text: The file. One that Helm refuses, since it has no keys, has no values.
+        name: What errors call it.
+
+    Raises:
+        UsageError: It is not YAML to Helm.
+    """
+    found = kubernetes_yaml.documents(text, name)
+    return functools.reduce(merged, (each for each in found if isinstance(each, Mapping)), {})
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

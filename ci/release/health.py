@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
-
 from ci.base.errors import CheckFailedError
 from ci.cluster.kubectl import Kubectl
+from ci.manifests import values
 from ci.tree import tree
 from ci.tree.tree import Application, Release
 
@@ -108,7 +107,8 @@ def read(application: dict[str, Any], pods: Sequence[dict[str, Any]], source: st
     since = [time for time in (health.get("lastTransitionTime"), history[-1].get("deployedAt")) if time]
     seconds = min(((now - datetime.fromisoformat(time)).total_seconds() for time in since), default=0.0)
     helm = application["spec"]["source"].get("helm", {})
-    model = (yaml.safe_load(helm.get("values") or "") or helm.get("valuesObject") or {}).get("exampleModel", {})
+    given = values.read(helm.get("values") or "", "spec.source.helm.values") or helm.get("valuesObject") or {}
+    model = given.get("exampleModel", {})
     return Health(
         source,
         now.isoformat(timespec="seconds"),

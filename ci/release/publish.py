@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from ci.base import command, files, settings
 from ci.base.errors import CheckFailedError, CommandError, UsageError
 from ci.base.secret import Secret
 from ci.evidence import statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Statement
+from ci.manifests import kubernetes_yaml
 from ci.tree import chart_package, tree
 from ci.tree.git import Repository, Snapshot
 
@@ -95,7 +94,9 @@ async def package(repository: Repository, helm: Path, commit: str, out: Path) ->
     snapshot = Snapshot(repository, commit, "")
     folder = (await tree.project(snapshot)).paths.chart
     archive = await chart_package.write(repository, helm, commit, folder, out)
-    chart = yaml.safe_load(await snapshot.read(f"{folder}/Chart.yaml") or b"")
+    file = f"{folder}/Chart.yaml"
+    _, text = kubernetes_yaml.decoded(await snapshot.read(file) or b"", file)
+    (chart,) = kubernetes_yaml.documents(text, file)
     packaged = Package(chart["name"], chart["version"], archive)
     released = await repository.object_of(f"refs/tags/{packaged.tag}:{repository.at(folder)}")
     if released not in (None, await repository.object_of(f"{commit}:{repository.at(folder)}")):

@@ -78,7 +78,7 @@ async def runtimes(supply: Supply) -> frozenset[str]:
     """Return the names of the serving runtimes that `install` brings, without a cluster."""
     helm, chart = supply.tool("helm"), supply.module("kserve") / "charts" / RUNTIMES
     done = await command.run([helm, "template", RUNTIMES, chart, "--values=-"], stdin=json.dumps(ENABLED), timeout=60)
-    made = documents.parse(done.stdout)
+    made = documents.parse(done.stdout, RUNTIMES)
     return frozenset(each["metadata"]["name"] for each in made if each["kind"] == "ClusterServingRuntime")
 
 

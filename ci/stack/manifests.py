@@ -9,7 +9,7 @@ import anyio.to_thread
 
 from ci.base import paths, wait
 from ci.base.errors import CommandError
-from ci.manifests import documents
+from ci.manifests import documents, kubernetes_yaml
 from ci.manifests.documents import Document
 from ci.stack import probes
 from ci.stack.component import StackContext
@@ -60,12 +60,12 @@ async def _read(
     """
     supply = context.supply
     if not paths.writable(supply.cache):
-        return await anyio.to_thread.run_sync(documents.parse, await text())
-    key = pins.key(pins.FILE, Path(documents.__file__), *source)
+        return await anyio.to_thread.run_sync(documents.parse, await text(), what)
+    key = pins.key(pins.FILE, Path(documents.__file__), Path(kubernetes_yaml.__file__), *source)
     kept = Kept(what, supply.cache / READ / f"{key}.json", anywhere=True)
     async with supply.exclusive(f"{READ}-{key}", what):
         if await supply.lacks(kept):
-            found = await anyio.to_thread.run_sync(documents.parse, await text())
+            found = await anyio.to_thread.run_sync(documents.parse, await text(), what)
             with partial.file(kept.path) as aside:
                 aside.write_text(json.dumps(found))
             await supply.keep(kept)

@@ -8,11 +8,11 @@ from typing import Any
 
 import tomlkit
 import tomlkit.items
-import yaml
 
 from ci import project as projects
 from ci.base import duration, files
 from ci.base.errors import UsageError
+from ci.manifests import documents, kubernetes_yaml
 from ci.project import FILE, RESERVED, Paths, Project
 from ci.tree import scalars
 
@@ -194,12 +194,11 @@ def _project_file(
 def _manifest(file: Path) -> dict[str, Any]:
     """Return the spec of what Argo CD was given until now, where it is there."""
     try:
-        loaded: dict[str, Any] = yaml.load(file.read_bytes(), yaml.CSafeLoader) or {}
+        _, text = kubernetes_yaml.decoded(file.read_bytes(), str(file))
     except FileNotFoundError:
         return {}
-    except yaml.YAMLError as error:
-        raise UsageError(f"{file}: not YAML: {' '.join(str(error).split())}", fix=f"yamllint {file}") from error
-    spec: dict[str, Any] = loaded.get("spec", {})
+    found = documents.parse(text, str(file))
+    spec: dict[str, Any] = found[0].get("spec", {}) if found else {}
     return spec
 
 

@@ -114,3 +114,65 @@ def test_what_has_no_end_or_none_in_sight_is_refused(text):
 
 def test_an_empty_file_has_nothing():
     assert read("# nothing yet\n") is None
+
+
+# --- what others wrote ---
+
+
+def documents(text):
+    return kubernetes_yaml.documents(text, NAME)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a: 1\na: 2\n", {"a": 2}),
+        ("a: {b: 1}\na: {c: 2}\n", {"a": {"c": 2}}),
+        ("x: &x {a: 1, b: 1}\nit: {a: 2, <<: *x}\n", {"a": 1, "b": 1}),
+        ("x: &x {a: 1}\nit: {<<: *x, a: 2}\n", {"a": 2}),
+        ("x: &x {a: 1}\nw: &w {a: 2, b: 2}\nit: {<<: [*x, *w]}\n", {"a": 1, "b": 2}),
+        ('it: {"<<": {a: 1}}\n', {"<<": {"a": 1}}),
+        ("it: {1: a, true: b, off: c}\n", {"1": "a", "true": "b", "false": "c"}),
+        ("it: {a: 1e3, b: 9007199254740993, c: 1e400, d: 99999999999999999999, e: -0.0}\n",
+         {"a": 1000, "b": 9007199254740993, "c": "1e400", "d": 1e20, "e": 0}),
+        ('it: {a: !!str 1.10, b: !!int "3", c: !!float 1, d: !x 1, e: !!null "", f: !!bool "on"}\n',
+         {"a": "1.10", "b": 3, "c": 1, "d": "1", "e": None, "f": True}),
+    ],
+)  # fmt: skip
+def test_what_others_wrote_is_read_as_the_library_takes_it(text, found):
+    (read,) = documents(text)
+    read = read.get("it", read)
+    assert read == found
+    assert [type(read[key]) for key in found] == [type(value) for value in found.values()]
+
+
+def test_documents_are_parted_as_kubernetes_parts_them():
+    text = "# nothing\n---\na: 1\n--- # the next\n\n---   \nb: |\n  x\n  --- y\n---\n"
+    assert documents(text) == [{"a": 1}, {"b": "x\n--- y\n"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\n---\nb: [\n", "4: not YAML: did not find expected node content"),
+        ("a: 1\n---\n\nb: .inf\n", "4: .inf: is a number that JSON has not"),
+        ("a: 1\n--- {b: 2}\n", "2: between documents is more than ---"),
+        ("a: !!int x\n", "1: x: is no int, as its tag has it"),
+        ("a: {<<: 1}\n", "1: <<: takes a mapping, or a list of them"),
+        ("a: {1.5: b}\n", "1: 1.5: is no string"),
+        ("a: {~: b}\n", "1: ~: is no string"),
+    ],
+)
+def test_what_cannot_be_read_alike_is_named_with_its_line_in_the_whole_file(text, said):
+    with pytest.raises(UsageError) as raised:
+        documents(text)
+    assert raised.value.message == f"{NAME}:{said}"
+
+
+def test_a_large_manifest_without_aliases_is_read_and_a_small_one_that_stands_for_billions_is_refused():
+    (found,) = documents("a: [" + "1," * (kubernetes_yaml.MOST + 1) + "]\n")
+    assert len(found["a"]) == kubernetes_yaml.MOST + 1
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    with pytest.raises(UsageError, match="more than 100000 values"):
+        documents("\n".join(lines))

@@ -248,7 +248,7 @@ def test_a_template_that_renders_no_yaml_is_named(made, findings, command):
 def test_what_is_yaml_to_helm_alone_is_named(made, findings):
     made.write(
         f"{CHART_FOLDER}/templates/odd.yaml",
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: !odd 1}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: !!binary aGk=}\n",
     )
 
     (finding,) = findings()

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import json
 
 import pytest
 
@@ -224,7 +225,14 @@ def test_a_finding_stands_at_the_key_in_the_template(rendered):
 
 def test_what_only_helm_can_read_is_one_clear_line():
     with pytest.raises(CheckFailedError, match=r"chart/templates/x\.yaml: .*"):
-        manifests.parse("# Source: c/templates/x.yaml\nkind: A\nvalue: =\n", {}, "chart")
+        manifests.parse("# Source: c/templates/x.yaml\nkind: A\nvalue: .inf\n", {}, "chart")
+
+
+def test_the_objects_of_a_list_are_seen_one_by_one():
+    items = "items:\n- {kind: A, metadata: {name: x}}\n- {kind: A, metadata: {name: z}}\n"
+    one, other = manifests.parse(f"# Source: c/templates/x.yaml\nkind: List\n{items}", {}, "chart")
+    assert [(each.name, each.index, each.siblings) for each in (one, other)] == [("x", 0, 2), ("z", 1, 2)]
+    assert json.loads(one.text) == one.data
 
 
 def test_an_object_of_another_shape_is_no_crash(rendered):

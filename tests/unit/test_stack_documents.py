@@ -1,11 +1,12 @@
 """Editing upstream's manifests changes what it is meant to change and nothing else."""
 
 import copy
+import json
 
 import pytest
 import yaml
 
-from ci.base.errors import CheckFailedError
+from ci.base.errors import CheckFailedError, UsageError
 from ci.manifests import documents
 from ci.project import Prometheus
 from ci.stack import certificates, kserve, monitoring, prometheus_adapter
@@ -71,13 +72,25 @@ spec:
 """
 
 
-@pytest.mark.parametrize("text", ["=", "on", "12:30", "2026-01-01", "1_000", "y", "v1.0", "1e", "0x"])
+@pytest.mark.parametrize("text", ["=", "oN", "12:30", "2026-01-01", "_1", "v1.0", "1e", "0x"])
 def test_plain_words_stay_words(text):
     assert documents.parse(f"value: {text}") == [{"value": text}]
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("true", True), ("0644", 420), ("0", 0), ("-3", -3), ("1.5", 1.5), ("1e3", 1000.0), ("", None)]
+    ("text", "value"),
+    [
+        ("true", True),
+        ("0644", 420),
+        ("0", 0),
+        ("-3", -3),
+        ("1.5", 1.5),
+        ("1e3", 1000),
+        ("on", True),
+        ("n", False),
+        ("1_000", 1000),
+        ("", None),
+    ],
 )
 def test_typed_scalars_are_read_as_kubernetes_reads_them(text, value):
     read = documents.parse(f"value: {text}")[0]["value"]
@@ -183,3 +196,32 @@ def test_prometheus_may_only_read():
     resources = {resource for rule in role["rules"] for resource in rule["resources"]}
     assert verbs == {"get", "list", "watch"}
     assert resources == {"endpoints", "pods", "services"}
+
+
+ROLE = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "reader"}}
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        {"kind": "List", "apiVersion": "v1", "items": [ROLE]},
+        {"kind": "List", "apiVersion": "v1", "items": [{"kind": "List", "apiVersion": "v1", "items": [ROLE]}]},
+        {"kind": "RoleList", "apiVersion": ROLE["apiVersion"], "items": [{"metadata": ROLE["metadata"]}]},
+    ],
+)
+def test_the_objects_of_a_list_are_there_by_themselves(lists):
+    assert documents.parse(json.dumps(lists)) == [ROLE]
+
+
+@pytest.mark.parametrize("items", [{"a": 1}, ["text"], None])
+def test_what_only_looks_like_a_list_stays_one_object(items):
+    assert documents.parse(json.dumps({**ROLE, "items": items})) == [{**ROLE, "items": items}]
+
+
+def test_an_empty_list_has_no_objects():
+    assert documents.parse('{"apiVersion": "v1", "kind": "List", "items": []}') == []
+
+
+def test_a_document_that_is_not_an_object_is_refused():
+    with pytest.raises(UsageError, match=r"x\.yaml: a document in it is not a mapping"):
+        documents.parse("a: 1\n---\n- b\n", "x.yaml")

@@ -14,7 +14,7 @@ from ci.supply.supply import Supply
 
 CHART = Path("/modules/mesh@v1/charts/mesh")
 MESH = "kind: Mesh\nmetadata: {name: mesh}\nspec: {on: yes, port: 80, since: 2026-01-01}\n"
-READ = [{"kind": "Mesh", "metadata": {"name": "mesh"}, "spec": {"on": "yes", "port": 80, "since": "2026-01-01"}}]
+READ = [{"kind": "Mesh", "metadata": {"name": "mesh"}, "spec": {"true": True, "port": 80, "since": "2026-01-01"}}]
 """As Kubernetes does."""
 
 
