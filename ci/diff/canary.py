@@ -13,6 +13,7 @@ from ci.base.text import visible
 from ci.diff import fields, text
 from ci.diff.fields import Change, Path
 from ci.diff.model import Effect, Field, Outcome
+from ci.manifests import manifests
 from ci.manifests.documents import Document
 
 PREDICTOR = ("spec", "predictor")
@@ -185,7 +186,8 @@ def _rollout(documents: Sequence[Document], deployment: str) -> Document | None:
 
 
 def _by_name(documents: Sequence[Document], kind: str) -> dict[str, Document]:
-    return {each["metadata"]["name"]: each for each in documents if each["kind"] == kind}
+    found = ((manifests.dig(each, "metadata", "name"), each) for each in documents if each.get("kind") == kind)
+    return {name: each for name, each in found if isinstance(name, str)}
 
 
 def _field(change: Change) -> Field:

@@ -9,8 +9,8 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from ci.base.text import cut, visible
-from ci.diff.model import OUTCOMES, RISKS, Difference, Effect, Field, ObjectChange
+from ci.base.text import counted, cut, visible
+from ci.diff.model import OUTCOMES, RISKS, Difference, Effect, Field, FileChange, ObjectChange
 
 HEADING = "## What this change does to the clusters"
 """How each part begins."""
@@ -22,6 +22,8 @@ MENTIONED = 10
 """Fields that are listed of one model."""
 TITLED = 3
 """Fields that stand in the title of an object."""
+LISTED = 50
+"""Files that are listed without what differs in them."""
 LONGEST = 300
 """Characters of a name or a path."""
 
@@ -60,16 +62,21 @@ def _blocks(difference: Difference) -> Iterator[str]:
         if chosen:
             yield f"\n### {heading}\n"
         for each in chosen:
-            yield from _details(each)
+            yield from _details(_title(each), each.diff)
+    if difference.files:
+        yield "\n### Files\n"
+        yield from _files(difference.files)
 
 
 def _summary(difference: Difference) -> Iterator[str]:
     counts = [(heading, [each for each in difference.objects if each.risk == risk]) for risk, heading in RISKS.items()]
     told = [f"| {heading} | {len(chosen)} |" for heading, chosen in counts if chosen]
     span = f"`{difference.base[:12]}` → `{difference.head[:12]}`, {', '.join(difference.environments)}"
-    yield f"{span}: {'nothing changes.' if not told else ''}".rstrip()
+    yield f"{span}: {'nothing changes.' if difference.nothing else ''}".rstrip()
     if told:
         yield "\n".join(["", "| Risk | Objects |", "|:--|--:|", *told])
+    if difference.files:
+        yield f"\nBeside objects: {counted(len(difference.files), 'file')}."
     if difference.noise:
         yield f"\nNot shown: {difference.noise} more, in which only hashes, order or the chart's version label differ."
     if difference.applications:
@@ -93,12 +100,25 @@ def _field(field: Field) -> str:
     return f"{span_of(field.path)}: {values} ({field.why})"
 
 
-def _details(each: ObjectChange) -> Iterator[str]:
-    """Yield an object's diff, folded; one that is too long for a part in several pieces."""
-    shown = [visible(line, keep="\t") for line in each.diff]
+def _files(files: Sequence[FileChange]) -> Iterator[str]:
+    """Yield what differs in files that are text, and the names of the others."""
+    for each in files:
+        if each.diff:
+            said = f", {html.escape(_shown(each.said))}" if each.said else ""
+            yield from _details(f"{each.change}: {_element(each.path)}{said}", each.diff)
+    bare = [each for each in files if not each.diff]
+    for each in bare[:LISTED]:
+        yield f"- {each.change}: {span_of(each.path)}" + (f", {span_of(each.said)}" if each.said else "")
+    if len(bare) > LISTED:
+        yield f"- … and {counted(len(bare) - LISTED, 'more file')}"
+
+
+def _details(title: str, diff: Sequence[str]) -> Iterator[str]:
+    """Yield a diff, folded; one that is too long for a part in several pieces."""
+    shown = [visible(line, keep="\t") for line in diff]
     lines = [f"{line[:LINE_LIMIT]} … ({len(line)} characters)" if len(line) > LINE_LIMIT else line for line in shown]
     for number, piece in enumerate(_pieces(lines)):
-        yield _folded(_title(each) + (" (continued)" if number else ""), piece)
+        yield _folded(title + (" (continued)" if number else ""), piece)
 
 
 def _pieces(lines: Sequence[str]) -> Iterator[list[str]]:
@@ -110,9 +130,12 @@ def _pieces(lines: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _title(each: ObjectChange) -> str:
-    where = f"{each.namespace}/{each.name}" if each.namespace else each.name
-    kind = f"{each.kind}.{each.group}" if each.group else each.kind
+    name = each.name or "(no name)"
+    where = f"{each.namespace}/{name}" if each.namespace else name
+    kind = f"{each.kind}.{each.group}" if each.group else each.kind or "(no kind)"
     title = f"{each.change}: {_element(f'{kind} {where}')} in {_element(each.place)}"
+    if each.which:
+        title += f", {html.escape(_shown(each.which))}"
     if each.fields:
         more = [f"{len(each.fields) - TITLED} more"] if len(each.fields) > TITLED else []
         title += f": {', '.join([*map(_element, each.fields[:TITLED]), *more])}"

@@ -25,6 +25,12 @@ FIELD = re.compile(
 OPTION = re.compile(r"--?[\w-]*(password|passwd|token|secret|key)[\w-]*", re.IGNORECASE)
 """An argument whose next one is a secret."""
 
+SECRET = re.compile(
+    r"""(?x) \bkind ["']? \s* : \s* ["']? Secret\b | secretGenerator | stringData
+    | /data/ [^"'\s]* (?i:password|passwd|passphrase|token|secret|key|credential)"""
+)
+"""In a text that is no object: a Secret that cannot be read, kustomize's own, a JSON patch of one."""
+
 
 def pair(before: Document | None, after: Document | None) -> tuple[Document | None, Document | None]:
     """Return two versions of an object without their secrets.
@@ -37,6 +43,22 @@ def pair(before: Document | None, after: Document | None) -> tuple[Document | No
         Both; where they differed, they still do, in the same fields.
     """
     return _values(before, after, (), str((before or after or {}).get("kind")), hidden=False)
+
+
+def texts(before: str | None, after: str | None) -> tuple[str | None, str | None]:
+    """Return two versions of a text without its secrets; where they differed, they still do.
+
+    Args:
+        before: The earlier one; None where there is none.
+        after: The later one, likewise.
+    """
+    one, two = _text(before, after)
+    return one, two
+
+
+def is_secret(text: str) -> bool:
+    """Tell whether a text that is no object may hold a Secret's values in a form that cannot be taken out of it."""
+    return SECRET.search(text) is not None
 
 
 def _values(before: Any, after: Any, path: tuple[str, ...], kind: str, *, hidden: bool) -> tuple[Any, Any]:

@@ -76,6 +76,7 @@ class ObjectChange:
         risk: The greatest risk that it has.
         fields: Paths of the fields that differ; none where the object comes or goes.
         diff: Lines of the unified diff.
+        which: Which it is of several that nothing in them tells apart; empty where it is the only one.
     """
 
     place: str
@@ -87,6 +88,24 @@ class ObjectChange:
     risk: Risk
     fields: tuple[str, ...]
     diff: tuple[str, ...]
+    which: str = ""
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """One file that is not the same, and that no object above shows.
+
+    Attributes:
+        path: From the project's folder.
+        change: What becomes of it.
+        said: More of it: where it was, its mode, why there is no diff; may be empty.
+        diff: Lines of the unified diff; none where it is not shown.
+    """
+
+    path: str
+    change: Literal["added", "changed", "deleted", "renamed"]
+    said: str
+    diff: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +132,7 @@ class Difference:
         applications: Those that come or go.
         effects: Models whose pods may be replaced, one each.
         objects: By risk, the greatest first.
+        files: By path: whatever else differs.
         noise: How many more objects differ in hashes, order or the chart's version label alone.
     """
 
@@ -122,4 +142,10 @@ class Difference:
     applications: tuple[ApplicationChange, ...]
     effects: tuple[Effect, ...]
     objects: tuple[ObjectChange, ...]
+    files: tuple[FileChange, ...]
     noise: int
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing at all differs."""
+        return not (self.applications or self.objects or self.files or self.noise)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ci.diff.mask import LAST_APPLIED
 from ci.manifests.documents import Document
+from ci.manifests.manifests import mapping
 
 BOOKKEEPING = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"})
 """Of an object's metadata, written by the API server."""
@@ -57,8 +58,11 @@ def normalise(document: Document, names: Mapping[str, str]) -> Document:
     """
     clean: Document = _renamed(document, names)
     clean.pop("status", None)
-    metadata = clean["metadata"] = {key: value for key, value in clean["metadata"].items() if key not in BOOKKEEPING}
-    if clean["kind"] not in COPIED:
+    metadata = {key: value for key, value in mapping(clean.get("metadata")).items() if key not in BOOKKEEPING}
+    if isinstance(clean.get("metadata"), dict):
+        clean["metadata"] = metadata
+    kind = str(clean.get("kind"))
+    if kind not in COPIED:
         for field in ("labels", "annotations"):
             if isinstance(metadata.get(field), dict):
                 metadata[field] = {
@@ -66,7 +70,7 @@ def normalise(document: Document, names: Mapping[str, str]) -> Document:
                     for key, value in metadata[field].items()
                     if key not in NOISE
                 }
-    for path in UNORDERED.get(clean["kind"], ()):
+    for path in UNORDERED.get(kind, ()):
         for parent, key in _places(clean, path.split(".")):
             parent[key] = sorted(parent[key], key=_key)
     return clean

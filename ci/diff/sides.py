@@ -2,18 +2,20 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import anyio
-import yaml
 
 from ci.base import tasks
 from ci.base.errors import CheckFailedError, UsageError
+from ci.diff import files
+from ci.diff.files import Changed
 from ci.manifests import documents
 from ci.manifests.documents import Document
+from ci.manifests.manifests import dig, mapping
+from ci.project import FILE, Project
 from ci.supply import supply
-from ci.tree import git, merge_base, tree
+from ci.tree import merge_base, tree
 from ci.tree.git import Repository, Snapshot
 from ci.tree.render import render
 from ci.tree.tree import Application
@@ -21,6 +23,19 @@ from ci.tree.tree import Application
 HOOK = "helm.sh/hook"
 TEST_HOOKS = frozenset({"test", "test-success", "test-failure"})
 """Argo CD does not know these and leaves the objects out."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An object, and the file that has it.
+
+    Attributes:
+        document: The object.
+        file: The file; empty where Helm made it.
+    """
+
+    document: Document
+    file: str = ""
 
 
 @dataclass
@@ -36,12 +51,16 @@ class Side:
 
     snapshot: Snapshot
     applications: Mapping[str, Application] = field(default_factory=dict)
-    places: dict[str, Sequence[Document]] = field(default_factory=dict)
+    places: dict[str, Sequence[Placed]] = field(default_factory=dict)
     environments: Sequence[str] = ()
 
 
-async def both(repository: Repository, base: str | None, remote: str, environments: Sequence[str]) -> tuple[Side, Side]:
-    """Return base and head, rendered; an application with the same input on both is not rendered at all.
+async def both(
+    repository: Repository, base: str | None, remote: str, environments: Sequence[str]
+) -> tuple[Side, Side, list[Changed]]:
+    """Return base and head, rendered, and the files that differ.
+
+    An application with the same input on both is not rendered at all.
 
     Args:
         repository: Has both; head is what it has checked out.
@@ -73,18 +92,15 @@ async def both(repository: Repository, base: str | None, remote: str, environmen
         except CheckFailedError as error:
             said = f"{side.snapshot.commit[:12]}: {error.message}"
             raise CheckFailedError(said, detail=error.detail) from error
-        objects = _parsed(text, application.file)
-        side.places[place] = [each for each in objects if not _is_test(each)]
+        objects = documents.parse(text, f"{side.snapshot.commit[:12]}: {application.file}, rendered")
+        side.places[place] = [Placed(each) for each in objects if not _is_test(each)]
 
     async with tasks.group() as group:
         for side, own, other in ((sides[0], base_inputs, head_inputs), (sides[1], head_inputs, base_inputs)):
             for place, (revision, key) in own.items():
                 if place not in other or other[place][1] != key:
                     group.start_soon(rendered, side, place, revision)
-    for side in sides:
-        folder = (await tree.project(side.snapshot)).paths.argocd
-        side.places[folder] = await _manifests(side.snapshot, folder)
-    return sides
+    return *sides, await _files(*sides)
 
 
 async def _environments(sides: Sequence[Side]) -> list[str]:
@@ -128,48 +144,54 @@ async def _values(snapshot: Snapshot, application: Application, commit: str) -> 
     return await snapshot.repository.object_of(f"{commit}:{snapshot.repository.at(file)}")
 
 
-async def _manifests(snapshot: Snapshot, folder: str) -> list[Document]:
-    found: list[Document] = []
-    entries = await snapshot.entries(folder)
-    for name, mode in sorted(entries.items()):
-        path = f"{folder}/{name}"
-        if mode == git.FOLDER:
-            found += await _manifests(snapshot, path)
-        elif name.endswith((".yaml", ".yml")):
-            content = await snapshot.read(path)
-            assert content is not None
-            found += _parsed(content.decode(errors="replace"), path)
-    return found
+async def _files(base: Side, head: Side) -> list[Changed]:
+    """Read the plain manifests of both sides; return the files that differ, with what those have that are none."""
+    projects = [await tree.project(side.snapshot) for side in (base, head)]
+    argocd = [project.paths.argocd for project in projects]
+    have = [await files.read(side.snapshot, folder) for side, folder in zip((base, head), argocd, strict=True)]
+    found = files.manifests(*have)
+    for side, folder, objects in zip((base, head), argocd, found, strict=True):
+        side.places[folder] = [Placed(each, file) for file, several in objects.items() for each in several]
+    folders = {path for each in projects for path in (each.paths.argocd, each.paths.tree, each.paths.chart)}
+    changed = await files.changed(base.snapshot, head.snapshot, [*sorted(folders), FILE])
+    shown = [each for each in changed if not _elsewhere(each.path, projects, head.environments)]
+    return [await _with_contents(head.snapshot.repository, each, projects, found) for each in shown]
 
 
-def _parsed(text: str, file: str) -> list[Document]:
-    """Return the objects of a text; one without a kind and a name, such as a patch, gets its file's name.
-
-    Raises:
-        UsageError: The text is no YAML, or a document in it is no mapping.
-    """
-    try:
-        objects = documents.parse(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{file}: not YAML: {' '.join(str(error).split())}", fix=f"yamllint {file}") from error
-    for each in objects:
-        if not isinstance(each, dict):
-            raise UsageError(f"{file}: a document in it is no mapping", fix="Leave manifests alone in that folder.")
-        metadata = each.get("metadata")
-        each["metadata"] = {"name": file, **(metadata if isinstance(metadata, dict) else {})}
-        each["metadata"]["name"], each["kind"] = str(each["metadata"]["name"]), str(each.get("kind", "Patch"))
-    return [_as_json(each) for each in objects]
+def _elsewhere(path: str, projects: Sequence[Project], environments: Sequence[str]) -> bool:
+    """Tell whether a file is an environment's that is not looked at."""
+    return any(
+        path.startswith(f"{project.paths.tree}/{name}/")
+        for project in projects
+        for name in project.names
+        if name not in environments
+    )
 
 
-def _as_json(value: Any) -> Any:
-    """Return a value as Kubernetes gets it, by way of JSON: keys are strings, and so is what JSON has no type for."""
-    if isinstance(value, dict):
-        return {str(key): _as_json(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_as_json(item) for item in value]
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+async def _with_contents(
+    repository: Repository, changed: Changed, projects: Sequence[Project], objects: Sequence[Mapping[str, object]]
+) -> Changed:
+    """Return a file with what it has on both sides, unless it is rendered or compared as objects."""
+    rendered = next((each for project in projects if (each := _rendered(changed.path, project)) is not None), None)
+    parts = (changed.before, changed.after)
+    compared = all(each is None or each.path in side for each, side in zip(parts, objects, strict=True))
+    if rendered is not None or compared:
+        return replace(changed, rendered=rendered)
+    content = [None if each is None else (await files.contents(repository, [each]))[each.path] for each in parts]
+    return replace(changed, contents=(content[0], content[1]))
+
+
+def _rendered(path: str, project: Project) -> str | None:
+    """Return the application that Helm makes of a file, ENV/NAME, or how several begin; None where it makes none."""
+    paths = project.paths
+    if path.startswith(f"{paths.chart}/"):
+        return ""
+    environment, _, name = path.removeprefix(f"{paths.tree}/").partition("/")
+    if not path.startswith(f"{paths.tree}/") or environment not in project.names or not name.endswith(".yaml"):
+        return None
+    return f"{environment}/" if name == tree.VALUES else f"{environment}/{name.removesuffix('.yaml')}"
 
 
 def _is_test(document: Document) -> bool:
-    hooks = str((document["metadata"].get("annotations") or {}).get(HOOK, ""))
+    hooks = str(mapping(dig(document, "metadata", "annotations")).get(HOOK, ""))
     return bool(hooks) and {hook.strip() for hook in hooks.split(",")} <= TEST_HOOKS

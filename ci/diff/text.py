@@ -36,6 +36,11 @@ def lines(document: Document | None) -> list[str]:
     return [visible(line, keep="\t") for line in text.removesuffix("\n").split("\n")]
 
 
+def of_text(text: str | None) -> list[str]:
+    """Return the lines of a text; nothing where there is none."""
+    return [] if text is None else [visible(line, keep="\t") for line in text.split("\n")]
+
+
 def unified(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
     """Return the lines of a unified diff, without its two lines of file names."""
     return tuple(difflib.unified_diff(before, after, n=CONTEXT_LINES, lineterm=""))[2:]

@@ -7,7 +7,7 @@ import anyio
 from ci import project
 from ci.base import paths
 from ci.diff import compare, sides
-from ci.diff.sides import Side
+from ci.diff.sides import Placed, Side
 from ci.tree import argocd, git
 from ci.tree.git import Repository, Snapshot
 from tests.harness import remote as remotes
@@ -75,7 +75,7 @@ def of_objects(before, after, place="dev/iris"):
     """Return the difference of two sets of objects, without git or Helm."""
     repository = Repository(paths.ROOT, paths.ROOT, (), {})
     both = [
-        Side(Snapshot(repository, commit * 40, "main"), {}, {place: objects})
+        Side(Snapshot(repository, commit * 40, "main"), {}, {place: [Placed(each) for each in objects]})
         for commit, objects in (("a", before), ("b", after))
     ]
     return compare.compare(*both)

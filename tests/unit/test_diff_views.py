@@ -11,7 +11,7 @@ from ci.base import jsonfile
 from ci.base.errors import UsageError
 from ci.commands import diff as command
 from ci.diff import html, markdown
-from ci.diff.model import ApplicationChange, Difference, Effect, Field, ObjectChange
+from ci.diff.model import ApplicationChange, Difference, Effect, Field, FileChange, ObjectChange
 from tests.harness.diff import config, of_objects, rollout, service
 from tests.harness.hostile import PIECES
 
@@ -108,7 +108,8 @@ def test_no_text_that_comes_to_a_view_breaks_it(text):
         base="a" * 40,
         head="b" * 40,
         environments=("dev",),
-        objects=(ObjectChange(text, text, text, text, text, "changed", "rest", (text,), (f"+{text}",)),),
+        objects=(ObjectChange(text, text, text, text, text, "changed", "rest", (text,), (f"+{text}",), text),),
+        files=(FileChange(text, "changed", text, (f"+{text}",)), FileChange(text, "renamed", text)),
         effects=(Effect(text, text, "first", (Field(text, text, text, "why"),)),),
         applications=(ApplicationChange(text, "added"),),
         noise=0,
