@@ -9,7 +9,21 @@ import dagger
 from ci.base import tasks
 from ci.base.errors import CheckFailedError, UsageError
 from ci.canary import declared
-from ci.checks import argocd, chart, gates, golden, pinned, quarantine, rules, schema, style, targets, throwaway, tools
+from ci.checks import (
+    argocd,
+    chart,
+    gates,
+    golden,
+    pinned,
+    quarantine,
+    repeated,
+    rules,
+    schema,
+    style,
+    targets,
+    throwaway,
+    tools,
+)
 from ci.checks.merged import merged
 from ci.checks.targets import Chosen, Targets
 from ci.manifests import references
@@ -87,6 +101,7 @@ async def lint(
         run = _Run(client, tool, root, project, found, [("", finding) for finding in found.findings])
         repository = await git.opened(root)
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
+        run.found += [("", each) for each in repeated.files(root, project)]
         run.found += [("", each) for each in pinned.findings(project, found.judged, found.applications)]
         run.found += golden.findings(root, project, found.judged, found.applications)
         if chosen.whole:
@@ -151,6 +166,7 @@ async def _targets(run: _Run) -> None:
             return
         for each in renderings:
             run.found += [(each.target.name, finding) for finding in references.check(each.objects)]
+        run.found += repeated.rendered(renderings)
         group.start_soon(_throwaway, run, [each.target for each in renderings])
         group.start_soon(run.keep_named, schema.validate, run.client, run.tools, renderings, folder / "schema")
         group.start_soon(run.keep_named, rules.check, run.client, run.tools.promtool, renderings, folder / "rules")

@@ -15,16 +15,15 @@ from ci.diff.files import Changed
 from ci.diff.model import RISKS, ApplicationChange, Difference, Effect, ObjectChange, Risk
 from ci.diff.normalise import normalise, stem
 from ci.diff.sides import Placed, Side
-from ci.manifests.documents import Document
-from ci.manifests.manifests import dig, mapping
+from ci.manifests import documents
+from ci.manifests.documents import Document, Identity
+from ci.manifests.manifests import dig
 
 SELECTORS = (("spec", "selector"), ("spec", "podSelector"), ("spec", "namespaceSelector"))
 RBAC_GROUP = "rbac.authorization.k8s.io"
 RBAC_KINDS = frozenset({"AppProject", "ServiceAccount"})
 RBAC_CONFIG = ("ConfigMap", "argocd-rbac-cm")
 
-Identity = tuple[str, str, str, str]
-"""API group, kind, namespace, name."""
 Key = tuple[Identity, str, int]
 """Identity; and of an object that is not the only one with it, or has no name: its file, and which it is there."""
 ALONE = ("", 0)
@@ -152,7 +151,7 @@ def _risk(identity: Identity, change: str, differs: Sequence[Path], *, starts: b
 
 def _pairs(before: Sequence[Placed], after: Sequence[Placed]) -> tuple[list[_Pair], dict[str, str]]:
     """Return the objects of both sides, and every generated name with what stands for it."""
-    identities = [[_identity(each.document) for each in side] for side in (before, after)]
+    identities = [[documents.identity(each.document) for each in side] for side in (before, after)]
     generated = _generated(*map(set, identities))
     counts = [Counter(generated.get(each, each) for each in side) for side in identities]
     old, new = (_keyed(side, generated, counts) for side in (before, after))
@@ -160,9 +159,9 @@ def _pairs(before: Sequence[Placed], after: Sequence[Placed]) -> tuple[list[_Pai
     for key in sorted({*old, *new}):
         there = [side[key] for side in (old, new) if key in side]
         several = max(count[key[0]] for count in counts) if key[1:] != ALONE else 0
-        documents = mask.pair(*(side[key].document if key in side else None for side in (old, new)))
+        hidden = mask.pair(*(side[key].document if key in side else None for side in (old, new)))
         which = _which(key, several, there[-1].document) if several else ""
-        pairs.append(_Pair(key[0], *documents, frozenset(each.file for each in there), which))
+        pairs.append(_Pair(key[0], *hidden, frozenset(each.file for each in there), which))
     return pairs, {identity[3]: other[3] for identity, other in generated.items()}
 
 
@@ -173,7 +172,7 @@ def _keyed(
     found: dict[Key, Placed] = {}
     seen: Counter[tuple[Identity, str]] = Counter()
     for each in side:
-        identity = _identity(each.document)
+        identity = documents.identity(each.document)
         identity = generated.get(identity, identity)
         if identity[3] and all(count[identity] < 2 for count in counts):
             found[identity, *ALONE] = each
@@ -198,17 +197,6 @@ def _which(key: Key, several: int, document: Document) -> str:
         return f"number {number} of {several} with this name{place}"
     stated = dig(document, "metadata", "generateName")
     return f"number {number}{place}, its name is generated from {stated}" if stated else f"number {number}{place}"
-
-
-def _identity(document: Document) -> Identity:
-    group = str(document.get("apiVersion") or "").rpartition("/")[0]
-    metadata = mapping(document.get("metadata"))
-    kind, namespace, name = document.get("kind"), metadata.get("namespace"), metadata.get("name")
-    return group, _word(kind), _word(namespace), _word(name)
-
-
-def _word(value: object) -> str:
-    return "" if value is None else str(value)
 
 
 def _stem(identity: Identity) -> Identity:

@@ -2,18 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
-from ci.base.errors import UsageError
-from ci.manifests import documents, kubernetes_yaml
+from ci.manifests import documents
 from ci.manifests.documents import Document
 from ci.tree.git import Repository, Snapshot
 
-SUFFIXES = frozenset({".yaml", ".yml", ".json"})
-"""Of the files that `kubectl apply -f FOLDER` reads."""
 LINK, SUBMODULE = "120000", "160000"
-KUSTOMIZE = "kustomize.config.k8s.io"
-"""Group of what kustomize reads and no cluster gets."""
 
 
 @dataclass(frozen=True)
@@ -113,23 +107,6 @@ async def contents(repository: Repository, files: Sequence[File]) -> dict[str, b
     return found
 
 
-def objects(content: bytes, path: str) -> list[Document] | None:
-    """Return the objects that a file has; None where it is no manifest, such as a patch or a README.
-
-    Args:
-        content: The file.
-        path: Its path.
-    """
-    if PurePosixPath(path).suffix not in SUFFIXES:
-        return None
-    try:
-        _, text = kubernetes_yaml.decoded(content, path)
-        found = documents.parse(text, path)
-    except UsageError:
-        return None
-    return found if all(map(_is_object, found)) else None
-
-
 def manifests(base: Mapping[str, bytes], head: Mapping[str, bytes]) -> tuple[dict[str, list[Document]], ...]:
     """Return the objects of both sides' files, by path; none of a file that is no manifest on one of them.
 
@@ -137,18 +114,11 @@ def manifests(base: Mapping[str, bytes], head: Mapping[str, bytes]) -> tuple[dic
         base: What files have, by path.
         head: The same of the other side.
     """
-    read = [{path: objects(content, path) for path, content in side.items()} for side in (base, head)]
+    read = [{path: documents.of_file(content, path) for path, content in side.items()} for side in (base, head)]
     text = {path for side in read for path, found in side.items() if found is None}
     return tuple(
         {path: found for path, found in side.items() if found is not None and path not in text} for side in read
     )
-
-
-def _is_object(document: Document) -> bool:
-    version, kind, metadata = (document.get(key) for key in ("apiVersion", "kind", "metadata"))
-    if not (isinstance(version, str) and isinstance(kind, str) and isinstance(metadata, dict | None)):
-        return False
-    return version.partition("/")[0] != KUSTOMIZE
 
 
 def _path(repository: Repository, path: str) -> str:

@@ -1,6 +1,7 @@
 """Manifests as parsed documents: read, found, edited, labelled; text is never patched."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from ci.base.errors import CheckFailedError, UsageError
@@ -11,6 +12,13 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "ml-serving-ci"
 CLUSTER_WIDE = ("CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding")
 """Kinds in upstream's manifests that have no namespace."""
+SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+"""Of the files that `kubectl apply -f FOLDER` reads."""
+KUSTOMIZE = "kustomize.config.k8s.io"
+"""Group of what kustomize reads and no cluster gets."""
+
+Identity = tuple[str, str, str, str]
+"""API group, kind, namespace, name."""
 
 
 def parse(text: str, name: str = "manifest") -> list[Document]:
@@ -29,6 +37,42 @@ def parse(text: str, name: str = "manifest") -> list[Document]:
             raise UsageError(f"{name}: a document in it is not a mapping", fix="Leave objects alone in it.")
         found += flattened(document)
     return found
+
+
+def of_file(content: bytes, path: str) -> list[Document] | None:
+    """Return the objects of a file of plain manifests; None for one that is not one, such as a patch or a README.
+
+    Args:
+        content: The file.
+        path: Its path.
+    """
+    if PurePosixPath(path).suffix not in SUFFIXES:
+        return None
+    try:
+        _, text = kubernetes_yaml.decoded(content, path)
+        found = parse(text, path)
+    except UsageError:
+        return None
+    return found if all(map(_is_object, found)) else None
+
+
+def _is_object(document: Document) -> bool:
+    version, kind, metadata = (document.get(key) for key in ("apiVersion", "kind", "metadata"))
+    if not (isinstance(version, str) and isinstance(kind, str) and isinstance(metadata, dict | None)):
+        return False
+    return version.partition("/")[0] != KUSTOMIZE
+
+
+def identity(document: Mapping[str, Any]) -> Identity:
+    """Return what an object is to a cluster; an empty name where it has none."""
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    group = str(document.get("apiVersion") or "").rpartition("/")[0]
+    kind, namespace, name = (
+        "" if each is None else str(each)
+        for each in (document.get("kind"), metadata.get("namespace"), metadata.get("name"))
+    )
+    return group, kind, namespace, name
 
 
 def flattened(document: Document) -> Iterator[Document]:

@@ -95,13 +95,19 @@ def documents(text: str, name: str) -> list[Any]:
     return nesting.read(lambda: list(_documents(text, name)), name)
 
 
-def _documents(text: str, name: str) -> Iterator[Any]:
+def parts(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the text of each document, with the number of lines that stand before it."""
     line = 0
     for part in SEPARATOR.split(text):
+        yield line, part
+        line += part.count("\n")
+
+
+def _documents(text: str, name: str) -> Iterator[Any]:
+    for line, part in parts(text):
         found = _Reader(name, max(MOST, len(part)), line).document(part)
         if found is not None:
             yield found
-        line += part.count("\n")
 
 
 def decoded(content: bytes, name: str) -> tuple[bytes, str]:
