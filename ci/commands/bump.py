@@ -45,8 +45,19 @@ def bump(
     A protected environment takes what `promote` proves, or with --break-glass REASON anything.
     """
     destination = Destination(here.folder(), remote, branch, push, pr, dry_run)
-    reasons = {"over_revert": over_revert, "break_glass": break_glass}
-    change = functools.partial(Bump, component, environment, to, digest, app, why, evidence, version=version, **reasons)
+    change = functools.partial(
+        Bump,
+        component,
+        environment,
+        to,
+        digest,
+        app,
+        why,
+        evidence,
+        version=version,
+        over_revert=over_revert,
+        break_glass=break_glass,
+    )
     run_async(_bump, change, component, destination)
 
 
