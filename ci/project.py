@@ -39,6 +39,9 @@ LONGEST_SECONDS = (2**63 - 1) // 10**9
 """Go's durations are whole nanoseconds in 64 bits (https://pkg.go.dev/time#Duration)."""
 DESCRIPTION_BYTES = 255
 """Of a window (https://github.com/argoproj/argo-cd/blob/v3.6.1/pkg/apis/application/v1alpha1/types.go)."""
+KUBERNETES = re.compile(r"v?(?P<release>(0|[1-9]\d*)(\.(0|[1-9]\d*)){1,2})([-+][0-9A-Za-z.+-]+)?")
+"""A server's version, as `kubectl version` prints it; Helm gets it from Argo CD without what follows the numbers."""
+API = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*(/[A-Z][A-Za-z0-9]*)?")
 IN_CLUSTER = "in-cluster"
 """Argo CD's name for the cluster that it runs in
 (https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#clusters)."""
@@ -134,6 +137,7 @@ def _mirror(text: str) -> str:
 Kind = Literal["AppProject", "ApplicationSet"]
 Folder = Annotated[str, AfterValidator(_inside)]
 Duration = Annotated[str, _read_by(duration.seconds)]
+Api = Annotated[str, _like(API, "an API, such as monitoring.coreos.com/v1 or apps/v1/Deployment")]
 Label = Annotated[str, _like(LABEL, "a name of lower-case letters, digits and dashes, 63 at most")]
 
 
@@ -205,6 +209,8 @@ class Environment(_Strict):
         evidence: Environments whose evidence lets a set in; by default the one before it.
         soak: How long it must run a set well before the set may move on.
         windows: When Argo CD may sync it; at any time by default.
+        kubernetes: The cluster's version, which Argo CD tells charts; that of a throw-away cluster by default.
+        api_versions: APIs that the cluster has beside Kubernetes' own, which Argo CD tells charts.
     """
 
     name: Label
@@ -215,6 +221,16 @@ class Environment(_Strict):
     evidence: tuple[str, ...] | None = Field(default=None, strict=False)
     soak: Duration = "0s"
     windows: tuple[Window, ...] = Field(default=(), strict=False)
+    kubernetes: Annotated[str, _like(KUBERNETES, "a version of Kubernetes, such as 1.33 or v1.33.4")] | None = None
+    api_versions: tuple[
+        Annotated[str, _like(API, "an API, such as v1, apps/v1 or monitoring.coreos.com/v1/Rule")], ...
+    ] = Field(default=(), strict=False)
+
+    @property
+    def kube_version(self) -> str | None:
+        """`kubernetes`, as Helm gets it."""
+        found = KUBERNETES.fullmatch(self.kubernetes or "")
+        return found["release"] if found else None
 
     @property
     def soak_seconds(self) -> float:
@@ -498,10 +514,10 @@ def _told(text: str, name: str, item: Any) -> str:
     said = {"extra_forbidden": "unknown key", "missing": "not given"}.get(item["type"])
     said = said or item["msg"].removeprefix("Value error, ")
     line = line_of(text, path)
-    return f"{name}{f':{line}' if line else ''}: {_dotted(path)}: {said}"
+    return f"{name}{f':{line}' if line else ''}: {dotted(path)}: {said}"
 
 
-def _dotted(path: tuple[str | int, ...]) -> str:
+def dotted(path: tuple[str | int, ...]) -> str:
     """Return a path as people write it: environments[0].name."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 

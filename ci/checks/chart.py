@@ -36,34 +36,34 @@ LINT = re.compile(
 )
 
 
-async def lint(helm: dagger.Container, targets: Sequence[Target], version: str) -> list[tuple[str, Finding]]:
+async def lint(helm: dagger.Container, targets: Sequence[Target]) -> list[tuple[str, Finding]]:
     """Run `helm lint --strict` on targets.
 
     Args:
         helm: What `tools.batch` returned, with the folder that `laid_out` filled.
         targets: What `laid_out` was given.
-        version: The cluster's.
 
     Returns:
         What it says, each with its target's name.
     """
-    outputs = await tools.execute_all(helm, commands(targets, "lint", version))
-    found = [(target, linted(target, output)) for target, output in zip(targets, outputs, strict=True)]
+    # it cannot be told of a cluster's APIs; `helm template` judges what wants to know of them
+    asked = [each for each in zip(targets, commands(targets, "lint"), strict=True) if not each[0].api_versions]
+    outputs = await tools.execute_all(helm, [command for _, command in asked])
+    found = [(target, linted(target, output)) for (target, _), output in zip(asked, outputs, strict=True)]
     return [(target.name, each) for target, own in found if not left_out(target, own) for each in own]
 
 
-async def render(helm: dagger.Container, targets: Sequence[Target], version: str) -> list[Rendering]:
+async def render(helm: dagger.Container, targets: Sequence[Target]) -> list[Rendering]:
     """Run `helm template` on targets.
 
     Args:
         helm: As for `lint`.
         targets: As for `lint`.
-        version: As for `lint`.
 
     Returns:
         The objects of each, or why there are none; nothing of one that is left out.
     """
-    outputs = await tools.execute_all(helm, commands(targets, "template", version))
+    outputs = await tools.execute_all(helm, commands(targets, "template"))
     every = [rendered(target, output) for target, output in zip(targets, outputs, strict=True)]
     return [each for each in every if not left_out(each.target, each.findings)]
 
@@ -84,13 +84,12 @@ def laid_out(targets: Sequence[Target], folder: Path) -> None:
             file.write_text(values.written)
 
 
-def commands(targets: Sequence[Target], what: Literal["lint", "template"], version: str) -> list[tools.Command]:
+def commands(targets: Sequence[Target], what: Literal["lint", "template"]) -> list[tools.Command]:
     """Return a helm command for each target, to be run where `laid_out` wrote them.
 
     Args:
         targets: What `laid_out` was given.
         what: The command. A warning of `helm lint` counts as an error.
-        version: The cluster's, for Helm's capabilities.
     """
     charts = _charts(targets)
     found = []
@@ -101,7 +100,8 @@ def commands(targets: Sequence[Target], what: Literal["lint", "template"], versi
         }[what]
         # the last values are the chart's own, which Helm finds in it
         files = [f"--values=../../values/{number}/{place}.yaml" for place in range(len(target.values) - 1)]
-        options = [f"--namespace={target.namespace}", *reversed(files), f"--kube-version={version}"]
+        options = [f"--namespace={target.namespace}", *reversed(files), f"--kube-version={target.kube_version}"]
+        options += [f"--api-versions={each}" for each in target.api_versions if what == "template"]
         found.append(tools.Command(charts[target.chart.folder], [*words, *options]))
     return found
 

@@ -131,7 +131,7 @@ async def render(client: dagger.Client, tool: tools.Tools, root: Path, project: 
         renderings: list[Rendering] = []
         if found.judged:
             helm = _helm(client, tool, found.judged, found.folder / "helm")
-            renderings = await chart.render(helm, found.judged, tool.kubernetes_version)
+            renderings = await chart.render(helm, found.judged)
         refused = [(each.target.name, finding) for each in renderings for finding in each.findings]
         findings = merged(
             [*(("", finding) for finding in found.findings), *refused], [each.name for each in found.judged]
@@ -154,12 +154,11 @@ async def _style(run: _Run) -> None:
 
 
 async def _targets(run: _Run) -> None:
-    judged, version = run.targets.judged, run.tools.kubernetes_version
-    folder = run.targets.folder
+    judged, folder = run.targets.judged, run.targets.folder
     helm = _helm(run.client, run.tools, judged, folder / "helm")
     async with tasks.group() as group:
-        group.start_soon(run.keep_named, chart.lint, helm, judged, version)
-        all_of_them = await chart.render(helm, judged, version)
+        group.start_soon(run.keep_named, chart.lint, helm, judged)
+        all_of_them = await chart.render(helm, judged)
         run.found += [(each.target.name, finding) for each in all_of_them for finding in each.findings]
         renderings = [each for each in all_of_them if not each.findings]
         if not renderings:
@@ -183,7 +182,7 @@ async def _throwaway(run: _Run, judged: Sequence[Target]) -> None:
     if changed:
         wanted = [each.target for each in changed]
         helm = _helm(run.client, run.tools, wanted, run.targets.folder / "throwaway")
-        renderings = await chart.render(helm, wanted, run.tools.kubernetes_version)
+        renderings = await chart.render(helm, wanted)
         run.found += throwaway.findings((run.root / FILE).read_text(encoding="utf-8-sig"), changed, renderings)
 
 

@@ -117,6 +117,5 @@ def tools(supply: Supply) -> Tools:
         actionlint=supply.tool("actionlint"),
         wheels=supply.wheels(WHEELS),
         kubernetes=supply.module("kubernetes"),
-        kubernetes_version=supply.version("kubernetes"),
         crds={name: supply.module(name) for name in schema.CRDS},
     )

@@ -145,7 +145,16 @@ class _Reader:
             self.findings.append(Finding("tree", projects.FILE, 0, said, "name the chart's folder"))
             return
         name = PurePosixPath(self.project.paths.chart).name
-        yield Target(DEFAULTS, None, name, name, chart, list(_own_values(chart)), chosen.environment == DEFAULTS)
+        yield Target(
+            DEFAULTS,
+            None,
+            name,
+            name,
+            chart,
+            list(_own_values(chart)),
+            kube_version=render.pinned_kubernetes(),
+            asked_for=chosen.environment == DEFAULTS,
+        )
 
     async def judged(self, file: File, same: File | None = None) -> list[Target]:
         """Return the target that a file makes; none, and a finding, where it is wrong.
@@ -198,7 +207,16 @@ class _Reader:
         given = json.dumps(render.values(application))
         own = Values(file.path, text, given, ("values",), ELSEWHERE)
         values = [own, *in_tree, *_own_values(chart, file.environment)]
-        return Target(file.environment, file.name, file.name, application.namespace, chart, values)
+        return Target(
+            file.environment,
+            file.name,
+            file.name,
+            application.namespace,
+            chart,
+            values,
+            kube_version=render.kube_version(application.place),
+            api_versions=application.place.api_versions,
+        )
 
     async def _followed(self, application: Application, revision: str) -> tuple[Chart, list[Values]]:
         """Return an application's chart, and its environment's values in the tree, both at the chart's revision."""

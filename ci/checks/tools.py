@@ -29,7 +29,6 @@ class Tools:
         actionlint: Static executable.
         wheels: Folder with the wheels of requirements-lint.txt.
         kubernetes: Folder of the Go module, for its OpenAPI.
-        kubernetes_version: Its version ("v1.37.0").
         crds: Folder of the Go module of each project whose CRDs the chart uses, by name.
     """
 
@@ -40,7 +39,6 @@ class Tools:
     actionlint: Path
     wheels: Path
     kubernetes: Path
-    kubernetes_version: str
     crds: dict[str, Path]
 
 

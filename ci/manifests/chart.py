@@ -91,6 +91,8 @@ class Target:
         namespace: Where it runs.
         chart: The chart.
         values: From the strongest to the chart's own, the last.
+        kube_version: The version of Kubernetes that the chart is told of.
+        api_versions: APIs that it is told of beside Kubernetes' own.
         asked_for: Whether a person named it.
     """
 
@@ -100,6 +102,8 @@ class Target:
     namespace: str
     chart: Chart
     values: Sequence[Values]
+    kube_version: str
+    api_versions: Sequence[str] = ()
     asked_for: bool = True
 
     @property

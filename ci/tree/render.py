@@ -1,5 +1,6 @@
 """An application rendered as Argo CD would, before anything is committed."""
 
+import functools
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -9,12 +10,14 @@ from typing import Any
 from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError
 from ci.manifests.chart import environment_values
+from ci.project import Environment
+from ci.supply import pins
 from ci.tree import contents, tree
 from ci.tree.git import Repository
 from ci.tree.tree import Application
 
 RENDER_SECONDS = 60
-_last: dict[tuple[str | None, ...], str] = {}
+_last: dict[tuple[object, ...], str] = {}
 """What was rendered last, by chart and application: whoever lost a race to the branch asks for the very same again."""
 
 
@@ -43,6 +46,8 @@ async def render(
         application.environment,
         application.name,
         application.namespace,
+        kube_version(application.place),
+        application.place.api_versions,
     )
     if plain:
         await contents.require_plain(repository, revision, application.project.paths.chart)
@@ -73,7 +78,7 @@ async def template(
 
     Args:
         helm: The executable.
-        application: Names release and namespace.
+        application: Names release and namespace, and the cluster that the chart is told of.
         chart: The chart's folder.
         files: Helm values files, the stronger ones later.
         over: Helm values over them.
@@ -84,7 +89,20 @@ async def template(
     words: list[str | Path] = ["template", application.name, chart, f"--namespace={application.namespace}"]
     # JSON: in YAML, what is text to one writer ("1e3", "0o17") is a number to Helm
     words += ["--include-crds", *(f"--values={file}" for file in files), "--values=-"]
+    words += [f"--kube-version={kube_version(application.place)}"]
+    words += [f"--api-versions={each}" for each in application.place.api_versions]
     return (await command.run([helm, *words], stdin=json.dumps(over), timeout=RENDER_SECONDS)).stdout
+
+
+def kube_version(environment: Environment) -> str:
+    """Return the version of Kubernetes that charts are told of: the environment's, else a throw-away cluster's."""
+    return environment.kube_version or pinned_kubernetes()
+
+
+@functools.cache
+def pinned_kubernetes() -> str:
+    """Return the version of a throw-away cluster."""
+    return pins.load().modules["kubernetes"].version.removeprefix("v")
 
 
 async def values_files(

@@ -49,7 +49,9 @@ def rendering(chart, values=None, environment=DEFAULTS, name=None):
     files = ["values.yaml"] if environment == DEFAULTS else [f"values/{environment}.yaml", "values.yaml"]
     found = [Values(f"chart/{file}", (CHART / file).read_text()) for file in files]
     environment, _, application = (name or environment).partition("/")
-    return Rendering(Target(environment, application or None, "release", "here", CHARTS_OWN, found), result.stdout)
+    return Rendering(
+        Target(environment, application or None, "release", "here", CHARTS_OWN, found, "1.37.0"), result.stdout
+    )
 
 
 def rendered_plan(chart, values=None, environment=DEFAULTS):

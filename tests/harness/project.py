@@ -19,7 +19,6 @@ ENVIRONMENTS = ("lab", "trial", "live")
 APPLICATIONS = ("fraud-score", "price-rank")
 TREE = "deploy"
 CHART_FOLDER = "charts/serving"
-VERSION = "v1.37.0"
 GATES = {
     "requestsPerSecond": {"defaults": 20, **dict.fromkeys(ENVIRONMENTS, 20)},
     "healthy": {"errors": 0.0002, "slow": 0.001, "p95": 0.2},
@@ -125,7 +124,7 @@ class Made:
 def ran_by_helm(helm, what, wanted, folder):
     """What helm leaves of each target, laid out in a folder."""
     chart.laid_out(wanted, folder)
-    return executed(helm, chart.commands(wanted, what, VERSION), folder)
+    return executed(helm, chart.commands(wanted, what), folder)
 
 
 def executed(program, commands, folder):

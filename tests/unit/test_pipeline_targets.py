@@ -4,10 +4,12 @@ import dataclasses
 
 import pytest
 
+from ci import project
 from ci.base.errors import UsageError
 from ci.checks.targets import Chosen
 from ci.manifests.chart import DEFAULTS, environment_values
 from ci.stages.scope import Scope
+from ci.supply import pins
 from ci.tree.change import ApplicationChange, Change
 from tests.harness import cli
 from tests.harness import project as projects
@@ -271,3 +273,36 @@ def test_a_command_refuses_an_environment_of_another_project_before_it_does_anyt
 
     assert ended.returncode == 2
     assert "staging: not one of the environments lab, trial, live" in " ".join(ended.stderr.split())
+
+
+CAPABILITIES = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: asked}
+data:
+  kubernetes: {{ .Capabilities.KubeVersion.Version }}
+  rules: {{ .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" | quote }}
+{{- if and (eq .Release.Namespace "acme-live") (not (.Capabilities.APIVersions.Has "acme.example/v1")) }}
+{{- fail "wants acme.example/v1" }}
+{{- end }}
+"""
+
+
+def test_a_chart_that_asks_for_capabilities_is_told_of_the_environments_cluster(made, tool):
+    made.write(f"{CHART_FOLDER}/templates/asked.yaml", CAPABILITIES)
+    text = projects.toml().replace(
+        'namespace = "acme-live"\n',
+        'namespace = "acme-live"\nkubernetes = "v1.31.2-eks-1"\n'
+        'api_versions = ["monitoring.coreos.com/v1", "acme.example/v1"]\n',
+    )
+    made.write(project.FILE, text)
+
+    found = made.helm(tool("helm"), "template")
+
+    def asked(name):
+        return next(each.data["data"] for each in found[name].objects if each.data["metadata"]["name"] == "asked")
+
+    pinned = pins.load().modules["kubernetes"].version
+    for name in (DEFAULTS, "lab/fraud-score"):
+        assert asked(name) == {"kubernetes": pinned, "rules": "false"}, "as a throw-away cluster has it"
+    assert asked("live/fraud-score") == {"kubernetes": "v1.31.2", "rules": "true"}

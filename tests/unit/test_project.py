@@ -348,3 +348,42 @@ def test_the_guides_environment_is_one_entry_and_a_folder(tmp_path):
     for each in made:
         allowed = each["spec"]["clusterResourceWhitelist"]
         assert {"group": "", "kind": "PersistentVolume"} in allowed, "the patch of the guide"
+
+
+def in_live(line):
+    return GOOD.replace('soak = "24h"\n', f'soak = "24h"\n{line}\n')
+
+
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        ("1.33", "1.33"),
+        ("1.33.4", "1.33.4"),
+        ("v1.33.4", "1.33.4"),
+        ("v1.33.4-eks-113cf36", "1.33.4"),
+        ("v1.33.4+k3s1", "1.33.4"),
+    ],
+)
+def test_helm_gets_a_clusters_version_as_argo_cd_gives_it(written, given):
+    """k8s.io/apimachinery's ParseGeneric, which Argo CD reads it by, leaves out what follows the numbers."""
+    assert project.parse(in_live(f'kubernetes = "{written}"').encode()).environment("live").kube_version == given
+
+
+def test_without_a_version_it_is_nobodys():
+    assert project.parse(GOOD.encode()).environment("live").kube_version is None
+
+
+@pytest.mark.parametrize("written", ['"1"', '"1.33.4.5"', '"latest"', '"1.033"', '""', "1.33"])
+def test_what_is_no_version_of_kubernetes_is_refused(written):
+    assert "environments[1].kubernetes: " in refused(in_live(f"kubernetes = {written}"))
+
+
+@pytest.mark.parametrize("api", ["v1", "apps/v1", "apps/v1/Deployment", "monitoring.coreos.com/v1", "v1/Pod"])
+def test_a_clusters_apis_are_named_as_helm_has_them(api):
+    said = project.parse(in_live(f'api_versions = ["{api}"]').encode())
+    assert said.environment("live").api_versions == (api,)
+
+
+@pytest.mark.parametrize("api", ["", "apps", "apps/v1,batch/v1", "Apps/v1", "apps/v1/deployments", "a b/v1"])
+def test_what_is_no_api_is_refused(api):
+    assert "environments[1].api_versions[0]: " in refused(in_live(f'api_versions = ["{api}"]'))

@@ -22,7 +22,7 @@ from ci.stages.run import Options, Run
 from ci.tree import git
 from ci.tree.tree import Asked
 from tests.harness.gates import executables
-from tests.harness.project import VERSION, executed
+from tests.harness.project import executed
 from tests.stranger import places, project
 
 
@@ -256,7 +256,7 @@ def test_the_checks_that_need_no_container_have_nothing_against_it(stranger, fil
             assert golden.findings(stranger.folder, stranger.project, found.judged, found.applications) == []
             folder = found.folder / "helm"
             chart.laid_out(found.judged, folder)
-            commands = chart.commands(found.judged, "template", VERSION)
+            commands = chart.commands(found.judged, "template")
             outputs = executed(filled.tool("helm"), commands, folder)
             made = [chart.rendered(each, output) for each, output in zip(found.judged, outputs, strict=True)]
             said = [finding for each in made for finding in (*each.findings, *references.check(each.objects))]
