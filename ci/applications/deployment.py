@@ -86,7 +86,7 @@ async def prepared(
     """
     application = version.application
     chart = await render.chart_files(repository, version.revision, application.project.paths.chart, work)
-    value_files = await render.values_files(repository, version.revision, application, chart, work)
+    value_files = await render.values_files(repository, version.revision, application, version.source, work)
     own = render.values(application)
     layers = [own, *(loaded(file) for file in (*reversed(value_files), chart / "values.yaml"))]
     try:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, replace
 
 from ci.base.errors import UsageError
-from ci.tree import tree
+from ci.project import FILE
+from ci.tree import application_set, render, tree
+from ci.tree.application_set import HelmSource
 from ci.tree.change import ApplicationChange, Change
 from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
@@ -11,6 +13,7 @@ from ci.tree.tree import Application, Asked
 
 GONE = "the set before cannot be had any more, so there is no canary from it"
 RED = "the set before does not serve, so there is no canary from it"
+BY_FILE = f"the set before is rendered as {FILE} has it"
 FIRST = "a first deploy has no champion, and no canary"
 
 
@@ -21,10 +24,12 @@ class Version:
     Attributes:
         application: The application, with that set.
         revision: The commit, or whole tree, that has its chart.
+        source: What the ApplicationSet says of Helm.
     """
 
     application: Application
     revision: str
+    source: HelmSource
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ async def of(change: Change, head: Snapshot, base: Snapshot | None, asked: Asked
 
 async def _of(change: ApplicationChange, head: Snapshot, base: Snapshot | None) -> Subject:
     application = await tree.load(head, change.environment, change.name)
-    candidate = Version(application, await tree.chart_commit(head, application))
+    candidate = Version(application, await tree.chart_commit(head, application), await application_set.of(head))
     if base is None:
         return await _onward(head, candidate)
     if change.kind != "changed":
@@ -82,13 +87,14 @@ async def _of(change: ApplicationChange, head: Snapshot, base: Snapshot | None) 
     before = await tree.load(base, change.environment, change.name)
     if (before.namespace, before.place.cluster) != (application.namespace, application.place.cluster):
         return Subject(candidate, None, (f"it moves from namespace {before.namespace}: {FIRST}",))
+    source, wrong = await application_set.left_behind(base)
     try:
-        champion = Version(before, await tree.chart_commit(base, before))
+        champion = Version(before, await tree.chart_commit(base, before), source)
     except UsageError as error:
         return await _without_chart(head, candidate, error)
     if await _input(head, candidate) == await _input(base, champion):
         return Subject(candidate, None, ("Argo CD deploys the same as before: there is no canary",))
-    return Subject(candidate, champion)
+    return Subject(candidate, champion, (f"{BY_FILE}: {wrong.message}",) if wrong else ())
 
 
 async def _onward(head: Snapshot, candidate: Version) -> Subject:
@@ -102,7 +108,7 @@ async def _onward(head: Snapshot, candidate: Version) -> Subject:
             if application.model != runs.model:
                 over = over.with_blocks(application.carried(runs))
             try:
-                champion = Version(over, await tree.chart_commit(head, runs))
+                champion = replace(candidate, application=over, revision=await tree.chart_commit(head, runs))
             except UsageError as error:
                 return await _without_chart(head, candidate, error)
             if await _input(head, candidate) == await _input(head, champion):
@@ -120,8 +126,6 @@ async def _without_chart(head: Snapshot, candidate: Version, error: UsageError) 
 
 async def _input(snapshot: Snapshot, version: Version) -> tuple[object, ...]:
     """Return all that Helm is given for a version."""
-    application, at = version.application, snapshot.repository.at
-    folders = application.project.paths
-    places = (f"{folders.tree}/{application.environment}/{tree.VALUES}", folders.chart)
-    inputs = [await snapshot.repository.object_of(f"{version.revision}:{at(path)}") for path in places]
-    return (*inputs, {**application.release, tree.CHART[0]: ""}, application.values)
+    application = version.application
+    given = await render.given(snapshot.repository, application, version.revision, version.source)
+    return (*given, {**application.release, tree.CHART[0]: ""}, application.values)

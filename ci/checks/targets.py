@@ -13,10 +13,11 @@ import yaml
 from ci import project as projects
 from ci.base.errors import UsageError
 from ci.manifests import places
-from ci.manifests.chart import DEFAULTS, Chart, Target, Values, environment_values
+from ci.manifests.chart import DEFAULTS, Chart, Target, Values
 from ci.project import Project
 from ci.results import Finding
-from ci.tree import contents, git, render, tree, worktree
+from ci.tree import application_set, contents, git, render, tree, worktree
+from ci.tree.application_set import HelmSource
 from ci.tree.git import Repository
 from ci.tree.tree import Application, Asked, Key
 from ci.tree.worktree import File
@@ -110,7 +111,8 @@ async def found(folder: Path, project: Project, chosen: Chosen) -> AsyncIterator
     by_key = {key: file for file in files if (key := (file.environment, file.name)) in applications}
     clashes = {by_key[key]: by_key[other] for key, other in tree.clashes(by_key).items()}
     with tempfile.TemporaryDirectory(prefix="ml-serving-ci-") as work:
-        reader = _Reader(folder, project, applications, Path(work) / "git")
+        source, wrong = await _source(folder, project)
+        reader = _Reader(folder, project, applications, Path(work) / "git", source, wrong)
         judged = list(reader.defaults(chosen)) if chosen.defaults and chosen.has(DEFAULTS, None) else []
         for file in files:
             if chosen.has(file.environment, file.name):
@@ -121,17 +123,34 @@ async def found(folder: Path, project: Project, chosen: Chosen) -> AsyncIterator
         yield Targets(judged, reader.findings, applications, known if chosen.whole else (), Path(work))
 
 
+async def _source(folder: Path, project: Project) -> tuple[HelmSource, list[Finding]]:
+    """Return what the ApplicationSet of the work tree says of Helm, and what is wrong with it.
+
+    Where there is none, or one that is refused, applications are judged by what the project file makes.
+    """
+    name = application_set.file_of(project)
+    file = folder / name
+    if not file.is_file():
+        return application_set.made(project), []
+    prefix = (await git.opened(folder)).prefix
+    try:
+        return application_set.read(file.read_bytes(), project, prefix), []
+    except UsageError as error:
+        return application_set.made(project, prefix), [placed("argocd", name, error)]
+
+
 @dataclass
 class _Reader:
     folder: Path
     project: Project
     applications: Mapping[Key, Application | None]
     work: Path
+    source: HelmSource
     findings: list[Finding] = field(default_factory=list)
     repository: Repository | None = None
     commits: dict[str, str] = field(default_factory=dict)  # by revision
     charts: dict[str, Chart] = field(default_factory=dict)  # by git's name of the files
-    in_tree: dict[tuple[str, str], str | None] = field(default_factory=dict)  # by commit and file
+    contents: dict[str, str] = field(default_factory=dict)  # of values files, by git's name
 
     def defaults(self, chosen: Chosen) -> Iterator[Target]:
         """Yield the chart's own values, as the work tree has them."""
@@ -200,27 +219,26 @@ class _Reader:
                 line = places.values_line(text, path)
                 raise UsageError(f"{file.path}:{line}: {'.'.join(path)}: is no mapping", fix="Write keys below it.")
         try:
-            chart, in_tree = await self._followed(application, revision)
+            chart, further = await self._followed(application, revision)
         except UsageError as error:
             line = places.values_line(text, tree.CHART[0])
             raise UsageError(f"{file.path}:{line}: {error.message}", fix=error.fix) from error
         given = json.dumps(render.values(application))
         own = Values(file.path, text, given, ("values",), ELSEWHERE)
-        values = [own, *in_tree, *_own_values(chart, file.environment)]
         return Target(
             file.environment,
             file.name,
             file.name,
             application.namespace,
             chart,
-            values,
+            [own, *reversed(further), *_own_values(chart)],
             kube_version=render.kube_version(application.place),
             api_versions=application.place.api_versions,
         )
 
     async def _followed(self, application: Application, revision: str) -> tuple[Chart, list[Values]]:
-        """Return an application's chart, and its environment's values in the tree, both at the chart's revision."""
-        file = str(worktree.values_file(self.project, application.environment))
+        """Return an application's chart, and the values files that Argo CD gives Helm, both at the chart's revision."""
+        files = self.source.files(application)
         if revision == git.HEAD:
             self.repository = self.repository or await git.opened(self.folder)
             await self.repository.require_head(self.project.branch)
@@ -228,12 +246,24 @@ class _Reader:
             chart = self._own_chart()
             if chart is None:
                 raise UsageError(f"chart.revision: there is no {self.project.paths.chart}", fix="Put the chart there.")
-            there = self.folder / file
-            return chart, [Values(file, there.read_text(errors="replace"))] if there.is_file() else []
+            contents.require_plain_files(self.folder, files)
+            texts = {file: _text(self.folder / file) for file in files}
+            return chart, self._values(texts, "")
         commit = await self._commit(revision)
         chart = await self._chart_at(commit, revision)
-        text = await self._text_at(commit, file)
-        return chart, [] if text is None else [Values(f"{commit[:12]}:{file}", text)]
+        return chart, self._values(await self._texts_at(commit, files), f"{commit[:12]}:")
+
+    def _values(self, texts: Mapping[str, str | None], where: str) -> list[Values]:
+        """Return those of some values files that are there.
+
+        Raises:
+            UsageError: Another one may not be left out.
+        """
+        for file, text in texts.items():
+            if text is None and not self.source.ignore_missing:
+                said = render.missing(self.project, file)
+                raise UsageError(f"chart.revision: {said}", fix=f"Write {file}, or have the ApplicationSet say true.")
+        return [Values(f"{where}{file}", text) for file, text in texts.items() if text is not None]
 
     def _own_chart(self) -> Chart | None:
         folder, name = self.folder / self.project.paths.chart, self.project.paths.chart
@@ -269,21 +299,23 @@ class _Reader:
             self.charts[files] = Chart(there, f"{commit[:12]}:{path}")
         return self.charts[files]
 
-    async def _text_at(self, commit: str, file: str) -> str | None:
+    async def _texts_at(self, commit: str, files: Sequence[str]) -> dict[str, str | None]:
         assert self.repository is not None
-        if (commit, file) not in self.in_tree:
-            name = f"{commit}:{self.repository.at(file)}"
-            blob = await self.repository.run("cat-file", "blob", name, check=False)
-            self.in_tree[commit, file] = blob.raw.decode(errors="replace") if blob.returncode == 0 else None
-        return self.in_tree[commit, file]
+        there = await contents.values_files(self.repository, commit, files)
+        for name in there.values():
+            if name not in self.contents:
+                (content,) = await self.repository.contents_of(name)
+                self.contents[name] = content.decode(errors="replace")
+        return {file: self.contents[there[file]] if file in there else None for file in files}
 
 
-def _own_values(chart: Chart, environment: str | None = None) -> Iterator[Values]:
-    """Yield the chart's own values for an environment, where it has some, and its values for all."""
-    own = chart.folder / "values.yaml"
-    for further in environment_values(chart.folder, environment) if environment is not None else ():
-        yield Values(f"{chart.name}/values/{further.name}", further.read_text(errors="replace"))
-    yield Values(f"{chart.name}/values.yaml", own.read_text(errors="replace") if own.is_file() else "")
+def _own_values(chart: Chart) -> Iterator[Values]:
+    """Yield the chart's own values."""
+    yield Values(f"{chart.name}/values.yaml", _text(chart.folder / "values.yaml") or "")
+
+
+def _text(file: Path) -> str | None:
+    return file.read_text(errors="replace") if file.is_file() else None
 
 
 def placed(check: str, file: str, error: UsageError) -> Finding:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
+from ci import project as projects
 from ci.base import tasks
 from ci.base.errors import CheckFailedError, UsageError
+from ci.base.progress import note
 from ci.diff import files
 from ci.diff.files import Changed
 from ci.manifests import documents
@@ -15,9 +17,9 @@ from ci.manifests.documents import Document
 from ci.manifests.manifests import dig, mapping
 from ci.project import FILE, Project
 from ci.supply import supply
-from ci.tree import merge_base, tree
+from ci.tree import application_set, merge_base, render, tree
+from ci.tree.application_set import HelmSource
 from ci.tree.git import Repository, Snapshot
-from ci.tree.render import render
 from ci.tree.tree import Application
 
 HOOK = "helm.sh/hook"
@@ -80,7 +82,11 @@ async def both(
             raise UsageError(f"--env {environment}: not one of {', '.join(known)}")
     for side in sides:
         side.environments = [each for each in known if each in environments or not environments]
-    base_inputs, head_inputs = [await _inputs(side, remote) for side in sides]
+    left, wrong = await application_set.left_behind(sides[0].snapshot)
+    base_inputs = await _inputs(sides[0], left, remote, plain=False)
+    head_inputs = await _inputs(sides[1], await application_set.of(sides[1].snapshot), remote, plain=True)
+    if wrong is not None:
+        note(f"before, rendered as {projects.FILE} has it: {wrong.message}")
     helm = supply.installed("helm")
     limiter = anyio.CapacityLimiter(os.cpu_count() or 2)
 
@@ -88,7 +94,7 @@ async def both(
         application = side.applications[place]
         try:
             async with limiter:
-                text = await render(repository, helm, application, revision, plain=side is sides[1])
+                text = await render.render(side.snapshot, helm, application, revision, plain=side is sides[1])
         except CheckFailedError as error:
             said = f"{side.snapshot.commit[:12]}: {error.message}"
             raise CheckFailedError(said, detail=error.detail) from error
@@ -109,39 +115,26 @@ async def _environments(sides: Sequence[Side]) -> list[str]:
     return list(dict.fromkeys((*head, *base)))
 
 
-async def _inputs(side: Side, remote: str) -> dict[str, tuple[str, tuple[str, bytes]]]:
+async def _inputs(
+    side: Side, source: HelmSource, remote: str, *, plain: bool
+) -> dict[str, tuple[str, tuple[object, ...]]]:
     """Find a side's applications; return place to the chart's commit, and all that Helm would be given."""
     snapshot = side.snapshot
-    found: dict[str, tuple[str, tuple[str, bytes]]] = {}
+    found: dict[str, tuple[str, tuple[object, ...]]] = {}
     applications: dict[str, Application] = {}
-    charts: dict[str, str | None] = {}
     own = (await tree.project(snapshot)).names
     for environment in [each for each in side.environments if each in own]:
         for name in await tree.names(snapshot, environment):
             application = await tree.load(snapshot, environment, name)
             commit = await tree.chart_commit(snapshot, application, remote)
-            if commit not in charts:
-                charts[commit] = await tree.chart(snapshot, commit)
-            chart = charts[commit]
-            if chart is None:
-                raise UsageError(f"{application.file}: there is no {application.project.paths.chart} at {commit[:12]}")
             place = f"{environment}/{name}"
             applications[place] = application
-            found[place] = (
-                commit,
-                (
-                    f"{chart} {await _values(snapshot, application, commit)} {application.namespace}",
-                    application.content,
-                ),
-            )
+            chart, *given = await render.given(snapshot.repository, application, commit, source, plain=plain)
+            if chart is None:
+                raise UsageError(f"{application.file}: there is no {application.project.paths.chart} at {commit[:12]}")
+            found[place] = commit, (chart, *given, application.content)
     side.applications = applications
     return found
-
-
-async def _values(snapshot: Snapshot, application: Application, commit: str) -> str | None:
-    """Return git's name for the environment's values in the tree, which go with the chart's commit."""
-    file = f"{application.project.paths.tree}/{application.environment}/{tree.VALUES}"
-    return await snapshot.repository.object_of(f"{commit}:{snapshot.repository.at(file)}")
 
 
 async def _files(base: Side, head: Side) -> list[Changed]:

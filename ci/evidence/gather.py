@@ -158,7 +158,7 @@ async def _applications(
         if chart is None:
             note(f"no evidence for {application.file}: there is no chart at {commit[:12]}")
             continue
-        rendered = await render(snapshot.repository, helm, application, commit)
+        rendered = await render(snapshot, helm, application, commit)
         name = statement.manifests(proof.environment, proof.name)
         manifests = [statement.artefact(name, statement.manifests_digest(rendered))]
         for onward in project.targets(proof.environment):
@@ -207,7 +207,7 @@ async def _onward(snapshot: Snapshot, helm: Path, source: Application, environme
     """Return the manifests that a promotion would give an application; none where file or chart do not take it."""
     try:
         target = await tree.destination(snapshot, environment, source)
-        rendered = await render(snapshot.repository, helm, target.promoted(source, source.release), commit)
+        rendered = await render(snapshot, helm, target.promoted(source, source.release), commit)
     except (CheckFailedError, UsageError) as error:
         note(f"no evidence for a promotion to {environment}: {error.message}")
         return []

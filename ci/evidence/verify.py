@@ -423,12 +423,12 @@ async def _canary(evidence: Evidence, promotion: Promotion) -> str:
 
 async def _starts_one(promotion: Promotion) -> bool:
     """Whether the promotion starts a canary: the application is there already, and its pods become others."""
-    snapshot, target, repository = promotion.snapshot, promotion.target, promotion.snapshot.repository
+    snapshot, target = promotion.snapshot, promotion.target
     if target.name not in await tree.names(snapshot, target.environment):
         return False
     runs = await tree.load(snapshot, target.environment, target.name)
-    before = await render(repository, promotion.helm, runs, await tree.chart_commit(snapshot, runs))
-    after = await render(repository, promotion.helm, target, promotion.commit)
+    before = await render(snapshot, promotion.helm, runs, await tree.chart_commit(snapshot, runs))
+    after = await render(snapshot, promotion.helm, target, promotion.commit)
     place = f"{target.environment}/{target.name}"
     found = effects.effects(place, documents.parse(before, place), documents.parse(after, place))
     return any(each.outcome == "canary" for each in found)
@@ -464,7 +464,7 @@ async def require_manifests(evidence: Evidence, promotion: Promotion) -> str:
         onward = statement.onward(source.environment, target.environment, target.name)
         rendered = [(rendered[0][0], source), (onward, target)]
     for name, application in rendered:
-        text = await render(promotion.snapshot.repository, promotion.helm, application, promotion.commit)
+        text = await render(promotion.snapshot, promotion.helm, application, promotion.commit)
         found = statement.manifests_digest(text)
         what = f"{application.file}, rendered again,"
         _require_same(evidence, f"subject {name}", evidence.digest_of(name), found, what)

@@ -77,7 +77,7 @@ class Bump:
         another_model = bool(values.keys() & application.model.keys())  # which an image may bring along
         known = await _known_answer(snapshot, application) if another_model else {}
         bumped = application.with_release(values).with_blocks(known)
-        await render(snapshot.repository, self.helm, bumped, await snapshot.resolve(release[tree.CHART[0]]))
+        await render(snapshot, self.helm, bumped, await snapshot.resolve(release[tree.CHART[0]]))
         name = release[("model", "version")] if self.component == "model" else release[("image", "tag")]
         return Edit(
             application.file,

@@ -97,7 +97,7 @@ class Promote:
             trailers[EVIDENCE_COMMIT] = self.proof.commit
             for line in await verify.require(self.proof, Promotion(snapshot, source, promoted, commit, self.helm)):
                 self.say(line)
-        await render(snapshot.repository, self.helm, promoted, commit)
+        await render(snapshot, self.helm, promoted, commit)
         return Edit(
             target.file,
             target.differing(release),

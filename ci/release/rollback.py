@@ -273,7 +273,7 @@ async def _renders(snapshot: Snapshot, application: Application) -> bool:
     except MachineError as error:
         warning("not rendered: whether the chart takes it was not looked at", f"{error.message}; {error.fix}")
         return False
-    await render(snapshot.repository, helm, application, commit)
+    await render(snapshot, helm, application, commit)
     return True
 
 

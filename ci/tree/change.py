@@ -5,8 +5,9 @@ Pure reading: nothing is written, and git is asked a few times however many appl
 An application is in where something differs that Argo CD makes it of, or that it is held to:
 
 - its file, TREE/ENVIRONMENT/NAME.yaml;
+- which values files the ApplicationSet names for it;
 - where its `chart.revision` follows the branch, the chart's content but for other environments' `values/*.yaml`, and
-  the environment's values in the tree. Any other revision is the same on both sides, so that only the file can move it;
+  its values files in the tree. Any other revision is the same on both sides, so that only the file can move it;
 - its golden file, where that is of its model (`earlier` says where not);
 - its environment in the project file, but for the keys in `MOVING`.
 
@@ -22,7 +23,8 @@ from typing import Any, Literal
 from ci import project as projects
 from ci.base.errors import UsageError
 from ci.project import Project
-from ci.tree import earlier, git, quarantine, tree, worktree
+from ci.tree import application_set, earlier, git, quarantine, tree, worktree
+from ci.tree.application_set import HelmSource
 from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application, Asked, Key
@@ -30,6 +32,10 @@ from ci.tree.tree import Application, Asked, Key
 PINS = "ci/supply/pins.toml"
 """What the tool pins, which no other repository has."""
 DOCUMENTS = "docs"
+CHART, TREE = "chart", "tree"
+"""Where values files are."""
+OF_CHART = PurePosixPath("values")
+"""The chart's folder of values that only those get for whom the ApplicationSet names them."""
 MOVING = frozenset({"context", "protected", "evidence", "soak", "windows"})
 """Keys of an environment that say when and whether a set moves: no application is made of them."""
 Kind = Literal["changed", "new", "renamed", "moved", "deleted", "unchanged"]
@@ -170,7 +176,7 @@ async def everything(head: Snapshot) -> Change:
     Raises:
         UsageError: It has no project file, or one that is not what it should be.
     """
-    side = await _read(head, await tree.project(head))
+    side = await _read(head, await tree.project(head), await application_set.of(head))
     found, malformed = await _applications(side, side.keys)
     applications = tuple(ApplicationChange(*key, "unchanged") for key in found)
     return Change(
@@ -194,12 +200,12 @@ async def between(base: Snapshot, head: Snapshot) -> Change:
         UsageError: Head has no project file, or one that is not what it should be.
     """
     own = await tree.project(head)
-    after = await _read(head, own)
+    after = await _read(head, own, await application_set.of(head))
     unread = None
     try:
-        before = await _read(base, await tree.project(base))
+        before = await _read(base, await tree.project(base), (await application_set.left_behind(base))[0])
     except UsageError as error:
-        before, unread = _Side(base, own, {}), Reason(projects.FILE, f"before, {error.message}")
+        before, unread = _Side(base, own, after.source, {}), Reason(projects.FILE, f"before, {error.message}")
     paths = await _paths(base, head)
     applications, malformed = await _applications(after, after.keys)
     differing = {key: content for key, content in before.keys.items() if after.keys.get(key) != content}
@@ -230,13 +236,16 @@ class _Side:
     Attributes:
         snapshot: The commit.
         project: Its project file.
+        source: What its ApplicationSet says of Helm.
         files: Git's mode and name of the content of each file in tree, golden files and chart.
         keys: Its applications' contents, in the order of promotion.
         strangers: Files that stand where applications do and are none, each with a line that says why.
     """
 
-    def __init__(self, snapshot: Snapshot, project: Project, files: Mapping[str, tuple[str, str]]) -> None:
-        self.snapshot, self.project, self.files = snapshot, project, files
+    def __init__(
+        self, snapshot: Snapshot, project: Project, source: HelmSource, files: Mapping[str, tuple[str, str]]
+    ) -> None:
+        self.snapshot, self.project, self.source, self.files = snapshot, project, source, files
         self.strangers: dict[str, str] = {}
         keys = {}
         for path, (mode, content) in self.below(project.paths.tree).items():
@@ -272,9 +281,15 @@ class _Side:
         """Return the path of an application's file."""
         return f"{self.project.paths.tree}/{key[0]}/{key[1]}.yaml"
 
-    def values(self, key: Key) -> str:
-        """Return the path of the values that its environment has in the tree."""
-        return f"{self.project.paths.tree}/{key[0]}/{tree.VALUES}"
+    def values(self, application: Application) -> list[tuple[str, str]]:
+        """Return the values files that the ApplicationSet names: in which folder, and their paths from there."""
+        folders = ((CHART, PurePosixPath(self.project.paths.chart)), (TREE, PurePosixPath(self.project.paths.tree)))
+        return [
+            (place, str(PurePosixPath(file).relative_to(folder)))
+            for file in self.source.files(application)
+            for place, folder in folders
+            if PurePosixPath(file).is_relative_to(folder)
+        ]
 
     def golden(self, key: Key) -> str:
         """Return the path of its golden file."""
@@ -314,7 +329,8 @@ class _Comparison:
             if key in self.before.keys:
                 why = (
                     *self._text(key, application),
-                    *(self._followed(key, chart) if self._follows(application) else ()),
+                    *self._sources(application),
+                    *(self._followed(application, chart) if self._follows(application) else ()),
                     *(self._file(self.before.golden(key), self.after.golden(key)) if key not in self.earlier else ()),
                     *(reason for path, reason in settings.items() if _made_of(path, key[0])),
                 )
@@ -386,15 +402,23 @@ class _Comparison:
     def _follows(self, application: Application) -> bool:
         return self.after.snapshot.follows(application.release[tree.CHART[0]])
 
-    def _followed(self, key: Key, chart: Mapping[str, Reason]) -> Iterator[Reason]:
-        """Yield what differs of chart and environment's values, which an application gets from the branch."""
-        own = PurePosixPath("values", f"{key[0]}.yaml")
-        mine = [each for path, each in chart.items() if PurePosixPath(path).parent != own.parent or path == str(own)]
+    def _sources(self, application: Application) -> Iterator[Reason]:
+        """Yield how the ApplicationSet has other values files for an application."""
+        old, new = self.before.values(application), self.after.values(application)
+        if old != new or self.before.source.ignore_missing != self.after.source.ignore_missing:
+            yield Reason(application_set.file_of(self.after.project), "values files")
+
+    def _followed(self, application: Application, chart: Mapping[str, Reason]) -> Iterator[Reason]:
+        """Yield what differs of chart and values files, which an application gets from the branch."""
+        named = {path for place, path in self.after.values(application) if place == CHART}
+        mine = [each for path, each in chart.items() if PurePosixPath(path).parent != OF_CHART or path in named]
         if len(mine) == 1:
             yield mine[0]
         elif mine:
             yield Reason(self.after.project.paths.chart, f"{len(mine)} files")
-        yield from self._file(self.before.values(key), self.after.values(key))
+        for place, path in self.after.values(application):
+            if place == TREE:
+                yield from self._file(*(f"{side.project.paths.tree}/{path}" for side in (self.before, self.after)))
 
     def _chart(self) -> dict[str, Reason]:
         """Return the files of the chart that differ, by their paths in it."""
@@ -421,7 +445,7 @@ class _Comparison:
         }
 
 
-async def _read(snapshot: Snapshot, project: Project) -> _Side:
+async def _read(snapshot: Snapshot, project: Project, source: HelmSource) -> _Side:
     where = project.paths
     folders = [snapshot.repository.at(path) for path in (where.tree, where.golden, where.chart)]
     listed = await snapshot.repository.run("ls-tree", "-r", "-z", snapshot.commit, "--", *folders)
@@ -430,7 +454,7 @@ async def _read(snapshot: Snapshot, project: Project) -> _Side:
         words, _, path = line.partition("\t")
         mode, _, content = words.split()
         files[_own(snapshot, path)] = mode, content
-    return _Side(snapshot, project, files)
+    return _Side(snapshot, project, source, files)
 
 
 async def _paths(base: Snapshot, head: Snapshot) -> list[str]:

@@ -5,7 +5,7 @@ Argo CD puts `.argocd-source.yaml` and `.argocd-source-APPLICATION.yaml` beside 
 links in its own checkout; nothing of that is seen in the files that git has for the chart: it is refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ci.base.errors import UsageError
@@ -13,6 +13,12 @@ from ci.tree.git import Repository
 
 PLAIN = frozenset({"100644", "100755"})
 """Git's modes of files that are what they say."""
+FOLDER = "040000"
+NOT_PLAIN = {
+    "link": "is a link, which Argo CD follows in its own checkout",
+    "submodule": "is a submodule, which Argo CD fetches and renders",
+}
+"""What else is found where a file belongs, with what Argo CD makes of it."""
 OVERRIDES = ".argocd-"
 """How the files begin that Argo CD reads for itself."""
 
@@ -32,8 +38,40 @@ async def require_plain(repository: Repository, revision: str, chart: str) -> No
     for entry in filter(None, listed.raw.decode(errors="replace").split("\0")):
         described, _, path = entry.partition("\t")
         mode = described.partition(" ")[0]
-        kind = "" if mode in PLAIN else {"120000": "link", "160000": "submodule"}.get(mode, f"file of mode {mode}")
-        _require(chart, PurePosixPath(path), kind)
+        _require(chart, PurePosixPath(path), _kind(mode))
+
+
+async def values_files(
+    repository: Repository, revision: str, paths: Sequence[str], *, plain: bool = True
+) -> dict[str, str]:
+    """Return git's names for the contents of values files, by their paths; only of those that are there.
+
+    Args:
+        repository: Has the revision.
+        revision: A commit, or a whole tree.
+        paths: From the project's folder.
+        plain: Refuse one that is no file, or behind a link; else it is as if it were not there.
+
+    Raises:
+        UsageError: One is refused.
+    """
+    wanted = {repository.at(path): path for path in paths}
+    around = {str(folder) for path in wanted for folder in PurePosixPath(path).parents[:-1]}
+    words = ("ls-tree", "-z", "--full-tree", revision, "--", *sorted({*wanted, *around}))
+    listed = await repository.run(*words) if wanted else None
+    found = {}
+    for entry in filter(None, listed.raw.decode(errors="replace").split("\0") if listed else ()):
+        described, _, path = entry.partition("\t")
+        mode, _, name = described.split()
+        if mode in PLAIN and path in wanted:
+            found[wanted[path]] = name
+        elif plain and mode not in PLAIN and (mode != FOLDER or path in wanted):
+            raise UsageError(f"{path}: {NOT_PLAIN.get(_kind(mode), 'is no file')}", fix="Have a file there itself.")
+    return found
+
+
+def _kind(mode: str) -> str:
+    return "" if mode in PLAIN else {"120000": "link", "160000": "submodule"}.get(mode, f"file of mode {mode}")
 
 
 def require_plain_folder(folder: Path, chart: str) -> None:
@@ -50,6 +88,24 @@ def require_plain_folder(folder: Path, chart: str) -> None:
         _require(chart, path, kind)
 
 
+def require_plain_files(folder: Path, paths: Sequence[str]) -> None:
+    """Refuse values files of the work tree that are none, as the commit would have them.
+
+    Args:
+        folder: The project's.
+        paths: From there.
+
+    Raises:
+        UsageError: As for `values_files`.
+    """
+    for path in paths:
+        for each in (path, *map(str, PurePosixPath(path).parents[:-1])):
+            if (folder / each).is_symlink():
+                raise UsageError(f"{each}: {NOT_PLAIN['link']}", fix="Have a file there itself.")
+        if (folder / path).is_dir():
+            raise UsageError(f"{path}: is no file", fix="Have a file there itself.")
+
+
 def _found(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
     for file in sorted(folder.rglob("*")):
         path = PurePosixPath(file.relative_to(folder).as_posix())
@@ -62,10 +118,7 @@ def _found(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
 
 
 def _require(chart: str, path: PurePosixPath, kind: str) -> None:
-    said = {
-        "link": "is a link, which Argo CD follows in its own checkout",
-        "submodule": "is a submodule, which Argo CD fetches and renders",
-    }.get(kind, f"is a {kind}")
+    said = NOT_PLAIN.get(kind, f"is a {kind}")
     if kind:
         raise UsageError(f"{chart}/{path}: {said}", fix="Put the files themselves into the chart.")
     if path.name.startswith(OVERRIDES):

@@ -9,59 +9,87 @@ from typing import Any
 
 from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError
-from ci.manifests.chart import environment_values
-from ci.project import Environment
+from ci.project import Environment, Project
 from ci.supply import pins
-from ci.tree import contents, tree
-from ci.tree.git import Repository
+from ci.tree import application_set, contents, tree
+from ci.tree.application_set import HelmSource
+from ci.tree.git import Repository, Snapshot
 from ci.tree.tree import Application
 
 RENDER_SECONDS = 60
 _last: dict[tuple[object, ...], str] = {}
 """What was rendered last, by chart and application: whoever lost a race to the branch asks for the very same again."""
+_objects: dict[tuple[object, ...], tuple[object, ...]] = {}
+"""Git's names for a chart and values files, by commit: thousands of applications share theirs."""
 
 
-async def render(
-    repository: Repository, helm: Path, application: Application, revision: str, *, plain: bool = True
-) -> str:
+async def render(snapshot: Snapshot, helm: Path, application: Application, revision: str, *, plain: bool = True) -> str:
     """Return the manifests of an application.
 
     Args:
-        repository: Has the chart.
+        snapshot: Its ApplicationSet counts; its repository has the chart.
         helm: The executable.
         application: What is rendered; its `content` counts, committed or not.
         revision: Commit of the chart, or its whole tree.
-        plain: Refuse a chart that is more than files; what a change leaves behind may be.
+        plain: Refuse a chart or values that are more than files, and an ApplicationSet that asks for what is not
+            carried out here; what a change leaves behind may do so.
 
     Raises:
-        UsageError: The chart is more than files.
+        UsageError: Something is refused.
         CheckFailedError: Helm refuses: the values do not fit the chart's schema or templates.
     """
-    chart = await repository.object_of(f"{revision}:{repository.at(application.project.paths.chart)}")
-    values_file = f"{application.project.paths.tree}/{application.environment}/{tree.VALUES}"
-    key = (
-        chart,
-        await repository.object_of(f"{revision}:{repository.at(values_file)}"),
-        json.dumps(values(application)),
-        application.environment,
-        application.name,
-        application.namespace,
-        kube_version(application.place),
-        application.place.api_versions,
-    )
+    source = await application_set.of(snapshot) if plain else (await application_set.left_behind(snapshot))[0]
+    repository = snapshot.repository
+    inputs = await given(repository, application, revision, source, plain=plain)
+    key = (*inputs, json.dumps(values(application)))
     if plain:
         await contents.require_plain(repository, revision, application.project.paths.chart)
     if key not in _last:
-        rendered = await _render(repository, helm, application, revision)
+        rendered = await _render(repository, helm, application, revision, source, plain=plain)
         _last.clear()
         _last[key] = rendered
     return _last[key]
 
 
-async def _render(repository: Repository, helm: Path, application: Application, revision: str) -> str:
+async def given(
+    repository: Repository, application: Application, revision: str, source: HelmSource, *, plain: bool = True
+) -> tuple[object, ...]:
+    """Return all that Helm is given for an application but its own values, to tell whether it is the same.
+
+    Args:
+        repository: Has the chart.
+        application: The application.
+        revision: Hash of the chart's commit, or of its whole tree.
+        source: What the ApplicationSet says.
+        plain: As for `contents.values_files`.
+
+    Raises:
+        UsageError: A values file is refused.
+    """
+    chart, files = repository.at(application.project.paths.chart), source.files(application)
+    key = (repository.folder, revision, chart, files, plain)
+    if key not in _objects:
+        there = await contents.values_files(repository, revision, files, plain=plain)
+        _objects[key] = (
+            await repository.object_of(f"{revision}:{chart}"),
+            *((path, there.get(path)) for path in files),
+        )
+    return (
+        *_objects[key],
+        source.ignore_missing,
+        application.name,
+        application.namespace,
+        kube_version(application.place),
+        application.place.api_versions,
+    )
+
+
+async def _render(
+    repository: Repository, helm: Path, application: Application, revision: str, source: HelmSource, *, plain: bool
+) -> str:
     with tempfile.TemporaryDirectory() as work:
         chart = await chart_files(repository, revision, application.project.paths.chart, Path(work))
-        files = await values_files(repository, revision, application, chart, Path(work))
+        files = await values_files(repository, revision, application, source, Path(work), plain=plain)
         try:
             return await template(helm, application, chart, files, values(application))
         except CommandError as error:
@@ -106,20 +134,46 @@ def pinned_kubernetes() -> str:
 
 
 async def values_files(
-    repository: Repository, revision: str, application: Application, chart: Path, work: Path
+    repository: Repository,
+    revision: str,
+    application: Application,
+    source: HelmSource,
+    work: Path,
+    *,
+    plain: bool = True,
 ) -> list[Path]:
-    """Return the values files of an application's environment that are there, the stronger one last.
+    """Return the values files that the ApplicationSet names, as the chart's revision has them, the stronger ones later.
 
-    As the ApplicationSet names them: the chart's own for the environment, and the tree's, both as the chart's revision
-    has them.
+    Args:
+        repository: Has the revision.
+        revision: Commit of the chart, or its whole tree.
+        application: The application.
+        source: What the ApplicationSet says.
+        work: Where `chart_files` put the chart; other files are put beside it.
+        plain: As for `contents.values_files`.
+
+    Raises:
+        UsageError: One is refused.
+        CheckFailedError: One is not there, and the ApplicationSet does not let it be left out.
     """
-    in_tree = f"{application.project.paths.tree}/{application.environment}/{tree.VALUES}"
-    found = environment_values(chart, application.environment)
-    blob = await repository.run("cat-file", "blob", f"{revision}:{repository.at(in_tree)}", check=False)
-    if blob.returncode == 0:
-        found.append(work / tree.VALUES)
-        found[-1].write_bytes(blob.raw)
+    there = await contents.values_files(repository, revision, source.files(application), plain=plain)
+    found = []
+    for path in source.files(application):
+        if path in there:
+            file = work / path
+            if not file.exists():  # what is in the chart is there
+                file.parent.mkdir(parents=True, exist_ok=True)
+                (content,) = await repository.contents_of(there[path])
+                file.write_bytes(content)
+            found.append(file)
+        elif not source.ignore_missing:
+            raise CheckFailedError(f"{application.file}: {missing(application.project, path)} at {revision[:12]}")
     return found
+
+
+def missing(project: Project, path: str) -> str:
+    """Return what is wrong where a values file must be there and is not."""
+    return f"there is no {path}, and ignoreMissingValueFiles is not true in {application_set.file_of(project)}"
 
 
 async def chart_files(repository: Repository, revision: str, chart: str, folder: Path) -> Path:

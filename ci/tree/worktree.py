@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import yaml
 
@@ -101,8 +101,3 @@ def require_known(folder: Path, project: Project, asked: Asked) -> None:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     said = f"--app {asked}: there is no {project.paths.tree}/{asked.environment or '*'}/{asked.name}.yaml"
     raise UsageError(said, fix=f"One of {', '.join(first)}{more}" if first else "Write that file: docs/gitops.md")
-
-
-def values_file(project: Project, environment: str) -> PurePosixPath:
-    """Return where an environment's Helm values are in the tree, which may lack them."""
-    return PurePosixPath(project.paths.tree, environment, tree.VALUES)

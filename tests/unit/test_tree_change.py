@@ -6,10 +6,11 @@ import json
 import anyio
 import pytest
 
+from ci import project
 from ci.base import jsonfile
 from ci.base.errors import UsageError
 from ci.results import Proof, Report, Served, Stage
-from ci.tree import change, git, merge_base
+from ci.tree import argocd, change, git, merge_base
 from tests.harness import remote as remotes
 from tests.harness.remote import ci, run
 
@@ -204,6 +205,34 @@ def test_an_environments_values_in_the_tree_are_no_application_and_count_there(w
 
     assert kinds(found) == {("west", "pricing"): "changed", ("west", "ranking"): "changed"}
     assert reasons(found) == ["deploy/models/west/values.yaml: new"]
+
+
+def with_values(work, file):
+    """Have the ApplicationSet name another file in place of the chart's for the environment; return the commit."""
+    for path, content in argocd.render(project.parse(PROJECT.encode())).items():
+        work.write(path, content.decode().replace("values/{{ .environment }}.yaml", file, 1))
+    work.commit()
+    return work.clone.git("rev-parse", "HEAD")
+
+
+def test_an_application_that_gets_other_values_files_is_in_whatever_chart_it_has(work):
+    with_values(work, "values/west.yaml")
+
+    found = work.change()
+
+    assert kinds(found) == {("east", "ranking"): "changed"}
+    assert reasons(found, "east") == ["deploy/argo/argocd-applications.yaml: values files"]
+
+
+@pytest.mark.parametrize("file", ["charts/serve/values/east.yaml", "deploy/models/all.yaml"])
+def test_a_values_file_that_the_application_set_names_counts_for_those_that_follow(work, file):
+    base = with_values(work, f"/{file}")
+    work.write(file, "replicas: 5\n")
+
+    found = work.change(base)
+
+    assert kinds(found) == {("west", "pricing"): "changed", ("west", "ranking"): "changed"}
+    assert reasons(found)[0].startswith(file)
 
 
 def test_a_golden_file_counts_in_every_environment_of_its_model(work):

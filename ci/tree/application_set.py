@@ -1,0 +1,242 @@
+"""How Argo CD calls Helm for an application: as the ApplicationSet says that a commit has.
+
+It may be another one than the project file makes (patches, or a change by hand, which `lint` tells). What of it decides
+nothing about a rendering may be anything; `valueFiles` and `ignoreMissingValueFiles` are carried out here as Argo CD
+does; all else is refused by name, for something else would be deployed than is rendered here.
+"""
+
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from ci import project as projects
+from ci.base.errors import UsageError
+from ci.base.text import cut
+from ci.manifests import kubernetes_yaml, places
+from ci.project import FILE, PATH, Project
+from ci.tree import argocd, tree
+from ci.tree.git import Snapshot
+from ci.tree.tree import Application
+
+HELM = ("spec", "template", "spec", "source", "helm")
+VALUE_FILES = (*HELM, "valueFiles")
+IGNORE_MISSING = (*HELM, "ignoreMissingValueFiles")
+TEMPLATE = ("spec", "template")
+Way = tuple[str | int, ...]
+FREE: tuple[Way, ...] = (
+    ("metadata", "annotations"),
+    ("metadata", "finalizers"),
+    ("metadata", "labels"),
+    ("spec", "generators", 0, "matrix", "generators", 1, "git", "requeueAfterSeconds"),
+    ("spec", "preservedFields"),
+    ("spec", "strategy"),
+    ("spec", "syncPolicy", "preserveResourcesOnDeletion"),
+    (*TEMPLATE, "metadata", "annotations"),
+    (*TEMPLATE, "metadata", "finalizers"),
+    (*TEMPLATE, "metadata", "labels"),
+    (*TEMPLATE, "spec", "ignoreDifferences"),
+    (*TEMPLATE, "spec", "info"),
+    (*TEMPLATE, "spec", "revisionHistoryLimit"),
+    (*TEMPLATE, "spec", "syncPolicy"),
+)
+"""What decides when and how Argo CD applies what it renders, and not what that is."""
+ALSO: Mapping[Way, str] = {("spec", "syncPolicy", "applicationsSync"): "create-update"}
+"""A value in place of the project file's that decides no more: an Application whose file is gone stays."""
+APPLICATION = 'trimSuffix ".yaml" .path.filename'
+EXPRESSIONS = (".environment", ".namespace", APPLICATION)
+"""What a value file may be named by: names of lower-case letters, digits and dashes, however Argo CD reads a path."""
+EXPRESSION = re.compile(rf"\{{\{{\s*({'|'.join(map(re.escape, EXPRESSIONS))})\s*\}}\}}")
+SHOWN = 80
+
+
+@dataclass(frozen=True)
+class HelmSource:
+    """What an ApplicationSet says of Helm.
+
+    Attributes:
+        value_files: Values files, the stronger ones later: paths from the project file's folder, with expressions.
+        ignore_missing: Whether one that is not there is left out; else nothing is rendered.
+    """
+
+    value_files: tuple[str, ...]
+    ignore_missing: bool
+
+    def files(self, application: Application) -> tuple[str, ...]:
+        """Return an application's values files; one that is named twice counts where it is first, as to Argo CD."""
+        names = (application.environment, application.namespace, application.name)
+        said = dict(zip(EXPRESSIONS, names, strict=True))
+        return tuple(dict.fromkeys(EXPRESSION.sub(lambda found: said[found[1]], file) for file in self.value_files))
+
+
+async def of(snapshot: Snapshot) -> HelmSource:
+    """Return what the ApplicationSet of a commit says; what the project file makes where there is none.
+
+    Raises:
+        UsageError: As for `read`.
+    """
+    found = await _of(snapshot)
+    if isinstance(found, UsageError):
+        raise UsageError(found.message, fix=found.fix)
+    return found
+
+
+async def left_behind(snapshot: Snapshot) -> tuple[HelmSource, UsageError | None]:
+    """Return what `of` does for a commit that a change puts right, and what is wrong with its ApplicationSet.
+
+    Where something is, it is the one that the project file makes.
+    """
+    found = await _of(snapshot)
+    if isinstance(found, UsageError):
+        return made(await tree.project(snapshot), snapshot.repository.prefix), found
+    return found, None
+
+
+async def _of(snapshot: Snapshot) -> HelmSource | UsageError:
+    project = await tree.project(snapshot)
+    said = await snapshot.read(FILE)
+    assert said is not None
+    try:
+        content = await snapshot.read(file_of(project))
+    except UsageError as error:  # a link
+        return error
+    return _read(said, content, snapshot.repository.prefix)
+
+
+@functools.lru_cache(maxsize=8)
+def _read(said: bytes, content: bytes | None, prefix: str) -> HelmSource | UsageError:
+    """Read both files; a commit has the same for all of its applications."""
+    project = projects.parse(said)
+    try:
+        return made(project, prefix) if content is None else read(content, project, prefix)
+    except UsageError as error:
+        return error
+
+
+def made(project: Project, prefix: str = "") -> HelmSource:
+    """Return what the project file makes."""
+    return _source(_made(project, prefix), "", project, prefix)
+
+
+def read(content: bytes, project: Project, prefix: str = "") -> HelmSource:
+    """Return what an ApplicationSet says.
+
+    Args:
+        content: The file.
+        project: The project file that is beside it.
+        prefix: The project file's folder in its git repository, "" for the top.
+
+    Raises:
+        UsageError: Argo CD would deploy something else by it than is rendered here; file, line and key are named.
+    """
+    found = kubernetes_yaml.read(content, file_of(project))
+    text = content.decode("utf-8-sig")
+    wanted = _made(project, prefix)
+    for path in _differing(found, wanted):
+        free = any(path[: len(each)] == each for each in (*FREE, VALUE_FILES, IGNORE_MISSING))
+        if not free and _value(found, path) != ALSO.get(path, ...):
+            raise _refusal(text, project, path, _said(_value(found, path), _value(wanted, path)))
+    return _source(found, text, project, prefix)
+
+
+def file_of(project: Project) -> str:
+    """Return the path of the ApplicationSet."""
+    return f"{project.paths.argocd}/{argocd.FILES['ApplicationSet']}"
+
+
+def _made(project: Project, prefix: str) -> Any:
+    file = file_of(project)
+    return kubernetes_yaml.read(argocd.render(project, prefix)[file], file)
+
+
+def _source(found: Any, text: str, project: Project, prefix: str) -> HelmSource:
+    missing = _value(found, IGNORE_MISSING)
+    if not isinstance(missing, bool | None):
+        raise _refusal(text, project, IGNORE_MISSING, "is neither true nor false")
+    named = _value(found, VALUE_FILES)
+    if not isinstance(named, list | None):
+        raise _refusal(text, project, VALUE_FILES, "is no list")
+    files = []
+    for number, each in enumerate(named or ()):
+        try:
+            files.append(_value_file(each, project, prefix))
+        except ValueError as error:
+            raise _refusal(text, project, (*VALUE_FILES, number), str(error)) from None
+    return HelmSource(tuple(files), bool(missing))
+
+
+def _value_file(said: Any, project: Project, prefix: str) -> str:
+    """Return a values file's path from the project file's folder.
+
+    Raises:
+        ValueError: It is none of the chart or the tree, or Argo CD may read it as something else.
+    """
+    if not isinstance(said, str):
+        raise ValueError("is no text")  # noqa: TRY004 - what is wrong with a file, not with this program
+    plain = EXPRESSION.sub("x", said)
+    if "{{" in plain:
+        known = ", ".join(f"{{{{ {each} }}}}" for each in EXPRESSIONS)
+        raise ValueError(f"{said}: an expression that is not carried out here, which are {known}")
+    if wrong := sorted(char for char in set(plain) if char in PATH or not char.isprintable()):
+        raise ValueError(f"{said}: Argo CD does not take {' '.join(map(repr, wrong))} for what it is")
+    path = PurePosixPath(plain)
+    if ".." in path.parts or str(path) != plain:
+        raise ValueError(f"{said}: is no plain path of a file, such as values/live.yaml")
+    folder = "/" if path.is_absolute() else f"/{PurePosixPath(prefix, project.paths.chart)}/"
+    whole = f"{folder}{said.lstrip('/')}"
+    start = f"/{prefix}/" if prefix else "/"
+    own = whole.removeprefix(start)
+    within = any(PurePosixPath(own).is_relative_to(each) for each in (project.paths.chart, project.paths.tree))
+    if not (whole.startswith(start) and within):
+        where = f"{project.paths.chart} and {project.paths.tree}"
+        raise ValueError(f"{said}: is outside of {where}, where a change of it would not be seen")
+    return own
+
+
+def _differing(found: Any, wanted: Any, path: Way = ()) -> Iterator[Way]:
+    """Yield the way to each value that is not in both; to the nearest one around it where it is in a list."""
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        for key in {**found, **wanted}:
+            if key in found and key in wanted:
+                yield from _differing(found[key], wanted[key], (*path, key))
+            else:
+                yield (*path, key)
+    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        for number, (one, other) in enumerate(zip(found, wanted, strict=True)):
+            yield from _differing(one, other, (*path, number))
+    elif type(found) is not type(wanted) or found != wanted:
+        yield path
+
+
+def _value(document: Any, path: Way) -> Any:
+    """Return what a way leads to; None where there is nothing."""
+    for part in path:
+        if isinstance(document, Mapping):
+            document = document.get(part)
+        elif isinstance(document, list) and isinstance(part, int):
+            document = document[part]
+        else:
+            return None
+    return document
+
+
+def _said(found: Any, wanted: Any) -> str:
+    if wanted is None:
+        return "is not carried out here, and Argo CD would deploy something else by it than is rendered"
+    return f"is {_shown(found)}, and {FILE} makes it {_shown(wanted)}"
+
+
+def _shown(value: Any) -> str:
+    return "not there" if value is None else cut(repr(value), SHOWN)
+
+
+def _refusal(text: str, project: Project, path: Way, said: str) -> UsageError:
+    lines = (places.values_line(text, path[:depth]) for depth in range(len(path), 0, -1))
+    line = next(filter(None, lines), 1)
+    patch = project.argocd.patches.get("ApplicationSet")
+    fix = "python ci/main.py argocd render; docs/project.md says what a patch may change."
+    if patch is not None:
+        fix = f"Take it out of {project.paths.argocd}/{patch} if it has it, then {fix}"
+    return UsageError(f"{file_of(project)}:{line}: {projects.dotted(path) or 'all of it'}: {said}", fix=fix)
