@@ -1,6 +1,6 @@
 """What `bump`, `promote`, `rollback` and `watch` share: where a change of the tree is written, and how that is told."""
 
-import difflib
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ci.base import settings
+from ci.base.command import redacted
 from ci.base.errors import UsageError
 from ci.base.progress import note
 from ci.base.secret import Secret
@@ -101,6 +102,8 @@ async def write(destination: Destination, change: Change, component: str) -> Non
     typer.echo(f"{written.commit[:12]} {subject}")
     if isinstance(target, PullRequestBranch):
         typer.echo(await target.request(written.commit))
+    else:
+        typer.echo(_place(destination, repository, target.branch))
 
 
 async def tip(destination: Destination) -> Snapshot:
@@ -132,13 +135,19 @@ def token() -> Secret | None:
     return settings.secret(*settings.TOKENS, user="x-access-token")
 
 
-async def _preview(snapshot: Snapshot, edit: Edit) -> str:
+async def _preview(snapshot: Snapshot, edit: Edit) -> bytes:
     """Return what would be written as a diff that `git apply` takes, and the commit's message."""
-    lines: list[str] = []
-    for path, content in (await edit.files(snapshot)).items():
-        old = await snapshot.read(path) or b""
-        before, after = (text.decode().splitlines(keepends=True) for text in (old, content))
-        lines += difflib.unified_diff(before, after, f"a/{path}" if old else "/dev/null", f"b/{path}")
+    patch = await snapshot.patch(await edit.files(snapshot))
     taken = ", the chart takes the result" if edit.rendered else ""
     note(f"checked: the keys are there, no quarantine{taken}; not written (--dry-run)")
-    return "".join(lines) + "\n" + edit.message
+    return patch + f"\n{edit.message}".encode()
+
+
+def _place(destination: Destination, repository: Repository, branch: str) -> str:
+    """Return where a commit is, and how it gets on from there."""
+    remote = redacted(destination.remote, repository.secrets)
+    if destination.push:
+        return f"pushed to {remote}, branch {branch}"
+    folder = shlex.quote(str(repository.folder))
+    where = f"here, branch {branch} of {repository.folder}"
+    return f"{where}; not pushed: git -C {folder} push {remote} {shlex.quote(branch)}"

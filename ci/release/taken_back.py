@@ -56,7 +56,7 @@ async def require_wanted(snapshot: Snapshot, application: Application, release: 
             f"{_what(found)} was taken back in {found.step} ({found.step.at.isoformat()})",
             fix=f'git show {found.step.commit[:12]}; if it is wanted again: --over-revert "REASON"',
         )
-    if found is None and await snapshot.repository.is_shallow():
+    if found is None and snapshot.repository.shallow:
         raise UsageError(
             f"{application.file}: this clone is shallow, and cannot tell what a person took back",
             fix="git fetch --unshallow",

@@ -7,12 +7,13 @@ import tempfile
 import urllib.parse
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ci.base import command, settings
 from ci.base.errors import CIError, CommandError, MachineError, UsageError
 from ci.base.masking import USERINFO
+from ci.base.progress import note
 from ci.base.secret import Secret
 
 SECONDS = 60.0
@@ -36,6 +37,12 @@ FILES = ("100644", "100755")
 FOLDER = "040000"
 """Git's mode of a folder; a link or a submodule has another one."""
 
+PATCH = (
+    "diff-tree", "-p", "--full-index", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
+    "--src-prefix=a/", "--dst-prefix=b/",
+)  # fmt: skip
+"""Prints the difference of two trees as `git apply` takes it, whatever a person or an attribute has chosen."""
+
 HEADER = 40
 """More characters than `cat-file --batch` writes after a hash: a kind and a size."""
 
@@ -43,15 +50,65 @@ SETTINGS = (
     "i18n.commitEncoding=UTF-8",
     "i18n.logOutputEncoding=UTF-8",
     "log.showSignature=false",
+    "log.follow=false",
+    "trailer.separators=:",
+    "core.commentChar=#",
+    "core.quotePath=false",
     f"core.hooksPath={os.devnull}",
+    "core.fsmonitor=false",
+    "core.splitIndex=false",
+    "push.pushOption=",
 )
-"""In place of what a person has chosen: texts are read here, not by that person, and no work of that person is done."""
+"""In place of what a person has chosen: texts are read here, not by that person, and no work of that person is done.
 
-OWNER = re.compile(r"dubious ownership in repository at '(.+)'")
+What says from where, as whom and by which programs (remotes, identity, signing, ssh, proxies, helpers of credentials)
+stays the person's.
+"""
+AS_COMMITTED = tuple(
+    word
+    for setting in ("core.autocrlf=false", "core.eol=lf", f"core.attributesFile={os.devnull}")
+    for word in ("-c", setting)
+)
+"""For a command that writes files which are not the person's: as Argo CD's own checkout has them."""
+ENVIRONMENT = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",  # `git replace` is of one clone: Argo CD has another
+    "LC_ALL": "C",
+}
+"""Variables for every git command, beside the few of the caller's that `programs` hands on."""
+QUIETLY = ("--quiet", "--no-recurse-submodules")
+FETCH = (
+    "--no-tags", "--no-prune", "--no-write-fetch-head", "--no-write-commit-graph", "--no-auto-maintenance", "--refmap=",
+)  # fmt: skip
+"""Fetch commits, and nothing else, whatever a person has chosen."""
+PUSH = ("--no-verify", "--no-follow-tags", "--no-signed")
+"""Push one branch, and nothing else, whatever a person has chosen."""
+TOKEN_USER = f"{settings.TOKEN}_USER"
+HELPER = (
+    f"""!f() {{ test "$1" = get && printf 'username=%s\\npassword=%s\\n' "${TOKEN_USER}" "${settings.TOKEN}"; }}; f"""
+)
+"""Gives git the token for one host: a header would go along to where that host, or a person's insteadOf, leads on."""
+UNDER_WAY = {
+    "MERGE_HEAD": "merge",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+}
+"""What git has in its folder while a person is in the middle of something."""
+
+OWNER = re.compile(r"dubious ownership in repository at '(.+)'", re.DOTALL)
+LOCK = re.compile(r"Unable to create '(.+\.lock)': File exists", re.DOTALL)
+NO_BRANCH = "couldn't find remote ref"
 
 
 class PushRefusedError(CIError):
     """The remote, or the branch, did not take the commit; servers word a lost race in many ways, so all are alike."""
+
+
+class LockedError(MachineError):
+    """Another git process works in the repository, or one that ended has left its lock behind."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +121,8 @@ class Repository:
         secrets: Strings that no error may show.
         environment: Variables for every git command: an https remote's token travels here.
         prefix: The project's folder in it, "" for the top: paths of the tree are from there.
+        bare: Whether it has no work tree.
+        remote: Name or URL of the remote that is asked as well; "" where none is.
     """
 
     folder: Path
@@ -71,6 +130,8 @@ class Repository:
     secrets: tuple[str, ...]
     environment: Mapping[str, str]
     prefix: str = ""
+    bare: bool = False
+    remote: str = ""
 
     def at(self, path: str) -> str:
         """Return a path of the project as one from the top of the repository."""
@@ -88,15 +149,26 @@ class Repository:
 
         Raises:
             CommandError: It failed.
+            LockedError: It failed for another's lock.
         """
-        return await command.run(
-            ["git", "-C", self.folder, *(word for setting in SETTINGS for word in ("-c", setting)), *args],
-            stdin=stdin,
-            check=check,
-            env={**self.environment, **(env or {})},
-            timeout=timeout,
-            secrets=self.secrets,
-        )
+        try:
+            return await command.run(
+                ["git", "-C", self.folder, *(word for setting in SETTINGS for word in ("-c", setting)), *args],
+                stdin=stdin,
+                check=check,
+                env={**self.environment, **(env or {})},
+                timeout=timeout,
+                secrets=self.secrets,
+            )
+        except CommandError as error:
+            if (lock := LOCK.search(error.stderr)) is None:
+                raise
+            file = shlex.quote(lock[1])
+            raise LockedError(
+                f"{lock[1]}: another git process holds this lock, or one that was killed has left it",
+                fix=f"fuser -v {file}  # names the process that has it; where there is none: rm {file}",
+                detail=error.detail,
+            ) from error
 
     async def output(self, *args: str | Path) -> str:
         """Return what one git command prints, without the line's end."""
@@ -173,9 +245,10 @@ class Repository:
         """Return a commit's message."""
         return await self.output("show", "--no-patch", "--format=%B", commit)
 
-    async def is_shallow(self) -> bool:
-        """Return whether the repository lacks the beginning of its history."""
-        return await self.output("rev-parse", "--is-shallow-repository") == "true"
+    @property
+    def shallow(self) -> bool:
+        """Whether the repository lacks the beginning of its history."""
+        return (self.common / "shallow").exists()
 
     async def object_of(self, name: str) -> str | None:
         """Return the object that a name such as COMMIT:PATH leads to, or None where it leads nowhere."""
@@ -214,36 +287,98 @@ class Repository:
         words = ("status", "--porcelain", "--untracked-files=no", "--", self.prefix or ".")
         return bool((await self.run(*words, check=False)).stdout)  # none in a bare repository
 
+    async def configured(self, pattern: str) -> list[tuple[str, str]]:
+        """Return settings in effect, the stronger ones later.
+
+        Args:
+            pattern: Regular expression of their names, which git gives with section and key in lower case.
+        """
+        found = await self.run("config", "--null", "--get-regexp", pattern, check=False)
+        return [(name, value) for name, _, value in (each.partition("\n") for each in found.stdout.split("\0")) if name]
+
     async def identity(self) -> dict[str, str]:
-        """Return the variables that name who commits, where git knows no name for the user."""
-        known = await self.run("config", "user.email", check=False)
-        if known.returncode == 0:
-            return {}
-        ours = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in AUTHOR.items()}
-        return {name: value for name, value in ours.items() if not settings.variable(name)}
+        """Return the variables that name who commits; what nobody has said of it is this tool's own."""
+        known = dict(await self.configured(r"^(user|author|committer)\.(name|email)$"))
+
+        def said(role: str, what: str) -> str | None:
+            own = settings.variable(f"GIT_{role}_{what}")
+            return own or known.get(f"{role}.{what}".lower()) or known.get(f"user.{what}".lower())
+
+        roles = ("AUTHOR", "COMMITTER")
+        return {f"GIT_{role}_{what}": said(role, what) or ours for role in roles for what, ours in AUTHOR.items()}
+
+    async def under_way(self) -> str | None:
+        """Return what a person is in the middle of in this work tree, such as "merge"; None where it is nothing."""
+        words = [word for name in UNDER_WAY for word in ("--git-path", name)]
+        places = (await self.output("rev-parse", *words)).splitlines()
+        return next(
+            (what for what, place in zip(UNDER_WAY.values(), places, strict=False) if (self.folder / place).exists()),
+            None,
+        )
+
+    async def head(self) -> str | None:
+        """Return the full name of the branch that is checked out, None where none is."""
+        found = await self.run("symbolic-ref", "--quiet", HEAD, check=False)
+        return found.stdout.strip() or None
+
+    async def checked_out_at(self, branch: str) -> Path | None:
+        """Return another work tree that has a branch checked out, None where there is none."""
+        found = await self.output("for-each-ref", "--format=%(worktreepath)", f"{HEADS}{branch}")
+        place = Path(found).resolve() if found else self.folder
+        if place == self.common:  # of a bare repository that is its HEAD's, which has no files
+            bare = await self.run(f"--git-dir={place}", "rev-parse", "--is-bare-repository")
+            return None if bare.stdout.strip() == "true" or self.bare else place
+        return None if place == self.folder else place
 
     async def commit(self, tree: str, parent: str, message: str) -> str:
-        """Make a commit of a tree, signed where the person signs, and return it."""
-        sign = await self.run("config", "--type=bool", "commit.gpgSign", check=False)
-        words = ["commit-tree", tree, "-p", parent, *(["-S"] if sign.stdout.strip() == "true" else [])]
-        return (await self.run(*words, stdin=message, env=await self.identity())).stdout.strip()
+        """Make a commit of a tree, signed where the person signs, and return it.
+
+        Raises:
+            MachineError: It is to be signed, and cannot be.
+        """
+        asked = await self.run("config", "--type=bool", "commit.gpgSign", check=False)
+        sign = ["-S"] if asked.stdout.strip() == "true" else []
+        words = ["commit-tree", tree, "-p", parent, *sign]
+        try:
+            return (await self.run(*words, stdin=message, env=await self.identity())).stdout.strip()
+        except CommandError as error:
+            if not sign:
+                raise
+            unsigned = f"git -C {shlex.quote(str(self.folder))} config commit.gpgSign false"
+            raise MachineError(
+                f"commit.gpgSign is set, and signing failed: {told(error)}",
+                fix=f"Try git commit -S --allow-empty there; or, without signatures: {unsigned}",
+                detail=error.detail,
+            ) from error
 
     async def fetch(self, remote: str, branch: str) -> str:
         """Return the tip of a remote's branch, its commits fetched; no ref of this repository changes.
 
-        A shallow clone gets the whole history: what was there, and what a person took back, is read from it.
+        A shallow clone gets the rest of the history with it, which what looks back goes through.
 
         Raises:
-            MachineError: The remote does not answer, refuses, or has no such branch.
+            MachineError: The remote does not answer, or refuses.
+            UsageError: It has no such branch.
         """
-        whole = ["--unshallow"] if await self.is_shallow() else []
-        words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap=", *whole)
-        ref = f"refs/ml-serving-ci/{uuid.uuid4().hex}"  # others may fetch into this repository at the same time
         try:
-            await self.run(*words, "--end-of-options", remote, f"+refs/heads/{branch}:{ref}", timeout=NETWORK_SECONDS)
-            return await self.commit_of(ref)
+            return await self._fetch(remote, f"{HEADS}{branch}")
         except CommandError as error:
+            if NO_BRANCH in error.stderr:
+                shown = command.redacted(remote, self.secrets)
+                raise UsageError(
+                    f"--branch {branch}: {shown} has no such branch",
+                    fix=f"git -C {shlex.quote(str(self.folder))} ls-remote --heads {shown}",
+                ) from error
             raise _unreachable(self, remote, error) from error
+
+    async def _fetch(self, remote: str, source: str) -> str:
+        """Return the commit that a ref of a remote leads to, fetched."""
+        ref = f"refs/ml-serving-ci/{uuid.uuid4().hex}"  # others may fetch into this repository at the same time
+        whole = ["--unshallow"] if self.shallow else []
+        try:
+            words = ("fetch", *QUIETLY, *FETCH, *whole, "--end-of-options", remote, f"+{source}:{ref}")
+            await self.run(*words, timeout=NETWORK_SECONDS)
+            return await self.commit_of(ref)
         finally:
             await self.run("update-ref", "-d", ref, check=False)
 
@@ -253,13 +388,29 @@ class Repository:
         Raises:
             MachineError: The remote does not answer, or refuses.
         """
-        if await self.output("rev-parse", "--is-shallow-repository") != "true":
+        if not self.shallow:
             return
-        words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--unshallow")
+        words = ("fetch", *QUIETLY, *FETCH, "--unshallow", "--end-of-options", remote, f"{HEADS}{branch}")
         try:
-            await self.run(*words, "--end-of-options", remote, f"{HEADS}{branch}", timeout=NETWORK_SECONDS)
+            await self.run(*words, timeout=NETWORK_SECONDS)
         except CommandError as error:
             raise _unreachable(self, remote, error) from error
+
+    async def asked(self, name: str) -> str | None:
+        """Return the commit of the remote's branch or tag of a name, short or full, fetched; None where there is none.
+
+        Raises:
+            MachineError: The remote does not answer, or refuses.
+        """
+        names = [name] if name.startswith((HEADS, TAGS)) else [f"{HEADS}{name}", f"{TAGS}{name}"]
+        there = await self._ls_remote(self.remote, *names)
+        found = next((each for each in names if each in there), None)
+        if found is None:
+            return None
+        try:
+            return await self._fetch(self.remote, found)
+        except CommandError as error:
+            raise _unreachable(self, self.remote, error) from error
 
     async def current_branch(self) -> str:
         """Return the branch that is checked out.
@@ -267,10 +418,12 @@ class Repository:
         Raises:
             UsageError: None is.
         """
-        found = await self.run("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
-        if found.returncode != 0:
-            raise UsageError(f"{self.folder} has no branch checked out", fix="Say which with --branch B.")
-        return found.stdout.strip()
+        head = await self.head()
+        if head is None:
+            what = await self.under_way()
+            why = f": a {what} is under way" if what else ""
+            raise UsageError(f"{self.folder} has no branch checked out{why}", fix="Say which with --branch B.")
+        return head.removeprefix(HEADS)
 
     async def default_branch(self, remote: str) -> str:
         """Return the branch that a remote calls its own.
@@ -279,20 +432,27 @@ class Repository:
             MachineError: It does not answer.
             UsageError: It names none.
         """
-        listed = await self._ls_remote(remote, "--symref", "HEAD")
-        found = re.match(r"ref: refs/heads/(\S+)\tHEAD", listed)
-        if found is None:
+        own = (await self._ls_remote(remote, HEAD, options=("--symref",))).get(HEAD, "")
+        if not own.startswith(f"ref: {HEADS}"):
             raise UsageError(f"--remote {remote}: names no default branch", fix="Say which with --branch B.")
-        return found[1]
+        return own.removeprefix(f"ref: {HEADS}")
 
-    async def _ls_remote(self, remote: str, *words: str) -> str:
-        options = [word for word in words if word.startswith("--")]
-        refs = [word for word in words if not word.startswith("--")]
+    async def _ls_remote(self, remote: str, *names: str, options: Sequence[str] = ()) -> dict[str, str]:
+        """Return what a remote has under names of refs: git itself takes them for ends of names."""
+        found: dict[str, str] = {}
+        for name, value in await self._listed(remote, *names, options=options):
+            if name in names:
+                found.setdefault(name, value)  # where a ref is symbolic, that is told first
+        return found
+
+    async def _listed(self, remote: str, *patterns: str, options: Sequence[str] = ()) -> list[tuple[str, str]]:
+        """Return each ref of a remote that patterns match, with what it leads to."""
+        words = ("ls-remote", *options, "--end-of-options", remote, *patterns)
         try:
-            listed = await self.run("ls-remote", *options, "--end-of-options", remote, *refs, timeout=NETWORK_SECONDS)
+            listed = await self.run(*words, timeout=NETWORK_SECONDS)
         except CommandError as error:
             raise _unreachable(self, remote, error) from error
-        return listed.stdout
+        return [(name, value) for value, _, name in (line.partition("\t") for line in listed.stdout.splitlines())]
 
     async def remote_tips(self, remote: str, *branches: str) -> dict[str, str]:
         """Return the commits that a remote's branches are at, by name.
@@ -301,9 +461,8 @@ class Repository:
             remote: Name or URL.
             branches: Names, or patterns; what the remote does not have is left out.
         """
-        listed = await self._ls_remote(remote, *(f"{HEADS}{branch}" for branch in branches))
-        found = (line.split("\t", 1) for line in listed.splitlines())
-        return {ref.removeprefix(HEADS): commit for commit, ref in found if ref.startswith(HEADS)}
+        listed = await self._listed(remote, *(f"{HEADS}{branch}" for branch in branches))
+        return {name.removeprefix(HEADS): commit for name, commit in listed if name.startswith(HEADS)}
 
     async def push(self, remote: str, commit: str, branch: str, *, replaces: str | None = None) -> None:
         """Move a remote's branch forward to a commit.
@@ -318,13 +477,13 @@ class Repository:
         Raises:
             PushRefusedError: The remote did not take it.
         """
-        lease = [] if replaces is None else [f"--force-with-lease=refs/heads/{branch}:{replaces}"]
-        words = ("push", "--quiet", "--no-verify", *lease, "--end-of-options", remote)
+        lease = [] if replaces is None else [f"--force-with-lease={HEADS}{branch}:{replaces}"]
+        words = ("push", *QUIETLY, *PUSH, *lease, "--end-of-options", remote)
         try:
-            await self.run(*words, f"{commit}:refs/heads/{branch}", timeout=NETWORK_SECONDS)
+            await self.run(*words, f"{commit}:{HEADS}{branch}", timeout=NETWORK_SECONDS)
         except CommandError as error:
             raise PushRefusedError(
-                f"{command.redacted(remote, self.secrets)} did not take the push to {branch}: {_said(error)}",
+                f"{command.redacted(remote, self.secrets)} did not take the push to {branch}: {told(error)}",
                 detail=error.detail,
             ) from error
 
@@ -389,18 +548,37 @@ class Snapshot:
 
         Returns:
             The new commit.
+
+        Raises:
+            MachineError: It is to be signed, and cannot be.
         """
+        return await self.repository.commit(await self._tree(files), self.commit, message)
+
+    async def patch(self, files: Mapping[str, bytes]) -> bytes:
+        """Return what `git apply` makes this tree one with other files by; the repository is only read.
+
+        Args:
+            files: Path to new content.
+        """
+        objects = str(self.repository.common / "objects").replace("\\", "\\\\").replace('"', '\\"')
+        with tempfile.TemporaryDirectory() as work:
+            apart = {"GIT_OBJECT_DIRECTORY": work, "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{objects}"'}
+            tree = await self._tree(files, apart)
+            return (await self.repository.run(*PATCH, self.commit, tree, env=apart)).raw
+
+    async def _tree(self, files: Mapping[str, bytes], env: Mapping[str, str] | None = None) -> str:
+        """Return this tree with other files in it, written to git's objects."""
         run = self.repository.run
         lines = []
         for path, content in files.items():
-            blob = await run("hash-object", "-w", "--stdin", stdin=content)
+            blob = await run("hash-object", "-w", "--stdin", stdin=content, env=env)
             lines.append(f"{await self._mode(path) or FILES[0]} {blob.stdout.strip()}\t{self._place(path)}\0")
         with tempfile.TemporaryDirectory() as work:
-            index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
+            index = {**(env or {}), "GIT_INDEX_FILE": str(Path(work, "index"))}
             await run("read-tree", self.commit, env=index)
             await run("update-index", "-z", "--index-info", stdin="".join(lines), env=index)
-            tree = (await run("write-tree", env=index)).stdout.strip()
-        return await self.repository.commit(tree, self.commit, message)
+            # of a partial clone, what is not here is not fetched for this
+            return (await run("write-tree", "--missing-ok", env=index)).stdout.strip()
 
     def follows(self, revision: str) -> bool:
         """Return whether a revision is wherever this tree will be."""
@@ -412,10 +590,19 @@ class Snapshot:
         Raises:
             UsageError: It names none.
         """
+        repository = self.repository
         if self.follows(revision):
             return self.commit
-        # the second says what is not there
-        return await self.repository.followed(revision) or await self.repository.commit_of(revision)
+        if not repository.remote or HASH.fullmatch(revision):
+            # the second says what is not there
+            return await repository.followed(revision) or await repository.commit_of(revision)
+        if (found := await repository.asked(revision)) is None:
+            remote = command.redacted(repository.remote, repository.secrets)
+            raise UsageError(
+                f"chart.revision {revision}: {remote} has no such branch or tag",
+                fix=f"git -C {shlex.quote(str(repository.folder))} push {remote} {shlex.quote(revision)}",
+            )
+        return found
 
 
 def follows(revision: str, branch: str) -> bool:
@@ -432,49 +619,113 @@ async def opened(folder: Path, remote: str | None = None, token: Secret | None =
         token: For that remote where it is an https one.
 
     Raises:
-        UsageError: There is no repository, or no such remote.
+        UsageError: There is no repository, no such remote, or one that is pushed to another place than it is read from.
     """
-    environment = {"GIT_TERMINAL_PROMPT": "0", "GIT_LITERAL_PATHSPECS": "1", "LC_ALL": "C"}
-    if not (settings.variable("GIT_SSH_COMMAND") or settings.variable("GIT_SSH")):
-        environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
     if not folder.is_dir():
         raise UsageError(f"--project {folder}: no such folder")
-    bare = Repository(folder, folder, (), environment)
-    found = await bare.run("rev-parse", "--git-common-dir", "--is-bare-repository", "--show-cdup", check=False)
+    here = Repository(folder, folder, (), ENVIRONMENT)
+    found = await here.run("rev-parse", "--is-bare-repository", "--show-cdup", "--git-common-dir", check=False)
     if found.returncode != 0:
         raise _not_opened(folder, found.stderr)
-    common, is_bare, *up = found.stdout.splitlines()
-    top = folder.resolve() if is_bare == "true" else Path(folder, *up).resolve()
-    prefix = "" if is_bare == "true" else folder.resolve().relative_to(top).as_posix().removeprefix(".")
-    common_folder = (folder / common).resolve()
-    if remote is None:
-        return Repository(top, common_folder, (), environment, prefix)
-    url = await remote_url(bare, remote)
+    bare, _, rest = found.stdout.removesuffix("\n").partition("\n")
+    up, _, common = rest.partition("\n") if bare == "false" else ("", "", rest)
+    top = Path(folder, up).resolve()
+    if not common:
+        raise UsageError(f"--project {folder}: git's own folder, not the files", fix="--project DIR, beside it")
+    if not folder.resolve().is_relative_to(top):
+        raise UsageError(f"--project {folder}: its files are in {top} (core.worktree)", fix=f"--project {top}")
+    prefix = folder.resolve().relative_to(top).as_posix().removeprefix(".")
+    repository = replace(here, folder=top, common=(folder / common).resolve(), prefix=prefix, bare=bare == "true")
+    return repository if remote is None else await _with_remote(repository, remote, token)
+
+
+async def _with_remote(repository: Repository, remote: str, token: Secret | None) -> Repository:
+    """Return a repository that asks a remote: by the person's ssh, with the token where that is for it."""
+    url = await remote_url(repository, remote)
     secrets = [form for userinfo in USERINFO.findall(url) for form in _forms(userinfo)]
-    scheme, _, rest = url.partition("://")
-    if token is not None and scheme in ("http", "https"):
-        secrets += token.forms
-        host = rest.rpartition("@")[2] if "@" in rest.partition("/")[0] else rest
-        environment |= {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{scheme}://{host.partition('/')[0]}/.extraHeader",
-            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {token.basic}",
-        }
-    return Repository(top, common_folder, tuple(sorted(secrets, key=len, reverse=True)), environment, prefix)
+    secrets += token.forms if token is not None else []
+    known = await repository.configured(r"^(core\.sshcommand|http\.(.*\.)?extraheader|remote\..*\.(push)?url)$")
+    environment: dict[str, str] = {}
+    asks = any(name == "core.sshcommand" for name, _ in known)
+    if not (asks or settings.variable("GIT_SSH_COMMAND") or settings.variable("GIT_SSH")):
+        environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
+    config = [] if _is_url(remote) else [(f"remote.{remote}.mirror", "false")]
+    said = [value for name, value in known if name in (f"remote.{remote}.url", f"remote.{remote}.pushurl")]
+    if token is not None and _may_have(url, said or [remote]):
+        environment |= {TOKEN_USER: token.user, settings.TOKEN: token.value}
+        config += _by_token(url, [value for name, value in known if name.endswith("extraheader")])
+    for number, (name, value) in enumerate(config):
+        environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return replace(
+        repository,
+        remote=remote,
+        secrets=tuple(sorted(secrets, key=len, reverse=True)),
+        environment={**repository.environment, **environment, "GIT_CONFIG_COUNT": str(len(config))},
+    )
+
+
+def _may_have(url: str, said: Sequence[str]) -> bool:
+    """Tell whether a token may go to where a remote leads: the host that the remote is said to be at, and encrypted."""
+    scheme, host = urllib.parse.urlsplit(url).scheme, _host(url)
+    if scheme == "http" and host not in settings.LOOPBACK and host:
+        note(f"no token is sent to {host}: everybody on the way could read it, over http")
+    return (scheme == "https" or (scheme == "http" and host in settings.LOOPBACK)) and host in map(_host, said)
+
+
+def _by_token(url: str, headers: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the settings by which git gives a token to the host of a URL, and no other credentials of the person's.
+
+    Args:
+        url: The remote's.
+        headers: What the person's settings have requests carry; checkout actions leave a token of theirs there, and
+            servers refuse two.
+    """
+    split = urllib.parse.urlsplit(url)
+    host = f"{split.scheme}://{split.netloc.rpartition('@')[2]}"
+    config = [(f"credential.{host}.helper", ""), (f"credential.{host}.helper", HELPER)]
+    if any(header.lower().startswith("authorization:") for header in headers):
+        config.append((f"http.{host}{split.path}.extraHeader", ""))
+    return config
+
+
+def _is_url(remote: str) -> bool:
+    return "://" in remote or "/" in remote
+
+
+def _host(url: str) -> str:
+    """Return the host of a remote's URL, or of what ssh takes for one (user@host:path); "" for a path."""
+    if "://" in url:
+        return urllib.parse.urlsplit(url).hostname or ""
+    place, colon, _ = url.partition(":")
+    return place.rpartition("@")[2].lower() if colon and "/" not in place else ""
 
 
 async def remote_url(repository: Repository, remote: str) -> str:
-    """Return a remote's URL.
+    """Return the URL that a remote is pushed to.
 
     Raises:
-        UsageError: There is no such remote.
+        UsageError: There is no such remote, or it is pushed to other repositories than the one that it is read from.
     """
-    if "://" in remote or "/" in remote:
+    if _is_url(remote):
         return remote
-    found = await repository.run("remote", "get-url", "--push", "--end-of-options", remote, check=False)
+    words = ("remote", "get-url", "--push", "--all", "--end-of-options", remote)
+    found = await repository.run(*words, check=False)
     if found.returncode != 0:
         raise UsageError(f"--remote {remote}: no such remote", fix=f"git -C {repository.folder} remote --verbose")
-    return found.stdout.strip()
+    url, *more = found.stdout.splitlines()
+    read = await repository.output("remote", "get-url", "--end-of-options", remote)
+    if more or _slug(url) != _slug(read):
+        raise UsageError(
+            f"--remote {remote}: is read from one repository and pushed to another, or to several",
+            fix=f"--remote URL says which; git -C {shlex.quote(str(repository.folder))} remote --verbose shows them",
+        )
+    return url
+
+
+def _slug(url: str) -> str:
+    """Return which repository of its host a URL names: the host may have a name for each way to it."""
+    path = urllib.parse.urlsplit(url).path if "://" in url else url.rpartition(":")[2]
+    return path.strip("/").removesuffix(".git").lower()
 
 
 def _forms(userinfo: str) -> Sequence[str]:
@@ -496,8 +747,7 @@ def inside(path: str) -> PurePosixPath:
 
 def _not_opened(folder: Path, printed: str) -> UsageError:
     """Return why git opens no repository in a folder, from what it printed."""
-    if owned := OWNER.search(printed):
-        trust = f"git config --global --add safe.directory {shlex.quote(owned[1])}"
+    if trust := _trust(printed):
         return UsageError(
             f"--project {folder}: it belongs to another user, so git refuses it until: {trust}", fix=trust
         )
@@ -508,14 +758,20 @@ def _not_opened(folder: Path, printed: str) -> UsageError:
     return UsageError(f"--project {folder}: {said}", fix=fix)
 
 
+def _trust(printed: str) -> str | None:
+    """Return the command after which git opens another user's repository, where it printed that it does not."""
+    owned = OWNER.search(printed)
+    return owned and f"git config --global --add safe.directory {shlex.quote(owned[1])}"
+
+
 def _unreachable(repository: Repository, remote: str, error: CommandError) -> MachineError:
     shown = command.redacted(remote, repository.secrets)
-    return MachineError(
-        f"{shown}: {_said(error)}", fix=f"git -C {repository.folder} ls-remote {shown}", detail=error.detail
-    )
+    look = f"git -C {shlex.quote(str(repository.folder))} ls-remote {shown}"
+    return MachineError(f"{shown}: {told(error)}", fix=_trust(error.stderr) or look, detail=error.detail)
 
 
-def _said(error: CommandError) -> str:
+def told(error: CommandError) -> str:
+    """Return what git printed of its failure, in one line."""
     lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(("remote:", "error:", "fatal:", "!"))]
     return "; ".join(told or lines) or error.message

@@ -13,7 +13,7 @@ from ci.project import Environment, Project
 from ci.supply import pins
 from ci.tree import application_set, contents, tree
 from ci.tree.application_set import HelmSource
-from ci.tree.git import Repository, Snapshot
+from ci.tree.git import AS_COMMITTED, Repository, Snapshot
 from ci.tree.tree import Application
 
 RENDER_SECONDS = 60
@@ -187,7 +187,7 @@ async def chart_files(repository: Repository, revision: str, chart: str, folder:
     """
     index = {"GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(folder)}
     await repository.run("read-tree", f"--prefix={chart}/", f"{revision}:{repository.at(chart)}", env=index)
-    await repository.run("checkout-index", "--all", f"--prefix={folder}/", env=index)
+    await repository.run(*AS_COMMITTED, "checkout-index", "--all", f"--prefix={folder}/", env=index)
     return folder / chart
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from filelock import AsyncFileLock, Timeout
 
 from ci.base.errors import CheckFailedError, CommandError, UsageError
 from ci.tree import blocks, scalars
-from ci.tree.git import PushRefusedError, Repository, Snapshot
+from ci.tree.git import HEADS, LockedError, PushRefusedError, Repository, Snapshot, told
 from ci.tree.scalars import KeyPath
 from ci.tree.tree import Blocks
 
@@ -22,6 +23,8 @@ RACE_SECONDS = 120.0
 """How long others may keep winning."""
 TURN_SECONDS = 60.0
 """How long to wait for others on this machine."""
+_MOVE = ("read-tree", "-m", "-u")
+"""Moves work tree and index from one commit to another, if nothing in between is changed."""
 
 
 class ChangedMeanwhileError(CheckFailedError):
@@ -236,39 +239,99 @@ class LocalBranch:
 
     async def tip(self) -> str:
         """Return the branch's tip."""
-        return await self.repository.commit_of(f"refs/heads/{self.branch}")
+        repository, ref = self.repository, f"{HEADS}{self.branch}"
+        if (found := await repository.object_of(f"{ref}^{{commit}}")) is not None:
+            return found
+        folder = shlex.quote(str(repository.folder))
+        if await repository.head() == ref:
+            raise UsageError(f"{repository.folder}: nothing is committed yet", fix="git add --all, then git commit")
+        raise UsageError(f"--branch {self.branch}: no such branch here", fix=f"git -C {folder} branch --list")
 
     async def advance(self, old: str, new: str, files: Mapping[str, bytes]) -> str:
         """Write the files, then move the branch: a run killed in between leaves what the next one would write.
 
         Raises:
-            UsageError: A file has changes that are not committed.
-            PushRefusedError: Somebody else moved the branch.
+            UsageError: A file has changes that are not committed, or the branch is somebody's to move just now.
+            PushRefusedError: Somebody else moved the branch, or holds a lock.
         """
-        if await self._checked_out():
-            for path in files:
-                await self._write(path, old, new)
+        ref = f"{HEADS}{self.branch}"
+        head = await self.repository.head()
+        here = head == ref and not self.repository.bare
+        await self._require_ours(here, detached=head is None)
         try:
-            await self.repository.run("update-ref", "-m", "ml-serving-ci", f"refs/heads/{self.branch}", new, old)
+            if here:
+                await self._update(old, new, files)
+            try:
+                await self.repository.run("update-ref", "-m", "ml-serving-ci", ref, new, old)
+            except (CommandError, LockedError):
+                if here:
+                    await self.repository.run(*_MOVE, new, old, check=False)
+                raise
         except CommandError as error:
-            raise PushRefusedError(f"branch {self.branch} has moved", detail=error.detail) from error
+            raise PushRefusedError(f"branch {self.branch} was not moved: {told(error)}", detail=error.detail) from error
+        except LockedError as error:  # mostly for a moment
+            refused = PushRefusedError(error.message, fix=error.fix, detail=error.detail)
+            refused.exit_code = error.exit_code
+            raise refused from error
         return new
 
-    async def _checked_out(self) -> bool:
-        bare = await self.repository.output("rev-parse", "--is-bare-repository")
-        head = await self.repository.run("symbolic-ref", "--quiet", "HEAD", check=False)
-        return bare == "false" and head.stdout.strip() == f"refs/heads/{self.branch}"
+    async def _require_ours(self, here: bool, *, detached: bool) -> None:
+        """Refuse to move a branch under a work tree that is not this one, or in the middle of something.
 
-    async def _write(self, path: str, old: str, new: str) -> None:
-        place = self.repository.at(path)
-        file = self.repository.folder / place
-        if _leaves(self.repository.folder, file):
-            raise UsageError(f"{path}: a symbolic link leads out of the work tree")
-        *known, staged = await self.repository.objects_of(f"{old}:{place}", f"{new}:{place}", f":{place}")
-        there = await self.repository.output("hash-object", f"--path={place}", file) if file.exists() else None
-        if not {staged, there} <= set(known):
-            raise UsageError(f"{path}: has changes that are not committed", fix=f"git diff HEAD -- {place}")
-        await self.repository.run("restore", f"--source={new}", "--staged", "--worktree", "--", place)
+        Args:
+            here: Whether this work tree has it checked out.
+            detached: Whether this work tree has no branch checked out, as in the middle of a rebase.
+        """
+        repository = self.repository
+        if repository.bare and await repository.configured(r"^remote\..*\.mirror$"):
+            raise UsageError(
+                f"{repository.folder}: a mirror, which loses at its next fetch what is written here",
+                fix="--push writes to the remote itself.",
+            )
+        if not here and (elsewhere := await repository.checked_out_at(self.branch)):
+            raise UsageError(
+                f"branch {self.branch} is checked out in {elsewhere}, and would be moved under it",
+                fix=f"--project {shlex.quote(str(elsewhere))}, or --push, which leaves clones as they are",
+            )
+        if (here or detached) and (what := await repository.under_way()):
+            raise UsageError(
+                f"{repository.folder}: a {what} is under way",
+                fix=f"git {what} --continue, or --abort; or --push, which leaves the clone as it is",
+            )
+
+    async def _update(self, old: str, new: str, files: Mapping[str, bytes]) -> None:
+        """Bring work tree and index from one commit to the next, as checking it out would: sparse, filtered, or not."""
+        repository = self.repository
+        for path in files:
+            if _leaves(repository.folder, repository.folder / repository.at(path)):
+                raise UsageError(f"{path}: a symbolic link leads out of the work tree")
+        with contextlib.suppress(CommandError):
+            await repository.run(*_MOVE, old, new)
+            return
+        await self._settle(new, files)
+        try:
+            await repository.run(*_MOVE, old, new)
+        except CommandError as error:
+            named = next((path for path in files if f"'{repository.at(path)}'" in error.stderr), None)
+            if named is None:
+                raise
+            place = shlex.quote(repository.at(named))
+            raise UsageError(
+                f"{named}: has changes that are not committed",
+                fix=f"git -C {shlex.quote(str(repository.folder))} status -- {place}",
+                detail=error.detail,
+            ) from error
+
+    async def _settle(self, new: str, files: Mapping[str, bytes]) -> None:
+        """Have the index know what only looks changed, and what a run that was killed has written already."""
+        repository = self.repository
+        await repository.run("update-index", "-q", "--refresh", check=False)
+        for path in files:
+            place = repository.at(path)
+            file = repository.folder / place
+            there = await repository.output("hash-object", f"--path={place}", file) if file.is_file() else None
+            if there == await repository.object_of(f"{new}:{place}"):
+                await repository.run("update-index", "--add", "--", file)
 
 
 def _leaves(folder: Path, file: Path) -> bool:
