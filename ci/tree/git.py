@@ -30,7 +30,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 HASH = re.compile(r"[0-9A-Fa-f]{7,}")
 """What Argo CD takes for a commit, whole or not, where no branch or tag has that name."""
-HEADS, TAGS = "refs/heads/", "refs/tags/"
+HEADS, TAGS, REMOTES = "refs/heads/", "refs/tags/", "refs/remotes/"
 
 FILES = ("100644", "100755")
 """Git's modes of regular files."""
@@ -38,7 +38,7 @@ FOLDER = "040000"
 """Git's mode of a folder; a link or a submodule has another one."""
 
 PATCH = (
-    "diff-tree", "-p", "--full-index", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
+    "diff-tree", "-p", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
     "--src-prefix=a/", "--dst-prefix=b/",
 )  # fmt: skip
 """Prints the difference of two trees as `git apply` takes it, whatever a person or an attribute has chosen."""
@@ -99,7 +99,8 @@ UNDER_WAY = {
 """What git has in its folder while a person is in the middle of something."""
 
 OWNER = re.compile(r"dubious ownership in repository at '(.+)'", re.DOTALL)
-LOCK = re.compile(r"Unable to create '(.+\.lock)': File exists", re.DOTALL)
+LOCK = re.compile(r"^(?!remote:).*Unable to create '(.+\.lock)': File exists", re.MULTILINE)
+"""Of this machine's: a server's is the server's to look at."""
 NO_BRANCH = "couldn't find remote ref"
 
 
@@ -205,11 +206,11 @@ class Repository:
         if COMMIT.fullmatch(revision):
             return await self.object_of(f"{revision}^{{commit}}")
         if revision.startswith(HEADS):
-            names = [f"refs/remotes/{remote}/{revision.removeprefix(HEADS)}", revision]
+            names = [f"{REMOTES}{remote}/{revision.removeprefix(HEADS)}", revision]
         elif revision.startswith(TAGS):
             names = [revision]
         else:
-            names = [f"{refs}{revision}" for refs in (f"refs/remotes/{remote}/", TAGS, HEADS)]
+            names = [f"{refs}{revision}" for refs in (f"{REMOTES}{remote}/", TAGS, HEADS)]
         valid = await self.run("check-ref-format", names[0], check=False)
         if valid.returncode == 0:
             for name in (*names, *([revision] if HASH.fullmatch(revision) else [])):
@@ -228,7 +229,7 @@ class Repository:
         Raises:
             UsageError: It does, and Argo CD would take that one.
         """
-        refs = f"refs/remotes/{remote}/"
+        refs = f"{REMOTES}{remote}/"
         found = await self.run("symbolic-ref", "--quiet", f"{refs}{HEAD}", check=False)
         own = found.stdout.strip().removeprefix(refs)
         if own not in ("", branch):
@@ -325,6 +326,8 @@ class Repository:
         """Return another work tree that has a branch checked out, None where there is none."""
         found = await self.output("for-each-ref", "--format=%(worktreepath)", f"{HEADS}{branch}")
         place = Path(found).resolve() if found else self.folder
+        if not place.is_dir():  # deleted, and not pruned yet
+            return None
         if place == self.common:  # of a bare repository that is its HEAD's, which has no files
             bare = await self.run(f"--git-dir={place}", "rev-parse", "--is-bare-repository")
             return None if bare.stdout.strip() == "true" or self.bare else place
@@ -593,10 +596,13 @@ class Snapshot:
         repository = self.repository
         if self.follows(revision):
             return self.commit
-        if not repository.remote or HASH.fullmatch(revision):
+        if not repository.remote or COMMIT.fullmatch(revision):
             # the second says what is not there
             return await repository.followed(revision) or await repository.commit_of(revision)
-        if (found := await repository.asked(revision)) is None:
+        found = await repository.asked(revision)
+        if found is None and HASH.fullmatch(revision):
+            found = await repository.followed(revision)
+        if found is None:
             remote = command.redacted(repository.remote, repository.secrets)
             raise UsageError(
                 f"chart.revision {revision}: {remote} has no such branch or tag",
@@ -651,9 +657,11 @@ async def _with_remote(repository: Repository, remote: str, token: Secret | None
         environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
     config = [] if _is_url(remote) else [(f"remote.{remote}.mirror", "false")]
     said = [value for name, value in known if name in (f"remote.{remote}.url", f"remote.{remote}.pushurl")]
-    if token is not None and _may_have(url, said or [remote]):
+    if token is not None and may_have_token(url, said or [remote]):
         environment |= {TOKEN_USER: token.user, settings.TOKEN: token.value}
         config += _by_token(url, [value for name, value in known if name.endswith("extraheader")])
+    elif token is not None and url.startswith("http"):
+        note(f"no token is sent to {_host(url)}: it is not the host that the remote is said to be at, or not https")
     for number, (name, value) in enumerate(config):
         environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
     return replace(
@@ -664,11 +672,9 @@ async def _with_remote(repository: Repository, remote: str, token: Secret | None
     )
 
 
-def _may_have(url: str, said: Sequence[str]) -> bool:
+def may_have_token(url: str, said: Sequence[str]) -> bool:
     """Tell whether a token may go to where a remote leads: the host that the remote is said to be at, and encrypted."""
     scheme, host = urllib.parse.urlsplit(url).scheme, _host(url)
-    if scheme == "http" and host not in settings.LOOPBACK and host:
-        note(f"no token is sent to {host}: everybody on the way could read it, over http")
     return (scheme == "https" or (scheme == "http" and host in settings.LOOPBACK)) and host in map(_host, said)
 
 
@@ -707,6 +713,10 @@ async def remote_url(repository: Repository, remote: str) -> str:
         UsageError: There is no such remote, or it is pushed to other repositories than the one that it is read from.
     """
     if _is_url(remote):
+        try:
+            urllib.parse.urlsplit(remote)
+        except ValueError as error:
+            raise UsageError(f"--remote: not a URL: {error}") from error
         return remote
     words = ("remote", "get-url", "--push", "--all", "--end-of-options", remote)
     found = await repository.run(*words, check=False)
@@ -773,5 +783,5 @@ def _unreachable(repository: Repository, remote: str, error: CommandError) -> Ma
 def told(error: CommandError) -> str:
     """Return what git printed of its failure, in one line."""
     lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("remote:", "error:", "fatal:", "!"))]
-    return "; ".join(told or lines) or error.message
+    telling = [line for line in lines if line.startswith(("remote:", "error:", "fatal:", "!"))]
+    return "; ".join(telling or lines) or error.message

@@ -2,7 +2,7 @@
 
 from ci.base.errors import UsageError
 from ci.tree import tree
-from ci.tree.git import Repository, Snapshot
+from ci.tree.git import HEADS, REMOTES, Repository, Snapshot
 
 
 async def sides(repository: Repository, base: str | None, remote: str) -> tuple[Snapshot, Snapshot]:
@@ -19,21 +19,34 @@ async def sides(repository: Repository, base: str | None, remote: str) -> tuple[
     """
     head = await repository.commit_of("HEAD")
     watched = (await tree.project(Snapshot(repository, head, ""))).branch
-    revision = base or await _default(repository, remote, watched)
-    tip = await repository.commit_of(revision)
+    tip = await _tip(repository, base) if base else await _default(repository, remote, watched)
     common = await repository.run("merge-base", tip, head, check=False)
     if common.returncode != 0:
         raise UsageError(
-            f"--base {revision}: has no commit in common with HEAD", fix=f"git fetch --unshallow {remote}, or fetch it"
+            f"--base {base or watched}: has no commit in common with HEAD",
+            fix=f"git fetch --unshallow {remote}, or fetch it",
         )
     return Snapshot(repository, common.stdout.strip(), watched), Snapshot(repository, head, watched)
 
 
+async def _tip(repository: Repository, base: str) -> str:
+    """Return the commit of a base: of a branch's and a tag's name, the branch, which git itself takes second."""
+    branch = await _first(repository, f"{HEADS}{base}", f"{REMOTES}{base}")
+    return branch or await repository.commit_of(base)
+
+
 async def _default(repository: Repository, remote: str, branch: str) -> str:
-    for revision in (f"{remote}/{branch}", branch):
-        if await repository.object_of(f"{revision}^{{commit}}") is not None:
-            return revision
+    if (found := await _first(repository, f"{REMOTES}{remote}/{branch}", f"{HEADS}{branch}")) is not None:
+        return found
     raise UsageError(
         f"neither {remote}/{branch} nor {branch} is in {repository.folder}",
         fix=f"--base REF, or git fetch {remote} {branch}:refs/remotes/{remote}/{branch}",
     )
+
+
+async def _first(repository: Repository, *refs: str) -> str | None:
+    """Return the commit of the first ref that is there."""
+    for ref in refs:
+        if (found := await repository.object_of(f"{ref}^{{commit}}")) is not None:
+            return found
+    return None

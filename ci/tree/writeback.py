@@ -283,7 +283,7 @@ class LocalBranch:
             detached: Whether this work tree has no branch checked out, as in the middle of a rebase.
         """
         repository = self.repository
-        if repository.bare and await repository.configured(r"^remote\..*\.mirror$"):
+        if repository.bare and "true" in dict(await repository.configured(r"^remote\..*\.mirror$")).values():
             raise UsageError(
                 f"{repository.folder}: a mirror, which loses at its next fetch what is written here",
                 fix="--push writes to the remote itself.",
