@@ -119,7 +119,7 @@ async def _onward(head: Snapshot, candidate: Version) -> Subject:
 
 async def _without_chart(head: Snapshot, candidate: Version, error: UsageError) -> Subject:
     """Return what is proven where the champion's chart is gone, and not only left out of this clone."""
-    if await head.repository.output("rev-parse", "--is-shallow-repository") == "true":
+    if head.repository.shallow:
         raise UsageError(error.message, fix="git fetch --unshallow") from error
     return Subject(candidate, None, (f"{GONE}: {error.message}",))
 

@@ -140,7 +140,7 @@ async def read(snapshot: Snapshot, application: Application, serving: Serving | 
         proven = (said for promoted, said in promotions.get(_pods(release), ()) if _charts(promoted, release))
         barred = bar(application, entries, taken_back, release)
         rows.append(Ran(oldest, _read(newest), served or next(proven, ""), barred))
-    shallow = await snapshot.repository.output("rev-parse", "--is-shallow-repository") == "true"
+    shallow = snapshot.repository.shallow
     return History(application, rows, [step for step in steps if step.unread], entries, taken_back, shallow)
 
 
