@@ -43,7 +43,7 @@ COMMANDS = {
     "rollback": "Return an environment to a set it ran before; bump and promote refuse the failed one until it is "
     "lifted.",
     "wait": "Wait until Argo CD shows the set that the remote's branch has as Synced and Healthy, on every ready pod.",
-    "watch": "Watch an environment's Rollouts; one that is aborted is rolled back in git, with what its analysis "
+    "watch": "Watch an environment's Rollouts; one that is found bad is rolled back in git, with what its analysis "
     "measured.",
     "argocd": "What Argo CD is given, made of the project file.",
     "migrate": "Bring an older tree to today's form: what files of the tree said of their environment goes into the "

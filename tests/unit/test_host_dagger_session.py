@@ -119,7 +119,7 @@ def test_a_session_that_is_over_or_that_another_may_use(session, monkeypatch):
 
 def test_the_pipeline_asks_for_nothing_else():
     """By the names of its calls: those of Dagger's own classes, but for a few that are of others here."""
-    others = {"digest", "entries", "glob", "search", "with_name"}
+    others = {"digest", "entries", "exists", "glob", "search", "with_name"}
     methods = {
         name
         for kind in (dagger.Client, dagger.Container, dagger.Directory, dagger.File, dagger.Host)

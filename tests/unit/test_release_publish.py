@@ -132,7 +132,9 @@ def test_an_address_is_a_host_and_a_path(address, where):
 def test_another_chart_under_a_released_version_is_refused(clone, registry):
     clone.git("tag", "v0.1.0")
     assert publish(clone, registry).returncode == 0, "the very same chart is no other"
-    clone.commit(VALUES, (clone.folder / VALUES).read_bytes() + b"# a word\n")
+    values = clone.folder / VALUES
+    values.write_bytes(values.read_bytes() + b"# a word\n")
+    clone.git("commit", "--quiet", "--all", "--message=A word")
 
     result = publish(clone, registry, "--dry-run")
 
@@ -168,9 +170,16 @@ def test_a_release_has_its_files_and_is_published_once(clone, registry, hub, tmp
     assert hub.files[0, "sbom.cdx.json"] == b"{}"
 
 
+def commit(clone, path, added):
+    """Commit a file with more in it."""
+    file = clone.folder / path
+    file.write_bytes(file.read_bytes() + added)
+    clone.git("commit", "--quiet", "--all", "--message=Add a word")
+
+
 def other_chart(clone):
     """Commit another chart of the same version."""
-    clone.commit(VALUES, (clone.folder / VALUES).read_bytes() + b"# a word\n")
+    commit(clone, VALUES, b"# a word\n")
 
 
 def test_the_same_chart_again_is_done_already(clone, registry):
@@ -225,7 +234,7 @@ def test_another_run_of_the_same_chart_finds_it_released_with_the_first_ones_fil
     sbom = tmp_path / "sbom.cdx.json"
     sbom.write_text("{}")
     publish(clone, registry, "--release", f"--asset={sbom}", hub=hub)
-    clone.commit("gitops/dev/sklearn-iris.yaml", clone.read() + b"# another commit\n")
+    commit(clone, remotes.FILE, b"# another commit\n")
     sbom.write_text("[]")
 
     result = publish(clone, registry, "--release", f"--asset={sbom}", hub=hub)

@@ -42,7 +42,9 @@ def of_files(folder, files):
 
 def of_rendered(folder, *objects):
     text = "".join(f"---\n# Source: c/templates/t{number}.yaml\n{each}" for number, each in enumerate(objects))
-    target = Target("lab", "fraud", "fraud", "ml-lab", Chart(folder, "chart"), [Values("tree/fraud.yaml", "")])
+    target = Target(
+        "lab", "fraud", "fraud", "ml-lab", Chart(folder, "chart"), [Values("tree/fraud.yaml", "")], "1.37.0"
+    )
     return [(name, each.file, each.message) for name, each in repeated.rendered([Rendering(target, text)])]
 
 
