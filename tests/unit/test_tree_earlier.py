@@ -1,6 +1,7 @@
 """Which applications run another model than the one that their golden file is of."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -91,9 +92,9 @@ def test_a_golden_file_is_of_no_model_that_runs_once_the_first_environment_was_r
 
 def test_an_entry_is_read_as_it_was_written_and_what_is_none_is_named_or_left_out():
     entered = dataclasses.replace(entry("8", "7"), measurements=["p95: 2 s"])
-    written = entered.content(PROJECT)
-    assert quarantine.read(written, "q.yaml") == entered
+    written, path = entered.content(PROJECT), entered.file(PROJECT)
+    assert quarantine.read(written, path) == entered
     for wrong in (b"- 1\n", b"values: [", b"application: x\n", b""):
-        with pytest.raises(UsageError, match=r"^q\.yaml(:2: not YAML|: no entry of the quarantine): "):
-            quarantine.read(wrong, "q.yaml")
-        assert quarantine.readable({"q.yaml": wrong, "r.yaml": written}) == [entered]
+        with pytest.raises(UsageError, match=rf"^{re.escape(path)}(:2: not YAML|: no entry of the quarantine): "):
+            quarantine.read(wrong, path)
+        assert quarantine.readable({f"{path}.yaml": wrong, path: written}) == [entered]

@@ -338,7 +338,8 @@ def test_24_only_a_set_that_reaches_staging_is_tested_again(tmp_path):
     clone = remote.clone("bot")
     remotes.bump(clone, "2.0", "--push")
     clone.pull()
-    remotes.ci(clone, "rollback", "--env=dev", "--why=slow", "--push")
+    first = clone.git("rev-parse", "main~1")
+    remotes.ci(clone, "rollback", "--env=dev", f"--to={first}", "--why=slow", "--push")
     changed = remote.git("diff", "--name-only", "main~2", "main").split()
     ignored = WORKFLOWS["pull-request"]["on"]["push"]["paths-ignore"]
 

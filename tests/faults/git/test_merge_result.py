@@ -258,7 +258,7 @@ def test_a_set_that_ran_there_before_may_come_back(own, way):
     promote(own, None, break_glass=REASON)
     own.clone.git("push", "--quiet", "origin", "main")
     if way == "rollback":
-        ci(own.clone, "rollback", "--env=prod", "--why=slow")
+        ci(own.clone, "rollback", "--env=prod", f"--to={own.clone.git('rev-parse', 'HEAD~1')}", "--why=slow")
     else:
         own.clone.git("revert", "--no-edit", "HEAD")
 
@@ -270,7 +270,7 @@ def test_a_set_that_ran_there_before_may_come_back(own, way):
 def test_what_is_in_quarantine_does_not_come_back_by_hand(own):
     promote(own, None, break_glass=REASON)
     promoted = own.clone.read(PROD).decode()
-    ci(own.clone, "rollback", "--env=prod", "--why=slow")
+    ci(own.clone, "rollback", "--env=prod", f"--to={own.clone.git('rev-parse', 'HEAD~1')}", "--why=slow")
     own.clone.git("push", "--quiet", "origin", "main")
     write(own.clone, PROD, promoted, f"Again\n\nBreak-glass: {REASON}")
     assert "slow" in refuses(own)

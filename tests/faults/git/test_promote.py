@@ -122,7 +122,7 @@ def test_the_known_answer_comes_with_the_set_and_goes_back_with_it(clone):
     assert "values.exampleModel.knownAnswer: as dev has it" in said
     assert "values.exampleModel.knownAnswer: as dev has it" in clone.git("log", "-1", "--format=%B").splitlines()
 
-    ci(clone, "rollback", "--env=staging", "--why=too slow under load")
+    ci(clone, "rollback", "--env=staging", f"--to={clone.git('rev-parse', 'HEAD~1')}", "--why=too slow under load")
 
     assert data(clone) == yaml.safe_load(before)
 
@@ -171,7 +171,7 @@ def test_a_set_that_is_not_proven_stays(clone, seen):
 def test_a_set_that_failed_further_on_is_refused(clone):
     bump(clone, "2.0")
     promote(clone)
-    ci(clone, "rollback", "--env=staging", "--why=too slow under load")
+    ci(clone, "rollback", "--env=staging", f"--to={clone.git('rev-parse', 'HEAD~1')}", "--why=too slow under load")
 
     with pytest.raises(QuarantinedError, match="too slow under load"):
         promote(clone)

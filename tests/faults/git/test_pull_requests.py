@@ -373,7 +373,7 @@ def test_a_shallow_clone_knows_our_branch_again(team):
 
 def test_a_rollback_again_pushes_nothing_for_its_date(team):
     bump(team.clone, "2.0", f"--remote={team.remote.folder}", "--branch=main", "--push")
-    words = ("rollback", "--env=dev", "--why=too slow")
+    words = ("rollback", "--env=dev", f"--to={team.clone.git('rev-parse', 'HEAD')}", "--why=too slow")
     team.run(*words)
     before = team.tip("ml-serving-ci/dev.sklearn-iris.rollback")
     assert "gitops/quarantine/" in team.remote.git("show", "--name-only", before)

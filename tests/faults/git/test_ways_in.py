@@ -105,7 +105,7 @@ def test_a_promotion_with_evidence_needs_no_break_glass_and_names_what_was_teste
 
 def test_break_glass_opens_no_quarantine(own):
     promote(own, None, break_glass=REASON)
-    ci(own.clone, "rollback", "--env=prod", "--why=slow")
+    ci(own.clone, "rollback", "--env=prod", f"--to={own.clone.git('rev-parse', 'HEAD~1')}", "--why=slow")
 
     with pytest.raises(QuarantinedError):
         promote(own, None, break_glass=REASON)
