@@ -119,7 +119,7 @@ class Scene:
         return file
 
 
-def promote(scene, file, keys=None, source="staging", target="prod", said=None, break_glass=None):
+def promote(scene, file, keys=None, source="staging", target="prod", said=None, **reasons):
     """Promote where Argo CD says that the source runs its set well."""
     clone = scene.clone
 
@@ -132,7 +132,7 @@ def promote(scene, file, keys=None, source="staging", target="prod", said=None, 
         repository = await git.opened(clone.folder)
         say = said.append if said is not None else (lambda line: None)
         proof = verify.load(file, [(keys or scene.keys).public]) if file else None
-        change = Promote(source, target, None, "", str(proof or ""), proof, Path(helm()), look, say, break_glass)
+        change = Promote(source, target, None, "", str(proof or ""), proof, Path(helm()), look, say, **reasons)
         return await writeback.write(repository, LocalBranch(repository, "main"), change.edit)
 
     return anyio.run(write)

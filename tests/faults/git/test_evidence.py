@@ -112,7 +112,7 @@ def test_it_may_have_been_served_with_the_values_of_the_target_too(own, monkeypa
     data = own.said(environments=["prod"])
     own.clone.commit(PROD, before, "Back by hand")
 
-    promote(own, own.evidence(monkeypatch, data), said=said)
+    promote(own, own.evidence(monkeypatch, data), said=said, over_revert="it was there for its evidence alone")
 
     assert yaml.safe_load(own.clone.read(PROD))["model"]["version"] == "2.0"
     assert any(line.endswith("served with the values of prod") for line in said), said
