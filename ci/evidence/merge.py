@@ -146,7 +146,7 @@ class Check:
                 then = tree.read(sides.before, source, each.name, content)
                 moved = then.with_release({**after.release, tree.CHART[0]: then.release[tree.CHART[0]]})
                 commit = await tree.chart_commit(sides.head, after)
-                return Promotion(sides.tree, moved, after, commit, self.helm)
+                return Promotion(sides.tree, moved, after, commit, self.helm, result=sides.head)
         raise CheckFailedError(f"{each.name} was in no environment at {evidence.commit[:12]} that lets a set in")
 
     async def _of_this_run(self, each: Touched) -> str:
@@ -159,7 +159,8 @@ class Check:
         if self.run is None or each.after is None:
             raise CheckFailedError(f"{why}: nothing proves it", fix=f"{NO_RUN}; {BY_GLASS}")
         commit = await tree.chart_commit(self.sides.head, each.after)
-        promotion = Promotion(self.sides.tree, each.after, each.after, commit, self.helm, self.run.commit)
+        sides, after = self.sides, each.after
+        promotion = Promotion(sides.tree, after, after, commit, self.helm, self.run.commit, sides.head)
         await verify.require(self.run, promotion)
         return f"{why}: proven by the test of this run"
 

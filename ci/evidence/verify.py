@@ -98,6 +98,7 @@ class Promotion:
         commit: The chart's commit.
         helm: The executable that renders.
         history: Commit in whose history what was tested has to be; the snapshot's by default.
+        result: The tree that comes of it, by whose ApplicationSet it is rendered; the snapshot by default.
     """
 
     snapshot: Snapshot
@@ -106,6 +107,11 @@ class Promotion:
     commit: str
     helm: Path
     history: str | None = None
+    result: Snapshot | None = None
+
+    async def rendered(self, application: Application) -> str:
+        """Return the manifests of an application, as Argo CD will render them."""
+        return await render(self.result or self.snapshot, self.helm, application, self.commit)
 
 
 def load(file: Path, public_keys: Sequence[Path]) -> Evidence:
@@ -428,7 +434,7 @@ async def _starts_one(promotion: Promotion) -> bool:
         return False
     runs = await tree.load(snapshot, target.environment, target.name)
     before = await render(snapshot, promotion.helm, runs, await tree.chart_commit(snapshot, runs))
-    after = await render(snapshot, promotion.helm, target, promotion.commit)
+    after = await promotion.rendered(target)
     place = f"{target.environment}/{target.name}"
     found = effects.effects(place, documents.parse(before, place), documents.parse(after, place))
     return any(each.outcome == "canary" for each in found)
@@ -464,8 +470,7 @@ async def require_manifests(evidence: Evidence, promotion: Promotion) -> str:
         onward = statement.onward(source.environment, target.environment, target.name)
         rendered = [(rendered[0][0], source), (onward, target)]
     for name, application in rendered:
-        text = await render(promotion.snapshot, promotion.helm, application, promotion.commit)
-        found = statement.manifests_digest(text)
+        found = statement.manifests_digest(await promotion.rendered(application))
         what = f"{application.file}, rendered again,"
         _require_same(evidence, f"subject {name}", evidence.digest_of(name), found, what)
     return f"manifests rendered again and compared: {', '.join(application.file for _, application in rendered)}"

@@ -321,6 +321,8 @@ def test_a_person_breaks_the_glass_by_the_same_trailer(own):
 def test_a_change_does_not_take_its_own_guard_away(own, word):
     text = own.clone.read(PROJECT_FILE).decode()
     write(own.clone, PROJECT_FILE, text.replace("protected = true", word))
+    ci(own.clone, "argocd", "render")
+    own.clone.git("commit", "--quiet", "--all", "--message=Give it to Argo CD")
     edit(own.clone, PROD, tag)
 
     said = refuses(own)
@@ -334,8 +336,8 @@ def test_what_argo_cd_is_given_for_production_is_proven_or_refused(own):
     text = own.clone.read(file).decode()
     write(own.clone, file, text.replace("values/{{ .environment }}.yaml", "values/dev.yaml"))
 
-    assert f"{PLACE}: refused: {file}: nothing proves it" in refuses(own)
-    assert f"{PLACE}: {file}: proven by the test of this run" in passes(own, of_run(own))
+    assert f"{PLACE}: refused: {file}: values files: nothing proves it" in refuses(own)
+    assert f"{PLACE}: {file}: values files: proven by the test of this run" in passes(own, of_run(own))
 
 
 def test_another_environment_beside_it_touches_nothing_of_it(own):
