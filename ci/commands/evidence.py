@@ -193,8 +193,8 @@ async def _verify(
     repository = await git.opened(repo)
     if on is not None:
         await _require_on(repository, remote, on)
-    branch = await repository.run("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
-    snapshot = Snapshot(repository, await repository.commit_of("HEAD"), branch.stdout.strip())
+    branch = (await repository.head() or "").removeprefix(git.HEADS)
+    snapshot = Snapshot(repository, await repository.commit_of("HEAD"), branch)
     sources = (await tree.project(snapshot)).evidence_for(environment)
     if not sources:
         raise UsageError(f"--env {environment}: no set is promoted there", fix="bump is how it gets one")

@@ -73,7 +73,7 @@ class Check:
             MachineError: The forge does not answer.
         """
         found = await touched.touched(self.sides)
-        if found and await self._git("rev-parse", "--is-shallow-repository") == "true":
+        if found and self.sides.head.repository.shallow:
             raise UsageError(
                 "this clone is shallow, and what ran before cannot be seen in it",
                 fix="git fetch --unshallow; in a workflow, fetch-depth: 0 of the checkout",

@@ -11,10 +11,8 @@ from ci.release.serving import Serving
 from ci.tree import history, quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.history import Step
+from ci.tree.message import BREAK_GLASS
 from ci.tree.tree import Application, Release
-
-BREAK_GLASS = "Break-glass"
-"""Trailer of a commit that brought a set to a protected environment without evidence: the reason."""
 
 
 @dataclass(frozen=True)

@@ -136,16 +136,6 @@ def in_force(history: Sequence[Step]) -> list[TakenBack]:
     return found[::-1]
 
 
-def taken_back(history: Sequence[Step], wanted: Release) -> TakenBack | None:
-    """Return what a person took back and a release would bring again; None where there is nothing of the kind.
-
-    Args:
-        history: As `steps` returns it.
-        wanted: The release that is about to be written.
-    """
-    return next((back for back in in_force(history) if back.matches(wanted)), None)
-
-
 def _returns(history: Sequence[Step]) -> Iterator[tuple[TakenBack | None, Release]]:
     """Yield each release of a history, the oldest first, with what a person took back by it."""
     since: dict[tuple[str, ...], int] = {}
