@@ -12,7 +12,7 @@ from ci.canary import conditions, replay
 from ci.canary.conditions import RefusedError
 from tests.harness import upstream
 from tests.harness.gates import metric
-from tests.unit.test_conditions import ALWAYS_ERROR, REFUSED, TAKEN
+from tests.unit.test_canary_conditions import ALWAYS_ERROR, REFUSED, TAKEN
 
 NUMBERS = [0.0, -0.0, 1.0, 0.95, 0.5, -1.0, 3.0, 1e308, 5e-324, math.nan, math.inf, -math.inf]
 VECTORS = [[], *([each] for each in NUMBERS), [0.5, 1.0], [math.nan, 0.97, 3.0]]
