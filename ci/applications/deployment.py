@@ -19,7 +19,7 @@ from ci.project import Cluster
 from ci.results import Served
 from ci.supply import foreign
 from ci.supply.supply import Supply
-from ci.tree import render, tree
+from ci.tree import dependencies, render, tree
 from ci.tree.git import Repository
 from ci.tree.tree import Application, dotted
 
@@ -85,7 +85,8 @@ async def prepared(
         CIError: The model or the image cannot be had, or is another than the set says; one line says which and why.
     """
     application = version.application
-    chart = await render.chart_files(repository, version.revision, application.project.paths.chart, work)
+    helm, folder = supply.tool("helm"), application.project.paths.chart
+    chart = await dependencies.laid_out(repository, helm, version.revision, folder, work)
     value_files = await render.values_files(repository, version.revision, application, version.source, work)
     own = render.values(application)
     layers = [own, *(loaded(file) for file in (*reversed(value_files), chart / "values.yaml"))]

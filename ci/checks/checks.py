@@ -97,7 +97,7 @@ async def lint(
         UsageError: There is no such environment, or no such application.
     """
     chosen = chosen or Chosen()
-    async with targets.found(root, project, chosen) as found:
+    async with targets.found(root, project, chosen, tool.helm) as found:
         run = _Run(client, tool, root, project, found, [("", finding) for finding in found.findings])
         repository = await git.opened(root)
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
@@ -127,7 +127,7 @@ async def render(client: dagger.Client, tool: tools.Tools, root: Path, project: 
     Raises:
         UsageError: There is no such environment, or no such application.
     """
-    async with targets.found(root, project, chosen) as found:
+    async with targets.found(root, project, chosen, tool.helm) as found:
         renderings: list[Rendering] = []
         if found.judged:
             helm = _helm(client, tool, found.judged, found.folder / "helm")

@@ -3,7 +3,7 @@
 import json
 import re
 import tempfile
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,7 +16,7 @@ from ci.manifests import places
 from ci.manifests.chart import DEFAULTS, Chart, Target, Values
 from ci.project import Project
 from ci.results import Finding
-from ci.tree import application_set, contents, git, render, tree, worktree
+from ci.tree import application_set, contents, dependencies, git, render, tree, worktree
 from ci.tree.application_set import HelmSource
 from ci.tree.git import Repository
 from ci.tree.tree import Application, Asked, Key
@@ -90,7 +90,7 @@ class Targets:
 
 
 @asynccontextmanager
-async def found(folder: Path, project: Project, chosen: Chosen) -> AsyncIterator[Targets]:
+async def found(folder: Path, project: Project, chosen: Chosen, helm: Path) -> AsyncIterator[Targets]:
     """Have what is judged of a project.
 
     An application gets the chart of the work tree where it follows the branch that Argo CD watches, so a change of the
@@ -101,6 +101,7 @@ async def found(folder: Path, project: Project, chosen: Chosen) -> AsyncIterator
         folder: The project's.
         project: The project.
         chosen: What of it.
+        helm: The executable that builds what charts depend on.
 
     Raises:
         UsageError: There is no such environment, or no such application.
@@ -112,8 +113,8 @@ async def found(folder: Path, project: Project, chosen: Chosen) -> AsyncIterator
     clashes = {by_key[key]: by_key[other] for key, other in tree.clashes(by_key).items()}
     with tempfile.TemporaryDirectory(prefix="ml-serving-ci-") as work:
         source, wrong = await _source(folder, project)
-        reader = _Reader(folder, project, applications, Path(work) / "git", source, wrong)
-        judged = list(reader.defaults(chosen)) if chosen.defaults and chosen.has(DEFAULTS, None) else []
+        reader = _Reader(folder, project, applications, Path(work) / "git", source, helm, wrong)
+        judged = await reader.defaults(chosen) if chosen.defaults and chosen.has(DEFAULTS, None) else []
         for file in files:
             if chosen.has(file.environment, file.name):
                 judged += await reader.judged(file, clashes.get(file))
@@ -146,34 +147,37 @@ class _Reader:
     applications: Mapping[Key, Application | None]
     work: Path
     source: HelmSource
+    helm: Path
     findings: list[Finding] = field(default_factory=list)
     repository: Repository | None = None
     commits: dict[str, str] = field(default_factory=dict)  # by revision
-    charts: dict[str, Chart] = field(default_factory=dict)  # by git's name of the files
+    charts: dict[str, Chart | UsageError] = field(default_factory=dict)  # by git's name of the files
     contents: dict[str, str] = field(default_factory=dict)  # of values files, by git's name
 
-    def defaults(self, chosen: Chosen) -> Iterator[Target]:
-        """Yield the chart's own values, as the work tree has them."""
+    async def defaults(self, chosen: Chosen) -> list[Target]:
+        """Return the chart's own values, as the work tree has them; none, and a finding, where it is wrong."""
         try:
-            chart = self._own_chart()
+            chart = await self._own_chart()
         except UsageError as error:
             self.findings.append(placed("tree", error.message.partition(":")[0], error))
-            return
+            return []
         if chart is None:
             said = f"paths.chart: there is no {self.project.paths.chart}"
             self.findings.append(Finding("tree", projects.FILE, 0, said, "name the chart's folder"))
-            return
+            return []
         name = PurePosixPath(self.project.paths.chart).name
-        yield Target(
-            DEFAULTS,
-            None,
-            name,
-            name,
-            chart,
-            list(_own_values(chart)),
-            kube_version=render.pinned_kubernetes(),
-            asked_for=chosen.environment == DEFAULTS,
-        )
+        return [
+            Target(
+                DEFAULTS,
+                None,
+                name,
+                name,
+                chart,
+                list(_own_values(chart)),
+                kube_version=render.pinned_kubernetes(),
+                asked_for=chosen.environment == DEFAULTS,
+            )
+        ]
 
     async def judged(self, file: File, same: File | None = None) -> list[Target]:
         """Return the target that a file makes; none, and a finding, where it is wrong.
@@ -240,10 +244,9 @@ class _Reader:
         """Return an application's chart, and the values files that Argo CD gives Helm, both at the chart's revision."""
         files = self.source.files(application)
         if revision == git.HEAD:
-            self.repository = self.repository or await git.opened(self.folder)
-            await self.repository.require_head(self.project.branch)
+            await (await self._opened()).require_head(self.project.branch)
         if git.follows(revision, self.project.branch):
-            chart = self._own_chart()
+            chart = await self._own_chart()
             if chart is None:
                 raise UsageError(f"chart.revision: there is no {self.project.paths.chart}", fix="Put the chart there.")
             contents.require_plain_files(self.folder, files)
@@ -265,19 +268,52 @@ class _Reader:
                 raise UsageError(f"chart.revision: {said}", fix=f"Write {file}, or have the ApplicationSet say true.")
         return [Values(f"{where}{file}", text) for file, text in texts.items() if text is not None]
 
-    def _own_chart(self) -> Chart | None:
-        folder, name = self.folder / self.project.paths.chart, self.project.paths.chart
-        if not folder.is_dir():
+    async def _opened(self) -> Repository:
+        self.repository = self.repository or await git.opened(self.folder)
+        return self.repository
+
+    async def _once(self, key: str, read: Callable[[], Awaitable[Chart]]) -> Chart:
+        """Return a chart that is read once for all applications that have it.
+
+        Raises:
+            UsageError: It is refused, to each of them.
+        """
+        if key not in self.charts:
+            try:
+                self.charts[key] = await read()
+            except UsageError as error:
+                self.charts[key] = error
+        found = self.charts[key]
+        if isinstance(found, UsageError):
+            raise UsageError(found.message, fix=found.fix)
+        return found
+
+    async def _own_chart(self) -> Chart | None:
+        if not (self.folder / self.project.paths.chart).is_dir():
             return None
-        contents.require_plain_folder(folder, name)
-        return self.charts.setdefault("", Chart(folder, name))
+        return await self._once("", self._on_disk)
+
+    async def _on_disk(self) -> Chart:
+        """Return the chart of the work tree; one that declares dependencies as the commit would have it that has it."""
+        name = self.project.paths.chart
+        if not dependencies.declares(self.folder / name):
+            contents.require_plain_folder(self.folder / name, name)
+            return Chart(self.folder / name, name)
+        objects, work = self.work / "objects", self.work / "own"
+        objects.mkdir(parents=True)
+        work.mkdir()
+        repository = (await self._opened()).apart(objects)
+        folders = dependencies.folders_on_disk(repository, self.folder, name)
+        commit = await repository.commit_of("HEAD")
+        tree_name = await worktree.written(repository, commit, [repository.at(each) for each in folders])
+        await dependencies.require_plain(repository, tree_name, name)
+        return Chart(await dependencies.laid_out(repository, self.helm, tree_name, name, work), name)
 
     async def _commit(self, revision: str) -> str:
         if not revision:
             raise UsageError("chart.revision: is empty", fix=f"A commit, or {self.project.branch}.")
-        self.repository = self.repository or await git.opened(self.folder)
         if revision not in self.commits:
-            found = await self.repository.followed(revision)
+            found = await (await self._opened()).followed(revision)
             if found is None:
                 said = f"chart.revision: git has no {revision}"
                 fix = f"git fetch {git.REMOTE} {revision}; in a shallow clone, git fetch --unshallow"
@@ -286,25 +322,26 @@ class _Reader:
         return self.commits[revision]
 
     async def _chart_at(self, commit: str, revision: str) -> Chart:
-        assert self.repository is not None
-        path = self.project.paths.chart
-        files = await self.repository.object_of(f"{commit}:{self.repository.at(path)}")
+        repository, path = await self._opened(), self.project.paths.chart
+        files = await dependencies.identity(repository, commit, path)
         if files is None:
             raise UsageError(f"chart.revision: {revision} has no {path}", fix="Name a revision that has the chart.")
-        if files not in self.charts:
-            await contents.require_plain(self.repository, commit, path)
-            work = self.work / files
+        work = self.work / files
+
+        async def laid_out() -> Chart:
+            await dependencies.require_plain(repository, commit, path)
             work.mkdir(parents=True)
-            there = await render.chart_files(self.repository, commit, path, work)
-            self.charts[files] = Chart(there, f"{commit[:12]}:{path}")
-        return self.charts[files]
+            there = await dependencies.laid_out(repository, self.helm, commit, path, work)
+            return Chart(there, f"{commit[:12]}:{path}")
+
+        return await self._once(files, laid_out)
 
     async def _texts_at(self, commit: str, files: Sequence[str]) -> dict[str, str | None]:
-        assert self.repository is not None
-        there = await contents.values_files(self.repository, commit, files)
+        repository = await self._opened()
+        there = await contents.values_files(repository, commit, files)
         for name in there.values():
             if name not in self.contents:
-                (content,) = await self.repository.contents_of(name)
+                (content,) = await repository.contents_of(name)
                 self.contents[name] = content.decode(errors="replace")
         return {file: self.contents[there[file]] if file in there else None for file in files}
 

@@ -64,8 +64,8 @@ async def changed(base: Snapshot, head: Snapshot, folders: Sequence[str]) -> lis
     found = []
     for described in filter(None, fields):
         old_mode, mode, old_hash, new_hash, status = described.removeprefix(":").split()
-        path = _path(repository, next(fields))
-        new_path = _path(repository, next(fields)) if status.startswith("R") else path
+        path = repository.own(next(fields))
+        new_path = repository.own(next(fields)) if status.startswith("R") else path
         before = None if status == "A" else File(path, old_mode, old_hash)
         found.append(Changed(before, None if status == "D" else File(new_path, mode, new_hash)))
     return sorted(found, key=lambda each: each.path)
@@ -85,7 +85,7 @@ async def read(snapshot: Snapshot, folder: str) -> dict[str, bytes]:
     for entry in filter(None, listed.raw.decode(errors="surrogateescape").split("\0")):
         described, _, path = entry.partition("\t")
         mode, _, name = described.split()
-        files.append(File(_path(repository, path), mode, name))
+        files.append(File(repository.own(path), mode, name))
     return await contents(repository, files)
 
 
@@ -119,7 +119,3 @@ def manifests(base: Mapping[str, bytes], head: Mapping[str, bytes]) -> tuple[dic
     return tuple(
         {path: found for path, found in side.items() if found is not None and path not in text} for side in read
     )
-
-
-def _path(repository: Repository, path: str) -> str:
-    return path.removeprefix(f"{repository.prefix}/") if repository.prefix else path

@@ -1,7 +1,7 @@
 """The two commits that are compared, and what each of them puts on the clusters."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -17,8 +17,9 @@ from ci.manifests.documents import Document
 from ci.manifests.manifests import dig, mapping
 from ci.project import FILE, Project
 from ci.supply import supply
-from ci.tree import application_set, merge_base, render, tree
+from ci.tree import application_set, dependencies, merge_base, render, tree
 from ci.tree.application_set import HelmSource
+from ci.tree.dependencies import NotBuiltError
 from ci.tree.git import Repository, Snapshot
 from ci.tree.tree import Application
 
@@ -98,6 +99,11 @@ async def both(
         except CheckFailedError as error:
             said = f"{side.snapshot.commit[:12]}: {error.message}"
             raise CheckFailedError(said, detail=error.detail) from error
+        except NotBuiltError as error:  # a change that puts it right is shown, with all that it deploys
+            if side is sides[1]:
+                raise
+            note(f"before, {place} cannot be rendered, so all of it counts as new: {error.message}")
+            text = ""
         objects = documents.parse(text, f"{side.snapshot.commit[:12]}: {application.file}, rendered")
         side.places[place] = [Placed(each) for each in objects if not _is_test(each)]
 
@@ -145,10 +151,16 @@ async def _files(base: Side, head: Side) -> list[Changed]:
     found = files.manifests(*have)
     for side, folder, objects in zip((base, head), argocd, found, strict=True):
         side.places[folder] = [Placed(each, file) for file, several in objects.items() for each in several]
-    folders = {path for each in projects for path in (each.paths.argocd, each.paths.tree, each.paths.chart)}
+    charts = {path for side, each in zip((base, head), projects, strict=True) for path in await _charts(side, each)}
+    folders = {path for each in projects for path in (each.paths.argocd, each.paths.tree)} | charts
     changed = await files.changed(base.snapshot, head.snapshot, [*sorted(folders), FILE])
     shown = [each for each in changed if not _elsewhere(each.path, projects, head.environments)]
-    return [await _with_contents(head.snapshot.repository, each, projects, found) for each in shown]
+    return [await _with_contents(head.snapshot.repository, each, projects, charts, found) for each in shown]
+
+
+async def _charts(side: Side, project: Project) -> Sequence[str]:
+    """Return the folders that the chart of the branch is made of."""
+    return await dependencies.folders(side.snapshot.repository, side.snapshot.commit, project.paths.chart)
 
 
 def _elsewhere(path: str, projects: Sequence[Project], environments: Sequence[str]) -> bool:
@@ -162,9 +174,15 @@ def _elsewhere(path: str, projects: Sequence[Project], environments: Sequence[st
 
 
 async def _with_contents(
-    repository: Repository, changed: Changed, projects: Sequence[Project], objects: Sequence[Mapping[str, object]]
+    repository: Repository,
+    changed: Changed,
+    projects: Sequence[Project],
+    charts: Collection[str],
+    objects: Sequence[Mapping[str, object]],
 ) -> Changed:
     """Return a file with what it has on both sides, unless it is rendered or compared as objects."""
+    if any(changed.path.startswith(f"{folder}/") for folder in charts):
+        return replace(changed, rendered="")
     rendered = next((each for project in projects if (each := _rendered(changed.path, project)) is not None), None)
     parts = (changed.before, changed.after)
     compared = all(each is None or each.path in side for each, side in zip(parts, objects, strict=True))
@@ -175,10 +193,8 @@ async def _with_contents(
 
 
 def _rendered(path: str, project: Project) -> str | None:
-    """Return the application that Helm makes of a file, ENV/NAME, or how several begin; None where it makes none."""
+    """Return the application that Helm makes of a file of the tree, ENV/NAME, or how several begin; None where none."""
     paths = project.paths
-    if path.startswith(f"{paths.chart}/"):
-        return ""
     environment, _, name = path.removeprefix(f"{paths.tree}/").partition("/")
     if not path.startswith(f"{paths.tree}/") or environment not in project.names or not name.endswith(".yaml"):
         return None

@@ -1,8 +1,7 @@
 """The project under test, as git would name its files, committed or not."""
 
 import hashlib
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from ci.evidence import statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Artefact
 from ci.project import Project
-from ci.tree import git
+from ci.tree import dependencies, git, tree, worktree
 from ci.tree.git import Repository, Snapshot
 
 TOOL = ("ci", "sample", "tests")
@@ -46,21 +45,10 @@ async def look(folder: Path) -> Checkout:
     """
     repository = await git.opened(folder)
     commit = await repository.commit_of("HEAD")
-    read = (repository.at(projects.FILE), *folders_of(repository, projects.load(folder)))
-    with tempfile.TemporaryDirectory() as work:
-        index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
-        await repository.run("read-tree", commit, env=index)
-        committed = await objects(repository, commit, read)
-        if committed:
-            await repository.run("add", "--update", "--", *committed, env=index)
-        # what a person's own rules or this clone's have git ignore was tested as well
-        words = ("ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", "--", *read)
-        others = (await repository.run(*words, env=index)).raw
-        if others:
-            listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
-            await repository.run("add", "--force", *listed, stdin=others, env=index)
-        written = await repository.run("write-tree", env=index)
-    return Checkout(repository, commit, written.stdout.strip(), read)
+    project = projects.load(folder)
+    chart = dependencies.folders_on_disk(repository, folder, project.paths.chart)
+    read = (repository.at(projects.FILE), *_folders(repository, project, chart))
+    return Checkout(repository, commit, await worktree.written(repository, commit, read), read)
 
 
 async def require_unchanged(before: Checkout) -> None:
@@ -85,10 +73,16 @@ async def changes(checkout: Checkout) -> list[str]:
     return listed.splitlines()
 
 
-def folders_of(repository: Repository, project: Project) -> tuple[str, ...]:
-    """Return the paths, in the repository, of the folders that a run reads of a project."""
+async def folders_of(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the paths, in the repository, of the folders that a run reads of a commit's project."""
+    repository, project = snapshot.repository, await tree.project(snapshot)
+    chart = await dependencies.folders(repository, snapshot.commit, project.paths.chart)
+    return _folders(repository, project, chart)
+
+
+def _folders(repository: Repository, project: Project, chart: Sequence[str]) -> tuple[str, ...]:
     paths = project.paths
-    own = [repository.at(path) for path in (paths.tree, paths.chart, paths.argocd, paths.golden)]
+    own = [repository.at(path) for path in (paths.tree, *chart, paths.argocd, paths.golden)]
     return tuple(sorted({*own, *(TOOL if repository.folder == ROOT else ())}))
 
 

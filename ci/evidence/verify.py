@@ -306,8 +306,7 @@ async def _project(evidence: Evidence, promotion: Promotion) -> str:
             "Commit what is to be proven, then run `test`.",
         )
     tested = {folder.name: folder.digest.git_tree for folder in project.folders}
-    read = checkout.folders_of(repository, await tree.project(snapshot))
-    committed = await checkout.objects(repository, commit, {*read, *tested})
+    committed = await checkout.objects(repository, commit, {*await checkout.folders_of(snapshot), *tested})
     if name := _difference(committed, tested):
         raise evidence.refusal(
             f"predicate.project.folders {name}",

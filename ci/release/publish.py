@@ -98,8 +98,8 @@ async def package(repository: Repository, helm: Path, commit: str, out: Path) ->
     _, text = kubernetes_yaml.decoded(await snapshot.read(file) or b"", file)
     (chart,) = kubernetes_yaml.documents(text, file)
     packaged = Package(chart["name"], chart["version"], archive)
-    released = await repository.object_of(f"refs/tags/{packaged.tag}:{repository.at(folder)}")
-    if released not in (None, await repository.object_of(f"{commit}:{repository.at(folder)}")):
+    released = await repository.object_of(f"refs/tags/{packaged.tag}^{{commit}}")
+    if released is not None and await tree.chart(snapshot, released) not in (None, await tree.chart(snapshot, commit)):
         raise CheckFailedError(
             f"{packaged.tag} is another chart than the one at {commit[:12]}, of the same version",
             fix=f"Raise version in {folder}/Chart.yaml.",

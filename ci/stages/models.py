@@ -28,7 +28,10 @@ from ci.stack import kserve
 from ci.stages.run import Run
 from ci.supply.supply import Supply
 from ci.tree import tree
+from ci.tree.dependencies import NotBuiltError
 from ci.tree.git import Snapshot
+
+UNDEPLOYABLE = "the set before cannot be deployed, so there is no canary from it"
 
 
 async def execute(run: Run) -> None:
@@ -123,10 +126,12 @@ async def _champion(
         champion = await got(subject.champion, await here.of_champion(subject.champion.application))
     except GoneError as error:
         return None, f"{subjects.GONE}: {error.message}"
+    except NotBuiltError as error:
+        return None, f"{UNDEPLOYABLE}: {error.message}"
     try:
         before = await deployment.rendered(champion, supply.tool("helm"))
     except CheckFailedError as error:
-        return None, f"the set before cannot be deployed, so there is no canary from it: {error.message}"
+        return None, f"{UNDEPLOYABLE}: {error.message}"
     outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]
     if "canary" not in outcomes:
         return champion, f"the change {OUTCOMES[outcomes[0] if outcomes else 'none']}"

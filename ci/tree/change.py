@@ -6,8 +6,9 @@ An application is in where something differs that Argo CD makes it of, or that i
 
 - its file, TREE/ENVIRONMENT/NAME.yaml;
 - which values files the ApplicationSet names for it;
-- where its `chart.revision` follows the branch, the chart's content but for other environments' `values/*.yaml`, and
-  its values files in the tree. Any other revision is the same on both sides, so that only the file can move it;
+- where its `chart.revision` follows the branch, the chart's content but for other environments' `values/*.yaml`, the
+  charts of the repository that this one depends on, and its values files in the tree. Any other revision is the same on
+  both sides, so that only the file can move it;
 - its golden file, where that is of its model (`earlier` says where not);
 - its environment in the project file, but for the keys in `MOVING`.
 
@@ -15,7 +16,7 @@ The platform is in only where the project is the tool's own checkout, which is w
 not of the tree, the golden files, Argo CD's manifests, the project file or documents (`docs/`, `*.md` at the top).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -23,7 +24,7 @@ from typing import Any, Literal
 from ci import project as projects
 from ci.base.errors import UsageError
 from ci.project import Project
-from ci.tree import application_set, earlier, git, quarantine, tree, worktree
+from ci.tree import application_set, dependencies, earlier, git, quarantine, tree, worktree
 from ci.tree.application_set import HelmSource
 from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
@@ -205,8 +206,8 @@ async def between(base: Snapshot, head: Snapshot) -> Change:
     try:
         before = await _read(base, await tree.project(base), (await application_set.left_behind(base))[0])
     except UsageError as error:
-        before, unread = _Side(base, own, after.source, {}), Reason(projects.FILE, f"before, {error.message}")
-    paths = await _paths(base, head)
+        before, unread = _Side(base, own, after.source, (), {}), Reason(projects.FILE, f"before, {error.message}")
+    paths = await _paths(base, head, {*before.charts, *after.charts})
     applications, malformed = await _applications(after, after.keys)
     differing = {key: content for key, content in before.keys.items() if after.keys.get(key) != content}
     others = await _earlier(after, applications)
@@ -237,15 +238,21 @@ class _Side:
         snapshot: The commit.
         project: Its project file.
         source: What its ApplicationSet says of Helm.
-        files: Git's mode and name of the content of each file in tree, golden files and chart.
+        charts: The folders that the chart is made of, its own first.
+        files: Git's mode and name of the content of each file in tree, golden files and these.
         keys: Its applications' contents, in the order of promotion.
         strangers: Files that stand where applications do and are none, each with a line that says why.
     """
 
     def __init__(
-        self, snapshot: Snapshot, project: Project, source: HelmSource, files: Mapping[str, tuple[str, str]]
+        self,
+        snapshot: Snapshot,
+        project: Project,
+        source: HelmSource,
+        charts: Sequence[str],
+        files: Mapping[str, tuple[str, str]],
     ) -> None:
-        self.snapshot, self.project, self.source, self.files = snapshot, project, source, files
+        self.snapshot, self.project, self.source, self.charts, self.files = snapshot, project, source, charts, files
         self.strangers: dict[str, str] = {}
         keys = {}
         for path, (mode, content) in self.below(project.paths.tree).items():
@@ -322,7 +329,7 @@ class _Comparison:
         Args:
             found: Those of head that can be read.
         """
-        chart, settings = self._chart(), self._settings()
+        charts, settings = self._charts(), self._settings()
         gone = [key for key in self.before.keys if self.after.file(key) not in self.after.files]
         by_content = {self.before.keys[key]: key for key in gone}
         for key, application in found.items():
@@ -330,7 +337,7 @@ class _Comparison:
                 why = (
                     *self._text(key, application),
                     *self._sources(application),
-                    *(self._followed(application, chart) if self._follows(application) else ()),
+                    *(self._followed(application, charts) if self._follows(application) else ()),
                     *(self._file(self.before.golden(key), self.after.golden(key)) if key not in self.earlier else ()),
                     *(reason for path, reason in settings.items() if _made_of(path, key[0])),
                 )
@@ -365,7 +372,8 @@ class _Comparison:
     def alone(self, changes: Sequence[ApplicationChange]) -> bool:
         """Return whether only files of applications that are in differ, of all that a project is made of."""
         where = self.after.project.paths
-        folders = {where.tree, where.golden, where.chart, where.argocd, projects.FILE}
+        charts = {*self.before.charts, *self.after.charts}
+        folders = {where.tree, where.golden, *charts, where.argocd, projects.FILE}
         served = [(each.environment, each.name) for each in changes if each.kind != "deleted"]
         own = {place(key) for key in served for place in (self.after.file, self.after.golden)}
         return bool(served) and all(path in own for path in self.paths if _inside(path, folders))
@@ -408,23 +416,29 @@ class _Comparison:
         if old != new or self.before.source.ignore_missing != self.after.source.ignore_missing:
             yield Reason(application_set.file_of(self.after.project), "values files")
 
-    def _followed(self, application: Application, chart: Mapping[str, Reason]) -> Iterator[Reason]:
+    def _followed(self, application: Application, charts: Mapping[str, Sequence[str]]) -> Iterator[Reason]:
         """Yield what differs of chart and values files, which an application gets from the branch."""
+        own = self.after.project.paths.chart
         named = {path for place, path in self.after.values(application) if place == CHART}
-        mine = [each for path, each in chart.items() if PurePosixPath(path).parent != OF_CHART or path in named]
-        if len(mine) == 1:
-            yield mine[0]
-        elif mine:
-            yield Reason(self.after.project.paths.chart, f"{len(mine)} files")
+        for folder, paths in charts.items():
+            mine = [each for each in paths if folder != own or PurePosixPath(each).parent != OF_CHART or each in named]
+            if len(mine) == 1:
+                yield Reason(f"{folder}/{mine[0]}")
+            elif mine:
+                yield Reason(folder, f"{len(mine)} files")
         for place, path in self.after.values(application):
             if place == TREE:
                 yield from self._file(*(f"{side.project.paths.tree}/{path}" for side in (self.before, self.after)))
 
-    def _chart(self) -> dict[str, Reason]:
-        """Return the files of the chart that differ, by their paths in it."""
-        folder = self.after.project.paths.chart
-        old, new = self.before.below(self.before.project.paths.chart), self.after.below(folder)
-        return {path: Reason(f"{folder}/{path}") for path in sorted({*old, *new}) if old.get(path) != new.get(path)}
+    def _charts(self) -> dict[str, list[str]]:
+        """Return the files that differ of each folder that the chart is made of, by their paths in it."""
+        found = {}
+        for folder in dict.fromkeys((self.after.project.paths.chart, *self.after.charts[1:], *self.before.charts[1:])):
+            own = folder == self.after.project.paths.chart
+            old = self.before.below(self.before.project.paths.chart if own else folder)
+            new = self.after.below(folder)
+            found[folder] = [path for path in sorted({*old, *new}) if old.get(path) != new.get(path)]
+        return found
 
     def _file(self, old: str, new: str) -> Iterator[Reason]:
         """Yield how one file differs, whatever its path was."""
@@ -446,30 +460,25 @@ class _Comparison:
 
 
 async def _read(snapshot: Snapshot, project: Project, source: HelmSource) -> _Side:
-    where = project.paths
-    folders = [snapshot.repository.at(path) for path in (where.tree, where.golden, where.chart)]
-    listed = await snapshot.repository.run("ls-tree", "-r", "-z", snapshot.commit, "--", *folders)
+    repository, where = snapshot.repository, project.paths
+    charts = await dependencies.folders(repository, snapshot.commit, where.chart)
+    folders = map(repository.at, (where.tree, where.golden, *charts))
+    listed = await repository.run("ls-tree", "-r", "-z", "--full-tree", snapshot.commit, "--", *folders)
     files = {}
     for line in listed.stdout.split("\0")[:-1]:
         words, _, path = line.partition("\t")
         mode, _, content = words.split()
-        files[_own(snapshot, path)] = mode, content
-    return _Side(snapshot, project, source, files)
+        files[repository.own(path)] = mode, content
+    return _Side(snapshot, project, source, charts, files)
 
 
-async def _paths(base: Snapshot, head: Snapshot) -> list[str]:
-    """Return every path of the project that differs, in order."""
+async def _paths(base: Snapshot, head: Snapshot, charts: Iterable[str]) -> list[str]:
+    """Return every path of the project that differs, in order, and of charts outside of it."""
     repository = head.repository
     words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", base.commit, head.commit)
-    below = ["--", repository.prefix] if repository.prefix else []
+    below = ["--", repository.prefix, *map(repository.at, charts)] if repository.prefix else []
     listed = await repository.run(*words, *below)
-    return [_own(head, path) for path in listed.stdout.split("\0")[:-1]]
-
-
-def _own(snapshot: Snapshot, path: str) -> str:
-    """Return a path from the top of the repository as one of the project; `Repository.at` is the other way."""
-    prefix = snapshot.repository.prefix
-    return path.removeprefix(f"{prefix}/") if prefix else path
+    return [repository.own(path) for path in listed.stdout.split("\0")[:-1]]
 
 
 def _named(snapshot: Snapshot, path: str) -> str:

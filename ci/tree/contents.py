@@ -5,7 +5,7 @@ Argo CD puts `.argocd-source.yaml` and `.argocd-source-APPLICATION.yaml` beside 
 links in its own checkout; nothing of that is seen in the files that git has for the chart: it is refused.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ci.base.errors import UsageError
@@ -23,13 +23,15 @@ OVERRIDES = ".argocd-"
 """How the files begin that Argo CD reads for itself."""
 
 
-async def require_plain(repository: Repository, revision: str, chart: str) -> None:
+async def require_plain(repository: Repository, revision: str, chart: str, *, deployed: bool = True) -> None:
     """Refuse a chart that is more than files.
 
     Args:
         repository: Has the revision.
         revision: A commit, or a whole tree.
         chart: The chart's folder in the project.
+        deployed: Whether it is an application's, beside which Argo CD looks for parameters; another chart may depend
+            on it as well.
 
     Raises:
         UsageError: Something in it is read by Argo CD in its own way; the first is named.
@@ -38,7 +40,27 @@ async def require_plain(repository: Repository, revision: str, chart: str) -> No
     for entry in filter(None, listed.raw.decode(errors="replace").split("\0")):
         described, _, path = entry.partition("\t")
         mode = described.partition(" ")[0]
-        _require(chart, PurePosixPath(path), _kind(mode))
+        _require(chart, PurePosixPath(path), _kind(mode), deployed=deployed)
+
+
+async def folder_at(repository: Repository, revision: str, path: str, *, plain: bool = False) -> str | None:
+    """Return git's name for a folder; None where there is none.
+
+    Args:
+        repository: Has the revision.
+        revision: A commit, or a whole tree.
+        path: From the project's folder.
+        plain: Refuse what is no folder, or behind a link; else it is as if it were not there.
+
+    Raises:
+        UsageError: It is refused.
+    """
+    found = await _listed(repository, revision, [repository.at(path)])
+    for place, (mode, _) in found.items():
+        if plain and mode != FOLDER:
+            raise UsageError(f"{repository.own(place)} {NOT_PLAIN.get(_kind(mode), 'is no folder')}")
+    mode, name = found.get(repository.at(path), ("", ""))
+    return name if mode == FOLDER else None
 
 
 async def values_files(
@@ -56,18 +78,28 @@ async def values_files(
         UsageError: One is refused.
     """
     wanted = {repository.at(path): path for path in paths}
-    around = {str(folder) for path in wanted for folder in PurePosixPath(path).parents[:-1]}
-    words = ("ls-tree", "-z", "--full-tree", revision, "--", *sorted({*wanted, *around}))
-    listed = await repository.run(*words) if wanted else None
     found = {}
-    for entry in filter(None, listed.raw.decode(errors="replace").split("\0") if listed else ()):
-        described, _, path = entry.partition("\t")
-        mode, _, name = described.split()
+    for path, (mode, name) in (await _listed(repository, revision, wanted)).items():
         if mode in PLAIN and path in wanted:
             found[wanted[path]] = name
         elif plain and mode not in PLAIN and (mode != FOLDER or path in wanted):
             raise UsageError(f"{path}: {NOT_PLAIN.get(_kind(mode), 'is no file')}", fix="Have a file there itself.")
     return found
+
+
+async def _listed(repository: Repository, revision: str, paths: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return git's mode and name of what is at paths and on the way there, from the top of the repository."""
+    around = {str(folder) for path in paths for folder in PurePosixPath(path).parents[:-1]}
+    wanted = sorted({*paths, *around})
+    if not wanted:
+        return {}
+    listed = await repository.run("ls-tree", "-z", "-t", "--full-tree", revision, "--", *wanted)
+    found = {}
+    for entry in filter(None, listed.raw.decode(errors="replace").split("\0")):
+        described, _, path = entry.partition("\t")
+        mode, _, name = described.split()
+        found[path] = mode, name
+    return {path: found[path] for path in wanted if path in found}  # git lists what is beside them as well
 
 
 def _kind(mode: str) -> str:
@@ -117,10 +149,10 @@ def _found(folder: Path) -> Iterator[tuple[PurePosixPath, str]]:
             yield path, ""
 
 
-def _require(chart: str, path: PurePosixPath, kind: str) -> None:
+def _require(chart: str, path: PurePosixPath, kind: str, *, deployed: bool = True) -> None:
     said = NOT_PLAIN.get(kind, f"is a {kind}")
     if kind:
         raise UsageError(f"{chart}/{path}: {said}", fix="Put the files themselves into the chart.")
-    if path.name.startswith(OVERRIDES):
+    if deployed and path.name.startswith(OVERRIDES):
         said = "has parameters for Argo CD alone, over those of the tree"
         raise UsageError(f"{chart}/{path}: {said}", fix=f"git rm {chart}/{path}, and write them into the tree.")

@@ -1,6 +1,7 @@
 """A git repository as a store of commits: read at any of them, added to without a work tree, pushed, never forced."""
 
 import os
+import posixpath
 import re
 import shlex
 import tempfile
@@ -135,8 +136,25 @@ class Repository:
     remote: str = ""
 
     def at(self, path: str) -> str:
-        """Return a path of the project as one from the top of the repository."""
-        return str(PurePosixPath(self.prefix, path))
+        """Return a path from the project's folder, in it or not, as one from the top of the repository."""
+        return posixpath.normpath(posixpath.join(self.prefix, path))
+
+    def own(self, path: str) -> str:
+        """Return a path from the top of the repository as one from the project's folder: `at` is the other way."""
+        if not self.prefix:
+            return path
+        start = f"{self.prefix}/"
+        return path.removeprefix(start) if path.startswith(start) else posixpath.relpath(path, self.prefix)
+
+    def apart(self, folder: Path) -> "Repository":
+        """Return this repository with another folder for the objects that are written: nothing in it changes.
+
+        Args:
+            folder: It is there, and stays as long as the objects are asked for.
+        """
+        objects = str(self.common / "objects").replace("\\", "\\\\").replace('"', '\\"')
+        apart = {"GIT_OBJECT_DIRECTORY": str(folder), "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{objects}"'}
+        return replace(self, environment={**self.environment, **apart})
 
     async def run(
         self,
@@ -563,21 +581,20 @@ class Snapshot:
         Args:
             files: Path to new content.
         """
-        objects = str(self.repository.common / "objects").replace("\\", "\\\\").replace('"', '\\"')
         with tempfile.TemporaryDirectory() as work:
-            apart = {"GIT_OBJECT_DIRECTORY": work, "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{objects}"'}
-            tree = await self._tree(files, apart)
-            return (await self.repository.run(*PATCH, self.commit, tree, env=apart)).raw
+            apart = replace(self, repository=self.repository.apart(Path(work)))
+            tree = await apart._tree(files)
+            return (await apart.repository.run(*PATCH, self.commit, tree)).raw
 
-    async def _tree(self, files: Mapping[str, bytes], env: Mapping[str, str] | None = None) -> str:
+    async def _tree(self, files: Mapping[str, bytes]) -> str:
         """Return this tree with other files in it, written to git's objects."""
         run = self.repository.run
         lines = []
         for path, content in files.items():
-            blob = await run("hash-object", "-w", "--stdin", stdin=content, env=env)
+            blob = await run("hash-object", "-w", "--stdin", stdin=content)
             lines.append(f"{await self._mode(path) or FILES[0]} {blob.stdout.strip()}\t{self._place(path)}\0")
         with tempfile.TemporaryDirectory() as work:
-            index = {**(env or {}), "GIT_INDEX_FILE": str(Path(work, "index"))}
+            index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
             await run("read-tree", self.commit, env=index)
             await run("update-index", "-z", "--index-info", stdin="".join(lines), env=index)
             # of a partial clone, what is not here is not fetched for this

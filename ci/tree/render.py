@@ -11,9 +11,9 @@ from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError
 from ci.project import Environment, Project
 from ci.supply import pins
-from ci.tree import application_set, contents, tree
+from ci.tree import application_set, contents, dependencies, tree
 from ci.tree.application_set import HelmSource
-from ci.tree.git import AS_COMMITTED, Repository, Snapshot
+from ci.tree.git import Repository, Snapshot
 from ci.tree.tree import Application
 
 RENDER_SECONDS = 60
@@ -35,7 +35,7 @@ async def render(snapshot: Snapshot, helm: Path, application: Application, revis
             carried out here; what a change leaves behind may do so.
 
     Raises:
-        UsageError: Something is refused.
+        UsageError: Something is refused; or the chart depends on what no commit has.
         CheckFailedError: Helm refuses: the values do not fit the chart's schema or templates.
     """
     source = await application_set.of(snapshot) if plain else (await application_set.left_behind(snapshot))[0]
@@ -43,7 +43,7 @@ async def render(snapshot: Snapshot, helm: Path, application: Application, revis
     inputs = await given(repository, application, revision, source, plain=plain)
     key = (*inputs, json.dumps(values(application)))
     if plain:
-        await contents.require_plain(repository, revision, application.project.paths.chart)
+        await dependencies.require_plain(repository, revision, application.project.paths.chart)
     if key not in _last:
         rendered = await _render(repository, helm, application, revision, source, plain=plain)
         _last.clear()
@@ -66,12 +66,12 @@ async def given(
     Raises:
         UsageError: A values file is refused.
     """
-    chart, files = repository.at(application.project.paths.chart), source.files(application)
+    chart, files = application.project.paths.chart, source.files(application)
     key = (repository.folder, revision, chart, files, plain)
     if key not in _objects:
         there = await contents.values_files(repository, revision, files, plain=plain)
         _objects[key] = (
-            await repository.object_of(f"{revision}:{chart}"),
+            await dependencies.identity(repository, revision, chart),
             *((path, there.get(path)) for path in files),
         )
     return (
@@ -88,7 +88,7 @@ async def _render(
     repository: Repository, helm: Path, application: Application, revision: str, source: HelmSource, *, plain: bool
 ) -> str:
     with tempfile.TemporaryDirectory() as work:
-        chart = await chart_files(repository, revision, application.project.paths.chart, Path(work))
+        chart = await dependencies.laid_out(repository, helm, revision, application.project.paths.chart, Path(work))
         files = await values_files(repository, revision, application, source, Path(work), plain=plain)
         try:
             return await template(helm, application, chart, files, values(application))
@@ -149,7 +149,7 @@ async def values_files(
         revision: Commit of the chart, or its whole tree.
         application: The application.
         source: What the ApplicationSet says.
-        work: Where `chart_files` put the chart; other files are put beside it.
+        work: Where `dependencies.laid_out` put the chart; other files are put beside it.
         plain: As for `contents.values_files`.
 
     Raises:
@@ -160,7 +160,7 @@ async def values_files(
     found = []
     for path in source.files(application):
         if path in there:
-            file = work / path
+            file = work / repository.at(path)
             if not file.exists():  # what is in the chart is there
                 file.parent.mkdir(parents=True, exist_ok=True)
                 (content,) = await repository.contents_of(there[path])
@@ -174,21 +174,6 @@ async def values_files(
 def missing(project: Project, path: str) -> str:
     """Return what is wrong where a values file must be there and is not."""
     return f"there is no {path}, and ignoreMissingValueFiles is not true in {application_set.file_of(project)}"
-
-
-async def chart_files(repository: Repository, revision: str, chart: str, folder: Path) -> Path:
-    """Write the chart of a revision below an empty folder, and return its own.
-
-    Args:
-        repository: Has the revision.
-        revision: A commit, or a whole tree.
-        chart: The chart's folder in the project.
-        folder: The empty one.
-    """
-    index = {"GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(folder)}
-    await repository.run("read-tree", f"--prefix={chart}/", f"{revision}:{repository.at(chart)}", env=index)
-    await repository.run(*AS_COMMITTED, "checkout-index", "--all", f"--prefix={folder}/", env=index)
-    return folder / chart
 
 
 def values(application: Application) -> dict[str, Any]:

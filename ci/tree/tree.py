@@ -14,7 +14,7 @@ from ci import project as projects
 from ci.base.errors import UsageError
 from ci.manifests import kubernetes_yaml, places
 from ci.project import Environment, Project
-from ci.tree import blocks, git, scalars
+from ci.tree import blocks, dependencies, git, scalars
 from ci.tree.git import Snapshot
 from ci.tree.scalars import KeyPath
 
@@ -383,9 +383,8 @@ async def names(snapshot: Snapshot, environment: str) -> Sequence[str]:
 
 
 async def chart(snapshot: Snapshot, commit: str) -> str | None:
-    """Return git's name for the chart's content at a commit: the same for the same files; None where there is none."""
-    folder = (await project(snapshot)).paths.chart
-    return await snapshot.repository.object_of(f"{commit}:{snapshot.repository.at(folder)}")
+    """Return git's name for the chart at a commit, as `dependencies.identity` has it; None where there is none."""
+    return await dependencies.identity(snapshot.repository, commit, (await project(snapshot)).paths.chart)
 
 
 async def chart_commit(snapshot: Snapshot, application: Application, remote: str = git.REMOTE) -> str:

@@ -1,6 +1,7 @@
 """The tree as the project's folder has it, committed or not: what a change is about to put there."""
 
 import difflib
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 from ci.base.errors import UsageError
 from ci.project import Project
 from ci.tree import tree
+from ci.tree.git import Repository
 from ci.tree.tree import Application, Asked, Key
 
 QUARANTINE = "quarantine"
@@ -101,3 +103,29 @@ def require_known(folder: Path, project: Project, asked: Asked) -> None:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     said = f"--app {asked}: there is no {project.paths.tree}/{asked.environment or '*'}/{asked.name}.yaml"
     raise UsageError(said, fix=f"One of {', '.join(first)}{more}" if first else "Write that file: docs/gitops.md")
+
+
+async def written(repository: Repository, commit: str, paths: Sequence[str]) -> str:
+    """Return git's name for a commit's tree with paths as they are on disk; neither the index nor a branch changes.
+
+    What .gitignore files of the tree leave out is left out; what a person's own rules or this clone's have git ignore
+    is not.
+
+    Args:
+        repository: Has a work tree; gets the objects.
+        commit: The commit.
+        paths: Files and folders, from the top of the repository.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
+        await repository.run("read-tree", commit, env=index)
+        objects = await repository.objects_of(*(f"{commit}:{path}" for path in paths))
+        committed = [path for path, found in zip(paths, objects, strict=True) if found is not None]
+        if committed:
+            await repository.run("add", "--update", "--", *committed, env=index)
+        words = ("ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", "--", *paths)
+        others = (await repository.run(*words, env=index)).raw
+        if others:
+            listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
+            await repository.run("add", "--force", *listed, stdin=others, env=index)
+        return (await repository.run("write-tree", env=index)).stdout.strip()

@@ -14,6 +14,7 @@ from ci.checks import chart, targets, throwaway, tools
 from ci.checks.targets import Chosen
 from tests.harness import chart as charts
 from tests.harness.remote import run
+from tests.unit.conftest import find_tool
 
 ENVIRONMENTS = ("lab", "trial", "live")
 APPLICATIONS = ("fraud-score", "price-rank")
@@ -92,7 +93,7 @@ class Made:
         """Return what `look` makes of its targets, while the charts that they have are there."""
 
         async def looked():
-            async with targets.found(self.folder, self.project, Chosen(**chosen)) as found:
+            async with targets.found(self.folder, self.project, Chosen(**chosen), find_tool("helm")) as found:
                 return look(found)
 
         return anyio.run(looked)
