@@ -22,11 +22,13 @@ NAMED_KEYS = re.compile(r"'([^']+)'")
 UNPARSABLE_VALUES = re.compile(
     r"failed to parse \.\./\.\./values/\d+/(?P<place>\d+)\.yaml: .*?(?:yaml: (?:line \d+: )?(?P<what>.+))"
 )
+TEMPLATE = r"[^\s/(]+/(?P<file>(?:charts/[^\s/]+/)*templates/"
+"""A template as Helm names it, the chart's name first; that of a chart in `charts/` is not the chart's own."""
 PLACES = (
-    re.compile(r"execution error at \(\S+?/(?P<file>templates/[^\s:)]+):(?P<line>\d+)(?::\d+)?\): (?P<what>.+)"),
-    re.compile(r"parse error at \(\S+?/(?P<file>templates/[^\s:)]+):(?P<line>\d+)(?::\d+)?\): (?P<what>.+)"),
-    re.compile(r"\S+?/(?P<file>templates/[^\s:]+):(?P<line>\d+):\d+\n(?P<what>(?:\s+.+\n?)+)"),
-    re.compile(r"YAML parse error on \S+?/(?P<file>templates/\S+): (?P<what>.+)"),
+    re.compile(rf"execution error at \({TEMPLATE}[^\s:)]+):(?P<line>\d+)(?::\d+)?\): (?P<what>.+)"),
+    re.compile(rf"parse error at \({TEMPLATE}[^\s:)]+):(?P<line>\d+)(?::\d+)?\): (?P<what>.+)"),
+    re.compile(rf"{TEMPLATE}[^\s:]+):(?P<line>\d+):\d+\n(?P<what>(?:\s+.+\n?)+)"),
+    re.compile(rf"YAML parse error on {TEMPLATE}\S+): (?P<what>.+)"),
 )
 NAMED = re.compile(r"(?<![\w/.-])\.?(?:Values\.)?([A-Za-z]\w*(?:\.[A-Za-z]\w*|\[\d+\])+)(?![\w/])")
 """In what a template says, a value by its keys."""

@@ -100,6 +100,7 @@ async def lint(
     async with targets.found(root, project, chosen, tool.helm) as found:
         run = _Run(client, tool, root, project, found, [("", finding) for finding in found.findings])
         repository = await git.opened(root)
+        run.found += [("", each) for each in found.warnings]
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
         run.found += [("", each) for each in repeated.files(root, project)]
         run.found += [("", each) for each in pinned.findings(project, found.judged, found.applications)]

@@ -5,7 +5,7 @@ import re
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -77,6 +77,7 @@ class Targets:
     Attributes:
         judged: In the environments' order.
         findings: What keeps the others from being judged.
+        warnings: What is found of charts that are judged.
         applications: All of the project, judged or not, in the environments' order; None for one whose file is wrong.
         known: Every environment, and every application as ENV/APP; nothing, where not all of them are judged.
         folder: For whoever works on them; gone with them.
@@ -84,6 +85,7 @@ class Targets:
 
     judged: Sequence[Target]
     findings: Sequence[Finding]
+    warnings: Sequence[Finding]
     applications: Mapping[Key, Application | None]
     known: Collection[str]
     folder: Path
@@ -121,7 +123,7 @@ async def found(folder: Path, project: Project, chosen: Chosen, helm: Path) -> A
         if chosen.application is not None and not judged and not reader.findings:
             worktree.require_known(folder, project, Asked(chosen.application, chosen.environment))
         known = {*project.names, DEFAULTS, *(f"{file.environment}/{file.name}" for file in files)}
-        yield Targets(judged, reader.findings, applications, known if chosen.whole else (), Path(work))
+        yield Targets(judged, reader.findings, reader.warnings, applications, known if chosen.whole else (), Path(work))
 
 
 async def _source(folder: Path, project: Project) -> tuple[HelmSource, list[Finding]]:
@@ -149,6 +151,7 @@ class _Reader:
     source: HelmSource
     helm: Path
     findings: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
     repository: Repository | None = None
     commits: dict[str, str] = field(default_factory=dict)  # by revision
     charts: dict[str, Chart | UsageError] = field(default_factory=dict)  # by git's name of the files
@@ -307,7 +310,10 @@ class _Reader:
         commit = await repository.commit_of("HEAD")
         tree_name = await worktree.written(repository, commit, [repository.at(each) for each in folders])
         await dependencies.require_plain(repository, tree_name, name)
-        return Chart(await dependencies.laid_out(repository, self.helm, tree_name, name, work), name)
+        there = await dependencies.laid_out(repository, self.helm, tree_name, name, work)
+        for each in await dependencies.left_out(repository, self.helm, tree_name, name, there):
+            self.warnings.append(replace(placed("tree", each.message.partition(":")[0], each), severity="warning"))
+        return Chart(there, name)
 
     async def _commit(self, revision: str) -> str:
         if not revision:

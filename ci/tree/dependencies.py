@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ci.base import command
 from ci.base.errors import UsageError
@@ -195,6 +196,27 @@ async def build(repository: Repository, helm: Path, revision: str, chart: str, t
     (there / MARKER).write_text("marker")
 
 
+async def left_out(repository: Repository, helm: Path, revision: str, chart: str, there: Path) -> list[NotBuiltError]:
+    """Return what the charts that a chart depends on name and do not have: Argo CD deploys without it.
+
+    Args:
+        repository: Has the revision.
+        helm: The executable.
+        revision: What the chart is of.
+        chart: The chart's folder in the project.
+        there: Where `laid_out` put it.
+    """
+    top, found = Path(str(there).removesuffix(repository.at(chart))), []
+    for folder in (await folders(repository, revision, chart))[1:]:
+        listed = await command.run([helm, "dependency", "list", top / repository.at(folder)], timeout=SECONDS)
+        missing = {words[0] for line in listed.stdout.splitlines() if (words := line.split())[-1:] == ["missing"]}
+        for each in await _declared(repository, revision, folder):
+            if each.name in missing:
+                said = f"is not in {folder}/charts, and Helm builds none of a dependency's own: it is left out"
+                found.append(each.refusal(said, f"helm dependency update {folder}, and commit {folder}/charts"))
+    return found
+
+
 async def _require_local(repository: Repository, revision: str, chart: str, dependency: Dependency) -> None:
     """Refuse a dependency that Helm would get from elsewhere than the revision."""
     vendored = f"helm dependency update {chart}, and commit {chart}/charts"
@@ -248,11 +270,15 @@ def _of_file(content: bytes, file: str) -> Iterator[Dependency]:
         first, *_ = *kubernetes_yaml.documents(text, file), None
     except UsageError:
         return
-    listed = first.get("dependencies") if isinstance(first, Mapping) else None
+    listed = _keys(first).get("dependencies")
     for number, each in enumerate(listed if isinstance(listed, list) else ()):
-        if isinstance(each, Mapping):
-            line = places.values_line(text, ("dependencies", number))
-            yield Dependency(str(each.get("name")), str(each.get("repository") or ""), f"{file}:{line}")
+        line, keys = places.values_line(text, ("dependencies", number)), _keys(each)
+        yield Dependency(str(keys.get("name")), str(keys.get("repository") or ""), f"{file}:{line}" if line else file)
+
+
+def _keys(value: Any) -> dict[str, Any]:
+    """Return a mapping's values by its keys as Go reads JSON into a type: whatever their case, the last one counts."""
+    return {str(key).casefold(): value[key] for key in sorted(value)} if isinstance(value, Mapping) else {}
 
 
 def _apart(repository: Repository, chart: str, declared: Iterable[Dependency]) -> list[str]:

@@ -254,6 +254,12 @@ def registry(charts):
     return 8, "cache: Argo CD would get it from oci://registry.example.com/charts, and what that answers is no commit's"
 
 
+def in_capitals(charts):
+    """Go reads such a key as any other."""
+    charts.serving({"name": "common", "version": "1.x.x", "Repository": FAR})
+    return 5, f"common: Argo CD would get it from {FAR}, and what that answers is no commit's"
+
+
 def alias_of_a_repository(charts):
     charts.serving(dependency(repository="@internal"))
     return 5, "common: Argo CD would get it from @internal, and what that answers is no commit's"
@@ -319,6 +325,7 @@ def another_version(charts):
         far,
         far_and_packed_beside_a_near_one,
         registry,
+        in_capitals,
         alias_of_a_repository,
         absolute,
         above_the_repository,
@@ -467,3 +474,22 @@ def test_lint_names_what_it_lacks_once_for_the_chart_and_at_each_application(cha
     assert found.judged == []
     places = {(each.file, each.line) for each in found.findings}
     assert places == {(f"{CHART_FOLDER}/Chart.yaml", 5), (f"{TREE}/lab/fraud-score.yaml", 2)}
+
+
+def test_lint_tells_a_template_of_what_it_depends_on_from_the_charts_own(charts):
+    charts.serving(dependency())
+    charts.made.write(f"{COMMON}/templates/map.yaml", '\n{{ fail "not like this" }}\n')
+    charts.commit()
+    (found,) = charts.made.helm(charts.tool, "template", defaults=False)["lab/fraud-score"].findings
+    place = f"{CHART_FOLDER}/charts/common/templates/map.yaml"
+    assert (found.file, found.line, found.message.split(": ")[-1]) == (place, 2, "not like this")
+
+
+def test_lint_warns_of_what_a_dependency_lacks_of_its_own(charts):
+    its_own_not_built(charts)
+    charts.commit()
+    (found,) = charts.made.judged(lambda found: found.warnings)
+    assert (found.severity, found.file, found.line) == ("warning", f"{COMMON}/Chart.yaml", 5)
+    assert "dependency base: is not in charts/common/charts" in found.message
+    its_own_in_charts(charts)
+    assert charts.made.judged(lambda found: found.warnings) == []
