@@ -65,6 +65,7 @@ class Deployment:
 
 async def prepared(
     repository: Repository,
+    helm: Path,
     version: Version,
     supply: Supply,
     given: Given,
@@ -75,6 +76,7 @@ async def prepared(
 
     Args:
         repository: Has the set's chart.
+        helm: The executable.
         version: The set.
         supply: Has what models and images are got with.
         given: What is here, in place of what stores and registries have.
@@ -85,8 +87,7 @@ async def prepared(
         CIError: The model or the image cannot be had, or is another than the set says; one line says which and why.
     """
     application = version.application
-    helm, folder = supply.tool("helm"), application.project.paths.chart
-    chart = await dependencies.laid_out(repository, helm, version.revision, folder, work)
+    chart = await dependencies.laid_out(repository, helm, version.revision, application.project.paths.chart, work)
     value_files = await render.values_files(repository, version.revision, application, version.source, work)
     own = render.values(application)
     layers = [own, *(loaded(file) for file in (*reversed(value_files), chart / "values.yaml"))]

@@ -55,15 +55,15 @@ async def execute(run: Run) -> None:
 async def _prepared(
     run: Run, head: Snapshot, subject: Subject, here: Given, runtimes: Collection[str] | None
 ) -> Prepared:
-    supply = run.supply
+    supply, helm = run.supply, run.supply.tool("helm")
 
     async def got(version: Version, given: Given) -> Deployment:
         work = Path(run.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ml-serving-ci-")))
-        return await deployment.prepared(head.repository, version, supply, given, work, run.existing)
+        return await deployment.prepared(head.repository, helm, version, supply, given, work, run.existing)
 
     application = subject.candidate.application
     candidate = await got(subject.candidate, here)
-    objects = await deployment.rendered(candidate, supply.tool("helm"))
+    objects = await deployment.rendered(candidate, helm)
     # what a machine does not tell refuses nothing; kubelet counts all CPUs, whatever this process may run on
     machine = Machine(limits.memory_total() or math.inf, os.cpu_count() or math.inf)
     if lacks := list(deployable.objections(objects, machine if run.existing is None else None)):

@@ -106,7 +106,7 @@ def test_a_folder_is_refused_where_no_application_has_a_model_in_a_store(models)
         given.require_model(models, [])
 
 
-def test_both_are_served_in_place_of_what_the_set_names_and_the_image_is_called_built(found, models, tmp_path):
+def test_both_are_served_in_place_of_what_the_set_names_and_the_image_is_called_built(found, models, tmp_path, tool):
     subject = next(each for each in found if each.name == "lab/scores")
     supply = Supply("source", tmp_path / "cache")
     here = Given({}, models, {IMAGE: BUILT})
@@ -114,7 +114,7 @@ def test_both_are_served_in_place_of_what_the_set_names_and_the_image_is_called_
     async def prepared():
         repository = await git.opened(tmp_path / "project")
         (tmp_path / "work").mkdir()
-        return await deployment.prepared(repository, subject.candidate, supply, here, tmp_path / "work")
+        return await deployment.prepared(repository, tool("helm"), subject.candidate, supply, here, tmp_path / "work")
 
     found = anyio.run(prepared)
 
@@ -123,7 +123,7 @@ def test_both_are_served_in_place_of_what_the_set_names_and_the_image_is_called_
     assert found.values["exampleModel"]["image"] == BUILT.reference
 
 
-def test_a_pause_that_cannot_be_cut_is_named_with_the_applications_file(found, tmp_path):
+def test_a_pause_that_cannot_be_cut_is_named_with_the_applications_file(found, tmp_path, tool):
     version = next(each.candidate for each in found if each.name == "lab/scores")
     application = version.application
     own = replace(
@@ -136,7 +136,8 @@ def test_a_pause_that_cannot_be_cut_is_named_with_the_applications_file(found, t
         repository = await git.opened(tmp_path / "project")
         (tmp_path / "work").mkdir()
         supply = Supply("source", tmp_path / "cache")
-        await deployment.prepared(repository, replace(version, application=own), supply, None, tmp_path / "work")
+        changed = replace(version, application=own)
+        await deployment.prepared(repository, tool("helm"), changed, supply, None, tmp_path / "work")
 
     with pytest.raises(UsageError, match=rf"^{own.file}: canary\.steps\[0\]\.pause: '' is no duration"):
         anyio.run(prepared)
