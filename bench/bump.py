@@ -22,7 +22,7 @@ from rich.table import Table
 
 from ci.base import paths
 from ci.release.bump import Bump
-from ci.supply import supply
+from ci.supply import tools
 from ci.tree import git, writeback
 from ci.tree.writeback import LocalBranch
 
@@ -73,7 +73,7 @@ async def _one(clone: Path, runs: int) -> list[float]:
     for number in range(runs + 1):  # the first is not measured: it warms the file system's cache
         started = time.monotonic()
         repository = await git.opened(clone)
-        bump = Bump("model", "dev", f"2.{number}", "", "iris-250", "", "", supply.installed("helm"))
+        bump = Bump("model", "dev", f"2.{number}", "", "iris-250", "", "", tools.installed("helm"))
         assert await writeback.write(repository, LocalBranch(repository, "main"), bump.edit)
         seconds.append(time.monotonic() - started)
     return seconds[1:]

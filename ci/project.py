@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-import tomlkit
-import tomlkit.items
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ci.base import duration, nesting, schedule
@@ -529,6 +527,9 @@ def line_of(text: str, path: tuple[str | int, ...]) -> int:
         text: The file.
         path: Keys, and numbers in lists.
     """
+    import tomlkit  # only what is wrong is looked up
+    import tomlkit.items
+
     item: Any = tomlkit.parse(text)
     document = item
     found: Any = None

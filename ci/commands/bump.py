@@ -11,7 +11,7 @@ from ci.commands.options import EnvironmentOption
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
 from ci.release.bump import Bump
-from ci.supply import supply
+from ci.supply import tools
 
 
 def bump(
@@ -62,4 +62,4 @@ def bump(
 
 
 async def _bump(change: Callable[..., Bump], component: str, destination: Destination) -> None:
-    await writing.write(destination, change(helm=supply.installed("helm")).edit, component)
+    await writing.write(destination, change(helm=tools.installed("helm")).edit, component)

@@ -11,11 +11,10 @@ from ci.base import paths, text
 from ci.base.errors import UsageError
 from ci.base.progress import note
 from ci.cluster import clean as cleaning
-from ci.cluster import kind, runs
+from ci.cluster import runs
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
-from ci.host import docker, engine
-from ci.supply.supply import Supply, choose
+from ci.host import docker
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -106,6 +105,9 @@ def clean(
 
 
 async def _up(name: str | None, supply_way: str) -> Path:
+    from ci.cluster import kind  # takes a moment to load
+    from ci.supply.supply import Supply, choose
+
     run = name or runs.new_id()
     runs.cluster_name(run)
     await docker.ensure(paths.state() / "docker")
@@ -132,6 +134,8 @@ async def _clean(everything: bool, services: bool) -> list[str]:
         left = [cluster.run for cluster in await cleaning.clusters() if cluster.network or cluster.nodes]
         if left:
             raise UsageError(f"--services: {', '.join(left)} needs them", fix="Add --all to remove the clusters too.")
+        from ci.host import engine
+
         await engine.require_unused()
         removed += await docker.stop_services(paths.state() / "docker")
     return removed

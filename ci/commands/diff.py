@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,13 +11,14 @@ from ci.base.errors import UsageError
 from ci.base.progress import note, step
 from ci.commands import here, writing
 from ci.commands.runner import run_async
-from ci.diff import compare, html, markdown, sides
+from ci.diff import compare, markdown, sides
 from ci.diff.model import Difference
 from ci.report import summary
 from ci.tree import git
-from ci.tree.forge import github
-from ci.tree.forge.github import GitHub
 from ci.tree.git import Repository
+
+if TYPE_CHECKING:
+    from ci.tree.forge.github import GitHub
 
 SUFFIXES = (".md", ".json", ".html")
 
@@ -81,7 +82,9 @@ def _shown(parts: Sequence[str], who: str) -> str:
     )
 
 
-async def _hub(repository: Repository, remote: str) -> GitHub:
+async def _hub(repository: Repository, remote: str) -> "GitHub":
+    from ci.tree.forge import github  # only a comment asks it
+
     return github.of_remote(await git.remote_url(repository, remote), writing.token(), "--comment")
 
 
@@ -89,6 +92,8 @@ def _write(file: Path, difference: Difference, parts: Sequence[str]) -> None:
     if file.suffix == ".json":
         jsonfile.write(file, difference)
     elif file.suffix == ".html":
+        from ci.diff import html  # only a page needs it
+
         files.write(file, html.render(difference).encode())
     else:
         more = {_part(file, number): part for number, part in enumerate(parts[1:], 2)}

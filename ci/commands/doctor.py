@@ -12,10 +12,9 @@ from rich.markup import escape
 from ci.base import paths
 from ci.base.errors import MachineError
 from ci.commands.runner import run_async
-from ci.host import machine, preflight
+from ci.host import machine
 from ci.host.machine import Check
-from ci.supply import pins, registry
-from ci.supply.source import go as toolchains
+from ci.supply import pins
 
 ENGINE = "registry.dagger.io/engine"
 REGISTRIES = (
@@ -53,6 +52,9 @@ def doctor(
 
 
 async def _checks(install: bool) -> list[Check]:
+    from ci.host import preflight  # takes a moment to load
+    from ci.supply import registry
+
     pinned = pins.load()
     docker, daemon = await preflight.docker(install=install)
     checks = [docker, *machine.checks(paths.cache(), daemon)]
@@ -77,6 +79,8 @@ async def go(minimum: str) -> Check:
     Args:
         minimum: The oldest that will do.
     """
+    from ci.supply.source import go as toolchains
+
     found = await toolchains.found(minimum)
     if found is not None:
         return Check("Go", "ok", found.version)

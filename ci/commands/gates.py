@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
@@ -10,11 +10,13 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from ci.base.errors import UsageError
 from ci.canary import recording
 from ci.canary.recording import TARGET, Given
-from ci.checks.targets import Chosen
 from ci.commands import here
 from ci.commands.options import OneApplicationOption, SupplyOption
 from ci.commands.runner import run_async
-from ci.supply.supply import Supply, choose
+
+if TYPE_CHECKING:
+    from ci.commands.replays import Judged
+    from ci.supply.supply import Supply
 
 RECORDING = "--start, --label, --stable and --canary say how to read a recording, and --repeat draws other requests"
 
@@ -73,29 +75,43 @@ def gates(
     supply: SupplyOption = "auto",
 ) -> None:
     """Replay the canary's steps against a catalogue of faults and of healthy versions, with Prometheus' own engine."""
-    given, chosen = Given(start, _labels(label or ()), stable, canary), Chosen(environment, application)
+    given, asked = Given(start, _labels(label or ()), stable, canary), (environment, application, supply)
     if series is None:
-        run_async(_simulated, chosen, repeat, given, json_file, supply)
+        run_async(_simulated, asked, repeat, given, json_file)
     else:
-        run_async(_recorded, chosen, repeat, series, given, json_file, supply)
+        run_async(_recorded, asked, repeat, series, given, json_file)
 
 
-async def _simulated(chosen: Chosen, repeat: int, given: Given, json_file: Path | None, way: str) -> None:
+Asked = tuple[str | None, str | None, str]
+"""Environment, application, and which way tools are got."""
+
+
+async def _simulated(asked: Asked, repeat: int, given: Given, json_file: Path | None) -> None:
     if given != Given():
         raise UsageError(f"there is no --series: {RECORDING}")
-    folder, project, supply = here.folder(), here.found(), Supply(choose(way))
-    chosen.require(project)
-    from ci.commands import replays  # takes seconds to load, and wrong use is told at once
+    supply, judged = _judged(*asked)
+    from ci.commands import replays
 
-    await replays.simulated(supply, replays.Judged(folder, project, chosen), repeat, json_file)
+    await replays.simulated(supply, judged, repeat, json_file)
 
 
-async def _recorded(chosen: Chosen, repeat: int, series: Path, given: Given, json_file: Path | None, way: str) -> None:
+async def _recorded(asked: Asked, repeat: int, series: Path, given: Given, json_file: Path | None) -> None:
     if repeat != 1:
         raise UsageError(f"--series has requests of its own: {RECORDING}")
     record = recording.read(series)
-    folder, project, supply = here.folder(), here.found(), Supply(choose(way))
-    chosen.require(project)
+    supply, judged = _judged(*asked)
     from ci.commands import replays
 
-    await replays.recorded(supply, replays.Judged(folder, project, chosen), series.name, record, given, json_file)
+    await replays.recorded(supply, judged, series.name, record, given, json_file)
+
+
+def _judged(environment: str | None, application: str | None, way: str) -> "tuple[Supply, Judged]":
+    from ci.checks.targets import Chosen
+    from ci.supply.supply import Supply, choose
+
+    folder, project, supply = here.folder(), here.found(), Supply(choose(way))
+    chosen = Chosen(environment, application)
+    chosen.require(project)
+    from ci.commands.replays import Judged  # takes seconds to load, and wrong use is told at once
+
+    return supply, Judged(folder, project, chosen)

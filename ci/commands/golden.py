@@ -9,9 +9,6 @@ import typer
 
 from ci.base.errors import UsageError
 from ci.base.progress import step
-from ci.behaviour import protocols
-from ci.behaviour import record as recording
-from ci.behaviour.record import Asking
 from ci.commands.runner import run_async
 
 LEFT = (
@@ -58,10 +55,14 @@ def record(
     ] = None,
 ) -> None:
     """Write a first golden file: what a version that runs answers to a list of questions."""
-    run_async(_record, Asking(url, name, protocol, path, answer), requests, out)
+    run_async(_record, (url, name, protocol, path, answer), requests, out)
 
 
-async def _record(asking: Asking, file: Path, out: Path) -> None:
+async def _record(asked: tuple[str, str, str, str | None, str | None], file: Path, out: Path) -> None:
+    from ci.behaviour import protocols  # takes a moment to load
+    from ci.behaviour import record as recording
+
+    asking = recording.Asking(*asked)
     if asking.protocol not in protocols.PROTOCOLS:
         raise UsageError(f"--protocol {asking.protocol}: not one of {', '.join(protocols.PROTOCOLS)}")
     with step(f"ask {asking.url} what {file} has"):

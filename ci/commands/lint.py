@@ -8,12 +8,9 @@ from rich.console import Console
 
 from ci.base import jsonfile
 from ci.base.progress import step
-from ci.checks.targets import Chosen
 from ci.commands import here
 from ci.commands.options import OneApplicationOption, OneEnvironmentOption, SupplyOption
 from ci.commands.runner import run_async
-from ci.report import terminal
-from ci.supply.supply import Supply, choose
 
 
 def lint(
@@ -29,14 +26,15 @@ def lint(
 
 
 async def _lint(environment: str | None, application: str | None, json_file: Path | None, way: str) -> None:
+    from ci.checks.targets import Chosen
+    from ci.supply.supply import Supply, choose
+
     folder, project = here.folder(), here.found()
     chosen = Chosen(environment, application)
     chosen.require(project)
     supply = Supply(choose(way))
-    from ci.checks import (
-        checks,
-        session,  # takes seconds to load, and wrong use is told at once
-    )
+    from ci.checks import checks, session  # takes seconds to load, and wrong use is told at once
+    from ci.report import terminal
 
     async with session.opened(supply) as (client, tools):
         with step("lint"):

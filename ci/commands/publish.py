@@ -13,11 +13,8 @@ from ci.base.progress import note, step
 from ci.commands import here, writing
 from ci.commands.options import PublicKeyOption
 from ci.commands.runner import run_async
-from ci.evidence import verify
-from ci.release import publish as publishing
-from ci.supply import supply
+from ci.supply import tools
 from ci.tree import git
-from ci.tree.forge import github
 
 
 def publish(
@@ -61,8 +58,12 @@ class _Wanted:
 
 
 async def _publish(wanted: _Wanted, repo: Path, remote: str, dry_run: bool) -> None:
+    from ci.evidence import verify  # takes a moment to load, and wrong use is told at once
+    from ci.release import publish as publishing
+    from ci.tree.forge import github
+
     registry = publishing.registry(wanted.registry)
-    helm = supply.installed("helm")
+    helm = tools.installed("helm")
     repository = await git.opened(repo)
     commit = await repository.commit_of("HEAD")
     with tempfile.TemporaryDirectory() as work:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.filesize import decimal
@@ -11,8 +11,9 @@ from rich.table import Table
 from ci.commands import tables
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
-from ci.supply import raising
-from ci.supply.supply import Supply, choose
+
+if TYPE_CHECKING:
+    from ci.supply.supply import Supply
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,7 +47,7 @@ def list_items(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
     """Show every item: pinned version, which way it is got, its size, and whether it is here."""
-    items = run_async(Supply(choose(supply)).items)
+    items = run_async(_supply(supply).items)
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(item) for item in items], indent=2))
         return
@@ -62,7 +63,7 @@ def list_items(
 @app.command()
 def newer() -> None:
     """Say which modules have a newer release than the pinned one; whether it is wanted is for a person to decide."""
-    for name, pinned, newest in run_async(Supply("source").newer):
+    for name, pinned, newest in run_async(_supply("source").newer):
         typer.echo(f"- {name} {pinned} → {newest}")
 
 
@@ -72,14 +73,22 @@ def raise_pin(
     version: Annotated[str, typer.Argument(help="The release; the newest by default.")] = "",
 ) -> None:
     """Pin another release of a module, wherever its version stands; docs/supply.md says what to look at besides."""
-    typer.echo(run_async(raising.raise_pin, Supply("source"), name, version))
+    from ci.supply import raising
+
+    typer.echo(run_async(raising.raise_pin, _supply("source"), name, version))
 
 
 @app.command()
 def path(supply: SupplyOption = "auto") -> None:
     """Print the folder of the host's tools, for PATH."""
-    typer.echo(Supply(choose(supply)).bin)
+    typer.echo(_supply(supply).bin)
 
 
 async def _fetch(names: list[str] | None, supply: str, verify: bool) -> None:
-    await Supply(choose(supply)).fetch(names, verify=verify)
+    await _supply(supply).fetch(names, verify=verify)
+
+
+def _supply(way: str) -> "Supply":
+    from ci.supply.supply import Supply, choose  # takes a moment to load
+
+    return Supply(choose(way))

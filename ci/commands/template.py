@@ -8,12 +8,9 @@ import typer
 from ci.base import files
 from ci.base.errors import UsageError
 from ci.base.progress import console, step
-from ci.checks.targets import Chosen
 from ci.commands import here
 from ci.commands.options import OneApplicationOption, OneEnvironmentOption, SupplyOption
 from ci.commands.runner import run_async
-from ci.report import terminal
-from ci.supply.supply import Supply, choose
 
 
 def template(
@@ -29,16 +26,17 @@ def template(
 
 
 async def _template(environment: str | None, application: str | None, out: Path | None, way: str) -> None:
+    from ci.checks.targets import Chosen
+    from ci.supply.supply import Supply, choose
+
     folder, project = here.folder(), here.found()
     if out is not None and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out}: not a folder")
     chosen = Chosen(environment, application, defaults=False)
     chosen.require(project)
     supply = Supply(choose(way))
-    from ci.checks import (
-        checks,
-        session,  # takes seconds to load, and wrong use is told at once
-    )
+    from ci.checks import checks, session  # takes seconds to load, and wrong use is told at once
+    from ci.report import terminal
 
     async with session.opened(supply) as (client, tools):
         with step("template"):

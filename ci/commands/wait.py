@@ -10,7 +10,7 @@ from ci.commands import here, writing
 from ci.commands.options import EnvironmentOption
 from ci.commands.runner import run_async
 from ci.commands.writing import Destination
-from ci.release import health, promote
+from ci.release import health
 from ci.release.health import Health
 from ci.tree import tree
 from ci.tree.tree import Application
@@ -44,5 +44,5 @@ async def _wait(
     async def look(application: Application) -> Health:
         return await health.from_argo_cd(kubectl, application)
 
-    seen = await promote.settled(application, look, seconds)
+    seen = await health.settled(application, look, seconds)
     typer.echo(f"{application.argo_name}: {seen.text}")

@@ -12,13 +12,10 @@ from ci.base.command import redacted
 from ci.base.errors import UsageError
 from ci.base.progress import note
 from ci.base.secret import Secret
-from ci.cluster.existing import existing_cluster
 from ci.cluster.kubectl import Kubectl
 from ci.commands.options import RemoteOption as RemoteOption
-from ci.supply import supply
+from ci.supply import tools
 from ci.tree import git, writeback
-from ci.tree.forge import github
-from ci.tree.forge.branch import PullRequestBranch
 from ci.tree.git import Repository, Snapshot
 from ci.tree.writeback import Change, Edit, LocalBranch, RemoteBranch, Target
 
@@ -92,18 +89,24 @@ async def write(destination: Destination, change: Change, component: str) -> Non
         typer.echo(await _preview(snapshot, edit) if edit else "nothing to change", nl=edit is None)
         return
     if destination.pr:
-        hub = github.of_remote(await git.remote_url(repository, destination.remote), token())
-        target = PullRequestBranch(repository, destination.remote, target.branch, component, hub)
+        from ci.commands import requesting  # no other way to write asks a forge
+
+        branch = await requesting.branch(repository, destination.remote, target.branch, component, token())
+        if (commit := await _written(repository, branch, change)) is not None:
+            typer.echo(await branch.request(commit))
+    elif await _written(repository, target, change) is not None:
+        typer.echo(_place(destination, repository, target.branch))
+
+
+async def _written(repository: Repository, target: Target, change: Change) -> str | None:
+    """Write a change, and print its commit, which is returned; None where there is nothing to change."""
     written = await writeback.write(repository, target, change)
     if written is None:
         typer.echo(f"nothing to change on {target.branch}")
-        return
+        return None
     subject, _, _ = written.edit.message.partition("\n")
     typer.echo(f"{written.commit[:12]} {subject}")
-    if isinstance(target, PullRequestBranch):
-        typer.echo(await target.request(written.commit))
-    else:
-        typer.echo(_place(destination, repository, target.branch))
+    return written.commit
 
 
 async def tip(destination: Destination) -> Snapshot:
@@ -114,7 +117,9 @@ async def tip(destination: Destination) -> Snapshot:
 
 async def kubectl(kubeconfig: Path | None, context: str | None) -> Kubectl:
     """Return kubectl on the cluster that the options name."""
-    tool = supply.installed("kubectl")
+    from ci.cluster.existing import existing_cluster  # most commands ask no cluster
+
+    tool = tools.installed("kubectl")
     file = kubeconfig or settings.kubeconfig()
     return Kubectl(tool, await existing_cluster(tool, file, context))
 

@@ -16,7 +16,7 @@ from ci.manifests import documents
 from ci.manifests.documents import Document
 from ci.manifests.manifests import dig, mapping
 from ci.project import FILE, Project
-from ci.supply import supply
+from ci.supply import tools
 from ci.tree import application_set, dependencies, merge_base, render, tree
 from ci.tree.application_set import HelmSource
 from ci.tree.dependencies import NotBuiltError
@@ -88,7 +88,7 @@ async def both(
     head_inputs = await _inputs(sides[1], await application_set.of(sides[1].snapshot), remote, plain=True)
     if wrong is not None:
         note(f"before, rendered as {projects.FILE} has it: {wrong.message}")
-    helm = supply.installed("helm")
+    helm = tools.installed("helm")
     limiter = anyio.CapacityLimiter(os.cpu_count() or 2)
 
     async def rendered(side: Side, place: str, revision: str) -> None:

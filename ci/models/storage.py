@@ -309,7 +309,7 @@ async def _from_image(uri: str, folder: Path, supply: Supply, missed: list[Path]
         raise UsageError(said, fix="oci://REGISTRY/REPOSITORY:TAG, or @sha256:DIGEST") from None
     await supply.fetch(["crane"])
     tar = folder.with_name("image.tar")
-    argv: list[str | Path] = [supply.tool("crane"), "export", "--platform", f"linux/{download.architecture()}"]
+    argv: list[str | Path] = [supply.tool("crane"), "export", "--platform", f"linux/{pins.architecture()}"]
     try:
         await command.run([*argv, uri.removeprefix(stores.OCI.pattern), tar])
     except CommandError as error:

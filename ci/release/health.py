@@ -1,11 +1,12 @@
 """How an application is: Argo CD's word, and the pods themselves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ci.base.errors import CheckFailedError
+from ci.base.errors import CheckFailedError, CommandError
+from ci.base.wait import NotYet, until
 from ci.cluster.kubectl import Kubectl
 from ci.manifests import values
 from ci.tree import tree
@@ -14,6 +15,7 @@ from ci.tree.tree import Application, Release
 SOURCE_URI = "internal.serving.kserve.io/storage-initializer-sourceuri"
 """Annotation of a pod: the model that it loaded. KServe puts it there."""
 CONTAINER = "kserve-container"
+LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,14 @@ class Health:
         """The state in one line."""
         added = f" ({self.message})" if self.message else ""
         return f"{self.sync} and {self.health}{added} for {self.seconds:.0f} s, says {self.source} at {self.at}"
+
+
+Look = Callable[[Application], Awaitable[Health]]
+"""Reads how an application is, from its cluster or from what was recorded."""
+
+
+class NotProvenError(CheckFailedError):
+    """The earlier environment does not run the set, or not well, or not for long enough."""
 
 
 async def from_argo_cd(kubectl: Kubectl, application: Application) -> Health:
@@ -138,3 +148,52 @@ def runs(pod: Mapping[str, Any]) -> Pod:
 def wanted(release: Release) -> Pod:
     """Return what the pods of a set run."""
     return Pod(release["model", "storageUri"], tree.image(release), release[tree.MODEL_DIGEST])
+
+
+def require_running(source: Application, health: Health) -> None:
+    """Refuse an application that does not run what its file says, or not well."""
+    name, namespace = source.argo_name, source.project.argocd.namespace
+    if health.deployed != wanted(source.release):
+        raise NotProvenError(
+            f"{name} runs {health.deployed}, not what {source.file} says",
+            fix=f"Wait until Argo CD has synced it: kubectl get application {name} -n {namespace}",
+        )
+    if not health.good:
+        raise NotProvenError(f"{name} is {health.text}", fix=f"kubectl describe application {name} -n {namespace}")
+    if not health.pods:
+        raise NotProvenError(f"{name} has no ready pod", fix=f"kubectl get pods -n {source.namespace}")
+    for pod in health.pods:
+        if pod != health.deployed:
+            raise NotProvenError(
+                f"{name} has a pod that still answers with {pod}",
+                fix=f"Wait until it is gone: kubectl get pods -n {source.namespace}; if it stays, KServe has not taken "
+                f"the change: kubectl describe inferenceservice {source.name} -n {source.namespace}",
+            )
+
+
+async def settled(application: Application, look: Look, seconds: float) -> Health:
+    """Wait until an application runs what its file says, and well.
+
+    Args:
+        application: As the tree has it.
+        look: How its health is read.
+        seconds: Deadline.
+
+    Returns:
+        The health that was seen.
+
+    Raises:
+        WaitTimeoutError: It did not get there; the error has what was seen last.
+    """
+
+    async def probe() -> Health:
+        try:
+            health = await look(application)
+            require_running(application, health)
+        except (NotProvenError, CommandError) as error:  # a lost connection is not the end of a wait of many minutes
+            raise NotYet(error.message) from error
+        return health
+
+    return await until(
+        f"{application.argo_name} as {application.file} says", probe, timeout=seconds, interval=LOOK_SECONDS
+    )

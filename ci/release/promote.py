@@ -1,16 +1,14 @@
 """`promote`: the whole set that one environment runs well, to the next."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ci.base.errors import CheckFailedError, CommandError, UsageError
-from ci.base.wait import NotYet, until
-from ci.evidence import verify
-from ci.evidence.verify import Evidence, Promotion
+from ci.base.errors import UsageError
 from ci.project import FILE, Project
 from ci.release import break_glass, taken_back
-from ci.release.health import Health, wanted
+from ci.release.health import Health, Look, NotProvenError, require_running
 from ci.tree import git, quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import EVIDENCE_COMMIT, message
@@ -18,13 +16,8 @@ from ci.tree.render import render
 from ci.tree.tree import Application
 from ci.tree.writeback import Edit
 
-LOOK_SECONDS = 5.0
-Look = Callable[[Application], Awaitable[Health]]
-"""Reads how an application is, from its cluster or from what was recorded."""
-
-
-class NotProvenError(CheckFailedError):
-    """The earlier environment does not run the set, or not well, or not for long enough."""
+if TYPE_CHECKING:
+    from ci.evidence.verify import Evidence
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,7 @@ class Promote:
     application: str | None
     why: str
     evidence: str
-    proof: Evidence | None
+    proof: "Evidence | None"
     helm: Path
     look: Look
     say: Callable[[str], None]
@@ -94,8 +87,12 @@ class Promote:
             self.say(line)
         promoted = target.promoted(source, release)
         if self.proof is not None:
+            from ci.evidence import verify  # what verifies signatures is for protected environments alone
+
             trailers[EVIDENCE_COMMIT] = self.proof.commit
-            for line in await verify.require(self.proof, Promotion(snapshot, source, promoted, commit, self.helm)):
+            for line in await verify.require(
+                self.proof, verify.Promotion(snapshot, source, promoted, commit, self.helm)
+            ):
                 self.say(line)
         await render(snapshot, self.helm, promoted, commit)
         return Edit(
@@ -153,52 +150,3 @@ def require_proven(source: Application, health: Health) -> str:
             fix=f"Try again in {source.soak - health.seconds:.0f} s.",
         )
     return f"{health.text}; pods that run it: {len(health.pods)}; {FILE} asks for {source.soak:.0f} s"
-
-
-def require_running(source: Application, health: Health) -> None:
-    """Refuse an application that does not run what its file says, or not well."""
-    name, namespace = source.argo_name, source.project.argocd.namespace
-    if health.deployed != wanted(source.release):
-        raise NotProvenError(
-            f"{name} runs {health.deployed}, not what {source.file} says",
-            fix=f"Wait until Argo CD has synced it: kubectl get application {name} -n {namespace}",
-        )
-    if not health.good:
-        raise NotProvenError(f"{name} is {health.text}", fix=f"kubectl describe application {name} -n {namespace}")
-    if not health.pods:
-        raise NotProvenError(f"{name} has no ready pod", fix=f"kubectl get pods -n {source.namespace}")
-    for pod in health.pods:
-        if pod != health.deployed:
-            raise NotProvenError(
-                f"{name} has a pod that still answers with {pod}",
-                fix=f"Wait until it is gone: kubectl get pods -n {source.namespace}; if it stays, KServe has not taken "
-                f"the change: kubectl describe inferenceservice {source.name} -n {source.namespace}",
-            )
-
-
-async def settled(application: Application, look: Look, seconds: float) -> Health:
-    """Wait until an application runs what its file says, and well.
-
-    Args:
-        application: As the tree has it.
-        look: How its health is read.
-        seconds: Deadline.
-
-    Returns:
-        The health that was seen.
-
-    Raises:
-        WaitTimeoutError: It did not get there; the error has what was seen last.
-    """
-
-    async def probe() -> Health:
-        try:
-            health = await look(application)
-            require_running(application, health)
-        except (NotProvenError, CommandError) as error:  # a lost connection is not the end of a wait of many minutes
-            raise NotYet(error.message) from error
-        return health
-
-    return await until(
-        f"{application.argo_name} as {application.file} says", probe, timeout=seconds, interval=LOOK_SECONDS
-    )

@@ -10,7 +10,7 @@ from ci.base.progress import note, warning
 from ci.release import ran
 from ci.release.ran import History
 from ci.release.serving import Serving
-from ci.supply import supply
+from ci.supply import tools
 from ci.tree import quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
@@ -269,7 +269,7 @@ async def _renders(snapshot: Snapshot, application: Application) -> bool:
     """
     commit = await tree.chart_commit(snapshot, application)
     try:
-        helm = supply.installed("helm")
+        helm = tools.installed("helm")
     except MachineError as error:
         warning("not rendered: whether the chart takes it was not looked at", f"{error.message}; {error.fix}")
         return False

@@ -4,9 +4,12 @@ import importlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ci.base.errors import CheckFailedError, UsageError
-from ci.stages.run import Run
+
+if TYPE_CHECKING:
+    from ci.stages.run import Run
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Stage:
     tests: bool = False
     skips: Mapping[str, str] = field(default_factory=dict)
 
-    async def execute(self, run: Run) -> None:
+    async def execute(self, run: "Run") -> None:
         """Do it.
 
         Args:

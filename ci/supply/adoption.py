@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from ci.supply import archives, pins, records
-from ci.supply.download import architecture
+from ci.supply.pins import architecture
 
 TAR_END = 1024
 """Bytes, all zero, that every tar ends with."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import platform
 import sys
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -15,26 +14,13 @@ from urllib3.util.retry import Retry
 from ci.base import command
 from ci.base.errors import MachineError
 from ci.supply import archives, partial
-from ci.supply.pins import Download
+from ci.supply.pins import Download, architecture
 
 CONNECT_SECONDS, READ_SECONDS = 10, 60
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "AMD64": "amd64"}
 
 MANYLINUX = (*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1")
 """Platforms that Debian 12 and 13 run, newest first."""
 UNAMES = {"amd64": "x86_64", "arm64": "arm64"}
-
-
-def architecture() -> str:
-    """Return this machine's architecture as Go and container images call it.
-
-    Raises:
-        MachineError: Nothing is pinned for it.
-    """
-    machine = platform.machine()
-    if machine not in ARCHITECTURES:
-        raise MachineError(f"no pins for the architecture {machine}", fix="Use an x86-64 or arm64 machine.")
-    return ARCHITECTURES[machine]
 
 
 def target(python: str) -> list[str]:

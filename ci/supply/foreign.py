@@ -16,7 +16,7 @@ from ci.base.errors import CheckFailedError, CommandError, GoneError, MachineErr
 from ci.base.progress import step
 from ci.host import client
 from ci.supply import blobs, logins, registry
-from ci.supply.download import architecture
+from ci.supply.pins import architecture
 from ci.supply.supply import Supply
 
 HOST = re.compile(r"[A-Za-z0-9]+(?:[.-]+[A-Za-z0-9]+)*(?::[0-9]+)?")

@@ -1,6 +1,7 @@
 """pins.toml, typed: what stands there is what is used, and what does not belong there is refused."""
 
 import hashlib
+import platform
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -9,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from ci.base.errors import UsageError
+from ci.base.errors import MachineError, UsageError
 from ci.base.paths import ROOT
 
 FILE = Path(__file__).with_name("pins.toml")
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "AMD64": "amd64"}
 T = TypeVar("T")
 
 
@@ -326,6 +328,18 @@ def _record(kind: type[T], value: Any, where: str) -> T:
             raise UsageError(f"pins.toml: {where}.{name}: must be a string, a boolean, a list or a table")
         made[name] = item
     return kind(**made)
+
+
+def architecture() -> str:
+    """Return this machine's architecture as Go and container images call it.
+
+    Raises:
+        MachineError: Nothing is pinned for it.
+    """
+    machine = platform.machine()
+    if machine not in ARCHITECTURES:
+        raise MachineError(f"no pins for the architecture {machine}", fix="Use an x86-64 or arm64 machine.")
+    return ARCHITECTURES[machine]
 
 
 def key(*parts: object) -> str:

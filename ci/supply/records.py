@@ -21,7 +21,7 @@ import pydantic
 
 from ci.base import files, paths
 from ci.supply import partial, pins
-from ci.supply.download import architecture
+from ci.supply.pins import architecture
 
 VERSION = 1
 MACHINES = {62: "amd64", 183: "arm64"}

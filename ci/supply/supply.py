@@ -5,11 +5,8 @@ import functools
 import importlib
 import os
 import posixpath
-import shutil
-import typing
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,11 +18,11 @@ from ci.base.errors import CommandError, MachineError, UsageError
 from ci.base.progress import note, step
 from ci.host import docker
 from ci.supply import adoption, archives, blobs, download, partial, pins, registry
-from ci.supply.cache import Cache, not_itself
+from ci.supply.cache import not_itself
 from ci.supply.records import Kept
 from ci.supply.source import checkout, go, images, layers, python_images, roots
+from ci.supply.tools import Tools, Way
 
-Way = Literal["upstream", "source"]
 PROBE_SECONDS = 4
 BUILDS_AT_ONCE = 2
 RECIPES = Path(__file__).parent / "source"
@@ -41,7 +38,7 @@ class ImageRecord(blobs.Contents):
     @classmethod
     def of(cls, contents: blobs.Contents) -> "ImageRecord":
         """Return the record of an image that this machine has just put there."""
-        return cls(**vars(contents), architecture=download.architecture())
+        return cls(**vars(contents), architecture=pins.architecture())
 
 
 @dataclass(frozen=True)
@@ -88,24 +85,7 @@ def choose(way: str) -> Way:
     return "upstream"
 
 
-def installed(name: str) -> Path:
-    """Return a tool that is on this machine already: the supply's in either way, else the user's own.
-
-    For commands of a moment, which neither ask a registry nor build anything.
-
-    Raises:
-        MachineError: There is none.
-    """
-    for way in typing.get_args(Way):
-        with contextlib.suppress(MachineError):
-            return Supply(way).tool(name)
-    own = shutil.which(name)
-    if own is None:
-        raise MachineError(f"{name} is not here", fix=f"python ci/main.py supply fetch {name}")
-    return Path(own)
-
-
-class Supply(Cache):
+class Supply(Tools):
     """Every tool and image, by its pin.
 
     Args:
@@ -114,19 +94,12 @@ class Supply(Cache):
     """
 
     def __init__(self, way: Way, cache: Path | None = None) -> None:
-        super().__init__(cache)
-        self.way = way
-        self.pins = pins.load()
+        super().__init__(way, cache)
         self._builds = anyio.CapacityLimiter(BUILDS_AT_ONCE)
         self._registry: registry.Registry | None = None
         self._toolchain: go.GoToolchain | None = None
 
     # --- what others ask for ---------------------------------------------------------------------------------------
-
-    @cached_property
-    def bin(self) -> Path:
-        """The folder of the host's tools, for PATH."""
-        return self.cache / self.way / "bin"
 
     @property
     def registry(self) -> registry.Registry:
@@ -142,23 +115,6 @@ class Supply(Cache):
         """
         await self._start_registry()
         await self._tool("crane")
-
-    def tool(self, name: str) -> Path:
-        """Return an executable's path.
-
-        Raises:
-            UsageError: Nothing of that name is pinned.
-            MachineError: It has not been fetched.
-        """
-        if name not in self.pins.tools:
-            raise UsageError(f"{name}: no such tool in pins.toml", fix="python ci/main.py supply list")
-        path = self.bin / name
-        executable = self._named(name)
-        if executable is None or not path.exists():
-            raise MachineError(f"{name} is not here yet", fix="python ci/main.py supply fetch")
-        if fault := self._records.fault(self._program(name, executable)):
-            raise MachineError(f"{name} {not_itself(fault)}", fix=f"python ci/main.py supply fetch {name}")
-        return path
 
     def module(self, name: str) -> Path:
         """Return the folder of a pinned, verified module: its charts, CRDs and manifests.
@@ -288,26 +244,8 @@ class Supply(Cache):
     def _tool_is_current(self, name: str) -> bool:
         return self._named(name) == self._executable(name)
 
-    def _named(self, name: str) -> Path | None:
-        """Return the executable in this cache that `bin` has under a name, if it has one."""
-        try:
-            target = Path(os.path.normpath(self.bin / (self.bin / name).readlink()))
-        except OSError:
-            return None
-        return target if target.is_relative_to(self.cache) else None
-
     def _kept_tool(self, name: str) -> Kept:
         return self._program(name, self._executable(name))
-
-    def _program(self, what: str, executable: Path) -> Kept:
-        """Return what the cache keeps an executable in: a folder of a build, or a file alone."""
-        if executable.parent.parent != self.cache / "go":
-            return Kept(what, executable, functools.partial(adoption.programs, ()))
-        return self._kept_build(what, executable.parent)
-
-    def _kept_build(self, what: str, folder: Path) -> Kept:
-        pin = self.pins.modules.get(folder.name.rpartition("-")[0])
-        return Kept(what, folder, functools.partial(adoption.programs, pin.executables if pin else ()))
 
     # --- modules, wheels, binaries ---------------------------------------------------------------------------------
 
@@ -425,7 +363,7 @@ class Supply(Cache):
 
     def _image_inputs(self, name: str) -> str:
         """Return what an image made here says of itself; of another architecture it is another."""
-        return f"{self._image_key(name)}-{download.architecture()}"
+        return f"{self._image_key(name)}-{pins.architecture()}"
 
     def _image_key(self, name: str) -> str:
         pin = self.pins.images[name]

@@ -7,15 +7,17 @@ import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-import jinja2
-import jsonpatch
 import yaml
 
 from ci.base import duration
 from ci.base.errors import UsageError
 from ci.project import FILE, IN_CLUSTER, PATH, Kind, Project
 from ci.tree import scalars
+
+if TYPE_CHECKING:
+    import jinja2
 
 FILES: Mapping[Kind, str] = {"AppProject": "appproject.yaml", "ApplicationSet": "argocd-applications.yaml"}
 """By kind, in the order in which Argo CD should get them."""
@@ -68,6 +70,8 @@ def read_patches(folder: Path, project: Project) -> dict[Kind, bytes]:
 
 def _patched(text: str, patch: bytes, name: str) -> str:
     """Return manifests with a patch applied to each; their comments are gone."""
+    import jsonpatch  # few projects have patches, and every command that renders would load it
+
     try:
         parsed = jsonpatch.JsonPatch(json.loads(patch))
         changed = [parsed.apply(each) for each in yaml.load_all(text, yaml.CSafeLoader)]
@@ -83,7 +87,9 @@ def _patched(text: str, patch: bytes, name: str) -> str:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def _environment() -> "jinja2.Environment":
+    import jinja2  # a tenth of what a command loads, and many of those that may render do not
+
     environment = jinja2.Environment(  # noqa: S701 - no HTML
         loader=jinja2.PackageLoader("ci.tree"),
         undefined=jinja2.StrictUndefined,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 import tenacity
-from filelock import AsyncFileLock, Timeout
 
-from ci.base.errors import CheckFailedError, CommandError, UsageError
+from ci.base import locks
+from ci.base.errors import CheckFailedError, CommandError, MachineError, UsageError
 from ci.tree import blocks, scalars
 from ci.tree.git import HEADS, LockedError, PushRefusedError, Repository, Snapshot, told
 from ci.tree.scalars import KeyPath
@@ -162,13 +162,11 @@ async def _turn(repository: Repository) -> AsyncIterator[None]:
 
     A turn that does not come is no failure: the branch itself decides who is first.
     """
-    lock = AsyncFileLock(repository.common / "ml-serving-ci.lock", timeout=TURN_SECONDS, poll_interval=0.1)
-    with contextlib.suppress(Timeout):
-        await lock.acquire()
-    try:
+    async with contextlib.AsyncExitStack() as held:
+        with contextlib.suppress(MachineError):
+            turn = locks.exclusive(repository.common / "ml-serving-ci.lock", "a turn to write", timeout=TURN_SECONDS)
+            await held.enter_async_context(turn)
         yield
-    finally:
-        await lock.release()
 
 
 async def _require_unchanged(first: Snapshot, now: Snapshot, edit: Edit) -> None:

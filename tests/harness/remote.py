@@ -14,7 +14,7 @@ import yaml
 
 from ci import project
 from ci.base.paths import CHART, ROOT
-from ci.supply.supply import installed
+from ci.supply.tools import installed
 from ci.tree import tree
 from tests.harness import chart, cli
 from tests.unit.conftest import find_tool

@@ -14,7 +14,7 @@ import requests
 from requests_aws4auth import AWS4Auth
 
 from ci.models import digests
-from ci.supply.download import architecture
+from ci.supply.pins import architecture
 from tests.faults.models import servers
 
 HERE = Path(__file__).parent

@@ -468,7 +468,7 @@ def test_only_what_may_differ_is_rendered_and_each_of_it_once(change, tmp_path, 
     counting = tmp_path / "helm"
     counting.write_text(f'#!/bin/sh\necho "$2" >> {calls}\nexec {remotes.helm()} "$@"\n')
     counting.chmod(0o755)
-    monkeypatch.setattr(sides.supply, "installed", lambda name: counting)
+    monkeypatch.setattr(sides.tools, "installed", lambda name: counting)
     monkeypatch.setattr("ci.tree.render._last", {})  # another test may have rendered the very same
     change.write("gitops/dev/wine.yaml", (change.clone.folder / DEV).read_text())
     change.edit(DEV, OLD_MODEL, NEW_MODEL)

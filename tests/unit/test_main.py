@@ -122,6 +122,30 @@ def test_a_command_loads_only_what_it_takes():
     assert [words for words, modules in found.items() if not modules.isdisjoint({"dagger", "scipy"})] == []
 
 
+NOT_FOR_HELP = {
+    *("cryptography", "dagger", "filelock", "jinja2", "jsonpatch", "jsonschema", "kubernetes", "numpy", "requests"),
+    *("ruamel", "scipy", "securesystemslib", "zstandard"),
+    *("ci.prove", "ci.supply.supply", "ci.tree.forge.github"),
+}
+"""What takes longest to load: half a second together, which no command takes to say how it is used."""
+
+
+def test_help_loads_nothing_that_a_command_takes_to_work():
+    commands = [[name, "--help"] for name in main.COMMANDS] + [["evidence", "verify", "--help"]]
+    found = loaded(*commands)
+    assert len(found) == len(commands)
+    assert {words: modules & NOT_FOR_HELP for words, modules in found.items() if modules & NOT_FOR_HELP} == {}
+
+
+def test_a_look_at_the_tree_loads_neither_a_forge_nor_a_cluster_nor_what_renders(project: Path):
+    Made(project).deploy("lab", "wine")
+    Made(project).commit()
+    assert ci("history", "--env", "lab").returncode == 0
+    found = loaded(["history", "--env", "lab"], ["status"], ["status", "--output", "json"])
+    assert len(found) == 3
+    assert [modules & (NOT_FOR_HELP | {"ci.cluster.existing"}) for modules in found.values()] == [set()] * 3
+
+
 def test_the_list_of_commands_loads_none_of_them():
     modules = loaded(["--help"])["--help"]
     assert modules.isdisjoint({"dagger", "pydantic", "scipy", "kubernetes", "requests", "rich", "ci.commands"})

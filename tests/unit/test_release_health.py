@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from ci.base.errors import UsageError, WaitTimeoutError
-from ci.release import aborted, health, promote
-from ci.release.health import Health
-from ci.release.promote import NotProvenError, require_proven, settled
+from ci.release import aborted, health
+from ci.release.health import Health, NotProvenError, settled
+from ci.release.promote import require_proven
 from ci.tree import tree
 from ci.tree.render import values
 from tests.harness import remote
@@ -173,7 +173,7 @@ def test_what_an_analysis_measured_is_told_for_each_metric_that_was_not_good():
 
 
 def test_a_wait_ends_when_argo_cd_runs_what_git_says(monkeypatch):
-    monkeypatch.setattr(promote, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(health, "LOOK_SECONDS", 0.01)
     young = "2026-11-25T11:59:59Z"
     looks = [
         read(pod(storageUri="s3://models/older")),
@@ -191,7 +191,7 @@ def test_a_wait_ends_when_argo_cd_runs_what_git_says(monkeypatch):
 
 
 def test_a_wait_that_ends_says_what_it_saw(monkeypatch):
-    monkeypatch.setattr(promote, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(health, "LOOK_SECONDS", 0.01)
 
     async def look(application):
         return read(health={"status": "Degraded", "message": "canary aborted"})

@@ -12,8 +12,7 @@ import zstandard
 
 from ci.base import files
 from ci.supply import adoption
-from ci.supply.download import architecture
-from ci.supply.pins import Wheels
+from ci.supply.pins import Wheels, architecture
 from ci.supply.records import MACHINES
 from tests.harness import goproxy
 from tests.unit.test_supply_records import FOREIGN, OWN, elf

@@ -12,7 +12,7 @@ import pytest
 
 from ci.base import paths
 from ci.supply import records
-from ci.supply.download import architecture
+from ci.supply.pins import architecture
 from ci.supply.records import Kept, Records
 
 FOREIGN = {"amd64": 183, "arm64": 62}

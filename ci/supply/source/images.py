@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ci.base import command
-from ci.supply.download import architecture
-from ci.supply.pins import ImageSource
+from ci.supply.pins import ImageSource, architecture
 
 INPUTS = "ml-serving-ci.inputs"
 """Annotation of a manifest: the key of all that the image was made of."""

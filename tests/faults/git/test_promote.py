@@ -10,8 +10,8 @@ import anyio
 import pytest
 import yaml
 
-from ci.release.health import Health, Pod, wanted
-from ci.release.promote import NotProvenError, Promote
+from ci.release.health import Health, NotProvenError, Pod, wanted
+from ci.release.promote import Promote
 from ci.tree import git, writeback
 from ci.tree.quarantine import QuarantinedError
 from ci.tree.writeback import LocalBranch

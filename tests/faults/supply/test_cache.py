@@ -14,7 +14,7 @@ import pytest
 
 from ci.base import paths
 from ci.base.errors import MachineError
-from ci.supply.download import architecture
+from ci.supply.pins import architecture
 from ci.supply.supply import Supply
 from tests.faults.supply.fetch import supply
 from tests.harness import cli, goproxy

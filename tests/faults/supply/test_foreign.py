@@ -17,7 +17,7 @@ import requests
 from ci.base import command
 from ci.base.errors import CheckFailedError, CIError, MachineError, UsageError
 from ci.supply import blobs, foreign
-from ci.supply.download import architecture
+from ci.supply.pins import architecture
 from ci.supply.registry import CONFIG, OTHERS
 from ci.supply.supply import Supply
 from tests.faults.supply.registries import Local
