@@ -11,18 +11,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
 from ci import project as projects
 from ci.base.errors import UsageError
+from ci.manifests import documents, kubernetes_yaml
 from ci.project import Project
 from ci.tree import change, git, tree
 from ci.tree.change import ApplicationChange, Reason
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application, Release
-
-MANIFESTS = (".yaml", ".yml", ".json")
-"""What `kubectl apply -f FOLDER` reads of a folder."""
 
 
 @dataclass(frozen=True)
@@ -148,17 +144,22 @@ async def _manifests(found: Sides, snapshot: Snapshot, environment: str) -> dict
     project = found.before if snapshot is found.base else found.after
     given = {}
     for name, mode in (await snapshot.entries(project.paths.argocd)).items():
-        if mode not in git.FILES or not name.endswith(MANIFESTS):
+        if mode not in git.FILES or PurePosixPath(name).suffix not in documents.SUFFIXES:
             continue
         path = f"{project.paths.argocd}/{name}"
         content = await snapshot.read(path) or b""
-        try:
-            documents = [*yaml.load_all(content, yaml.CSafeLoader)]
-        except yaml.YAMLError:
-            documents = [content]
         others = {each.name for each in project.environments} - {environment}
-        given[path] = [_narrowed(each, project, others) for each in documents]
-    return {path: [each for each in documents if each is not None] for path, documents in given.items()}
+        given[path] = [_narrowed(each, project, others) for each in _objects(content, path)]
+    return {path: [each for each in objects if each is not None] for path, objects in given.items()}
+
+
+def _objects(content: bytes, path: str) -> Sequence[Any]:
+    """Return the objects of a file; all that it has as it stands, where Kubernetes reads none of it."""
+    try:
+        _, text = kubernetes_yaml.decoded(content, path)
+        return documents.parse(text, path)
+    except UsageError:
+        return [content]
 
 
 def _narrowed(document: Any, project: Project, others: set[str]) -> Any:
@@ -170,7 +171,7 @@ def _narrowed(document: Any, project: Project, others: set[str]) -> Any:
         return None if name in {project.argocd.project_of(each) for each in others} else document
     if document.get("kind") != "ApplicationSet":
         return document
-    return json.loads(json.dumps(document, default=str), object_hook=lambda item: _own(item, others))
+    return json.loads(json.dumps(document), object_hook=lambda item: _own(item, others))
 
 
 def _own(item: dict[str, Any], others: set[str]) -> dict[str, Any]:

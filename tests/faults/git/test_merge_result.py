@@ -340,6 +340,22 @@ def test_what_argo_cd_is_given_for_production_is_proven_or_refused(own):
     assert f"{PLACE}: {file}: values files: proven by the test of this run" in passes(own, of_run(own))
 
 
+def test_what_argo_cd_is_given_is_read_as_kubernetes_reads_it(own):
+    file = "k8s/argocd/more.yaml"
+    text = """\
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: argoproj.io/v1alpha1, kind: AppProject, metadata: {name: ml-serving-dev}, spec: {description: dev}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: hours}, data: {opens: 12:30}}
+"""
+    own.clone.commit(file, text.encode())
+    write(own.clone, file, text.replace("description: dev", "description: of dev"))
+    assert passes(own) == "nothing of a protected environment is touched\n", "another environment's, in a List"
+    write(own.clone, file, text.replace("12:30", "750"))
+    assert f"{PLACE}: refused: {file}" in refuses(own), "PyYAML takes both for the number 750"
+
+
 def test_another_environment_beside_it_touches_nothing_of_it(own):
     text = own.clone.read(PROJECT_FILE).decode()
     more = '[[environments]]\nname = "play"\nnamespace = "play"\nevidence = []\n\n[throwaway]'
