@@ -474,6 +474,7 @@ def load(folder: Path) -> Project:
     return parse(content, str(file))
 
 
+@functools.lru_cache(maxsize=8)  # every application of a commit asks for the same
 def parse(content: bytes, name: str = FILE) -> Project:
     """Return what a project file says.
 

@@ -1,8 +1,10 @@
 """The two commits that are compared, and what each of them puts on the clusters."""
 
 import os
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import anyio
 
@@ -21,6 +23,7 @@ from ci.tree import application_set, dependencies, merge_base, render, tree
 from ci.tree.application_set import HelmSource
 from ci.tree.dependencies import NotBuiltError
 from ci.tree.git import Repository, Snapshot
+from ci.tree.render import Charts
 from ci.tree.tree import Application
 
 HOOK = "helm.sh/hook"
@@ -91,11 +94,12 @@ async def both(
     helm = tools.installed("helm")
     limiter = anyio.CapacityLimiter(os.cpu_count() or 2)
 
-    async def rendered(side: Side, place: str, revision: str) -> None:
+    async def rendered(charts: Charts, side: Side, place: str, revision: str) -> None:
         application = side.applications[place]
         try:
             async with limiter:
-                text = await render.render(side.snapshot, helm, application, revision, plain=side is sides[1])
+                plain = side is sides[1]
+                text = await render.render(side.snapshot, helm, application, revision, plain=plain, charts=charts)
         except CheckFailedError as error:
             said = f"{side.snapshot.commit[:12]}: {error.message}"
             raise CheckFailedError(said, detail=error.detail) from error
@@ -107,11 +111,13 @@ async def both(
         objects = documents.parse(text, f"{side.snapshot.commit[:12]}: {application.file}, rendered")
         side.places[place] = [Placed(each) for each in objects if not _is_test(each)]
 
-    async with tasks.group() as group:
-        for side, own, other in ((sides[0], base_inputs, head_inputs), (sides[1], head_inputs, base_inputs)):
-            for place, (revision, key) in own.items():
-                if place not in other or other[place][1] != key:
-                    group.start_soon(rendered, side, place, revision)
+    with tempfile.TemporaryDirectory() as work:
+        charts = Charts(repository, helm, Path(work))
+        async with tasks.group() as group:
+            for side, own, other in ((sides[0], base_inputs, head_inputs), (sides[1], head_inputs, base_inputs)):
+                for place, (revision, key) in own.items():
+                    if place not in other or other[place][1] != key:
+                        group.start_soon(rendered, charts, side, place, revision)
     return *sides, await _files(*sides)
 
 
@@ -130,6 +136,7 @@ async def _inputs(
     applications: dict[str, Application] = {}
     own = (await tree.project(snapshot)).names
     for environment in [each for each in side.environments if each in own]:
+        await tree.read_ahead(snapshot, environment)
         for name in await tree.names(snapshot, environment):
             application = await tree.load(snapshot, environment, name)
             commit = await tree.chart_commit(snapshot, application, remote)

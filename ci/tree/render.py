@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError
 from ci.project import Environment, Project
@@ -23,7 +25,50 @@ _objects: dict[tuple[object, ...], tuple[object, ...]] = {}
 """Git's names for a chart and values files, by commit: thousands of applications share theirs."""
 
 
-async def render(snapshot: Snapshot, helm: Path, application: Application, revision: str, *, plain: bool = True) -> str:
+class Charts:
+    """The charts of a repository with the values files beside them, each written once for all that have the same.
+
+    Args:
+        repository: Has them.
+        helm: The executable, which builds what they depend on.
+        folder: Where they go; an empty one.
+    """
+
+    def __init__(self, repository: Repository, helm: Path, folder: Path) -> None:
+        self._repository = repository
+        self._helm = helm
+        self._folder = folder
+        self._turn = anyio.Lock()
+        self._written: dict[tuple[object, ...], tuple[Path, list[Path]]] = {}
+
+    async def written(
+        self, application: Application, revision: str, source: HelmSource, *, plain: bool
+    ) -> tuple[Path, list[Path]]:
+        """Return an application's chart and its values files.
+
+        Arguments and errors as for `dependencies.laid_out` and `values_files`.
+        """
+        chart = application.project.paths.chart
+        key = (revision, chart, source.files(application), plain)
+        async with self._turn:
+            if key not in self._written:
+                work = self._folder / str(len(self._written))
+                work.mkdir()
+                there = await dependencies.laid_out(self._repository, self._helm, revision, chart, work)
+                files = await values_files(self._repository, revision, application, source, work, plain=plain)
+                self._written[key] = there, files
+            return self._written[key]
+
+
+async def render(
+    snapshot: Snapshot,
+    helm: Path,
+    application: Application,
+    revision: str,
+    *,
+    plain: bool = True,
+    charts: Charts | None = None,
+) -> str:
     """Return the manifests of an application.
 
     Args:
@@ -33,6 +78,7 @@ async def render(snapshot: Snapshot, helm: Path, application: Application, revis
         revision: Commit of the chart, or its whole tree.
         plain: Refuse a chart or values that are more than files, and an ApplicationSet that asks for what is not
             carried out here; what a change leaves behind may do so.
+        charts: Where many applications are rendered.
 
     Raises:
         UsageError: Something is refused; or the chart depends on what no commit has.
@@ -45,7 +91,9 @@ async def render(snapshot: Snapshot, helm: Path, application: Application, revis
     if plain:
         await dependencies.require_plain(repository, revision, application.project.paths.chart)
     if key not in _last:
-        rendered = await _render(repository, helm, application, revision, source, plain=plain)
+        with tempfile.TemporaryDirectory() as work:
+            own = charts or Charts(repository, helm, Path(work))
+            rendered = await _render(helm, application, revision, source, own, plain=plain)
         _last.clear()
         _last[key] = rendered
     return _last[key]
@@ -85,18 +133,15 @@ async def given(
 
 
 async def _render(
-    repository: Repository, helm: Path, application: Application, revision: str, source: HelmSource, *, plain: bool
+    helm: Path, application: Application, revision: str, source: HelmSource, charts: Charts, *, plain: bool
 ) -> str:
-    with tempfile.TemporaryDirectory() as work:
-        chart = await dependencies.laid_out(repository, helm, revision, application.project.paths.chart, Path(work))
-        files = await values_files(repository, revision, application, source, Path(work), plain=plain)
-        try:
-            return await template(helm, application, chart, files, values(application))
-        except CommandError as error:
-            raise CheckFailedError(
-                f"{application.file}: the chart at {revision[:12]} does not take it: {error.message}",
-                detail=error.detail,
-            ) from error
+    chart, files = await charts.written(application, revision, source, plain=plain)
+    try:
+        return await template(helm, application, chart, files, values(application))
+    except CommandError as error:
+        raise CheckFailedError(
+            f"{application.file}: the chart at {revision[:12]} does not take it: {error.message}", detail=error.detail
+        ) from error
 
 
 async def template(

@@ -382,6 +382,11 @@ async def names(snapshot: Snapshot, environment: str) -> Sequence[str]:
     return sorted(name.removesuffix(".yaml") for name in entries if name.endswith(".yaml") and name != VALUES)
 
 
+async def read_ahead(snapshot: Snapshot, environment: str) -> None:
+    """Have all applications of an environment read in one go, for who loads them all."""
+    await snapshot.read_ahead(file_of(await project(snapshot), environment, "any").rpartition("/")[0])
+
+
 async def chart(snapshot: Snapshot, commit: str) -> str | None:
     """Return git's name for the chart at a commit, as `dependencies.identity` has it; None where there is none."""
     return await dependencies.identity(snapshot.repository, commit, (await project(snapshot)).paths.chart)

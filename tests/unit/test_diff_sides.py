@@ -10,7 +10,7 @@ import textwrap
 import anyio
 import pytest
 
-from ci.base import paths, settings
+from ci.base import command, paths, settings
 from ci.base.errors import CheckFailedError, UsageError
 from ci.diff import markdown, sides
 from ci.diff.model import ApplicationChange
@@ -476,6 +476,31 @@ def test_only_what_may_differ_is_rendered_and_each_of_it_once(change, tmp_path, 
     change.difference()
 
     assert sorted(calls.read_text().split()) == ["sklearn-iris", "sklearn-iris", "wine"]
+
+
+def test_git_is_asked_the_same_few_times_however_many_applications_there_are(change, monkeypatch):
+    asked = []
+    run = command.run
+
+    async def counted(argv, **options):
+        asked.append(argv)
+        return await run(argv, **options)
+
+    monkeypatch.setattr(command, "run", counted)
+
+    def times():
+        monkeypatch.setattr("ci.tree.render._objects", {})
+        base = change.commit()
+        change.write("docs/notes.md", f"after {base}\n")
+        asked.clear()
+        assert change.difference(base=base).nothing
+        return len(asked)
+
+    change.edit(DEV, OLD_MODEL, NEW_MODEL)
+    few = times()
+    for number in range(20):
+        change.write(f"gitops/dev/wine-{number}.yaml", (change.clone.folder / DEV).read_text())
+    assert times() == few
 
 
 def test_a_chart_folder_that_is_missing_is_told(change):
