@@ -17,10 +17,6 @@ from ci import project
 
 GOAL_SECONDS = 1
 COMMITS = 1000
-PROJECT = """
-repository = "https://example.com/acme/platform"
-environments = [{name = "test", namespace = "test"}, {name = "live", namespace = "live"}]
-"""
 APPLICATION = """
 chart: {{revision: main}}
 model: {{version: "{number}", storageUri: s3://models/{number}, digest: ""}}
@@ -54,7 +50,7 @@ def main() -> None:
 def _repository(folder: Path) -> str:
     """Fill a repository, by one command: a thousand commits take a minute otherwise; return its first commit."""
     measuring.git(folder, "init", "--quiet", "--initial-branch=main")
-    (folder / project.FILE).write_text(PROJECT)
+    (folder / project.FILE).write_text(measuring.PROJECT)
     chart = folder / "helm" / "charts" / "ml-serving"
     chart.mkdir(parents=True)
     (chart / "Chart.yaml").write_text("apiVersion: v2\nname: ml-serving\nversion: 1.0.0\n")

@@ -12,6 +12,12 @@ from rich.table import Table
 
 from ci.base import paths
 
+PROJECT = """
+repository = "https://example.com/acme/platform"
+environments = [{name = "test", namespace = "test"}, {name = "live", namespace = "live"}]
+"""
+"""A project file of two environments."""
+
 
 def runs(doc: str | None, default: int) -> int:
     """Parse the command line; return how often each thing is measured.

@@ -16,10 +16,6 @@ from ci import project
 
 GOAL_SECONDS = 1
 APPLICATIONS = 500
-PROJECT = """
-repository = "https://example.com/acme/platform"
-environments = [{name = "test", namespace = "test"}, {name = "live", namespace = "live"}]
-"""
 APPLICATION = """
 chart: {{revision: main}}
 model: {{version: "{number}", storageUri: s3://models/{number}, digest: ""}}
@@ -46,7 +42,7 @@ def main() -> None:
 def _repository(folder: Path) -> str:
     """Fill a repository; return its first commit, from which every application differs."""
     measuring.git(folder, "init", "--quiet", "--initial-branch=main")
-    (folder / project.FILE).write_text(PROJECT)
+    (folder / project.FILE).write_text(measuring.PROJECT)
     chart = folder / "helm" / "charts" / "ml-serving" / "Chart.yaml"
     chart.parent.mkdir(parents=True)
     chart.write_text("version: 1.0.0\n")
