@@ -66,7 +66,8 @@ def compare(base: Side, head: Side, changed: Sequence[Changed] = ()) -> Differen
     """
     found = _Found()
     for place in sorted({*base.places, *head.places}):
-        _compare(place, base.places.get(place, ()), head.places.get(place, ()), found)
+        sides = (base.places.get(place, ()), head.places.get(place, ()))
+        _compare(place, *sides, found, judged=place not in base.unread)
     risks = list(RISKS)
     order = sorted(
         found.objects,
@@ -88,15 +89,20 @@ def compare(base: Side, head: Side, changed: Sequence[Changed] = ()) -> Differen
 
 
 def _applications(base: Side, head: Side) -> Iterator[ApplicationChange]:
-    for place in sorted(base.applications.keys() ^ head.applications.keys()):
-        yield ApplicationChange(place, "added" if place in head.applications else "deleted")
+    before, after = base.applications.keys() | base.unread.keys(), head.applications.keys()
+    for place in sorted((before ^ after) | base.unread.keys()):
+        change: Literal["added", "deleted", "unreadable"] = "added" if place not in before else "unreadable"
+        yield ApplicationChange(place, change if place in after else "deleted", visible(base.unread.get(place, "")))
 
 
-def _compare(place: str, before: Sequence[Placed], after: Sequence[Placed], found: _Found) -> None:
+def _compare(
+    place: str, before: Sequence[Placed], after: Sequence[Placed], found: _Found, *, judged: bool = True
+) -> None:
+    """Add what differs in one place; of what was there before nothing is known where that is not `judged`."""
     pairs, names = _pairs(before, after)
     old = [pair.before for pair in pairs if pair.before is not None]
     new = [pair.after for pair in pairs if pair.after is not None]
-    effects = {effect.model: effect for effect in canary.effects(place, old, new)}
+    effects = {effect.model: effect for effect in canary.effects(place, old, new)} if judged else {}
     changed = False
     for pair in pairs:
         effect = effects.get(visible(pair.identity[3])) if pair.identity[1] == "InferenceService" else None

@@ -10,7 +10,17 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ci.base.text import counted, cut, visible
-from ci.diff.model import OUTCOMES, RISKS, Difference, Effect, Field, FileChange, ObjectChange
+from ci.diff.model import (
+    BECOMES,
+    OUTCOMES,
+    RISKS,
+    ApplicationChange,
+    Difference,
+    Effect,
+    Field,
+    FileChange,
+    ObjectChange,
+)
 
 HEADING = "## What this change does to the clusters"
 """How each part begins."""
@@ -82,7 +92,11 @@ def _summary(difference: Difference) -> Iterator[str]:
     if difference.applications:
         yield ""
     for application in difference.applications:
-        yield f"- Application {span_of(application.place)} {'appears' if application.change == 'added' else 'goes'}."
+        yield f"- Application {span_of(application.place)} {BECOMES[application.change]}{_unread(application)}."
+
+
+def _unread(application: ApplicationChange) -> str:
+    return f": its file could not be read, {span_of(application.said)}" if application.said else ""
 
 
 def _effect(effect: Effect) -> str:

@@ -26,6 +26,14 @@ OUTCOMES: Mapping[Outcome, str] = {
 }
 
 
+BECOMES = {
+    "added": "appears",
+    "deleted": "goes",
+    "unreadable": "is shown whole, as if it were new",
+}
+"""What is said of an application that comes or goes, or that could not be read before."""
+
+
 @dataclass(frozen=True)
 class Field:
     """A field that changes what the pods are made from.
@@ -110,15 +118,17 @@ class FileChange:
 
 @dataclass(frozen=True)
 class ApplicationChange:
-    """An Argo CD Application that comes or goes.
+    """An Argo CD Application that comes or goes, or of which only one side can be told.
 
     Attributes:
         place: As ENV/NAME.
-        change: What becomes of it.
+        change: What becomes of it: "unreadable" where its file could not be read before, so that all of it is shown.
+        said: Why it could not be read before; empty where it could, or was not there.
     """
 
     place: str
-    change: Literal["added", "deleted"]
+    change: Literal["added", "deleted", "unreadable"]
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +139,7 @@ class Difference:
         base: The commit that the change started from.
         head: The commit that has the change.
         environments: Which were rendered.
-        applications: Those that come or go.
+        applications: Those that come or go, or could not be read before.
         effects: Models whose pods may be replaced, one each.
         objects: By risk, the greatest first.
         files: By path: whatever else differs.

@@ -53,12 +53,14 @@ class Side:
         applications: By place, as ENV/NAME.
         places: Place to the objects of every place whose input is not the same on the other side.
         environments: Which are looked at, in order.
+        unread: By place, why an application's file cannot be read; only of base, which a change may put right.
     """
 
     snapshot: Snapshot
     applications: Mapping[str, Application] = field(default_factory=dict)
     places: dict[str, Sequence[Placed]] = field(default_factory=dict)
     environments: Sequence[str] = ()
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 async def both(
@@ -130,7 +132,10 @@ async def _environments(sides: Sequence[Side]) -> list[str]:
 async def _inputs(
     side: Side, source: HelmSource, remote: str, *, plain: bool
 ) -> dict[str, tuple[str, tuple[object, ...]]]:
-    """Find a side's applications; return place to the chart's commit, and all that Helm would be given."""
+    """Find a side's applications; return place to the chart's commit, and all that Helm would be given.
+
+    A file that cannot be read is told of where it is left behind (not `plain`), and refused where it is to be merged.
+    """
     snapshot = side.snapshot
     found: dict[str, tuple[str, tuple[object, ...]]] = {}
     applications: dict[str, Application] = {}
@@ -138,9 +143,15 @@ async def _inputs(
     for environment in [each for each in side.environments if each in own]:
         await tree.read_ahead(snapshot, environment)
         for name in await tree.names(snapshot, environment):
-            application = await tree.load(snapshot, environment, name)
-            commit = await tree.chart_commit(snapshot, application, remote)
             place = f"{environment}/{name}"
+            try:
+                application = (await tree.load(snapshot, environment, name)).checked()
+            except UsageError as error:
+                if plain:
+                    raise
+                side.unread[place] = error.message
+                continue
+            commit = await tree.chart_commit(snapshot, application, remote)
             applications[place] = application
             chart, *given = await render.given(snapshot.repository, application, commit, source, plain=plain)
             if chart is None:

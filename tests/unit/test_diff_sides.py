@@ -387,6 +387,37 @@ def test_everything_of_an_application_that_goes_is_deleted(change):
     assert "Pod" not in {each.kind for each in difference.objects}, "Argo CD leaves Helm's tests out"
 
 
+def test_a_change_that_puts_a_file_right_is_shown_and_the_side_that_cannot_be_read_named(change):
+    good = (change.clone.folder / DEV).read_text()
+    change.write(DEV, f"{good}image: {{}}\n")
+    base = change.commit()
+    change.write(DEV, good)
+
+    difference = change.difference(base=base)
+
+    line = good.count("\n") + 1
+    (application,) = difference.applications
+    assert (application.place, application.change) == ("dev/sklearn-iris", "unreadable")
+    assert application.said.startswith(f"{DEV}:{line}: image: the key is there twice")
+    assert {(each.place, each.change) for each in difference.objects} == {("dev/sklearn-iris", "added")}
+    assert difference.effects == (), "whether a canary starts is not known"
+    assert f"could not be read, `{application.said}`" in "".join(markdown.render(difference))
+
+
+def test_a_file_that_cannot_be_read_and_goes_is_named_and_one_that_comes_is_refused(change):
+    good = (change.clone.folder / PROD).read_text()
+    change.write(PROD, "values: {}\n")
+    base = change.commit()
+    (change.clone.folder / PROD).unlink()
+    (application,) = change.difference(base=base).applications
+    assert (application.place, application.change) == ("prod/sklearn-iris", "deleted")
+    assert PROD in application.said
+
+    change.write(PROD, f"{good}image: {{}}\n")
+    with pytest.raises(UsageError, match=f"{PROD}:.* image: the key is there twice"):
+        change.difference(base=base)
+
+
 # --- which commits ---
 
 
