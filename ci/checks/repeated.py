@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ci.manifests import documents, kubernetes_yaml
+from ci.manifests import documents
 from ci.manifests.chart import Rendering
 from ci.manifests.documents import Identity
 from ci.manifests.manifests import Manifest, mapping
 from ci.project import Project
 from ci.results import Finding
+from ci.tree import application_set
 
 CHECK = "repeated"
 HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
@@ -38,7 +39,7 @@ def rendered(renderings: Sequence[Rendering]) -> Iterator[tuple[str, Finding]]:
 
 
 def files(root: Path, project: Project) -> Iterator[Finding]:
-    """Yield each object of Argo CD's plain manifests that the same folder has already.
+    """Yield each object of Argo CD's plain manifests that the same folder has already; ApplicationSets of any folder.
 
     Args:
         root: The project's folder.
@@ -48,19 +49,14 @@ def files(root: Path, project: Project) -> Iterator[Finding]:
     for file in sorted(file for file in (root / project.paths.argocd).rglob("*") if file.is_file()):
         path = file.relative_to(root).as_posix()
         patched = any((file.parent / name).exists() for name in KUSTOMIZATION)
-        for line, identity in _objects(file.read_bytes(), path):
-            key, place = (path if patched else str(file.parent), identity), f"{path}:{line}"
+        for line, document in documents.located(file.read_bytes(), path):
+            identity = documents.identity(document)
+            if not identity[3]:
+                continue
+            everywhere = identity[:2] == application_set.KIND  # it is refused wherever a commit has it twice
+            folder = "" if everywhere else path if patched else str(file.parent)
+            key, place = (folder, identity), f"{path}:{line}"
             if key in first:
                 said = f"{identity[1]} {identity[3]}: is there twice, first in {first[key]}: the last one alone counts"
                 yield Finding(CHECK, path, line, said, REMEDY)
             first.setdefault(key, place)
-
-
-def _objects(content: bytes, path: str) -> Iterator[tuple[int, Identity]]:
-    """Yield the objects of a file that have names, each with the line of its document; none of what is no manifest."""
-    if documents.of_file(content, path) is None:
-        return
-    for before, text in kubernetes_yaml.parts(kubernetes_yaml.decoded(content, path)[1]):
-        lines = enumerate(text.split("\n"), before + 1)
-        line = next((number for number, line in lines if line.strip() and not line.startswith("#")), before + 1)
-        yield from ((line, each) for each in map(documents.identity, documents.parse(text, path)) if each[3])

@@ -56,6 +56,21 @@ def of_file(content: bytes, path: str) -> list[Document] | None:
     return found if all(map(_is_object, found)) else None
 
 
+def located(content: bytes, path: str) -> Iterator[tuple[int, Document]]:
+    """Yield the objects of a file, each with the line where its document begins; none of what is no manifest.
+
+    Args:
+        content: The file.
+        path: Its path.
+    """
+    if of_file(content, path) is None:
+        return
+    for before, text in kubernetes_yaml.parts(kubernetes_yaml.decoded(content, path)[1]):
+        lines = enumerate(text.split("\n"), before + 1)
+        line = next((number for number, line in lines if line.strip() and not line.startswith("#")), before + 1)
+        yield from ((line, each) for each in parse(text, path))
+
+
 def _is_object(document: Document) -> bool:
     version, kind, metadata = (document.get(key) for key in ("apiVersion", "kind", "metadata"))
     if not (isinstance(version, str) and isinstance(kind, str) and isinstance(metadata, dict | None)):

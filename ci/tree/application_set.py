@@ -7,7 +7,7 @@ does; all else is refused by name, for something else would be deployed than is 
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,12 +15,13 @@ from typing import Any
 from ci import project as projects
 from ci.base.errors import UsageError
 from ci.base.text import cut
-from ci.manifests import kubernetes_yaml, places
+from ci.manifests import documents, kubernetes_yaml, places
 from ci.project import FILE, PATH, Project
 from ci.tree import argocd, tree
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application
 
+KIND = ("argoproj.io", "ApplicationSet")
 HELM = ("spec", "template", "spec", "source", "helm")
 VALUE_FILES = (*HELM, "valueFiles")
 IGNORE_MISSING = (*HELM, "ignoreMissingValueFiles")
@@ -102,14 +103,38 @@ async def _of(snapshot: Snapshot) -> HelmSource | UsageError:
         content = await snapshot.read(file_of(project))
     except UsageError as error:  # a link
         return error
-    return _read(said, content, snapshot.repository.prefix)
+    files = [each async for each in snapshot.files(project.paths.argocd) if KIND[1].encode() in each[1]]
+    return _read(said, content, tuple(files), snapshot.repository.prefix)
+
+
+def _require_alone(files: Sequence[tuple[str, bytes]], project: Project) -> None:
+    """Refuse a second ApplicationSet of the same name in what a cluster is given, which has the last one alone.
+
+    Raises:
+        UsageError: There is one; both files and lines are named.
+    """
+    own = file_of(project)
+    first = ""
+    for path, content in sorted(files, key=lambda each: each[0] != own):
+        for line, document in documents.located(content, path):
+            group, kind, namespace, name = documents.identity(document)
+            ours = namespace in ("", project.argocd.namespace) and name == project.argocd.project
+            if (group, kind) != KIND or not ours:
+                continue
+            if first:
+                said = f"{kind} {name}: is there twice, first in {first}: the last one alone counts"
+                raise UsageError(f"{path}:{line}: {said}", fix="Remove it, or give it another name.")
+            first = f"{path}:{line}"
 
 
 @functools.lru_cache(maxsize=8)
-def _read(said: bytes, content: bytes | None, prefix: str) -> HelmSource | UsageError:
-    """Read both files; a commit has the same for all of its applications."""
+def _read(
+    said: bytes, content: bytes | None, files: tuple[tuple[str, bytes], ...], prefix: str
+) -> HelmSource | UsageError:
+    """Read all of them; a commit has the same for all of its applications."""
     project = projects.parse(said)
     try:
+        _require_alone(files, project)
         return made(project, prefix) if content is None else read(content, project, prefix)
     except UsageError as error:
         return error

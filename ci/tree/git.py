@@ -7,7 +7,7 @@ import shlex
 import tempfile
 import urllib.parse
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -542,6 +542,17 @@ class Snapshot:
         new = {path: content for path, content in wanted.items() if path not in self._files}
         if new:
             self._files.update(zip(new, await self.repository.contents_of(*new.values()), strict=True))
+
+    async def files(self, folder: str) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield each file below a folder, by its path, with what it has; no links, nothing of submodules."""
+        await self.read_ahead(folder)
+        for name, mode in (await self.entries(folder)).items():
+            path = f"{folder}/{name}"
+            if mode in FILES:
+                yield path, await self.read(path) or b""
+            elif mode == FOLDER:
+                async for each in self.files(path):
+                    yield each
 
     async def _listed(self, folder: str) -> dict[str, tuple[str, str]]:
         """Return the names in a folder, each with its git mode and git's name for what it has."""

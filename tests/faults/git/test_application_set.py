@@ -72,6 +72,33 @@ def test_what_is_not_carried_out_is_refused_with_file_and_line_and_nothing_is_wr
     assert remote.commits() == before
 
 
+@pytest.mark.parametrize("command", ["bump", "diff", "plan"])
+@pytest.mark.parametrize("other", ["k8s/argocd/more.yaml", "k8s/argocd/team/sets.yml"])
+def test_a_second_one_of_its_name_is_refused_with_both_places(clone, remote, command, other):
+    clone.commit(
+        other, b"# ours\n---\n" + clone.read(FILE).replace(b"values/{{ .environment }}.yaml", b"values/dev.yaml")
+    )
+    before = remote.commits()
+    ended = {
+        "bump": lambda: bump(clone, "2.0", "--push", check=False),
+        "diff": lambda: ci(clone, "diff", "--base", "HEAD~1", check=False),
+        "plan": lambda: ci(clone, "plan", "--base", "HEAD~1", check=False),
+    }[command]()
+    assert ended.returncode == 2, ended.stderr
+    lines = [number for number, line in enumerate(clone.read(FILE).splitlines(), 1) if not line.startswith(b"#")]
+    said = f"error: {other}:{lines[0] + 2}: ApplicationSet ml-serving: is there twice, first in {FILE}:{lines[0]}: "
+    assert said in " ".join(ended.stderr.split())
+    assert remote.commits() == before
+
+
+def test_an_application_set_of_another_name_or_of_another_argo_cd_is_beside_it(clone):
+    content = clone.read(FILE)
+    clone.commit("k8s/argocd/more.yaml", content.replace(b"  name: ml-serving\n", b"  name: monitoring\n", 1))
+    clone.commit("k8s/argocd/theirs.yaml", content.replace(b"namespace: argocd\n", b"namespace: theirs\n", 1))
+    clone.commit("k8s/argocd/notes.txt", content)
+    bump(clone, "2.0")
+
+
 def test_a_change_that_puts_it_right_is_shown_and_what_was_before_is_said(clone):
     before = clone.read(FILE)
     with_parameters(clone)
