@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from ci.base.errors import UsageError
 from ci.base.progress import note
 from ci.project import Environment
+from ci.release import reason as reasons
 from ci.tree.message import BREAK_GLASS
 
 
@@ -29,8 +30,6 @@ def require(place: Environment, reason: str | None, refused: UsageError | None) 
     if refused is None:
         why = "the evidence is given" if place.protected else f"{place.name} is not protected"
         raise UsageError(f"--break-glass: {why}", fix="Leave it out.")
-    said = " ".join(reason.split())
-    if not said:
-        raise UsageError("--break-glass: it has no reason", fix='--break-glass "REASON", which the commit says')
+    said = reasons.of("--break-glass", reason)
     note(f"break-glass: {place.name} takes this without evidence: {said}")
     return {BREAK_GLASS: said}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ci.base.errors import CheckFailedError, UsageError
 from ci.base.progress import note
+from ci.release import reason as reasons
 from ci.tree import git, history, tree
 from ci.tree.git import Snapshot
 from ci.tree.history import TakenBack
@@ -43,9 +44,7 @@ async def require_wanted(snapshot: Snapshot, application: Application, release: 
         TakenBackError: It was taken back; the error names the commit and the way out.
         UsageError: The reason is empty, or the clone is shallow and cannot tell.
     """
-    why = None if reason is None else " ".join(reason.split())
-    if why == "":
-        raise UsageError("--over-revert: no reason given", fix='--over-revert "REASON", which the commit will say')
+    why = None if reason is None else reasons.of("--over-revert", reason)
     found = None
     for back in history.in_force(await history.steps(snapshot, application)):
         if await _brings(snapshot, release, back):

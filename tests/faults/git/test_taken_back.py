@@ -79,7 +79,7 @@ def test_with_a_reason_it_goes_through_and_the_commit_says_so(clone):
 def test_a_reason_must_say_something(clone):
     refused = bump(clone, "2.0", "--over-revert= ", check=False)
     assert refused.returncode == 2
-    assert refused.stderr.startswith("error: --over-revert: no reason given")
+    assert refused.stderr.startswith("error: --over-revert: it has no reason")
 
 
 def test_a_reason_where_nothing_was_taken_back_is_said_and_kept_out_of_the_commit(clone):
