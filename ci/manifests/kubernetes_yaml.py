@@ -272,7 +272,8 @@ class _Strict(_Reader):
         with reading(text, self._name):
             documents = list(itertools.islice(yaml.compose_all(text, _Loader), 2))
             # of "! 1", which is text to Go, a node does not tell any more
-            tagged = next((each for each in yaml.parse(text, _Loader) if getattr(each, "tag", None) == "!"), None)
+            events = yaml.parse(text, _Loader) if "!" in text else ()
+            tagged = next((each for each in events if getattr(each, "tag", None) == "!"), None)
         if tagged is not None:
             raise self._tag(tagged)
         if len(documents) > 1:
