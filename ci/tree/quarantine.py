@@ -143,7 +143,9 @@ async def _by_file(snapshot: Snapshot, application: str) -> dict[str, Entry]:
     """Return what is quarantined of an application, by the entries' files."""
     folder = PurePosixPath(folder_of(await tree.project(snapshot), application))
     for place in (folder.parent, folder):
-        mode = (await snapshot.entries(str(place.parent))).get(place.name, git.FOLDER)
+        mode = (await snapshot.entries(str(place.parent))).get(place.name)
+        if mode is None:
+            return {}
         if mode != git.FOLDER:
             raise UsageError(f"{place}: not a folder (git mode {mode})", fix=f"git log -p -- {place}")
     files = [f"{folder}/{name}" for name in await snapshot.entries(str(folder)) if name.endswith(".yaml")]
