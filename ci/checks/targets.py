@@ -1,6 +1,5 @@
 """All that is judged of a project: each application as Argo CD would render it, and the chart's own values."""
 
-import json
 import re
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ import yaml
 
 from ci import project as projects
 from ci.base.errors import UsageError
-from ci.manifests import places
+from ci.manifests import places, values
 from ci.manifests.chart import DEFAULTS, Chart, Target, Values
 from ci.project import Project
 from ci.results import Finding
@@ -217,20 +216,15 @@ class _Reader:
         application = self.applications[file.environment, file.name]
         if application is None:  # it is read again for the one thing that is wrong
             content = (self.folder / file.path).read_bytes()
-            application = tree.read(self.project, file.environment, file.name, content)
+            application = tree.read(self.project, file.environment, file.name, content).checked()
         revision = application.release[tree.CHART[0]]
         text = application.content.decode("utf-8-sig")
-        for path in (("values",), ("values", MODEL)):
-            value = application.values if len(path) == 1 else application.values.get(MODEL)
-            if not isinstance(value, Mapping | None):
-                line = places.values_line(text, path)
-                raise UsageError(f"{file.path}:{line}: {'.'.join(path)}: is no mapping", fix="Write keys below it.")
         try:
             chart, further = await self._followed(application, revision)
         except UsageError as error:
             line = places.values_line(text, tree.CHART[0])
             raise UsageError(f"{file.path}:{line}: {error.message}", fix=error.fix) from error
-        given = json.dumps(render.values(application))
+        given = values.written(render.values(application))
         own = Values(file.path, text, given, ("values",), ELSEWHERE)
         return Target(
             file.environment,

@@ -4,13 +4,12 @@ The chart takes an application as its environment has it, or there is a finding 
 `throwaway` puts over that, so a finding names the project file's key.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ci import project as projects
 from ci.base.errors import UsageError
-from ci.manifests import overlay
+from ci.manifests import overlay, values
 from ci.manifests.chart import Rendering, Target, Values
 from ci.project import Throwaway
 from ci.results import Finding
@@ -50,7 +49,7 @@ def changed(changes: Throwaway, judged: Sequence[Target]) -> tuple[list[Changed]
             wrong.append((target.name, Finding(CHECK, *place, error.message, "give each pause a duration")))
             continue
         if lines:
-            own = Values(projects.FILE, json.dumps(over))
+            own = Values(projects.FILE, values.written(over))
             found.append(Changed(replace(target, values=[own, *target.values]), lines))
     return found, wrong
 

@@ -9,6 +9,7 @@ from ci.base import command
 from ci.base.errors import CommandError
 from ci.cluster import runs
 from ci.cluster.cluster import Cluster
+from ci.manifests import values as helm_values
 
 SECONDS = 300.0
 UNCHECKED = "--disable-openapi-validation"
@@ -86,7 +87,7 @@ class Helm:
             words.append("--create-namespace")
         if wait:
             words += ["--wait", f"--timeout={timeout:.0f}s"]
-        stdin = json.dumps(values) if values is not None else None
+        stdin = helm_values.written(values) if values is not None else None
         try:
             await self.run(*words, *args, stdin=stdin, timeout=timeout + 10)
         except CommandError:
@@ -115,7 +116,7 @@ class Helm:
         words += [f"--values={file}" for file in values_files]
         if values is not None:
             words.append("--values=-")
-        return (await self.run(*words, stdin=json.dumps(values) if values is not None else None)).stdout
+        return (await self.run(*words, stdin=helm_values.written(values) if values is not None else None)).stdout
 
     async def test(self, release: str, namespace: str, *, timeout: float = SECONDS) -> command.Result:
         """Run a release's own tests, with their logs in the result."""

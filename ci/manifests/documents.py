@@ -32,7 +32,7 @@ def parse(text: str, name: str = "manifest") -> list[Document]:
         UsageError: It is not YAML to Kubernetes, or a document in it is not a mapping.
     """
     found: list[Document] = []
-    for document in kubernetes_yaml.documents(text, name):
+    for document in kubernetes_yaml.stream(text, name):
         if not isinstance(document, dict):
             raise UsageError(f"{name}: a document in it is not a mapping", fix="Leave objects alone in it.")
         found += flattened(document)
@@ -96,6 +96,8 @@ def flattened(document: Document) -> Iterator[Document]:
     Lists may be in lists. An item without a kind gets it from its list, `ConfigMap` of a `ConfigMapList`, as in
     apimachinery's unstructuredJSONScheme.
     """
+    if "items" in document and document["items"] is None and not {"spec", "status"} & document.keys():
+        return  # a list of nothing, as a template writes it that has nothing to put in
     items = document.get("items")
     if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
         if document:

@@ -31,9 +31,13 @@ SCALARS: Mapping[str, type] = {
     f"{PREFIX}null": type(None),
 }
 """Tags that say what a scalar is to be read as."""
+VERSION = (1, 1)
+"""What a %YAML line may say."""
 PLAIN = "plain"
 """Tag of a scalar without quotes and tag, for nothing but its text says what it is."""
 MERGE = "<<"
+UNWRITABLE = re.compile("[\x7f-\x9f\ufffe\uffff]")
+"""What the library reads where it is escaped, and cannot write: of U+0085 a space is left, the others are an error."""
 WORDS: Mapping[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
@@ -54,6 +58,8 @@ MOST = 100_000
 SEPARATOR = re.compile(r"^---[^\S\n]*(?:#.*)?$", re.MULTILINE)
 """Between documents: nothing else may stand in the line (k8s.io/apimachinery, util/yaml/decoder.go)."""
 MARK = re.compile(r"^---", re.MULTILINE)
+INNER_MARK = re.compile("(?:[\n\r]|\\A\ufeff)\ufeff")
+"""A byte order mark at the beginning of a line: PyYAML leaves it out, the library takes it for text."""
 
 
 class _Loader(yaml.CSafeLoader):
@@ -93,6 +99,19 @@ def documents(text: str, name: str) -> list[Any]:
             PyYAML do not read alike; or it is too deep or too large.
     """
     return nesting.read(lambda: list(_documents(text, name)), name)
+
+
+def stream(text: str, name: str) -> list[Any]:
+    """Return what `documents` does for manifests, whose last line kubectl and Argo CD take for one that ends.
+
+    Args:
+        text: What a person, or a program such as Helm, wrote.
+        name: What errors call it.
+
+    Raises:
+        UsageError: As for `documents`.
+    """
+    return documents(text if text.endswith("\n") else f"{text}\n", name)
 
 
 def parts(text: str) -> Iterator[tuple[int, str]]:
@@ -137,6 +156,9 @@ def reading(text: str, name: str, before: int = 0) -> Iterator[None]:
         yield
     except yaml.MarkedYAMLError as error:
         line = before + (error.problem_mark.line + 1 if error.problem_mark else 1)
+        if error.problem == "second occurrence":
+            said = "an anchor that is there already: readers of YAML do not agree on it"
+            raise UsageError(f"{name}:{line}: {said}", fix="Give each anchor a name of its own.") from error
         raise UsageError(f"{name}:{line}: not YAML: {error.problem}", fix=f"yamllint {name}") from error
     except yaml.reader.ReaderError as error:
         line = before + text.encode().count(b"\n", 0, error.position) + 1
@@ -157,10 +179,19 @@ class _Reader:
         if (more := MARK.search(text)) is not None:
             line = self._before + text.count("\n", 0, more.start()) + 1
             raise UsageError(f"{self._name}:{line}: between documents is more than ---", fix="Write it below the line.")
+        self._require_marks(text)
         with reading(text, self._name, self._before):
             loader = _Loader(text)
-            node = loader.get_node() if loader.check_node() else None
+            if text.lstrip().startswith("{"):  # of JSON, kubectl and Argo CD read one object after the other
+                node = loader.get_single_node()
+            else:
+                node = loader.get_node() if loader.check_node() else None
         return None if node is None else self._value(node)
+
+    def _require_marks(self, text: str) -> None:
+        if (mark := INNER_MARK.search(text)) is not None:
+            line = self._before + text.count("\n", 0, mark.end()) + 1
+            raise UsageError(f"{self._name}:{line}: a byte order mark within the text", fix="Leave it out.")
 
     def _value(self, node: yaml.Node, in_flow: bool = False) -> Any:
         self._nodes += 1
@@ -269,13 +300,16 @@ class _Strict(_Reader):
 
     def document(self, text: str) -> Any:
         """Return what the one document of a file has."""
+        self._require_marks(text)
         with reading(text, self._name):
             documents = list(itertools.islice(yaml.compose_all(text, _Loader), 2))
-            # of "! 1", which is text to Go, a node does not tell any more
-            events = yaml.parse(text, _Loader) if "!" in text else ()
-            tagged = next((each for each in events if getattr(each, "tag", None) == "!"), None)
-        if tagged is not None:
-            raise self._tag(tagged)
+            # what a node does not tell any more: "! 1" is text to Go, which reads no YAML but 1.1
+            events = list(yaml.parse(text, _Loader)) if "!" in text or "%" in text else []
+        for event in events:
+            if getattr(event, "tag", None) == "!":
+                raise self._tag(event)
+            if getattr(event, "version", None) not in (None, VERSION):
+                raise self._refusal(event, "a version of YAML that Argo CD does not read", "Remove the %YAML line.")
         if len(documents) > 1:
             raise self._refusal(
                 documents[1], "a second document, which Argo CD leaves out", "Give it a file of its own."
@@ -311,6 +345,12 @@ class _Strict(_Reader):
             text: str = node.value
             raise self._refusal(node, f"{text}: Argo CD rounds so large a number", f'Quote it: "{text}"')
         return found
+
+    def _scalar(self, node: yaml.ScalarNode, in_flow: bool) -> Any:
+        if (found := UNWRITABLE.search(node.value)) is not None:
+            said = f"U+{ord(found[0]):04X} in a text: Argo CD cannot hand it on to Helm"
+            raise self._refusal(node, said, "Leave that character out.")
+        return super()._scalar(node, in_flow)
 
     def _tagged(self, node: yaml.ScalarNode) -> Any:
         if node.tag != STRING or not node.style:  # without quotes it has a tag, or it would be plain

@@ -1,6 +1,8 @@
 """Helm's values."""
 
 import functools
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +17,8 @@ BARE: Mapping[str, Any] = {
 
 Limits stay, for latency depends on them; it requests little, for versions stand beside everything else.
 """
+
+ESCAPED = re.compile("[\x7f-\uffff]")
 
 
 def read(text: str, name: str) -> Mapping[str, Any]:
@@ -38,3 +42,12 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         old = result.get(key)
         result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return result
+
+
+def written(values: Mapping[str, Any]) -> str:
+    """Return values as Helm is given them: as JSON, for in YAML what is text to one writer ("1e3") is a number to Helm.
+
+    Helm reads it as YAML. To that some characters beyond ASCII are line breaks, so they are escaped; but not those that
+    JSON escapes as a pair of codes, for to YAML each code is a character.
+    """
+    return ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(values, ensure_ascii=False))

@@ -11,6 +11,7 @@ import anyio
 
 from ci.base import command
 from ci.base.errors import CheckFailedError, CommandError
+from ci.manifests import values as helm_values
 from ci.project import Environment, Project
 from ci.supply import pins
 from ci.tree import application_set, contents, dependencies, tree
@@ -160,11 +161,10 @@ async def template(
         CommandError: Helm refuses: the values do not fit the chart's schema or templates.
     """
     words: list[str | Path] = ["template", application.name, chart, f"--namespace={application.namespace}"]
-    # JSON: in YAML, what is text to one writer ("1e3", "0o17") is a number to Helm
     words += ["--include-crds", *(f"--values={file}" for file in files), "--values=-"]
     words += [f"--kube-version={kube_version(application.place)}"]
     words += [f"--api-versions={each}" for each in application.place.api_versions]
-    return (await command.run([helm, *words], stdin=json.dumps(over), timeout=RENDER_SECONDS)).stdout
+    return (await command.run([helm, *words], stdin=helm_values.written(over), timeout=RENDER_SECONDS)).stdout
 
 
 def kube_version(environment: Environment) -> str:

@@ -31,11 +31,14 @@ VERSION = ("model", "version")
 """The one key that people and this tool alone read: Argo CD makes nothing of it, so 1.0 without quotes is 1.0."""
 MODEL = (VERSION, ("model", "storageUri"), MODEL_DIGEST)
 IMAGE = (("image", "repository"), ("image", "tag"), ("image", "digest"))
+DIGESTS = (MODEL_DIGEST, IMAGE[2])
+"""The keys that may have nothing, which is no digest."""
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 KEYS: tuple[KeyPath, ...] = (*CHART, *MODEL, *IMAGE)
 """The set that is verified, and moves, as one."""
 
-KNOWN_ANSWER = ("values", "exampleModel", "knownAnswer")
+EXAMPLE = ("values", "exampleModel")
+KNOWN_ANSWER = (*EXAMPLE, "knownAnswer")
 """One request with its right answer, as the chart takes it: right of one model, so it goes where that model goes."""
 
 OLD = ("namespace", "promotion")
@@ -137,21 +140,28 @@ class Application:
                 continue
             section, key = map(str, path)
             value = self._loaded[section].get(key)
-            if not isinstance(value, str | None):
-                line = places.values_line(self.content.decode(), path)
-                said = f"{dotted(path)}: {text} is no text to Argo CD, but {json.dumps(value)}"
-                raise UsageError(f"{self.file}:{line}: {said}", fix=f'Quote it: {key}: "{text}"')
+            # Argo CD asks whether there is a digest; it writes what else is missing as "%!s(<nil>)" or "<no value>"
+            if not isinstance(value, str) and not (value is None and path in DIGESTS):
+                said = f"{dotted(path)}: {text or 'nothing'} is no text to Argo CD, but {json.dumps(value)}"
+                raise UsageError(f"{self._at(path)}: {said}", fix=f'Quote it: {key}: "{text}"')
         return release
 
     def checked(self) -> "Application":
         """Return this application, once its file is seen to be one's.
 
         Raises:
-            UsageError: It is not YAML, lacks a key, or its values are no mapping.
+            UsageError: It is not YAML, lacks a key, or its values, or those of its model, are no mapping.
         """
-        if not (self.release and isinstance(self.values, Mapping)):
-            raise UsageError(f"{self.file}: values: not a mapping")
+        assert self.release
+        for path in (("values",), EXAMPLE):
+            value = self.values if path == EXAMPLE[:1] else self.values.get(EXAMPLE[1])
+            if not isinstance(value, Mapping | None):
+                raise UsageError(f"{self._at(path)}: {dotted(path)}: is no mapping", fix="Write keys below it.")
         return self
+
+    def _at(self, path: KeyPath) -> str:
+        """Return the place in the file that a key has."""
+        return f"{self.file}:{places.values_line(self.content.decode('utf-8-sig'), path)}"
 
     def differing(self, release: Release) -> Release:
         """Return those of some values that differ from what runs."""

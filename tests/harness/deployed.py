@@ -8,7 +8,7 @@ import anyio
 
 from ci import project as projects
 from ci.base.errors import CIError
-from ci.manifests import documents
+from ci.manifests import documents, kubernetes_yaml
 from ci.tree import application_set, argocd, change, git, render, tree
 from ci.tree.git import Snapshot
 from tests.harness import corpus
@@ -201,4 +201,6 @@ def typed(value):
         return {key: typed(each) for key, each in value.items()}
     if isinstance(value, list):
         return [typed(each) for each in value]
-    return (float if isinstance(value, int) and not isinstance(value, bool) else type(value), value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float, value if value in kubernetes_yaml.WHOLE else float(value)
+    return type(value), value

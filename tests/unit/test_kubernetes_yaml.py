@@ -82,6 +82,12 @@ def test_a_scalar_is_what_kubernetes_reads(text, value):
         ("a: 1e999\n", "1: 1e999: Argo CD rounds so large a number"),
         ("a: [\n", "2: not YAML: did not find expected node content"),
         ("a: \x01\n", "1: not YAML: control characters are not allowed"),
+        ('b: 1\na: "\\x85"\n', "2: U+0085 in a text: Argo CD cannot hand it on to Helm"),
+        ('{"a": {"\\x7f": 1}}', "1: U+007F in a text: Argo CD cannot hand it on to Helm"),
+        ("%YAML 1.2\n---\na: 1\n", "1: a version of YAML that Argo CD does not read"),
+        ("a: 1\n\ufeffb: 2\n", "2: a byte order mark within the text"),
+        ("a: &x 1\nb: &x 2\n", "2: an anchor that is there already: readers of YAML do not agree on it"),
+        ("a: *x\n", "1: not YAML: found undefined alias"),
     ],
 )
 def test_what_another_reader_takes_for_something_else_is_refused_with_its_line(text, said):
@@ -176,3 +182,19 @@ def test_a_large_manifest_without_aliases_is_read_and_a_small_one_that_stands_fo
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     with pytest.raises(UsageError, match="more than 100000 values"):
         documents("\n".join(lines))
+
+
+def test_a_second_object_of_json_is_refused_with_its_line():
+    with pytest.raises(UsageError, match=f"^{NAME}:2: not YAML: did not find expected <document start>"):
+        documents('{"a": 1}\n{"b": 2}\n')
+
+
+def test_a_byte_order_mark_within_is_refused_with_its_line():
+    with pytest.raises(UsageError, match=f"^{NAME}:5: a byte order mark within the text"):
+        documents("a: 1\n---\n# of a file of Windows\nb: 1\n\ufeffc: 2\n")
+
+
+def test_the_last_line_of_a_manifest_ends_where_that_of_values_does_not():
+    text = "a: |\n  x"
+    assert kubernetes_yaml.stream(text, NAME) == [{"a": "x\n"}]
+    assert documents(text) == [{"a": "x"}]

@@ -50,7 +50,13 @@ REFUSED = [
     ("values: {}", "values: !x {}", "10: has the tag !x"),
     ("values: {}", "values: {}\n---\nvalues: {a: 1}", "12: a second document"),
     ("values: {}", "values: {1: a}", "10: 1: is no string"),
-    ("values: {}", "values: [a]", " values: not a mapping"),
+    ("values: {}", "values: [a]", "10: values: is no mapping"),
+    ("values: {}", "values:\n  exampleModel: x", "11: values.exampleModel: is no mapping"),
+    ("values: {}", "values: {exampleModel: [{a: 1}]}", "10: values.exampleModel: is no mapping"),
+    ("tag: v1.10", "tag:", "8: image.tag: nothing is no text to Argo CD, but null"),
+    ("repository: registry.example.com/fraud", "repository: ~", "7: image.repository: nothing is no text"),
+    ("storageUri: gs://good/model", "storageUri: null", "4: model.storageUri: nothing is no text"),
+    ("{revision: trunk}", "{revision: }", "1: chart.revision: nothing is no text"),
 ]
 
 
@@ -74,6 +80,8 @@ def test_what_argo_cd_would_read_in_another_way_is_refused_with_its_line(made, o
         ("values: {}", "values: {day: 2026-01-01}", lambda found: found.values == {"day": "2026-01-01"}),
         ("values: {}", "values: {a: &a {b: 1}, c: *a}", lambda found: found.values["c"] == {"b": 1}),
         ("values: {}", "values:", lambda found: found.values == {}),
+        ("values: {}", "values: {exampleModel: }", lambda found: found.values == {"exampleModel": None}),
+        ('digest: ""\nvalues', "digest: ~\nvalues", lambda found: found.release["image", "digest"] == ""),
         ("values: {}", "values: {on: 1}".replace("on", '"on"'), lambda found: found.values == {"on": 1}),
     ],
 )
@@ -96,15 +104,37 @@ def test_lint_names_such_a_file_and_judges_the_others(made, tmp_path):
     assert len(found.judged) == len(projects.ENVIRONMENTS) * len(projects.APPLICATIONS)  # one fewer, and the defaults
 
 
-TEXTS = ["25921e05", "1e3", "0o17", "0x1F", "1_000", "y", "12:30", "2026-01-01", "~", "null", ".inf", "01"]
+TEXTS = [
+    "25921e05",
+    "1e3",
+    "0o17",
+    "0x1F",
+    "1_000",
+    "y",
+    "12:30",
+    "2026-01-01",
+    "~",
+    "null",
+    ".inf",
+    "01",
+]
+
+
+def annotations(made, tool, values):
+    """What the pods of an application with these values are annotated with."""
+    made.write(PATH, changed("values: {}", f"values: {values}"))
+    rendering = made.helm(tool("helm"), "template", environment=ENVIRONMENT, application=NAME)[f"{ENVIRONMENT}/{NAME}"]
+    assert rendering.findings == ()
+    (service,) = [each.data for each in rendering.objects if each.data["kind"] == "InferenceService"]
+    return service["spec"]["predictor"]["annotations"]
 
 
 def test_text_that_looks_like_something_else_reaches_helm_as_text(made, tool):
     notes = {f"note-{number}": text for number, text in enumerate(TEXTS)}
     values = json.dumps({"exampleModel": {"podAnnotations": notes}})
-    made.write(PATH, changed("values: {}", f"values: {values}"))
-    rendering = made.helm(tool("helm"), "template", environment=ENVIRONMENT, application=NAME)[f"{ENVIRONMENT}/{NAME}"]
-    assert rendering.findings == ()
-    (service,) = [each.data for each in rendering.objects if each.data["kind"] == "InferenceService"]
-    annotations = service["spec"]["predictor"]["annotations"]
-    assert notes.items() <= annotations.items()
+    assert notes.items() <= annotations(made, tool, values).items()
+
+
+def test_text_of_any_characters_reaches_helm_as_it_is(made, tool):
+    values = r'{exampleModel: {podAnnotations: {note: "\U0001F680 \u2028\\U0001F680\\\U0010FFFF\xE9"}}}'
+    assert annotations(made, tool, values)["note"] == "\U0001f680 \u2028\\U0001F680\\\U0010ffff\xe9"

@@ -1,4 +1,7 @@
-"""What the tool reads of an application's file is what Argo CD's own library reads, or the tool refuses the file."""
+"""What the tool reads of YAML is what the library of Argo CD and Kubernetes reads, or the tool refuses the text.
+
+An application's file is held to what Argo CD reads of it, manifests to what kubectl and Argo CD read of them.
+"""
 
 import itertools
 from pathlib import Path
@@ -9,7 +12,8 @@ from hypothesis import strategies as st
 
 from ci.base.errors import UsageError
 from ci.manifests import kubernetes_yaml
-from tests.harness import upstream
+from tests.harness import corpus, upstream
+from tests.harness.deployed import typed
 
 CHARACTERS = "0178xboaeEyn_.:+-~<#'\" "
 """Of numbers, words, signs and quotes in any order; each text of up to three of them is tried."""
@@ -53,9 +57,9 @@ def argo_cd(tmp_path_factory):
 
 
 def compared(argo_cd, texts):
-    """Hold what both read against each other; return how many are refused here."""
+    """Hold what both read of files against each other; return how many are refused here."""
     refused = 0
-    for text, there in zip(texts, argo_cd(texts), strict=True):
+    for text, there in zip(texts, argo_cd([{"Text": text} for text in texts]), strict=True):
         try:
             here = kubernetes_yaml.read(text.encode(), "file")
         except UsageError:
@@ -67,13 +71,18 @@ def compared(argo_cd, texts):
     return refused
 
 
-def typed(value):
-    """Tell 1 from true, which Python does not, and a number from text; JSON has one kind of number."""
-    if isinstance(value, dict):
-        return {key: typed(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [typed(each) for each in value]
-    return (float if isinstance(value, int) and not isinstance(value, bool) else type(value), value)
+def compared_streams(argo_cd, texts):
+    """Hold what both read of several documents against each other; return how many are refused here."""
+    refused = 0
+    for text, there in zip(texts, argo_cd([{"Text": text, "Stream": True} for text in texts]), strict=True):
+        try:
+            here = kubernetes_yaml.stream(text, "file")
+        except UsageError:
+            refused += 1
+            continue
+        assert there["Error"] == "", (text, here, there)
+        assert typed(here) == typed(there["Read"] or []), text
+    return refused
 
 
 def test_every_short_scalar_is_read_alike(argo_cd):
@@ -113,3 +122,70 @@ TREES = st.recursive(
 @given(texts=st.lists(TREES, min_size=50, max_size=50))
 def test_files_of_any_content_are_read_alike_or_refused(argo_cd, texts):
     compared(argo_cd, [f"values: {text}\n" for text in texts])
+
+
+TEXTS = [each.decode("utf-8-sig") for each in corpus.applications().values()]
+STREAMS = [
+    *TEXTS,
+    *FILES,
+    "---\n".join(TEXTS[:20]),
+    "a: 1\n--- # second\nb: 2\n---   \n---\n# nothing\n---\nc: 3",
+    "--- {a: 1}\n",
+    "a: 1\n---b: 2\n",
+    "a: |\n  ---\n  x\n",
+    "a: |\n ---\n--- \nb: 1\n",
+    "a: 1\r\n---\r\nb: 2\r\n",
+    "a: 1\n...\n---\nb: 2\n...\n",
+    "a: 1\n...\nb: 2\n",
+    "%YAML 1.1\n---\na: 1\n",
+    "%YAML 1.2\n---\na: 1\n",
+    "%TAG ! tag:example.com,2026:\n---\na: !x 1\n",
+    "a: 1\n---\n%YAML 1.2\n---\nb: 1\n",
+    "null\n---\n~\n---\n\n---\na: 1\n",
+    "- a\n---\nb\n---\n1\n",
+    '{"a": 1}\n',
+    '{"a": 1}\n---\n{"b": 2}\n',
+    '{"a": 1}\n{"b": 2}\n',
+    '{"a": 1, "a": 2}\n',
+    '{"a": 1.0, "b": 1e2, "c": 12345678901234567890}\n',
+    '{"a": "\\ud83d\\ude00", "b": "\\/"}\n',
+    "{a: 1}\n---\nb: 2\n",
+    '\n\n  {"a": 1}\n',
+    "a: {<<: {b: 1}, b: 2}\n",
+    "a: {b: 2, <<: [{b: 1}, {b: 3, c: 4}]}\n",
+    "a: 1\na: 2\nb: {c: 1, c: 2}\n",
+    "a: &x 1\nb: &x 2\nc: *x\n",
+    "1: a\n1.5: b\ntrue: c\n",
+    "a: 9007199254740993\nb: 18446744073709551616\nc: 1e400\n",
+    "a: !!binary aGVsbG8=\nb: !!timestamp 2026-01-01\n",
+    "\ufeffa: 1\n",
+    "a: 1\n---\n\ufeffb: 1\n",
+    "a: 1\n ---\nb: 2\n",
+    "a: 1\n---\t# tab\nb: 2\n",
+    "a: 1\n----\n",
+]
+
+
+def test_files_as_people_write_them_are_read_alike(argo_cd):
+    assert compared(argo_cd, TEXTS) == 0
+
+
+def test_documents_of_any_form_are_read_alike_or_refused(argo_cd):
+    assert compared_streams(argo_cd, STREAMS) < len(FILES) + 20
+
+
+PARTS = st.lists(
+    st.sampled_from(["---", "--- ", "---\t", "--- #x", "---x", "...", "", " ", "#", "a: 1", "b: [1, 2]", "c: |", "  x",
+                     "- 1", "{a: 1}", "%YAML 1.1", "null", "~", "'q'", "\r", "\ufeff", "d:", " e: 1", "<<: {a: 2}"]),
+    max_size=7,
+)  # fmt: skip
+
+
+@given(texts=st.lists(PARTS.map("\n".join), min_size=100, max_size=100), end=st.sampled_from(["", "\n", "\r\n"]))
+def test_documents_of_any_lines_are_read_alike_or_refused(argo_cd, texts, end):
+    compared_streams(argo_cd, [text + end for text in texts])
+
+
+@given(texts=st.lists(TREES, min_size=50, max_size=50))
+def test_manifests_of_any_content_are_read_alike_or_refused(argo_cd, texts):
+    compared_streams(argo_cd, [f"---\n{{values: {text}}}\n---\n{text}\n" for text in texts])
