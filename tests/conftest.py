@@ -13,8 +13,11 @@ from tests.pruned import OWN
 
 ABOUT_OWN = tuple(
     ROOT / "tests" / name
-    for name in ("sample", "integration", "workflows", "client", "guide", "browser", "unit/test_supply_own_image.py")
-)
+    for name in (
+        "sample", "integration", "workflows", "client", "guide", "browser", "unit/test_supply_own_image.py",
+        "upstream/test_own_tree.py",
+    )
+)  # fmt: skip
 """Tests of this repository as a project, of its workflows, and of the image that has the whole checkout."""
 GUARDED = tuple(str(ROOT / each) for each in OWN)
 guarding = False

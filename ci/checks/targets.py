@@ -310,8 +310,6 @@ class _Reader:
         return Chart(there, name)
 
     async def _commit(self, revision: str) -> str:
-        if not revision:
-            raise UsageError("chart.revision: is empty", fix=f"A commit, or {self.project.branch}.")
         if revision not in self.commits:
             found = await (await self._opened()).followed(revision)
             if found is None:

@@ -1,7 +1,7 @@
 """What is deployed of a commit: as Argo CD's own code has it, and as the tool reads and renders it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import anyio
@@ -152,7 +152,7 @@ async def _read(folder, helm):
         content = (folder / own.paths.tree / each.environment / f"{each.name}.yaml").read_bytes()
         application = tree.read(own, each.environment, each.name, content)
         try:
-            read[application.argo_name] = _said(application, source, repository.prefix)
+            read[application.argo_name] = said_here(application, source, repository.prefix)
             if helm is not None:
                 text = await render.render(head, helm, application, head.commit)
                 objects[application.argo_name] = documents.parse(text)
@@ -162,7 +162,8 @@ async def _read(folder, helm):
     return Found(read, refused, objects)
 
 
-def _said(application, source, prefix):
+def said_here(application, source, prefix):
+    """Return what an application deploys."""
     cluster = application.place.cluster
     there = {"server": argocd.HERE} if cluster in (None, projects.IN_CLUSTER) else {"name": cluster}
     return {
@@ -204,3 +205,40 @@ def typed(value):
     if isinstance(value, int) and not isinstance(value, bool):
         return float, value if value in kubernetes_yaml.WHOLE else float(value)
     return type(value), value
+
+
+def asked(top, prefix="", what="", environment=None):
+    """A question to Argo CD's code; `what` names the Applications to render."""
+    own = projects.load(top / prefix)
+    place = own.environment(environment or own.names[-1])
+    return {
+        "Folder": str(top),
+        "Set": (top / prefix / application_set.file_of(own)).read_text(),
+        "Render": what,
+        "KubeVersion": render.kube_version(place),
+        "APIVersions": place.api_versions,
+    }
+
+
+def compared(ours, theirs):
+    """Hold both against each other: nothing that Argo CD deploys is read otherwise, or overlooked."""
+    by_name = {each["Application"]["metadata"]["name"]: each for each in theirs["Deployed"] or ()}
+    for name, here in ours.applications.items():
+        assert theirs["Error"] == "", (name, theirs["Error"])
+        there = by_name.pop(name)
+        assert typed(said(there)) == typed(here), name
+        if name in ours.objects:
+            assert there["Error"] == "", name
+            assert typed(there["Objects"]) == typed(ours.objects[name]), name
+    refused = {f"{file.parent.name}-{file.stem}" for file in map(PurePosixPath, ours.refused)}
+    assert ours.whole or set(by_name) <= refused, "deployed, and not known here"
+
+
+def require_same(deploys, helm, top, prefix=""):
+    """Compare a whole project, rendered for the cluster of each of its environments."""
+    ours = read(top / prefix, helm)
+    assert ours.applications and not ours.refused, (ours.whole, ours.refused)
+    names = projects.load(top / prefix).names
+    for name, theirs in zip(names, deploys([asked(top, prefix, "*", each) for each in names]), strict=True):
+        there = {key: found for key, found in ours.objects.items() if key.startswith(f"{name}-")}
+        compared(replace(ours, objects=there), theirs)

@@ -5,68 +5,12 @@ GenerateManifests with the pinned Helm.
 """
 
 import json
-from pathlib import Path, PurePosixPath
 
 import pytest
 
-from ci import project as projects
-from ci.tree import application_set, render
-from tests.harness import corpus, deployed, upstream
-from tests.harness.deployed import APPLICATION, Repository, typed
+from tests.harness import corpus, deployed
+from tests.harness.deployed import APPLICATION, Repository
 from tests.stranger import project as strangers
-from tests.unit.conftest import find_tool
-
-
-@pytest.fixture(scope="module")
-def helm():
-    return find_tool("helm")
-
-
-@pytest.fixture(scope="module")
-def argo_cd(tmp_path_factory, helm):
-    """Ask Argo CD's own code."""
-    folder = tmp_path_factory.mktemp("go")
-    return upstream.built(Path(__file__).with_name("deployed.go"), "argo-cd", folder, beside=[helm.parent])
-
-
-def asked(top, prefix="", what="", environment=None):
-    """A question to Argo CD's code; `what` names the Applications to render."""
-    own = projects.load(top / prefix)
-    place = own.environment(environment or own.names[-1])
-    return {
-        "Folder": str(top),
-        "Set": (top / prefix / application_set.file_of(own)).read_text(),
-        "Render": what,
-        "KubeVersion": render.kube_version(place),
-        "APIVersions": place.api_versions,
-    }
-
-
-def compared(ours, theirs):
-    """Hold both against each other: nothing that Argo CD deploys is read otherwise, or overlooked."""
-    by_name = {each["Application"]["metadata"]["name"]: each for each in theirs["Deployed"] or ()}
-    for name, here in ours.applications.items():
-        assert theirs["Error"] == "", (name, theirs["Error"])
-        there = by_name.pop(name)
-        assert typed(deployed.said(there)) == typed(here), name
-        if name in ours.objects:
-            assert there["Error"] == "", name
-            assert typed(there["Objects"]) == typed(ours.objects[name]), name
-    refused = {f"{file.parent.name}-{file.stem}" for file in map(PurePosixPath, ours.refused)}
-    assert ours.whole or set(by_name) <= refused, "deployed, and not known here"
-
-
-def rendered(argo_cd, helm, top, prefix=""):
-    """Compare a whole project, rendered in each of its environments' clusters."""
-    ours = deployed.read(top / prefix, helm)
-    assert ours.applications and not ours.refused, (ours.whole, ours.refused)
-    names = projects.load(top / prefix).names
-    for environment, theirs in zip(names, argo_cd([asked(top, prefix, "*", each) for each in names]), strict=True):
-        of_it = {name for name, each in ours.objects.items() if name.startswith(f"{environment}-")}
-        compared(
-            deployed.Found(ours.applications, {}, {name: ours.objects[name] for name in of_it}),
-            theirs,
-        )
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +18,12 @@ def files(tmp_path_factory):
     return deployed.with_applications(tmp_path_factory.mktemp("files"))
 
 
-def test_applications_as_people_write_them_are_what_argo_cd_makes_of_them(argo_cd, files):
+def test_applications_as_people_write_them_are_what_argo_cd_makes_of_them(deploys, files):
     ours = deployed.read(files.folder)
     assert not ours.refused
     assert len(ours.applications) == len(corpus.applications()) * len(deployed.ENVIRONMENTS)
-    (theirs,) = argo_cd([asked(files.folder)])
-    compared(ours, theirs)
+    (theirs,) = deploys([deployed.asked(files.folder)])
+    deployed.compared(ours, theirs)
 
 
 @pytest.fixture(scope="module")
@@ -87,17 +31,17 @@ def charts(tmp_path_factory):
     return deployed.with_charts(tmp_path_factory.mktemp("charts"))
 
 
-def test_charts_as_people_write_them_render_to_what_argo_cd_makes_of_them(argo_cd, helm, charts):
+def test_charts_as_people_write_them_render_to_what_argo_cd_makes_of_them(deploys, helm, charts):
     names = list(corpus.charts())
     ours = {name: deployed.read(charts.folder / name, helm) for name in names}
     assert not {name: found for name, found in ours.items() if found.refused or not found.objects}
-    for name, theirs in zip(names, argo_cd([asked(charts.folder, name, "*") for name in names]), strict=True):
-        compared(ours[name], theirs)
+    for name, theirs in zip(names, deploys([deployed.asked(charts.folder, name, "*") for name in names]), strict=True):
+        deployed.compared(ours[name], theirs)
 
 
-def test_the_strangers_project_is_what_argo_cd_makes_of_it(argo_cd, helm, tmp_path):
+def test_the_strangers_project_is_what_argo_cd_makes_of_it(deploys, helm, tmp_path):
     stranger = strangers.made(tmp_path, strangers.drawn(18))
-    rendered(argo_cd, helm, stranger.clone.folder, strangers.BELOW)
+    deployed.require_same(deploys, helm, stranger.clone.folder, strangers.BELOW)
 
 
 def changed(old, new):
@@ -106,28 +50,7 @@ def changed(old, new):
 
 
 ELSEWHERE = 'digest: ""\n  <<: {storageUri: gs://other/model}\nimage'
-SIGNS = [
-    "{{",
-    "[",
-    "#x",
-    "x: y",
-    "x #y",
-    "&x",
-    "*x",
-    "!x",
-    "'",
-    '"',
-    "%",
-    "@",
-    "`",
-    "---",
-    "...",
-    "-",
-    "<<",
-    "=",
-    "|",
-    ">",
-]
+SIGNS = ["{{", "[", "#x", "x: y", "x #y", "&x", "*x", "!x", "'", '"', "%", "@", "`", "---", "...", "-", "<<", "|"]
 OVERRIDE = "helm: {parameters: [{name: exampleModel.image, value: elsewhere/image:latest}]}\n"
 REFUSED = {
     "a merge key that wins": changed('digest: ""\nimage', ELSEWHERE),
@@ -200,10 +123,10 @@ def cases(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def answers(argo_cd, cases):
+def answers(deploys, cases):
     """What both make of each case."""
     names = [f"case-{number}" for number in range(len(REFUSED | TAKEN))]
-    theirs = argo_cd([asked(cases.folder, name, "*") for name in names])
+    theirs = deploys([deployed.asked(cases.folder, name, "*") for name in names])
     return dict(zip(REFUSED | TAKEN, zip([cases.folder / name for name in names], theirs, strict=True), strict=True))
 
 
@@ -221,7 +144,7 @@ def test_what_argo_cd_reads_alike_is_taken_and_rendered(answers, helm, case):
     folder, theirs = answers[case]
     ours = deployed.read(folder, helm)
     assert ours.objects, ours.refused
-    compared(ours, theirs)
+    deployed.compared(ours, theirs)
 
 
 def images(theirs):
@@ -231,17 +154,17 @@ def images(theirs):
 
 
 @pytest.mark.parametrize("name", [".argocd-source.yaml", ".argocd-source-live-fraud.yaml"])
-def test_what_argo_cd_puts_over_a_chart_is_refused(argo_cd, helm, tmp_path, name):
+def test_what_argo_cd_puts_over_a_chart_is_refused(deploys, helm, tmp_path, name):
     made = Repository(tmp_path)
     made.project("", deployed.toml(("live",)), {("live", "fraud"): APPLICATION}, deployed.PLAIN | {name: OVERRIDE})
     made.commit()
-    (theirs,) = argo_cd([asked(tmp_path, what="*")])
+    (theirs,) = deploys([deployed.asked(tmp_path, what="*")])
     assert images(theirs) == ["elsewhere/image:latest"]
     ours = deployed.read(tmp_path, helm)
     assert [name in said for said in ours.refused.values()] == [True]
 
 
-def test_a_link_in_place_of_an_application_is_refused(argo_cd, tmp_path):
+def test_a_link_in_place_of_an_application_is_refused(deploys, tmp_path):
     made = Repository(tmp_path)
     made.project("", deployed.toml(("live",)), {}, deployed.PLAIN)
     made.write({"other/fraud.yaml": APPLICATION})
@@ -249,20 +172,20 @@ def test_a_link_in_place_of_an_application_is_refused(argo_cd, tmp_path):
     place.parent.mkdir(parents=True)
     place.symlink_to("../../other/fraud.yaml")
     made.commit()
-    (theirs,) = argo_cd([asked(tmp_path)])
+    (theirs,) = deploys([deployed.asked(tmp_path)])
     assert len(theirs["Deployed"]) == 1
     ours = deployed.read(tmp_path)
     assert list(ours.refused) == ["gitops/live/fraud.yaml"]
-    compared(ours, theirs)
+    deployed.compared(ours, theirs)
 
 
-def test_what_lies_below_an_environments_folder_is_no_application_to_both(argo_cd, tmp_path):
+def test_what_lies_below_an_environments_folder_is_no_application_to_both(deploys, tmp_path):
     made = Repository(tmp_path)
     made.project("", deployed.toml(), {("lab", "fraud"): APPLICATION, ("live", "fraud"): APPLICATION}, deployed.PLAIN)
     aside = ("values.yaml", "more/fraud.yaml", "fraud.yml", "fraud.yaml.bak", "README.md", "more/values.yaml")
     made.write({f"gitops/live/{name}": "exampleModel: {}\n" for name in aside})
     made.commit()
-    (theirs,) = argo_cd([asked(tmp_path)])
+    (theirs,) = deploys([deployed.asked(tmp_path)])
     ours = deployed.read(tmp_path)
     assert set(ours.applications) == {"lab-fraud", "live-fraud"}
-    compared(ours, theirs)
+    deployed.compared(ours, theirs)
