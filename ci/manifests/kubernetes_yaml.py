@@ -37,7 +37,10 @@ PLAIN = "plain"
 """Tag of a scalar without quotes and tag, for nothing but its text says what it is."""
 MERGE = "<<"
 UNWRITABLE = re.compile("[\x7f-\x9f\ufffe\uffff]")
-"""What the library reads where it is escaped, and cannot write: of U+0085 a space is left, the others are an error."""
+"""What the library reads where it is escaped, and not where JSON has it: of U+0085 a space is left, the others are an error.
+
+Argo CD reads twice: an application's values once more in Helm, manifests once more as the JSON that they were read into.
+"""
 WORDS: Mapping[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
@@ -84,7 +87,7 @@ def read(content: bytes, name: str) -> Any:
             is no string, or a number that JSON has not; or it is too deep or too large.
     """
     _, text = decoded(content, name)
-    return nesting.read(lambda: _Strict(name, MOST).document(text), name)
+    return nesting.read(lambda: _Strict(name, MOST, twice=True).document(text), name)
 
 
 def documents(text: str, name: str) -> list[Any]:
@@ -109,9 +112,10 @@ def stream(text: str, name: str) -> list[Any]:
         name: What errors call it.
 
     Raises:
-        UsageError: As for `documents`.
+        UsageError: As for `documents`; or it has a character that Argo CD reads once and not again.
     """
-    return documents(text if text.endswith("\n") else f"{text}\n", name)
+    ended = text if text.endswith("\n") else f"{text}\n"
+    return nesting.read(lambda: list(_documents(ended, name, twice=True)), name)
 
 
 def parts(text: str) -> Iterator[tuple[int, str]]:
@@ -122,9 +126,9 @@ def parts(text: str) -> Iterator[tuple[int, str]]:
         line += part.count("\n")
 
 
-def _documents(text: str, name: str) -> Iterator[Any]:
+def _documents(text: str, name: str, *, twice: bool = False) -> Iterator[Any]:
     for line, part in parts(text):
-        found = _Reader(name, max(MOST, len(part)), line).document(part)
+        found = _Reader(name, max(MOST, len(part)), line, twice=twice).document(part)
         if found is not None:
             yield found
 
@@ -168,8 +172,9 @@ def reading(text: str, name: str, before: int = 0) -> Iterator[None]:
 class _Reader:
     """Reads as the library does."""
 
-    def __init__(self, name: str, most: int, before: int = 0) -> None:
+    def __init__(self, name: str, most: int, before: int = 0, *, twice: bool = False) -> None:
         self._name = name
+        self._twice = twice
         self._most = most
         self._before = before
         self._nodes = 0
@@ -239,6 +244,9 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, in_flow: bool) -> Any:
         text: str = node.value
+        if self._twice and (found := UNWRITABLE.search(text)) is not None:
+            said = f"U+{ord(found[0]):04X} in a text: Argo CD reads it once, and not again"
+            raise self._refusal(node, said, "Leave that character out.")
         if node.tag != PLAIN:
             return self._tagged(node)
         if in_flow and "?" in text:
@@ -345,12 +353,6 @@ class _Strict(_Reader):
             text: str = node.value
             raise self._refusal(node, f"{text}: Argo CD rounds so large a number", f'Quote it: "{text}"')
         return found
-
-    def _scalar(self, node: yaml.ScalarNode, in_flow: bool) -> Any:
-        if (found := UNWRITABLE.search(node.value)) is not None:
-            said = f"U+{ord(found[0]):04X} in a text: Argo CD cannot hand it on to Helm"
-            raise self._refusal(node, said, "Leave that character out.")
-        return super()._scalar(node, in_flow)
 
     def _tagged(self, node: yaml.ScalarNode) -> Any:
         if node.tag != STRING or not node.style:  # without quotes it has a tag, or it would be plain

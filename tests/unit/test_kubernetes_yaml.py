@@ -82,8 +82,8 @@ def test_a_scalar_is_what_kubernetes_reads(text, value):
         ("a: 1e999\n", "1: 1e999: Argo CD rounds so large a number"),
         ("a: [\n", "2: not YAML: did not find expected node content"),
         ("a: \x01\n", "1: not YAML: control characters are not allowed"),
-        ('b: 1\na: "\\x85"\n', "2: U+0085 in a text: Argo CD cannot hand it on to Helm"),
-        ('{"a": {"\\x7f": 1}}', "1: U+007F in a text: Argo CD cannot hand it on to Helm"),
+        ('b: 1\na: "\\x85"\n', "2: U+0085 in a text: Argo CD reads it once, and not again"),
+        ('{"a": {"\\x7f": 1}}', "1: U+007F in a text: Argo CD reads it once, and not again"),
         ("%YAML 1.2\n---\na: 1\n", "1: a version of YAML that Argo CD does not read"),
         ("a: 1\n\ufeffb: 2\n", "2: a byte order mark within the text"),
         ("a: &x 1\nb: &x 2\n", "2: an anchor that is there already: readers of YAML do not agree on it"),
@@ -198,3 +198,10 @@ def test_the_last_line_of_a_manifest_ends_where_that_of_values_does_not():
     text = "a: |\n  x"
     assert kubernetes_yaml.stream(text, NAME) == [{"a": "x\n"}]
     assert documents(text) == [{"a": "x"}]
+
+
+def test_a_character_that_argo_cd_reads_once_is_refused_in_manifests_and_not_in_values():
+    text = 'a: 1\n---\nb: "\\x8c"\n'
+    assert documents(text)[1] == {"b": "\x8c"}
+    with pytest.raises(UsageError, match=rf"^{NAME}:3: U\+008C in a text"):
+        kubernetes_yaml.stream(text, NAME)

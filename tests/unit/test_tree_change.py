@@ -408,7 +408,11 @@ def test_applications_are_in_the_order_of_promotion(work):
     [
         ("west/pricing.yaml", "chart: [", "deploy/models/west/pricing.yaml:2: not YAML"),
         ("west/pricing.yaml", "", "deploy/models/west/pricing.yaml: chart.revision: the file has nothing in it"),
-        ("west/pricing.yaml", APPLICATION.format(revision="trunk", version="7").replace("{}", "[1]"), "not a mapping"),
+        (
+            "west/pricing.yaml",
+            APPLICATION.format(revision="trunk", version="7").replace("{}", "[1]"),
+            "values: is no mapping",
+        ),
         ("west/pricing.yaml", "namespace: models", "deploy/models/west/pricing.yaml:1: namespace: stands in"),
         ("qa/pricing.yaml", "", "deploy/models/qa/pricing.yaml: qa is not one of the environments west, east"),
         ("west/Pricing.yaml", "", "deploy/models/west/Pricing.yaml: not the name of an application"),
