@@ -37,9 +37,9 @@ PLAIN = "plain"
 """Tag of a scalar without quotes and tag, for nothing but its text says what it is."""
 MERGE = "<<"
 UNWRITABLE = re.compile("[\x7f-\x9f\ufffe\uffff]")
-"""What the library reads where it is escaped, and not where JSON has it: of U+0085 a space is left, the others are an error.
+"""What the library reads where it is escaped, and not where it stands: of U+0085 a space is left, others are errors.
 
-Argo CD reads twice: an application's values once more in Helm, manifests once more as the JSON that they were read into.
+Argo CD reads twice: an application's values again in Helm, manifests again as the JSON that they were read into.
 """
 WORDS: Mapping[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),

@@ -145,9 +145,7 @@ class Application:
                 said = f"{dotted(path)}: {text or 'nothing'} is no text to Argo CD, but {json.dumps(value)}"
                 raise UsageError(f"{self._at(path)}: {said}", fix=f'Quote it: {key}: "{text}"')
         if not release[CHART[0]]:
-            said = (
-                f"{dotted(CHART[0])}: is empty, and Argo CD would follow whatever the repository calls its own branch"
-            )
+            said = f"{dotted(CHART[0])}: is empty, which is the repository's own branch to Argo CD, whatever that is"
             raise UsageError(f"{self._at(CHART[0])}: {said}", fix=f"A commit, or {self.project.branch}.")
         return release
 

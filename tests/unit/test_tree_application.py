@@ -56,7 +56,7 @@ REFUSED = [
     ("tag: v1.10", "tag:", "8: image.tag: nothing is no text to Argo CD, but null"),
     ("repository: registry.example.com/fraud", "repository: ~", "7: image.repository: nothing is no text"),
     ("storageUri: gs://good/model", "storageUri: null", "4: model.storageUri: nothing is no text"),
-    ("{revision: trunk}", '{revision: ""}', "1: chart.revision: is empty, and Argo CD would follow"),
+    ("{revision: trunk}", '{revision: ""}', "1: chart.revision: is empty, which is the repository"),
     ("{revision: trunk}", "{revision: }", "1: chart.revision: nothing is no text"),
 ]
 
