@@ -12,6 +12,7 @@ from ci.canary import declared
 from ci.checks import (
     argocd,
     chart,
+    converted,
     gates,
     golden,
     pinned,
@@ -102,6 +103,7 @@ async def lint(
         repository = await git.opened(root)
         run.found += [("", each) for each in found.warnings]
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
+        run.found += [("", each) for each in await converted.findings(repository, project)]
         run.found += [("", each) for each in repeated.files(root, project)]
         run.found += [("", each) for each in pinned.findings(project, found.judged, found.applications)]
         run.found += golden.findings(root, project, found.judged, found.applications)

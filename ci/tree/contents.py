@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ci.base.errors import UsageError
+from ci.tree import attributes
 from ci.tree.git import Repository
 
 PLAIN = frozenset({"100644", "100755"})
@@ -37,10 +38,13 @@ async def require_plain(repository: Repository, revision: str, chart: str, *, de
         UsageError: Something in it is read by Argo CD in its own way; the first is named.
     """
     listed = await repository.run("ls-tree", "-r", "-z", "--full-tree", f"{revision}:{repository.at(chart)}")
+    paths = []
     for entry in filter(None, listed.raw.decode(errors="replace").split("\0")):
         described, _, path = entry.partition("\t")
         mode = described.partition(" ")[0]
         _require(chart, PurePosixPath(path), _kind(mode), deployed=deployed)
+        paths.append(f"{chart}/{path}")
+    await attributes.require_none(repository, revision, paths)
 
 
 async def folder_at(repository: Repository, revision: str, path: str, *, plain: bool = False) -> str | None:
@@ -84,6 +88,8 @@ async def values_files(
             found[wanted[path]] = name
         elif plain and mode not in PLAIN and (mode != FOLDER or path in wanted):
             raise UsageError(f"{path}: {NOT_PLAIN.get(_kind(mode), 'is no file')}", fix="Have a file there itself.")
+    if plain:
+        await attributes.require_none(repository, revision, found)
     return found
 
 

@@ -89,8 +89,6 @@ async def render(
     repository = snapshot.repository
     inputs = await given(repository, application, revision, source, plain=plain)
     key = (*inputs, json.dumps(values(application)))
-    if plain:
-        await dependencies.require_plain(repository, revision, application.project.paths.chart)
     if key not in _last:
         with tempfile.TemporaryDirectory() as work:
             own = charts or Charts(repository, helm, Path(work))
@@ -110,19 +108,19 @@ async def given(
         application: The application.
         revision: Hash of the chart's commit, or of its whole tree.
         source: What the ApplicationSet says.
-        plain: As for `contents.values_files`.
+        plain: Refuse a chart or values that are more than files.
 
     Raises:
-        UsageError: A values file is refused.
+        UsageError: They are refused.
     """
     chart, files = application.project.paths.chart, source.files(application)
     key = (repository.folder, revision, chart, files, plain)
     if key not in _objects:
+        identity = await dependencies.identity(repository, revision, chart)
+        if plain and identity is not None:
+            await dependencies.require_plain(repository, revision, chart)
         there = await contents.values_files(repository, revision, files, plain=plain)
-        _objects[key] = (
-            await dependencies.identity(repository, revision, chart),
-            *((path, there.get(path)) for path in files),
-        )
+        _objects[key] = (identity, *((path, there.get(path)) for path in files))
     return (
         *_objects[key],
         source.ignore_missing,

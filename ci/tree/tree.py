@@ -14,7 +14,7 @@ from ci import project as projects
 from ci.base.errors import UsageError
 from ci.manifests import kubernetes_yaml, places
 from ci.project import Environment, Project
-from ci.tree import blocks, dependencies, git, scalars
+from ci.tree import attributes, blocks, dependencies, git, scalars
 from ci.tree.git import Snapshot
 from ci.tree.scalars import KeyPath
 
@@ -321,7 +321,7 @@ async def load(snapshot: Snapshot, environment: str, name: str | None = None) ->
     """Return an application of an environment; its name may be left out where there is one only.
 
     Raises:
-        UsageError: There is none of that name, or more than one to choose from.
+        UsageError: There is none of that name, or more than one to choose from; or Argo CD reads another file.
     """
     own = await project(snapshot)
     if name is None:
@@ -341,6 +341,7 @@ async def load(snapshot: Snapshot, environment: str, name: str | None = None) ->
             f"{file}: no such file at {snapshot.commit[:12]}",
             fix=f"{environment} has {', '.join(known[:10]) or 'none'}.",
         )
+    await attributes.require_none(snapshot.repository, snapshot.commit, [file])
     return read(own, environment, name, content)
 
 

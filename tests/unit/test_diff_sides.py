@@ -521,6 +521,8 @@ def test_git_is_asked_the_same_few_times_however_many_applications_there_are(cha
 
     def times():
         monkeypatch.setattr("ci.tree.render._objects", {})
+        monkeypatch.setattr("ci.tree.attributes._converted", {})
+        monkeypatch.setattr("ci.tree.dependencies._folders", {})
         base = change.commit()
         change.write("docs/notes.md", f"after {base}\n")
         asked.clear()
