@@ -277,7 +277,7 @@ def test_one_that_will_not_go_keeps_no_other(
     (cache / "docker").write_text(DOCKER)
     (cache / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{cache}:{os.environ['PATH']}")
-    monkeypatch.setattr(clean, "DELETE_SECONDS", 1.0)
+    monkeypatch.setattr(clean, "DELETE_SECONDS", 8.0)
 
     # When
     with pytest.raises(WaitTimeoutError, match=r"ml-serving-ci-a is gone: not within .* has active endpoints"):
