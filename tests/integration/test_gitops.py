@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import anyio
 import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from ci.base import tasks
 from ci.base.command import Result
 from ci.base.wait import NotYet, until
-from ci.canary.observe import traffic
+from ci.canary.observe import rollout, traffic
 from ci.cluster import model_store, readiness
 from ci.cluster.git_server import served
 from ci.cluster.helm import Helm
@@ -167,12 +168,12 @@ def failure(moved):
 
 
 @asynccontextmanager
-async def watching(loop) -> AsyncIterator[None]:
-    """Have `watch --env dev` running, as an operator would."""
+async def watching(loop) -> AsyncIterator[BufferedByteReceiveStream]:
+    """Have `watch --env dev` running, as an operator would; what it says can be read."""
     argv = loop.argv("watch", "--env=dev", *loop.on_cluster())
     process = await anyio.open_process(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        yield
+        yield BufferedByteReceiveStream(process.stdout)
         assert process.returncode is None, (await process.stdout.receive()).decode()
     finally:
         process.terminate()
@@ -294,14 +295,53 @@ async def test_history_knows_what_was_good_and_what_was_not(loop, failure):
     assert again.stdout.startswith("nothing to change"), "watch has gone back already"
 
 
-async def test_an_environment_goes_back_to_a_set_that_history_lists(loop, failure, in_environment, watched):
+@pytest.fixture(scope="module")
+async def last(loop, failure, in_environment, watched):
+    """staging back at a set of before, and dev at a good version that nobody asks anything."""
     first = next(row for row in await loop.history("staging") if row["set"]["model.version"] == "v1")
-    async with watched(in_environment("staging"), "staging back to v1", RATE) as under_way:
-        under_way.seen.upgrading()
-        await loop.run("rollback", "--env=staging", f"--to={first['commit']}", "--no-quarantine")
-        await under_way.seen.canary()
-        loop.note("staging: canary of v1 starts")
-        outcome = await under_way.seen.finished()
-        loop.note(f"staging: Rollout {outcome} at v1")
-        await loop.synced("staging", "v1")
-    assert outcome == "Healthy"
+    found = {}
+
+    async def back() -> None:
+        async with watched(in_environment("staging"), "staging back to v1", RATE) as under_way:
+            under_way.seen.upgrading()
+            await loop.run("rollback", "--env=staging", f"--to={first['commit']}", "--no-quarantine")
+            await under_way.seen.canary()
+            loop.note("staging: canary of v1 starts")
+            found["staging"] = await under_way.seen.finished()
+            loop.note(f"staging: Rollout {found['staging']} at v1")
+            await loop.synced("staging", "v1")
+
+    async def unasked() -> None:
+        release = in_environment("dev")
+        dev = loop.kubectl.cluster, release.namespace, APPLICATION
+        async with watching(loop) as said, rollout.observe(*dev) as seen:
+            seen.upgrading()
+            await loop.bump_model("v1")
+            found["commit"] = await loop.git("rev-parse", "main:gitops/dev")
+            await seen.canary()
+            loop.note("dev: canary of v1 starts, without a request")
+            found["dev"] = await seen.finished()
+            loop.note(f"dev: Rollout {found['dev']} at v1")
+            with anyio.fail_after(REVERT_SECONDS):
+                found["said"] = " ".join((await said.receive_until(b"--no-quarantine", 1 << 16)).decode().split())
+
+    async with tasks.group() as group:
+        group.start_soon(back)
+        group.start_soon(unasked)
+    return found
+
+
+async def test_an_environment_goes_back_to_a_set_that_history_lists(last):
+    assert last["staging"] == "Healthy"
+
+
+async def test_a_canary_without_a_verdict_is_left_to_people(loop, last):
+    assert last["dev"] == "Degraded"
+    assert "was aborted without a verdict" in last["said"]
+    assert "Nothing is rolled back or quarantined" in last["said"]
+    assert await loop.git("rev-parse", "main:gitops/dev") == last["commit"], "it was not rolled back"
+    assert "v1" not in await loop.git("ls-tree", "-r", "--name-only", "main:gitops/quarantine"), "nor quarantined"
+    now, *_ = await loop.history("dev")
+    assert (now["set"]["model.version"], now["state"]) == ("v1", "unknown")
+    lifted = await loop.run("rollback", "--env=dev", "--no-quarantine")
+    assert "model v2" in lifted.stdout
