@@ -152,8 +152,9 @@ def measure(metric: Metric, second: int, ask: Ask) -> Phase:
         result = ask(metric, second)
         kind = _kind(metric, result)
         result = tuple(result) if isinstance(result, list) else result
-        good = _holds(metric.success, result, kind) if metric.success else None
-        bad = _holds(metric.failure, result, kind) if metric.failure else None
+        written = repr(result)
+        good = _holds(metric.success, result, kind, written) if metric.success else None
+        bad = _holds(metric.failure, result, kind, written) if metric.failure else None
     except (NoAnswerError, EvaluationError):
         return "Error"
     if good is None and bad is None:
@@ -173,5 +174,7 @@ def _kind(metric: Metric, result: Any) -> Kind:
 
 
 @lru_cache(maxsize=10_000, typed=True)
-def _holds(condition: str, result: Any, kind: Kind) -> bool:
+def _holds(
+    condition: str, result: Any, kind: Kind, written: str
+) -> bool:  # -0.0 is equal to 0.0, and divides otherwise
     return conditions.holds(condition, result, kind)

@@ -58,6 +58,12 @@ def test_no_figure_is_neither_good_nor_bad_and_a_background_analysis_alone_lets_
     assert ends(plan(metric(inconclusive_limit=0)), result)[0] == "Healthy"
 
 
+def test_what_is_divided_by_zero_has_the_sign_of_the_zero():
+    divided = metric(success="1.0 / result[0] > 0.0", failure="")
+    found = [replay.measure(divided, 0, lambda *_, value=each: [value]) for each in (0.0, -0.0)]
+    assert found == ["Successful", "Failed"]
+
+
 @pytest.mark.parametrize("result", [[], [math.nan]], ids=["empty", "NaN"])
 def test_a_gate_without_figures_holds_the_canary(result):
     gate = metric(count=3, success_limit=1, inconclusive_limit=1)
