@@ -27,6 +27,7 @@ from ci.tree.render import Charts
 from ci.tree.tree import Application
 
 HOOK = "helm.sh/hook"
+ARGO_CD_HOOK = "argocd.argoproj.io/hook"
 TEST_HOOKS = frozenset({"test", "test-success", "test-failure"})
 """Argo CD does not know these and leaves the objects out."""
 
@@ -102,14 +103,15 @@ async def both(
             async with limiter:
                 plain = side is sides[1]
                 text = await render.render(side.snapshot, helm, application, revision, plain=plain, charts=charts)
-        except CheckFailedError as error:
-            said = f"{side.snapshot.commit[:12]}: {error.message}"
-            raise CheckFailedError(said, detail=error.detail) from error
-        except NotBuiltError as error:  # a change that puts it right is shown, with all that it deploys
-            if side is sides[1]:
+        except (CheckFailedError, NotBuiltError) as error:
+            if side is sides[0]:  # a change that puts it right is shown, with all that it deploys
+                note(f"before, {place} cannot be rendered, so all of it counts as new: {error.message}")
+                text = ""
+            elif isinstance(error, NotBuiltError):
                 raise
-            note(f"before, {place} cannot be rendered, so all of it counts as new: {error.message}")
-            text = ""
+            else:
+                said = f"{side.snapshot.commit[:12]}: {error.message}"
+                raise CheckFailedError(said, detail=error.detail) from error
         objects = documents.parse(text, f"{side.snapshot.commit[:12]}: {application.file}, rendered")
         side.places[place] = [Placed(each) for each in objects if not _is_test(each)]
 
@@ -220,5 +222,7 @@ def _rendered(path: str, project: Project) -> str | None:
 
 
 def _is_test(document: Document) -> bool:
-    hooks = str(mapping(dig(document, "metadata", "annotations")).get(HOOK, ""))
-    return bool(hooks) and {hook.strip() for hook in hooks.split(",")} <= TEST_HOOKS
+    annotations = mapping(dig(document, "metadata", "annotations"))
+    hooks = str(annotations.get(HOOK, ""))
+    of_helm = {hook.strip() for hook in hooks.split(",")} <= TEST_HOOKS
+    return bool(hooks) and of_helm and ARGO_CD_HOOK not in annotations  # which has Argo CD look at Helm's no more

@@ -53,8 +53,7 @@ class Charts:
         key = (revision, chart, source.files(application), plain)
         async with self._turn:
             if key not in self._written:
-                work = self._folder / str(len(self._written))
-                work.mkdir()
+                work = Path(tempfile.mkdtemp(dir=self._folder))
                 there = await dependencies.laid_out(self._repository, self._helm, revision, chart, work)
                 files = await values_files(self._repository, revision, application, source, work, plain=plain)
                 self._written[key] = there, files

@@ -632,3 +632,11 @@ def test_what_follows_the_branch_follows_the_projects_own_whatever_the_base_is_c
     assert anyio.run(branch, "origin/next") == "main"
     assert anyio.run(branch, "change") == "main"
     assert anyio.run(branch, change.clone.git("rev-parse", "HEAD")) == "main"
+
+
+def test_a_test_that_is_argo_cds_hook_as_well_is_deployed_and_shown(change):
+    path = "helm/charts/ml-serving/templates/hook.yaml"
+    annotations = "{helm.sh/hook: test, argocd.argoproj.io/hook: PreSync}"
+    change.write(path, f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: hot, annotations: {annotations}}}\n")
+
+    assert any("hot" in repr(each) for each in change.difference().objects)
