@@ -71,7 +71,7 @@ class Bump:
         if not values:
             return None
         release = {**application.release, **values}
-        await quarantine.require_free(snapshot, application.name, release)
+        await quarantine.require_free(snapshot, application.environment, application.name, release)
         again = await taken_back.require_wanted(snapshot, application, release, self.over_revert)
         another_model = bool(values.keys() & application.model.keys())  # which an image may bring along
         known = await _known_answer(snapshot, application) if another_model else {}

@@ -77,7 +77,7 @@ class Promote:
         if release == before:
             self.say(f"{self.target} has the set of {self.source} already")
             return None
-        await quarantine.require_free(snapshot, source.name, release)
+        await quarantine.require_free(snapshot, self.target, source.name, release)
         self.say("not quarantined")
         again = await taken_back.require_wanted(snapshot, target, release, self.over_revert)
         self.say(require_proven(source, health))

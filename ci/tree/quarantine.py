@@ -139,6 +139,25 @@ async def entries(snapshot: Snapshot, application: str) -> list[Entry]:
     return [*(await _by_file(snapshot, application)).values()]
 
 
+async def _of_the_gone(snapshot: Snapshot, environment: str) -> dict[str, Entry]:
+    """Return the entries of applications that an environment does not have, of what is told by a digest."""
+    folder = PurePosixPath(folder_of(await tree.project(snapshot), "any")).parent
+    if worktree.QUARANTINE not in await snapshot.entries(str(folder.parent)):
+        return {}
+    there, found = await tree.names(snapshot, environment), {}
+    for name, mode in (await snapshot.entries(str(folder))).items():
+        if mode == git.FOLDER and name not in there:
+            with contextlib.suppress(UsageError):  # what is none of this application's holds it up by no mistake
+                found.update(await _by_file(snapshot, name))
+    return {file: entry for file, entry in found.items() if _is_by_digest(entry)}
+
+
+def _is_by_digest(entry: Entry) -> bool:
+    """Tell whether all that an entry names has a digest, which is nobody else's."""
+    named = [part for part in PARTS if any(dotted(key) in entry.values for key in part)]
+    return all(any(entry.values.get(dotted(key)) for key in DIGESTS.intersection(part)) for part in named)
+
+
 async def _by_file(snapshot: Snapshot, application: str) -> dict[str, Entry]:
     """Return what is quarantined of an application, by the entries' files."""
     folder = PurePosixPath(folder_of(await tree.project(snapshot), application))
@@ -210,13 +229,19 @@ async def answered(snapshot: Snapshot, application: Application, revision: str) 
     )
 
 
-async def require_free(snapshot: Snapshot, application: str, release: Release) -> None:
-    """Refuse a release that is quarantined.
+async def require_free(snapshot: Snapshot, environment: str, application: str, release: Release) -> None:
+    """Refuse a release that is quarantined: of the application, or of one that is gone, which may be the same renamed.
+
+    Args:
+        snapshot: The tree.
+        environment: Where it is to run.
+        application: Its name there.
+        release: What is to run.
 
     Raises:
         QuarantinedError: It is; the error names the entry and how it is lifted.
     """
-    for file, entry in (await _by_file(snapshot, application)).items():
+    for file, entry in {**await _by_file(snapshot, application), **await _of_the_gone(snapshot, environment)}.items():
         if entry.matches(release):
             what = ", ".join(f"{key} {value}" for key, value in entry.values.items() if value)
             raise QuarantinedError(

@@ -123,6 +123,20 @@ def test_a_quarantined_version_is_refused_until_it_is_lifted(clone):
     assert yaml.safe_load(clone.read())["model"]["version"] == "2.0"
 
 
+def test_another_name_of_the_application_opens_no_quarantine(clone):
+    digests = {version: f"sha256:{version[0] * 64}" for version in ("2.0", "3.0")}
+    bump(clone, "2.0", f"--digest={digests['2.0']}")
+    back(clone, "--why=too slow")
+    for environment in ("dev", "staging", "prod"):
+        clone.git("mv", f"gitops/{environment}/sklearn-iris.yaml", f"gitops/{environment}/iris.yaml")
+    clone.git("commit", "--quiet", "--message=Call it iris")
+
+    refused = bump(clone, "2.0", f"--digest={digests['2.0']}", check=False)
+
+    assert (refused.returncode, "too slow" in refused.stderr) == (1, True), refused.stderr
+    bump(clone, "3.0", f"--digest={digests['3.0']}")
+
+
 def test_it_never_returns_to_a_quarantined_set(clone):
     bump(clone, "2.0")
     back(clone)
