@@ -86,9 +86,11 @@ class Check:
         deleted = each.after is None and each.name and not each.wrong
         if deleted and any(reason.said == "gone" for reason in each.why):
             return Verdict(each.place, "deleted; what it serves goes on until a person deletes it")
+        if each.wrong:  # nobody can say what would be deployed, so no reason lets it in
+            return Verdict(each.place, each.wrong, False, "correct the file")
         try:
             if each.after is not None and touched.changed_set(each):
-                await quarantine.require_free(self.sides.head, each.name, each.after.release)
+                await quarantine.require_free(self.sides.head, each.environment, each.name, each.after.release)
             if reasons := await self._break_glass(each):
                 return Verdict(each.place, f"break-glass: {'; '.join(reasons)}")
             return Verdict(each.place, "; ".join(await self._proofs(each)))
@@ -105,22 +107,30 @@ class Check:
         """
         if each.after is None:
             why = "; ".join(reason.text for reason in each.why)
-            raise CheckFailedError(each.wrong or why, fix=None if each.wrong else BY_GLASS)
+            raise CheckFailedError(why, fix=BY_GLASS)
         changed = touched.changed_set(each)
         if not each.other and (before := await self._before(each)) is not None:
             return [f"ran there before, in {before}"]
         if changed:
             _require_pinned(each.after)
-        if not changed or (each.before is None and not await self._promotions(each)):
+        if not changed or (each.before is None and not await self._known(each.after, each)):
             return [await self._of_this_run(each)]
         return await self._promoted(each)
+
+    async def _known(self, after: Application, each: Touched) -> bool:
+        """Tell whether an application that base does not have is not new: it is promoted, or it was there before."""
+        return bool(await self._promotions(each) or await history.steps(self.sides.base, after))
 
     async def _promoted(self, each: Touched) -> list[str]:
         """Return what proves a set that a promotion brought, and the values that it gets."""
         commits = await self._promotions(each)
         if not commits or each.after is None:
             lines = tree.changes(each.before.release, each.after.release) if each.before and each.after else []
-            way = f"promote --to {each.environment} --app {each.name} --evidence FILE --public-key FILE --pr"
+            source = next(iter(self.sides.after.evidence_for(each.environment)), "ENV")
+            options = (
+                f"--from {source} --to {each.environment} --app {each.name} --evidence FILE --public-key FILE --pr"
+            )
+            way = f"python ci/main.py promote {options}"
             said = f"{'; '.join(lines)}: no promotion brings this set, and it never ran there"
             raise CheckFailedError(said, fix=f"{way}; {BY_GLASS}")
         evidence = await self.signed(commits[0])

@@ -6,7 +6,7 @@ makes: a change takes no guard away for itself.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,10 +15,13 @@ from ci import project as projects
 from ci.base.errors import UsageError
 from ci.manifests import documents, kubernetes_yaml
 from ci.project import Project
-from ci.tree import change, git, tree
+from ci.tree import application_set, change, git, tree
 from ci.tree.change import ApplicationChange, Reason
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application, Release
+
+DEPLOYING = ("Application", "ApplicationSet")
+"""Kinds by which Argo CD deploys."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ async def touched(found: Sides) -> list[Touched]:
         if found.protects(path.parent.name)
     ]
     names = [*found.after.names, *found.before.names]
-    return sorted([*_unguarded(found), *told, *wrong], key=lambda each: (names.index(each.environment), each.name))
+    apart = [*_unguarded(found), *await _foreign(found), *told, *wrong]
+    return sorted(apart, key=lambda each: (names.index(each.environment), each.name))
 
 
 async def _applications(found: Sides, changes: Sequence[ApplicationChange]) -> AsyncIterator[Touched]:
@@ -137,6 +141,40 @@ async def _given(found: Sides, told: set[tuple[str, str]]) -> list[Touched]:
                 before = await _read(found.base, found.before, environment, name)
                 more.append(Touched(environment, name, why, before, after))
     return more
+
+
+async def _foreign(found: Sides) -> list[Touched]:
+    """Return the protected environments where Argo CD is given what deploys more than the tree, or nobody sees.
+
+    No test serves it, so none proves it: an Application or ApplicationSet besides the project file's own, and a link.
+    """
+    there = [await _deploying(snapshot, project) for snapshot, project in _both(found)]
+    paths = [path for path, has in sorted(there[1].items()) if there[0].get(path) != has]
+    why = [Reason(path, there[1][path][0]) for path in paths]
+    return [Touched(each.name, "", why) for each in found.after.environments if why and each.protected]
+
+
+def _both(found: Sides) -> Sequence[tuple[Snapshot, Project]]:
+    return (found.base, found.before), (found.head, found.after)
+
+
+async def _deploying(snapshot: Snapshot, project: Project) -> dict[str, tuple[str, Any]]:
+    """Return what deploys besides the project file's own, by file: what it is called, and what it has."""
+    found: dict[str, tuple[str, Any]] = {}
+    for name, mode in (await snapshot.entries(project.paths.argocd)).items():
+        path = f"{project.paths.argocd}/{name}"
+        if mode not in git.FILES and mode != git.FOLDER:
+            found[path] = "is a link, which kubectl follows", mode
+        elif mode in git.FILES and PurePosixPath(name).suffix in documents.SUFFIXES:
+            objects = [each for each in _objects(await snapshot.read(path) or b"", path) if isinstance(each, dict)]
+            foreign = [each for each in objects if each.get("kind") in DEPLOYING and not _is_own(each, path, project)]
+            if foreign:
+                found[path] = f"has an {foreign[0]['kind']} besides the project's own", foreign
+    return found
+
+
+def _is_own(document: Mapping[str, Any], path: str, project: Project) -> bool:
+    return path == application_set.file_of(project) and document.get("kind") == application_set.KIND[1]
 
 
 async def _manifests(found: Sides, snapshot: Snapshot, environment: str) -> dict[str, list[Any]]:
@@ -186,11 +224,33 @@ def _own(item: dict[str, Any], others: set[str]) -> dict[str, Any]:
 def _unguarded(found: Sides) -> list[Touched]:
     """Return the environments that are protected no more."""
     after = {each.name: each.protected for each in found.after.environments}
-    return [
+    lost = [
         Touched(each.name, "", [Reason(projects.FILE, f"{each.name} is {_lost(after.get(each.name))}")])
         for each in found.before.environments
         if each.protected and not after.get(each.name)
     ]
+    weaker = [
+        Touched(each.name, "", [Reason(projects.FILE, said) for said in reasons])
+        for each in found.before.environments
+        if each.protected and after.get(each.name) and (reasons := [*_weaker(found, each.name)])
+    ]
+    return [*lost, *weaker]
+
+
+def _weaker(found: Sides, name: str) -> Iterator[str]:
+    """Yield what a protected environment's own guards lose, which the next change would pass by."""
+    before, after = (project.evidence_for(name) for project in (found.before, found.after))
+    if before != after:
+        then, now = (" and ".join(each) or "none" for each in (before, after))
+        yield f"{name} takes evidence of {now}, and took that of {then}"
+    for source in set(before) & set(after):
+        was, is_now = (project.environment(source) for project in (found.before, found.after))
+        if is_now.soak_seconds < was.soak_seconds:
+            yield f"what goes to {name} soaks {is_now.soak} in {source}, and did {was.soak}"
+    for key in ("branch", "repository"):
+        there = getattr(found.before, key), getattr(found.after, key)
+        if there[0] != there[1]:
+            yield f"Argo CD watches {key} {there[1]} for {name}, and watched {there[0]}"
 
 
 def _lost(protected: bool | None) -> str:

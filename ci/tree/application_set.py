@@ -103,7 +103,8 @@ async def _of(snapshot: Snapshot) -> HelmSource | UsageError:
         content = await snapshot.read(file_of(project))
     except UsageError as error:  # a link
         return error
-    files = [each async for each in snapshot.files(project.paths.argocd) if KIND[1].encode() in each[1]]
+    there = snapshot.files(project.paths.argocd)
+    files = [each async for each in there if PurePosixPath(each[0]).suffix in documents.SUFFIXES]
     return _read(said, content, tuple(files), snapshot.repository.prefix)
 
 
@@ -116,7 +117,7 @@ def _require_alone(files: Sequence[tuple[str, bytes]], project: Project) -> None
     own = file_of(project)
     first = ""
     for path, content in sorted(files, key=lambda each: each[0] != own):
-        for line, document in documents.located(content, path):
+        for line, document in _located(content, path):
             group, kind, namespace, name = documents.identity(document)
             ours = namespace in ("", project.argocd.namespace) and name == project.argocd.project
             if (group, kind) != KIND or not ours:
@@ -125,6 +126,15 @@ def _require_alone(files: Sequence[tuple[str, bytes]], project: Project) -> None
                 said = f"{kind} {name}: is there twice, first in {first}: the last one alone counts"
                 raise UsageError(f"{path}:{line}: {said}", fix="Remove it, or give it another name.")
             first = f"{path}:{line}"
+
+
+def _located(content: bytes, path: str) -> Iterator[tuple[int, Any]]:
+    """Yield the documents of a file; none of one that kubectl reads no ApplicationSet of, because it reads none."""
+    try:
+        yield from documents.located(content, path)
+    except UsageError:
+        if KIND[1].encode() in content:
+            raise
 
 
 @functools.lru_cache(maxsize=8)

@@ -24,7 +24,7 @@ from typing import Any, Literal
 from ci import project as projects
 from ci.base.errors import UsageError
 from ci.project import Project
-from ci.tree import application_set, dependencies, earlier, git, quarantine, tree, worktree
+from ci.tree import application_set, attributes, dependencies, earlier, git, quarantine, tree, worktree
 from ci.tree.application_set import HelmSource
 from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
@@ -489,10 +489,14 @@ async def _applications(side: _Side, keys: Mapping[Key, str]) -> tuple[dict[Key,
     """Return applications of a side, in order, and what is wrong with the others."""
     found, malformed = {}, {}
     clashes = tree.clashes(side.keys)
+    converted = await attributes.converted(side.snapshot.repository, side.snapshot.commit)
     for key, content in zip(keys, await side.snapshot.repository.contents_of(*keys.values()), strict=True):
         file = side.file(key)
         if key in clashes:
             malformed[file] = f"{file}: {tree.clash(key, side.file(clashes[key]))}"
+            continue
+        if (why := converted.get(side.snapshot.repository.at(file))) is not None:
+            malformed[file] = attributes.refusal(file, why).message
             continue
         try:
             found[key] = tree.read(side.project, *key, content).checked()

@@ -29,9 +29,9 @@ def test_every_application_file_is_read(files):
     assert len(found.applications) == len(corpus.applications()) * len(deployed.ENVIRONMENTS)
 
 
-def test_lint_has_nothing_against_any_application_file(files):
+def test_lint_has_nothing_against_any_application_file(files, tool):
     async def judged():
-        async with targets.found(files.folder, projects.load(files.folder), targets.Chosen()) as found:
+        async with targets.found(files.folder, projects.load(files.folder), targets.Chosen(), tool("helm")) as found:
             return found.findings, len(found.judged)
 
     findings, judged = anyio.run(judged)

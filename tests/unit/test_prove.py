@@ -14,8 +14,7 @@ import pytest
 from ci import prove
 from ci.base.errors import CheckFailedError, MachineError, ToldError, UsageError
 from ci.cluster.cluster import Cluster
-from ci.commands import runner
-from ci.commands import test as commands
+from ci.commands import proving, runner
 from ci.host import docker, preflight
 from ci.project import FILE
 from ci.stages import suite
@@ -345,7 +344,7 @@ async def test_a_change_that_only_deletes_an_application_makes_no_cluster(tmp_pa
     monkeypatch.chdir(made.folder)
     asked = functools.partial(Options, keep=False, kubeconfig=None, context=None, allow_install=False)
 
-    await commands._test(asked, None, tmp_path / "report", "source", [], [], False, (base, "origin"))
+    await proving.test(asked, None, tmp_path / "report", "source", [], [], False, (base, "origin"))
 
     assert begun["stages"] == ["lint", "template"]
     assert (begun["platform"], begun["served"]) == (False, False)

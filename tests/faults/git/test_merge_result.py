@@ -185,7 +185,8 @@ def test_a_set_that_somebody_writes_by_hand_is_refused_whatever_a_run_says(own, 
     said = refuses(own, of_run(own))
 
     assert "no promotion brings this set, and it never ran there" in said
-    assert f"promote --to prod --app {APP} --evidence FILE --public-key FILE --pr" in said
+    way = f"python ci/main.py promote --from staging --to prod --app {APP} --evidence FILE --public-key FILE --pr"
+    assert way in said
 
 
 def test_a_new_file_that_follows_the_branch_is_refused_and_a_pinned_one_is_proven_by_the_run(own):
@@ -309,6 +310,34 @@ def test_break_glass_of_another_application_is_not_this_ones(own):
     refuses(own)
 
 
+def test_break_glass_lets_no_file_in_that_cannot_be_read(own):
+    text = own.clone.read(PROD).decode()
+    write(own.clone, PROD, f"{text}\nimage: {{repository: evil, tag: v1}}\n", f"Evil\n\nBreak-glass: {REASON}")
+
+    said = refuses(own)
+
+    assert f"{PLACE}: refused: {PROD}:" in said
+    assert "is there twice" in said
+
+
+def test_a_file_that_a_checkout_changes_is_refused_by_name(own):
+    write(own.clone, ".gitattributes", "gitops/prod/*.yaml ident\n")
+
+    said = refuses(own)
+
+    assert f"{PLACE}: refused: {PROD}: .gitattributes has git change it on the way out" in said
+
+
+def test_an_application_that_was_there_before_is_not_a_new_one(own):
+    text = own.clone.read(PROD).decode()
+    own.clone.git("rm", "--quiet", "--", PROD)
+    own.clone.git("commit", "--quiet", "--message=Away with it")
+    own.clone.git("push", "--quiet", "origin", "main")
+    write(own.clone, PROD, text.replace("tag: ", "tag: v9-"))
+
+    assert "no promotion brings this set, and it never ran there" in refuses(own, of_run(own))
+
+
 def test_a_person_breaks_the_glass_by_the_same_trailer(own):
     edit(own.clone, PROD, lambda data: (tag(data), values(data)), f"Hot fix\n\nBreak-glass: {REASON}")
     assert REASON in passes(own)
@@ -329,6 +358,57 @@ def test_a_change_does_not_take_its_own_guard_away(own, word):
 
     assert "prod: refused: ml-serving-ci.toml: prod is not protected any more" in said
     assert f"{PLACE}: refused: image.tag" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('soak = "1h"', 'soak = "1s"', "what goes to prod soaks 1s in staging, and did 1h"),
+        ("protected = true", 'protected = true\nevidence = ["dev"]', "prod takes evidence of dev, and took that of"),
+        (
+            "acme/models.git",
+            "acme/x.git",
+            "Argo CD watches repository https://github.com/acme/x.git for prod",
+        ),
+    ],
+)
+def test_a_change_takes_no_guard_away_for_the_next_one(own, before, after, said):
+    text = own.clone.read(PROJECT_FILE).decode()
+    assert before in text
+    write(own.clone, PROJECT_FILE, text.replace(before, after))
+    ci(own.clone, "argocd", "render")
+    own.clone.git("commit", "--quiet", "--all", "--allow-empty", "--message=Give it to Argo CD")
+
+    assert f"prod: refused: {PROJECT_FILE}: {said}" in refuses(own, of_run(own))
+
+
+@pytest.mark.parametrize("kind", ["Application", "Application\\x53et"])
+def test_what_deploys_besides_the_tree_is_proven_by_no_run(own, kind):
+    hot = f'apiVersion: argoproj.io/v1alpha1\nkind: "{kind}"\nmetadata: {{name: hot, namespace: argocd}}\nspec: {{}}\n'
+    write(own.clone, "k8s/argocd/hot.yaml", hot)
+
+    said = refuses(own, of_run(own))
+
+    assert "prod: refused: k8s/argocd/hot.yaml: has an Application" in said
+
+
+def test_a_link_among_what_argo_cd_is_given_is_proven_by_no_run(own):
+    write(own.clone, "docs/hot.yaml", "kind: Any\n")
+    (own.clone.folder / "k8s/argocd/hot.yaml").symlink_to("../../docs/hot.yaml")
+    own.clone.git("add", "k8s")
+    own.clone.git("commit", "--quiet", "--message=A link")
+
+    assert "prod: refused: k8s/argocd/hot.yaml: is a link, which kubectl follows" in refuses(own, of_run(own))
+
+
+def test_a_second_application_set_is_told_however_its_kind_is_written(own):
+    path = "k8s/argocd/argocd-applications.yaml"
+    text = own.clone.read(path).decode()
+    write(own.clone, "k8s/argocd/zz.yaml", text.replace("kind: ApplicationSet", 'kind: "Application\\x53et"'))
+
+    ended = ci(own.clone, "diff", BASE, check=False)
+
+    assert (ended.returncode, "is there twice" in ended.stderr) == (2, True), ended.stderr
 
 
 def test_what_argo_cd_is_given_for_production_is_proven_or_refused(own):
