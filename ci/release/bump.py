@@ -153,6 +153,8 @@ def _model(application: Application, to: str, name: str) -> Mapping[KeyPath, str
     version, uri = (application.release["model", key] for key in ("version", "storageUri"))
     if name and not SEGMENT.fullmatch(name):
         raise UsageError(f"--version {name}: not a version: letters, digits, dots, dashes and underscores")
+    if to in (version, uri) and name in ("", version):  # the model that is there: its digest alone may be another
+        return {tree.VERSION: version, ("model", "storageUri"): uri}
     places = _places(uri, version)
     if URI.fullmatch(to):
         said = name or (places[0].version(to) if len(places) == 1 else "")

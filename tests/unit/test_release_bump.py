@@ -81,6 +81,11 @@ def test_a_version_that_the_uri_does_not_say_once_is_refused_with_the_way_out(ur
     assert bumped("1.0", uri, "s3://b/0f3b8d", "2.0") == ("2.0", "s3://b/0f3b8d")
 
 
+@pytest.mark.parametrize("to", ["1", "hf://acme/wine:v1"])
+def test_the_model_that_is_there_may_get_a_digest_whatever_its_uri_says_of_its_version(to):
+    assert bumped("1", "hf://acme/wine:v1", to) == ("1", "hf://acme/wine:v1")
+
+
 @pytest.mark.parametrize(
     ("to", "name", "said"),
     [
