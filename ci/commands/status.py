@@ -59,6 +59,8 @@ async def _status(
     keys = [(place, name) for place in places for name in await tree.names(snapshot, place) if app in (None, name)]
     if app is not None and not keys:
         await tree.load(snapshot, places[0], app)  # which says what there is
+    if snapshot.repository.shallow:
+        progress.warning("this clone is shallow: since when a set runs may be missing", "git fetch --unshallow")
     reached = {place: await clusters.reached(project.environment(place)) for place in places}
     found: dict[tuple[str, str], Status] = {}
     limit = anyio.CapacityLimiter(AT_ONCE)
@@ -97,9 +99,11 @@ def _show(found: Sequence[Status]) -> None:
 
 
 def _cells(each: Status) -> list[str]:
-    if each.release is None or each.since is None:
+    if each.release is None:
         return ["cannot be read"]
-    cells = [*reading.shown(each.release), f"{reading.when(each.since.at)} in {each.since.commit[: reading.SHORT]}"]
+    since = each.since
+    known = f"{reading.when(since.at)} in {since.commit[: reading.SHORT]}" if since is not None else NONE
+    cells = [*reading.shown(each.release), known]
     if each.seen is None:
         return [*cells, NONE, NONE, NONE]
     health, serving = each.seen.health, each.seen.serving

@@ -200,7 +200,7 @@ class Rollback:
         raise CheckFailedError(
             f"{application.file} has no earlier set to go back to"
             + (f": {barred.step.commit[:12]} is {barred.because}" if barred else ""),
-            fix=f"{self._history()}; bump it to a version known to be good",
+            fix=f"{self._history()}; {self._forward(application)} a version known to be good",
         )
 
     def _candidates(self, application: Application, found: History) -> Iterator[Back]:
@@ -221,6 +221,9 @@ class Rollback:
                 f"{application.file}: {_set(good)}: never ran there as one set, and {self.environment} is protected",
                 fix=f"Leave --keep out, or promote that set; {self._history()} has those that ran",
             )
+
+    def _forward(self, application: Application) -> str:
+        return "promote, or bump --break-glass REASON to," if application.place.protected else "bump it to"
 
     def _command(self, commit: str) -> str:
         app = f" --app {self.application}" if self.application else ""

@@ -39,9 +39,9 @@ class Status:
     Attributes:
         environment: Where.
         name: The application.
-        wrong: Why its file, or the quarantine, cannot be read; empty where they can.
+        wrong: Why its file cannot be read; empty where it can.
         release: The set; None where it cannot be read.
-        since: The commit that brought it.
+        since: The commit that brought it; None where the clone is too shallow to tell.
         seen: What the cluster says; None where it was not asked, or did not say.
         unseen: Why it did not say.
         soak: Seconds that it must run well before it may move on; None where it moves nowhere.
@@ -85,15 +85,19 @@ async def read(snapshot: Snapshot, environment: str, name: str, look: Look) -> S
     try:
         application = (await tree.load(snapshot, environment, name)).checked()
         steps = await history.steps(snapshot, application)
-        entries = await quarantine.entries(snapshot, name)
     except UsageError as error:
         return Status(environment, name, wrong=error.message)
+    try:
+        entries, unread = await quarantine.entries(snapshot, name), []
+    except UsageError as error:
+        entries, unread = [], [f"not known: {error.message}"]
     seen, unseen = None, ""
     try:
         seen = await look(application)
     except CIError as error:  # the others are told all the same
         unseen = error.message
-    _, since = next(ran.spans(steps))
+    _, oldest = next(ran.spans(steps))
+    since = None if snapshot.repository.shallow and oldest is steps[-1] else oldest
     return Status(
         environment,
         name,
@@ -103,6 +107,7 @@ async def read(snapshot: Snapshot, environment: str, name: str, look: Look) -> S
         unseen=unseen,
         soak=application.soak if application.project.targets(environment) else None,
         barred=[
+            *unread,
             *(
                 f"{', '.join(f'{key} {value}' for key, value in entry.values.items() if value)}: failed in "
                 f"{entry.environment} ({entry.reason}), {entry.file(application.project)}"

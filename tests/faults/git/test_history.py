@@ -166,6 +166,28 @@ def test_status_has_every_environment_in_the_order_of_promotion(clone):
     assert [line.split()[0] for line in shown.stdout.splitlines()[:4]] == ["env", "dev", "staging", "prod"]
 
 
+def test_status_of_a_shallow_clone_tells_no_date_that_it_cannot_know(clone, tmp_path):
+    bump(clone, "2.0")
+    clone.commit("docs/notes.md", b"Notes\n")
+    folder = tmp_path / "shallow"
+    clone.git("clone", "--quiet", "--depth=1", f"file://{clone.folder}", str(folder))
+
+    told = ci(Clone(folder), "status", "-o", "json")
+
+    dev, *_ = json.loads(told.stdout)
+    assert (dev["set"]["model.version"], dev["since"], dev["commit"]) == ("2.0", None, None)
+    assert "git fetch --unshallow" in told.stderr
+
+
+def test_status_shows_a_set_though_an_entry_of_the_quarantine_is_none(clone):
+    clone.commit("gitops/quarantine/sklearn-iris/x.yaml", b"foo: bar\n")
+
+    dev, *_ = status(clone)
+
+    assert dev["set"]["model.version"] == "1.0"
+    assert "not known: gitops/quarantine/sklearn-iris/x.yaml: no entry" in dev["barred"][0]
+
+
 def test_status_shows_what_is_barred_and_what_came_by_break_glass(clone):
     bump(clone, "2.0")
     first = clone.git("rev-parse", "HEAD~1")
