@@ -139,6 +139,13 @@ def test_a_project_allows_what_the_chart_renders_and_nothing_else(rendered, name
     assert not allowed & cluster_wide
 
 
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_project_lets_an_environment_own_its_own_namespace_and_no_others(name):
+    (destination,) = PROJECTS[name]["destinations"]
+    (own,) = PROJECTS[name]["clusterResourceWhitelist"]
+    assert own["name"] == destination["namespace"]
+
+
 # --- the ApplicationSet, rendered by helm's own Go templates ---
 
 
