@@ -6,6 +6,7 @@ a `git rm`. It holds the values that the failed change brought; a release is ref
 
 import contextlib
 import hashlib
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -103,7 +104,13 @@ def same(part: Release, release: Release) -> bool:
     digest = next((key for key in part if key in DIGESTS), None)
     if digest is not None and (len(part) == 1 or (part[digest] and release[digest])):
         return release[digest] == part[digest]
-    return all(release[key] == value for key, value in part.items() if key != digest)
+    return all(_spelt(release[key]) == _spelt(value) for key, value in part.items() if key != digest)
+
+
+def _spelt(value: str) -> str:
+    """Return a URI as any other spelling of the same place has it; what is none as it is."""
+    scheme, found, path = value.partition("://")
+    return f"{scheme}://{posixpath.normpath(path)}" if found else value
 
 
 def failed(bad: Release, good: Release) -> Mapping[str, str]:

@@ -45,6 +45,7 @@ IMAGE = {"image_tag": "v2", "image_digest": OTHER}
         (MODEL, {"model_version": "2.1", "model_storageUri": "s3://b/2.1"}),  # the same files elsewhere
         (MODEL, {"model_digest": ""}),  # pinned when it failed, and not any more
         (MODEL | {"model_digest": ""}, {}),  # not pinned when it failed
+        (MODEL | {"model_digest": ""}, {"model_storageUri": "s3://b//./2.0/"}),  # the same place, spelt otherwise
         ({"model_digest": ONE}, {}),
         (IMAGE, {"model_version": "9"}),
         (IMAGE, {"image_tag": "again"}),
