@@ -156,7 +156,7 @@ def test_a_link_is_refused_by_lint_as_by_whoever_asks(tmp_path, link):
     async def asked():
         repository = await git.opened(made.folder)
         snapshot = Snapshot(repository, await repository.commit_of("HEAD"), "trunk")
-        await quarantine.require_free(snapshot, "fraud-score", RELEASE)
+        await quarantine.require_free(snapshot, "lab", "fraud-score", RELEASE)
 
     with pytest.raises(UsageError) as raised:
         anyio.run(asked)
@@ -171,7 +171,7 @@ def test_an_entry_under_any_name_is_lifted_by_that_name(tmp_path):
     async def asked():
         repository = await git.opened(made.folder)
         snapshot = Snapshot(repository, await repository.commit_of("HEAD"), "trunk")
-        await quarantine.require_free(snapshot, "fraud-score", RELEASE)
+        await quarantine.require_free(snapshot, "lab", "fraud-score", RELEASE)
 
     with pytest.raises(quarantine.QuarantinedError) as raised:
         anyio.run(asked)
