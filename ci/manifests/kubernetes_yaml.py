@@ -65,6 +65,10 @@ INNER_MARK = re.compile("(?:[\n\r]|\\A\ufeff)\ufeff")
 """A byte order mark at the beginning of a line: PyYAML leaves it out, the library takes it for text."""
 
 
+BARE_TAG = re.compile(r"(?m)(?:^|[\s,\[\]{}])!(?:[\s,\[\]{}]|$)")
+"""Where a tag may stand that names none: what it makes text for Go it leaves a number for PyYAML."""
+
+
 class _Loader(yaml.CSafeLoader):
     """Tells scalars without quotes and tag from all others, and decides nothing about them."""
 
@@ -186,6 +190,9 @@ class _Reader:
             raise UsageError(f"{self._name}:{line}: between documents is more than ---", fix="Write it below the line.")
         self._require_marks(text)
         with reading(text, self._name, self._before):
+            events = yaml.parse(text, _Loader) if BARE_TAG.search(text) is not None else ()
+            if (bare := next((each for each in events if getattr(each, "tag", None) == "!"), None)) is not None:
+                raise self._tag(bare)
             loader = _Loader(text)
             if text.lstrip().startswith("{"):  # of JSON, kubectl and Argo CD read one object after the other
                 node = loader.get_single_node()
@@ -248,6 +255,9 @@ class _Reader:
             said = f"U+{ord(found[0]):04X} in a text: Argo CD reads it once, and not again"
             raise self._refusal(node, said, "Leave that character out.")
         if node.tag != PLAIN:
+            if in_flow and not text and not node.style:
+                said = "has a tag, which some readers of YAML take the comma after it for a part of"
+                raise self._refusal(node, said, "Remove the tag.")
             return self._tagged(node)
         if in_flow and "?" in text:
             said = f"{text}: to some readers of YAML a question mark ends it, within [] and {{}}"
