@@ -65,7 +65,7 @@ INNER_MARK = re.compile("(?:[\n\r]|\\A\ufeff)\ufeff")
 """A byte order mark at the beginning of a line: PyYAML leaves it out, the library takes it for text."""
 
 
-BARE_TAG = re.compile(r"(?m)(?:^|[\s,\[\]{}])!(?:[\s,\[\]{}]|$)")
+BARE_TAG = re.compile(r"!(?:[\s,\[\]{}]|\Z)")
 """Where a tag may stand that names none: what it makes text for Go it leaves a number for PyYAML."""
 
 
@@ -190,9 +190,7 @@ class _Reader:
             raise UsageError(f"{self._name}:{line}: between documents is more than ---", fix="Write it below the line.")
         self._require_marks(text)
         with reading(text, self._name, self._before):
-            events = yaml.parse(text, _Loader) if BARE_TAG.search(text) is not None else ()
-            if (bare := next((each for each in events if getattr(each, "tag", None) == "!"), None)) is not None:
-                raise self._tag(bare)
+            self._require_named_tags(text)
             loader = _Loader(text)
             if text.lstrip().startswith("{"):  # of JSON, kubectl and Argo CD read one object after the other
                 node = loader.get_single_node()
@@ -204,6 +202,12 @@ class _Reader:
         if (mark := INNER_MARK.search(text)) is not None:
             line = self._before + text.count("\n", 0, mark.end()) + 1
             raise UsageError(f"{self._name}:{line}: a byte order mark within the text", fix="Leave it out.")
+
+    def _require_named_tags(self, text: str) -> None:
+        """Refuse what a node does not tell any more: "! 1" is text to Go."""
+        events = yaml.parse(text, _Loader) if BARE_TAG.search(text) is not None else ()
+        if (bare := next((each for each in events if getattr(each, "tag", None) == "!"), None)) is not None:
+            raise self._tag(bare)
 
     def _value(self, node: yaml.Node, in_flow: bool = False) -> Any:
         self._nodes += 1
@@ -321,11 +325,9 @@ class _Strict(_Reader):
         self._require_marks(text)
         with reading(text, self._name):
             documents = list(itertools.islice(yaml.compose_all(text, _Loader), 2))
-            # what a node does not tell any more: "! 1" is text to Go, which reads no YAML but 1.1
-            events = list(yaml.parse(text, _Loader)) if "!" in text or "%" in text else []
-        for event in events:
-            if getattr(event, "tag", None) == "!":
-                raise self._tag(event)
+            self._require_named_tags(text)
+            events = list(yaml.parse(text, _Loader)) if "%" in text else []
+        for event in events:  # Go reads no YAML but 1.1
             if getattr(event, "version", None) not in (None, VERSION):
                 raise self._refusal(event, "a version of YAML that Argo CD does not read", "Remove the %YAML line.")
         if len(documents) > 1:
