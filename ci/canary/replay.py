@@ -174,7 +174,6 @@ def _kind(metric: Metric, result: Any) -> Kind:
 
 
 @lru_cache(maxsize=10_000, typed=True)
-def _holds(
-    condition: str, result: Any, kind: Kind, written: str
-) -> bool:  # -0.0 is equal to 0.0, and divides otherwise
+def _holds(condition: str, result: Any, kind: Kind, written: str) -> bool:
+    """Tell whether a condition holds; `written` tells -0.0 from 0.0, which are equal and divide otherwise."""
     return conditions.holds(condition, result, kind)

@@ -18,6 +18,6 @@ async def findings(repository: Repository, project: Project) -> list[Finding]:
     found = await attributes.converted_on_disk(repository)
     return [
         placed("tree", path, attributes.refusal(path, why))
-        for path, why in {repository.own(each): why for each, why in found.items()}.items()
-        if path.startswith(folders)
+        for each, why in found.items()
+        if (path := repository.own(each)).startswith(folders)
     ]

@@ -24,7 +24,7 @@ from ci.tree.scalars import KeyPath
 from ci.tree.tree import KEYS, Application, Release, dotted
 
 PARTS = (tree.CHART, tree.MODEL, tree.IMAGE)
-DIGESTS = frozenset({tree.MODEL_DIGEST, tree.IMAGE[2]})
+DIGESTS = frozenset(tree.DIGESTS)
 
 
 class QuarantinedError(CheckFailedError):
