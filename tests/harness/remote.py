@@ -201,6 +201,17 @@ def ci(clone, *args, check=True, env=None):
     return cli.run(f"--project={clone.folder}", *args, check=check, env={**os.environ, **PERSON, **(env or {})})
 
 
+def tried(clone, command):
+    """A command that reads the tree and its last change, and is to refuse them: as its own process."""
+    words = {
+        "bump": ("bump", "model", "--env=dev", "--to=2.0", "--push"),
+        "diff": ("diff", "--base", "HEAD~1"),
+        "plan": ("plan", "--base", "HEAD~1"),
+        "publish": ("publish", "--dry-run", "--registry=oci://registry.example.com/charts"),
+    }
+    return ci(clone, *words[command], check=False)
+
+
 def bump(clone, to, *args, component="model", check=True, env=None):
     """`bump` as its own process."""
     return ci(clone, "bump", component, "--env=dev", f"--to={to}", *args, check=check, env=env)

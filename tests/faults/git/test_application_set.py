@@ -9,7 +9,7 @@ from ci import project
 from ci.tree import argocd
 from tests.harness import project as projects
 from tests.harness import remote as remotes
-from tests.harness.remote import bump, ci
+from tests.harness.remote import bump, ci, tried
 
 FILE = "k8s/argocd/argocd-applications.yaml"
 VALUES_FILES = "/spec/template/spec/source/helm/valueFiles"
@@ -61,11 +61,7 @@ def test_what_is_not_carried_out_is_refused_with_file_and_line_and_nothing_is_wr
 ):
     line = change(clone)
     before = remote.commits()
-    ended = {
-        "bump": lambda: bump(clone, "2.0", "--push", check=False),
-        "diff": lambda: ci(clone, "diff", "--base", "HEAD~1", check=False),
-        "plan": lambda: ci(clone, "plan", "--base", "HEAD~1", check=False),
-    }[command]()
+    ended = tried(clone, command)
     assert ended.returncode == 2, ended.stderr
     assert f"error: {FILE}:{line}: spec." in ended.stderr and said in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -79,11 +75,7 @@ def test_a_second_one_of_its_name_is_refused_with_both_places(clone, remote, com
         other, b"# ours\n---\n" + clone.read(FILE).replace(b"values/{{ .environment }}.yaml", b"values/dev.yaml")
     )
     before = remote.commits()
-    ended = {
-        "bump": lambda: bump(clone, "2.0", "--push", check=False),
-        "diff": lambda: ci(clone, "diff", "--base", "HEAD~1", check=False),
-        "plan": lambda: ci(clone, "plan", "--base", "HEAD~1", check=False),
-    }[command]()
+    ended = tried(clone, command)
     assert ended.returncode == 2, ended.stderr
     lines = [number for number, line in enumerate(clone.read(FILE).splitlines(), 1) if not line.startswith(b"#")]
     said = f"error: {other}:{lines[0] + 2}: ApplicationSet ml-serving: is there twice, first in {FILE}:{lines[0]}: "

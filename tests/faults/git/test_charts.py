@@ -3,7 +3,7 @@
 import pytest
 
 from tests.harness import project as projects
-from tests.harness.remote import bump, ci
+from tests.harness.remote import bump, ci, tried
 
 CHART = "helm/charts/ml-serving"
 OVERRIDES = b"helm: {parameters: [{name: exampleModel.storageUri, value: gs://elsewhere/model}]}\n"
@@ -64,13 +64,7 @@ def push(clone):
 def test_what_argo_cd_would_add_is_refused_by_name_and_nothing_is_written(clone, remote, added, said, command):
     path = added(clone)
     before = remote.commits()
-    ended = {
-        "bump": lambda: bump(clone, "2.0", "--push", check=False),
-        "diff": lambda: ci(clone, "diff", "--base", "HEAD~1", check=False),
-        "publish": lambda: ci(
-            clone, "publish", "--dry-run", "--registry=oci://registry.example.com/charts", check=False
-        ),
-    }[command]()
+    ended = tried(clone, command)
     assert (ended.returncode, f"{path}: {said}" in ended.stderr) == (2, True), ended.stderr
     assert "Traceback" not in ended.stderr
     assert remote.commits() == before
