@@ -155,8 +155,9 @@ def environment(argv: Sequence[str | Path]) -> dict[str, str]:
         argv: Its command.
     """
     program = PROGRAMS.get(name(argv), Program())
-    known = _variables((BASE, *program.groups))
-    given = {each: value for each, value in settings.caller().items() if value and known.match(each)}
+    names, like = _variables((BASE, *program.groups))
+    caller = settings.caller().items()
+    given = {each: value for each, value in caller if value and (each in names or like.match(each))}
     places = {each: _absolute(each, value) for each, value in given.items() if each in PLACES}
     return {**given, **places, **program.sets}
 
@@ -192,6 +193,8 @@ def _absolute(variable: str, value: str) -> str:
 
 
 @functools.cache
-def _variables(groups: tuple[str, ...]) -> re.Pattern[str]:
-    """Return what the names of the groups' variables match, of which a run asks for each program that it starts."""
-    return re.compile("|".join(fnmatch.translate(pattern) for group in groups for pattern in GROUPS[group]))
+def _variables(groups: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
+    """Return the names of the groups' variables, and what further ones match: a run asks for each program it starts."""
+    patterns = [pattern for group in groups for pattern in GROUPS[group]]
+    like = "|".join(fnmatch.translate(pattern) for pattern in patterns if "*" in pattern)
+    return frozenset(pattern for pattern in patterns if "*" not in pattern), re.compile(like)

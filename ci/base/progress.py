@@ -1,15 +1,37 @@
 """What the person at the terminal sees while it runs: standard error, one line at a step's start and one at its end."""
 
+import functools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from ci.base.text import legal, one_line
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Part = str | tuple[str, str]
+"""A piece of a line, as it is or with a style of rich's."""
+
+
+def shown(*parts: Part) -> None:
+    """Show one line.
+
+    Args:
+        parts: Its pieces.
+    """
+    from rich.text import Text
+
+    console().print(Text.assemble(*parts))
+
+
+@functools.cache
+def console() -> "Console":
+    """Return where all of it is shown."""
+    from rich.console import Console  # a twelfth of a start, and the commands of a moment have nothing to say
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -20,24 +42,24 @@ def step(name: str) -> Iterator[None]:
         name: The step, as a short phrase ("install istio").
     """
     started = time.monotonic()
-    shown = one_line(name)
-    console.print(Text.assemble(("  … ", "dim"), shown))
+    name = one_line(name)
+    shown(("  … ", "dim"), name)
     mark = ("  ✗ ", "red")
     try:
         yield
         mark = ("  ✓ ", "green")
     finally:
-        console.print(Text.assemble(mark, shown, (f" {time.monotonic() - started:.1f} s", "dim")))
+        shown(mark, name, (f" {time.monotonic() - started:.1f} s", "dim"))
 
 
 def note(text: str) -> None:
     """Show one line that is not a step."""
-    console.print(Text(f"    {legal(text)}"))
+    shown(f"    {legal(text)}")
 
 
 def heading(text: str) -> None:
     """Show what the steps after it belong to."""
-    console.print(Text(one_line(text), style="bold"))
+    shown((one_line(text), "bold"))
 
 
 def warning(what: str, why: str = "") -> None:
@@ -47,7 +69,7 @@ def warning(what: str, why: str = "") -> None:
         what: In one line.
         why: Its cause.
     """
-    console.print(Text.assemble((one_line(what), "yellow bold"), (f": {one_line(why)}" if why else "", "yellow")))
+    shown((one_line(what), "yellow bold"), (f": {one_line(why)}" if why else "", "yellow"))
 
 
 def failure(message: str, fix: str | None = None) -> None:
@@ -57,6 +79,6 @@ def failure(message: str, fix: str | None = None) -> None:
         message: In one line.
         fix: What to do.
     """
-    console.print(Text.assemble(("error: ", "red bold"), one_line(message)))
+    shown(("error: ", "red bold"), one_line(message))
     if fix:
-        console.print(Text.assemble(("  fix: ", "bold"), legal(fix)))
+        shown(("  fix: ", "bold"), legal(fix))

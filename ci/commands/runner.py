@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import typer
 from anyio.abc import TaskStatus
-from rich.text import Text
 
 from ci.base import failures, progress, settings, tasks
 from ci.base.errors import CIError, ToldError
@@ -92,13 +91,13 @@ def show(error: BaseException) -> int:
     else:
         progress.failure(told.message, told.fix)
     if told.detail and debug:
-        progress.console.print(Text(legal(told.detail)))
+        progress.shown(legal(told.detail))
     elif told.detail:
-        progress.console.print(Text("  --debug shows the whole output", style="dim"))
+        progress.shown(("  --debug shows the whole output", "dim"))
     for each in later:
         progress.note(f"then: {failures.explained(each).message}")
     if debug:
-        progress.console.print(Text(legal("".join(traceback.format_exception(error)))))
+        progress.shown(legal("".join(traceback.format_exception(error))))
     return told.exit_code
 
 

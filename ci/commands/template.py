@@ -47,7 +47,7 @@ async def _template(environment: str | None, application: str | None, out: Path 
         else:
             files.write(out / f"{rendering.target.name}.yaml", rendering.text.encode())
     if rendered.findings:
-        console.print(terminal.findings(rendered.findings))
+        console().print(terminal.findings(rendered.findings))
         checks.refuse(rendered.findings)
     elif not rendered.renderings:
         where = f"{project.paths.tree}/{environment or 'ENV'}"

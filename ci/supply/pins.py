@@ -1,5 +1,6 @@
 """pins.toml, typed: what stands there is what is used, and what does not belong there is refused."""
 
+import functools
 import hashlib
 import platform
 import sys
@@ -257,10 +258,15 @@ def load(file: Path = FILE) -> Pins:
     Raises:
         UsageError: A key is unknown, missing or of the wrong type; the message names it.
     """
+    return _parsed(file.read_text(), file.name)
+
+
+@functools.cache
+def _parsed(text: str, name: str) -> Pins:
     try:
-        data = tomllib.loads(file.read_text())
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file.name}: {error}") from error
+        raise UsageError(f"{name}: {error}") from error
     sections = {
         "modules": Module,
         "tools": Tool,
@@ -270,7 +276,7 @@ def load(file: Path = FILE) -> Pins:
     }
     unknown = set(data) - {*sections, "go", "differs"}
     if unknown:
-        raise UsageError(f"{file.name}: unknown section [{sorted(unknown)[0]}]")
+        raise UsageError(f"{name}: unknown section [{sorted(unknown)[0]}]")
     parsed: dict[str, Any] = {
         section: {name: _record(kind, value, f"{section}.{name}") for name, value in data.get(section, {}).items()}
         for section, kind in sections.items()

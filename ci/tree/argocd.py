@@ -39,17 +39,31 @@ def render(project: Project, prefix: str = "", patches: Mapping[Kind, bytes] | N
     Raises:
         UsageError: The folder's name has characters that stand for something else in Argo CD, or a patch does not fit.
     """
-    if wrong := sorted(PATH & set(prefix)):
-        raise UsageError(f"{prefix}: Argo CD cannot watch a folder with {' '.join(wrong)} in its name")
-    tree, chart = (str(PurePosixPath(prefix, path)) for path in (project.paths.tree, project.paths.chart))
     rendered = {}
     for kind, name in FILES.items():
-        template = _environment().get_template(f"{name}.j2")
-        text = template.render(project=project, tree=tree, chart=chart, own=IN_CLUSTER, here=HERE)
+        text = made(project, kind, prefix)
         if patches and kind in patches:
             text = _patched(text, patches[kind], f"{project.paths.argocd}/{project.argocd.patches[kind]}")
         rendered[f"{project.paths.argocd}/{name}"] = text.encode()
     return rendered
+
+
+def made(project: Project, kind: Kind, prefix: str = "") -> str:
+    """Return one of the files of `paths.argocd`, without patches.
+
+    Args:
+        project: What the project file says.
+        kind: Which.
+        prefix: As for `render`.
+
+    Raises:
+        UsageError: As for `render`.
+    """
+    if wrong := sorted(PATH & set(prefix)):
+        raise UsageError(f"{prefix}: Argo CD cannot watch a folder with {' '.join(wrong)} in its name")
+    tree, chart = (str(PurePosixPath(prefix, path)) for path in (project.paths.tree, project.paths.chart))
+    template = _environment().get_template(f"{FILES[kind]}.j2")
+    return template.render(project=project, tree=tree, chart=chart, own=IN_CLUSTER, here=HERE)
 
 
 def read_patches(folder: Path, project: Project) -> dict[Kind, bytes]:

@@ -306,6 +306,11 @@ class Repository:
         words = ("status", "--porcelain", "--untracked-files=no", "--", self.prefix or ".")
         return bool((await self.run(*words, check=False)).stdout)  # none in a bare repository
 
+    async def files_on_disk(self) -> list[str]:
+        """Return the files of the whole work tree, but those that git is to ignore, by their paths from the top."""
+        listed = await self.run("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        return listed.raw.decode(errors="surrogateescape").split("\0")[:-1]
+
     async def configured(self, pattern: str) -> list[tuple[str, str]]:
         """Return settings in effect, the stronger ones later.
 
@@ -560,7 +565,7 @@ class Snapshot:
             listed = await self.repository.run("ls-tree", "-z", self.commit, f"{self._place(folder)}/")
             lines = [line.partition("\t") for line in listed.stdout.split("\0") if line]
             self._folders[folder] = {
-                PurePosixPath(path).name: (mode, content)
+                path.rpartition("/")[2]: (mode, content)  # a tree of thousands has no time for more
                 for (mode, _, content), path in ((words.split(), path) for words, _, path in lines)
             }
         return self._folders[folder]

@@ -137,6 +137,11 @@ def test_help_loads_nothing_that_a_command_takes_to_work():
     assert {words: modules & NOT_FOR_HELP for words, modules in found.items() if modules & NOT_FOR_HELP} == {}
 
 
+def test_a_commit_of_a_moment_loads_nothing_that_draws():
+    modules = loaded(["bump", "--help"])["bump --help"]
+    assert modules.isdisjoint({"rich", "jinja2"})
+
+
 def test_a_look_at_the_tree_loads_neither_a_forge_nor_a_cluster_nor_what_renders(project: Path):
     Made(project).deploy("lab", "wine")
     Made(project).commit()
