@@ -15,11 +15,13 @@ from ci.checks import (
     converted,
     gates,
     golden,
+    links,
     pinned,
     quarantine,
     repeated,
     rules,
     schema,
+    skipped,
     style,
     targets,
     throwaway,
@@ -104,6 +106,7 @@ async def lint(
         run.found += [("", each) for each in found.warnings]
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
         run.found += [("", each) for each in await converted.findings(repository, project)]
+        run.found += [("", each) for each in await links.findings(repository)]
         run.found += [("", each) for each in repeated.files(root, project)]
         run.found += [("", each) for each in pinned.findings(project, found.judged, found.applications)]
         run.found += golden.findings(root, project, found.judged, found.applications)
@@ -168,7 +171,7 @@ async def _targets(run: _Run) -> None:
             return
         for each in renderings:
             run.found += [(each.target.name, finding) for finding in references.check(each.objects)]
-        run.found += repeated.rendered(renderings)
+        run.found += (*repeated.rendered(renderings), *skipped.rendered(renderings))
         group.start_soon(_throwaway, run, [each.target for each in renderings])
         group.start_soon(run.keep_named, schema.validate, run.client, run.tools, renderings, folder / "schema")
         group.start_soon(run.keep_named, rules.check, run.client, run.tools.promtool, renderings, folder / "rules")

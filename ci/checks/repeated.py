@@ -3,17 +3,15 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ci.manifests import documents
+from ci.manifests import documents, hooks
 from ci.manifests.chart import Rendering
 from ci.manifests.documents import Identity
-from ci.manifests.manifests import Manifest, mapping
+from ci.manifests.manifests import Manifest
 from ci.project import Project
 from ci.results import Finding
 from ci.tree import application_set
 
 CHECK = "repeated"
-HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
-"""Annotations of objects that are there for a while, one after the other."""
 REMEDY = "give one of them another name, or remove it"
 KUSTOMIZATION = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """A folder with one may have an object, and a patch of it under the same name."""
@@ -29,7 +27,7 @@ def rendered(renderings: Sequence[Rendering]) -> Iterator[tuple[str, Finding]]:
         first: dict[Identity, Manifest] = {}
         for manifest in rendering.objects:
             group, kind, namespace, name = documents.identity(manifest.data)
-            if not name or any(hook in mapping(manifest.dig("metadata", "annotations")) for hook in HOOKS):
+            if not name or hooks.is_hook(manifest.data):
                 continue
             before = first.setdefault((group, kind, namespace or rendering.target.namespace, name), manifest)
             if before is not manifest:

@@ -14,9 +14,8 @@ from ci.base.errors import CheckFailedError, UsageError
 from ci.base.progress import note
 from ci.diff import files
 from ci.diff.files import Changed
-from ci.manifests import documents
+from ci.manifests import documents, hooks
 from ci.manifests.documents import Document
-from ci.manifests.manifests import dig, mapping
 from ci.project import FILE, Project
 from ci.supply import tools
 from ci.tree import application_set, dependencies, merge_base, render, tree
@@ -25,11 +24,6 @@ from ci.tree.dependencies import NotBuiltError
 from ci.tree.git import Repository, Snapshot
 from ci.tree.render import Charts
 from ci.tree.tree import Application
-
-HOOK = "helm.sh/hook"
-ARGO_CD_HOOK = "argocd.argoproj.io/hook"
-TEST_HOOKS = frozenset({"test", "test-success", "test-failure"})
-"""Argo CD does not know these and leaves the objects out."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +107,7 @@ async def both(
                 said = f"{side.snapshot.commit[:12]}: {error.message}"
                 raise CheckFailedError(said, detail=error.detail) from error
         objects = documents.parse(text, f"{side.snapshot.commit[:12]}: {application.file}, rendered")
-        side.places[place] = [Placed(each) for each in objects if not _is_test(each)]
+        side.places[place] = [Placed(each) for each in objects if not hooks.is_test(each)]
 
     with tempfile.TemporaryDirectory() as work:
         charts = Charts(repository, helm, Path(work))
@@ -219,10 +213,3 @@ def _rendered(path: str, project: Project) -> str | None:
     if not path.startswith(f"{paths.tree}/") or environment not in project.names or not name.endswith(".yaml"):
         return None
     return f"{environment}/" if name == tree.VALUES else f"{environment}/{name.removesuffix('.yaml')}"
-
-
-def _is_test(document: Document) -> bool:
-    annotations = mapping(dig(document, "metadata", "annotations"))
-    hooks = str(annotations.get(HOOK, ""))
-    of_helm = {hook.strip() for hook in hooks.split(",")} <= TEST_HOOKS
-    return bool(hooks) and of_helm and ARGO_CD_HOOK not in annotations  # which has Argo CD look at Helm's no more

@@ -47,8 +47,7 @@ async def converted(repository: Repository, revision: str) -> Mapping[str, str]:
 
 async def converted_on_disk(repository: Repository) -> Mapping[str, str]:
     """Return what `converted` does, of the work tree as it would be committed."""
-    listed = await repository.run("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    paths = listed.raw.decode(errors="surrogateescape").split("\0")[:-1]
+    paths = await repository.files_on_disk()
     asking = any(path.rpartition("/")[2] == FILE for path in paths)
     return await _asked(repository, paths) if asking else {}
 
