@@ -247,10 +247,19 @@ def _weaker(found: Sides, name: str) -> Iterator[str]:
         was, is_now = (project.environment(source) for project in (found.before, found.after))
         if is_now.soak_seconds < was.soak_seconds:
             yield f"what goes to {name} soaks {is_now.soak} in {source}, and did {was.soak}"
+    was, is_now = (project.environment(name) for project in (found.before, found.after))
+    if (was.cluster, was.namespace) != (is_now.cluster, is_now.namespace):
+        yield f"{name} is {_where(is_now)}, and was {_where(was)}"
+    if was.windows and was.windows != is_now.windows:
+        yield f"Argo CD may sync {name} at other times than it might"
     for key in ("branch", "repository"):
         there = getattr(found.before, key), getattr(found.after, key)
         if there[0] != there[1]:
             yield f"Argo CD watches {key} {there[1]} for {name}, and watched {there[0]}"
+
+
+def _where(environment: projects.Environment) -> str:
+    return f"namespace {environment.namespace} of cluster {environment.cluster or projects.IN_CLUSTER}"
 
 
 def _lost(protected: bool | None) -> str:

@@ -220,7 +220,7 @@ async def _cluster(evidence: Evidence, promotion: Promotion) -> str:
     found = evidence.statement.predicate.cluster
     if found is None:
         return "cluster: a throw-away one"
-    name = promotion.source.project.cluster.named(found.uid)
+    name = (await tree.project(promotion.snapshot)).cluster.named(found.uid)
     if name is None:
         raise evidence.refusal(
             "predicate.cluster.uid",
@@ -440,8 +440,9 @@ async def _starts_one(promotion: Promotion) -> bool:
 
 
 async def _overlay(evidence: Evidence, promotion: Promotion) -> str:
+    """Ask the project file, as it is where the set is promoted, what a cluster may change of the application."""
     proven = _proven(evidence, promotion)
-    project, existing = promotion.source.project, evidence.statement.predicate.cluster is not None
+    project, existing = await tree.project(promotion.snapshot), evidence.statement.predicate.cluster is not None
     allowed = project.cluster.allowed(proven.name) if existing else project.throwaway.allowed(proven.name)
     for line in proven.overlay:
         key = overlay.key_of(line)
@@ -449,7 +450,7 @@ async def _overlay(evidence: Evidence, promotion: Promotion) -> str:
             raise evidence.refusal(
                 f"{_field(proven)} overlay {line}",
                 f"{projects.FILE} does not allow it",
-                f"Write {key} there, or run `test` without the change." if key else None,
+                f"Write {key} there, by a commit that is merged first, or run `test` without it." if key else None,
             )
     return f"changed for the cluster, as {projects.FILE} allows: {'; '.join(proven.overlay) or 'nothing'}"
 

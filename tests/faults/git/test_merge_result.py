@@ -11,6 +11,7 @@ import yaml
 
 from ci.evidence import envelope, statement
 from ci.project import FILE as PROJECT_FILE
+from tests.harness.evidence import REPLICAS
 from tests.harness.git_server import TOKEN, serving
 from tests.harness.remote import Clone, ci, run
 from tests.harness.scene import APP, DIGEST, PROD, STAGING, Scene, promote, release
@@ -370,6 +371,16 @@ def test_a_change_does_not_take_its_own_guard_away(own, word):
             "acme/x.git",
             "Argo CD watches repository https://github.com/acme/x.git for prod",
         ),
+        (
+            'namespace = "ml-serving"',
+            'namespace = "x"',
+            "prod is namespace x of cluster in-cluster, and was namespace ml-serving of",
+        ),
+        (
+            "protected = true",
+            'protected = true\ncluster = "far"',
+            "prod is namespace ml-serving of cluster far, and was namespace ml-serving of cluster in-cluster",
+        ),
     ],
 )
 def test_a_change_takes_no_guard_away_for_the_next_one(own, before, after, said):
@@ -380,6 +391,24 @@ def test_a_change_takes_no_guard_away_for_the_next_one(own, before, after, said)
     own.clone.git("commit", "--quiet", "--all", "--allow-empty", "--message=Give it to Argo CD")
 
     assert f"prod: refused: {PROJECT_FILE}: {said}" in refuses(own, of_run(own))
+
+
+def test_a_change_opens_production_at_no_other_times(own):
+    text = own.clone.read(PROJECT_FILE).decode()
+    window = 'protected = true\nwindows = [{schedule = "0 7 * * 1-5", duration = "10h"}]'
+    own.clone.commit(PROJECT_FILE, text.replace("protected = true", window).encode())
+    write(own.clone, PROJECT_FILE, text)
+
+    assert f"prod: refused: {PROJECT_FILE}: Argo CD may sync prod at other times" in refuses(own, of_run(own))
+
+
+def test_a_change_does_not_allow_its_own_run_to_serve_something_else(own):
+    text = own.clone.read(PROJECT_FILE).decode()
+    own.clone.commit(PROJECT_FILE, text.replace("replicas = 1", "").encode())
+    write(own.clone, PROJECT_FILE, text)
+    edit(own.clone, PROD, values)
+
+    assert f"{REPLICAS}: {PROJECT_FILE} does not allow it" in refuses(own, of_run(own))
 
 
 @pytest.mark.parametrize("kind", ["Application", "Application\\x53et"])
