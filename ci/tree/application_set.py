@@ -44,6 +44,17 @@ FREE: tuple[Way, ...] = (
     (*TEMPLATE, "spec", "syncPolicy"),
 )
 """What decides when and how Argo CD applies what it renders, and not what that is."""
+IGNORED = (*TEMPLATE, "spec", "ignoreDifferences")
+OPTIONS = (*TEMPLATE, "spec", "syncPolicy", "syncOptions")
+KEEPS = "RespectIgnoreDifferences=true"
+PAUSED = (*TEMPLATE, "metadata", "annotations", "argocd.argoproj.io/skip-reconcile")
+PROVEN = frozenset({
+    "InferenceService", "ServingRuntime", "ClusterServingRuntime", "Rollout", "AnalysisTemplate",
+    "ClusterAnalysisTemplate", "PrometheusRule", "Service", "VirtualService", "DestinationRule", "*",
+})  # fmt: skip
+"""Kinds on which what a run proves rests."""
+OTHERS = ("/metadata/", "/spec/replicas", "/status")
+"""How the fields begin that controllers write."""
 ALSO: Mapping[Way, str] = {("spec", "syncPolicy", "applicationsSync"): "create-update"}
 """A value in place of the project file's that decides no more: an Application whose file is gone stays."""
 APPLICATION = 'trimSuffix ".yaml" .path.filename'
@@ -173,6 +184,8 @@ def read(content: bytes, project: Project, prefix: str = "") -> HelmSource:
         free = any(path[: len(each)] == each for each in (*FREE, VALUE_FILES, IGNORE_MISSING))
         if not free and _value(found, path) != ALSO.get(path, ...):
             raise _refusal(text, project, path, _said(_value(found, path), _value(wanted, path)))
+    for path, said in _unapplied(found, wanted):
+        raise _refusal(text, project, path, said)
     return _source(found, text, project, prefix)
 
 
@@ -182,8 +195,7 @@ def file_of(project: Project) -> str:
 
 
 def _made(project: Project, prefix: str) -> Any:
-    file = file_of(project)
-    return kubernetes_yaml.read(argocd.render(project, prefix)[file], file)
+    return kubernetes_yaml.read(argocd.made(project, "ApplicationSet", prefix).encode(), file_of(project))
 
 
 def _source(found: Any, text: str, project: Project, prefix: str) -> HelmSource:
@@ -243,6 +255,28 @@ def _differing(found: Any, wanted: Any, path: Way = ()) -> Iterator[Way]:
             yield from _differing(one, other, (*path, number))
     elif type(found) is not type(wanted) or found != wanted:
         yield path
+
+
+def _unapplied(found: Any, wanted: Any) -> Iterator[tuple[Way, str]]:
+    """Yield what has Argo CD leave a cluster as it is where it renders something else, with what is wrong with it.
+
+    Of an object that is out of sync by what is ignored alone nothing is applied (ApplyOutOfSyncOnly).
+    """
+    if _value(found, PAUSED) not in (None, "false"):
+        yield PAUSED, "has Argo CD apply nothing"
+    for number, option in enumerate(_value(found, OPTIONS) or ()):
+        if option == KEEPS:
+            yield (*OPTIONS, number), f"{KEEPS} has Argo CD keep fields that it renders otherwise"
+    known = _value(wanted, IGNORED) or ()
+    for number, each in enumerate(_value(found, IGNORED) or ()):
+        if each in known or not isinstance(each, Mapping) or each.get("kind") not in PROVEN:
+            continue
+        pointers = each.get("jsonPointers") or ()
+        apart = each.get("jqPathExpressions") or each.get("managedFieldsManagers")
+        if apart or not all(str(pointer).startswith(OTHERS) for pointer in pointers):
+            kind = "every kind" if each["kind"] == "*" else each["kind"]
+            where = ", ".join(OTHERS)
+            yield (*IGNORED, number), f"has Argo CD not apply fields of {kind} that a run proves; free are {where}"
 
 
 def _value(document: Any, path: Way) -> Any:

@@ -188,6 +188,52 @@ def test_what_says_when_and_how_argo_cd_syncs_may_be_anything(path, value):
     assert application_set.read(changed(path, value), SAID) == application_set.made(SAID)
 
 
+WEIGHTS = {
+    "group": "networking.istio.io",
+    "kind": "VirtualService",
+    "jqPathExpressions": [".spec.http[].route[].weight"],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("metadata", "annotations", "argocd.argoproj.io/skip-reconcile"), "true", "apply nothing"),
+        (("spec", "syncPolicy", "syncOptions"), ["RespectIgnoreDifferences=true"], "keep fields"),
+        (("spec", "ignoreDifferences"), [{"kind": "*", "jsonPointers": ["/spec/template"]}], "fields of every kind"),
+        (("spec", "ignoreDifferences"), [WEIGHTS, {"kind": "Rollout", "jqPathExpressions": [".spec"]}], "of Rollout"),
+        (
+            ("spec", "ignoreDifferences"),
+            [{"kind": "InferenceService", "managedFieldsManagers": ["kubectl"]}],
+            "fields of InferenceService",
+        ),
+        (
+            ("spec", "ignoreDifferences"),
+            [{"kind": "PrometheusRule", "jsonPointers": ["/metadata/annotations/x", "/spec/groups/0"]}],
+            "fields of PrometheusRule",
+        ),
+    ],
+)
+def test_what_has_argo_cd_not_apply_what_it_renders_is_refused(path, value, said):
+    with pytest.raises(UsageError, match=rf"^{FILE}:\d+: spec\.template\..* {said}"):
+        application_set.read(changed(("spec", "template", *path), value), SAID)
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        [WEIGHTS],
+        [WEIGHTS, {"group": "", "kind": "Secret", "jsonPointers": ["/data"]}],
+        [{"group": "*", "kind": "*", "jsonPointers": ["/metadata/annotations/example.com~1seen"]}],
+        [{"group": "argoproj.io", "kind": "Rollout", "jsonPointers": ["/spec/replicas"]}],
+        [{"kind": "ValidatingWebhookConfiguration", "jqPathExpressions": [".webhooks[].clientConfig.caBundle"]}],
+    ],
+)
+def test_differences_that_others_make_may_be_ignored(ignored):
+    found = application_set.read(changed(("spec", "template", "spec", "ignoreDifferences"), ignored), SAID)
+    assert found == application_set.made(SAID)
+
+
 @pytest.mark.parametrize("content", [b"", b"- a\n", b"a: [\n", b"a: 1\n---\nb: 2\n"])
 def test_what_is_no_application_set_is_refused_with_its_file(content):
     with pytest.raises(UsageError, match=rf"^{FILE}:\d+: "):
