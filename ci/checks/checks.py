@@ -110,9 +110,9 @@ async def lint(
         run.found += [("", each) for each in repeated.files(root, project)]
         run.found += [("", each) for each in pinned.findings(project, found.judged, found.applications)]
         run.found += golden.findings(root, project, found.judged, found.applications)
+        run.found += [("", each) for each in quarantine.findings(root, project, chosen)]
         if chosen.whole:
-            strays = (*golden.strays(root, project), *quarantine.findings(root, project))
-            run.found += [("", each) for each in strays]
+            run.found += [("", each) for each in golden.strays(root, project)]
         async with tasks.group() as group:
             group.start_soon(_style, run)
             if found.judged:

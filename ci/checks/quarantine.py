@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ci.base.errors import UsageError
 from ci.checks import targets
+from ci.checks.targets import Chosen
 from ci.project import Project
 from ci.results import Finding
 from ci.tree import quarantine, worktree
@@ -12,14 +13,22 @@ from ci.tree import quarantine, worktree
 CHECK = "quarantine"
 
 
-def findings(folder: Path, project: Project) -> Iterator[Finding]:
+def findings(folder: Path, project: Project, chosen: Chosen) -> Iterator[Finding]:
     """Yield what is wrong with entries; other files beside them are nobody's.
 
     Args:
         folder: The project's.
         project: The project.
+        chosen: Of which applications.
     """
     root = folder / project.paths.tree / worktree.QUARANTINE
+    for each in _all(root, folder, project):
+        parts = (folder / each.file).relative_to(root).parts
+        if not parts or chosen.has_some(parts[0]):
+            yield each
+
+
+def _all(root: Path, folder: Path, project: Project) -> Iterator[Finding]:
     linked = [place for place in (root, *sorted(root.glob("*"))) if place.is_symlink() and place.is_dir()]
     for place in linked:
         yield _link(folder, place)

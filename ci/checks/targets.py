@@ -68,6 +68,11 @@ class Chosen:
             return False
         return self.environment in (None, environment) and self.application in (None, application)
 
+    def has_some(self, application: str) -> bool:
+        """Tell whether an application is judged in any environment."""
+        among = self.among is None or any(name == application for _, name in self.among)
+        return among and self.application in (None, application)
+
 
 @dataclass(frozen=True)
 class Targets:

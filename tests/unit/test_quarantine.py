@@ -6,6 +6,7 @@ import yaml
 
 from ci.base.errors import UsageError
 from ci.checks import quarantine as check
+from ci.checks.targets import Chosen
 from ci.tree import git, quarantine, tree
 from ci.tree.git import Snapshot
 from ci.tree.quarantine import Entry
@@ -113,19 +114,35 @@ def test_what_is_no_entry_is_named_by_lint_and_by_whoever_asks(tmp_path, data, s
     made = projects.made(tmp_path)
     made.write(FILE, content)
     made.write("deploy/quarantine/fraud-score/README.md", "Why we keep these\n")
-    ((file, message),) = [(each.file, each.message) for each in check.findings(made.folder, made.project)]
+    ((file, message),) = [(each.file, each.message) for each in check.findings(made.folder, made.project, Chosen())]
     assert file == FILE
     assert message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "named"),
+    [
+        (Chosen(application="fraud-score"), True),
+        (Chosen(environment="lab"), True),
+        (Chosen(among={("live", "fraud-score")}), True),
+        (Chosen(application="price-rank"), False),
+        (Chosen(among={("lab", "price-rank")}), False),
+    ],
+)
+def test_lint_of_some_applications_names_what_stops_these(tmp_path, chosen, named):
+    made = projects.made(tmp_path)
+    made.write(FILE, yaml.safe_dump([GOOD]))
+    assert [each.file for each in check.findings(made.folder, made.project, chosen)] == [FILE] * named
 
 
 def test_lint_says_nothing_of_good_ones(tmp_path):
     made = projects.made(tmp_path)
     made.write(FILE, yaml.safe_dump(GOOD))
-    assert list(check.findings(made.folder, made.project)) == []
+    assert list(check.findings(made.folder, made.project, Chosen())) == []
 
 
 def found(made):
-    return [(each.file, each.severity) for each in check.findings(made.folder, made.project)]
+    return [(each.file, each.severity) for each in check.findings(made.folder, made.project, Chosen())]
 
 
 def test_an_entry_of_an_application_that_is_gone_is_nobody_s_trouble(tmp_path):
