@@ -17,6 +17,7 @@ from ci.project import Environment
 from ci.tree import git, tree
 from ci.tree.git import Snapshot
 from ci.tree.tree import KEYS, Release
+from ci.tree.writeback import LocalBranch
 
 RemoteOption = Annotated[
     str | None,
@@ -39,7 +40,7 @@ async def snapshot(remote: str | None, branch: str | None) -> Snapshot:
     if remote is not None:
         return await writing.tip(writing.Destination(folder, remote, branch, push=True, pr=False))
     repository = await git.opened(folder)
-    commit = await repository.commit_of(f"{git.HEADS}{branch}" if branch else git.HEAD)
+    commit = await (LocalBranch(repository, branch).tip() if branch else repository.commit_of(git.HEAD))
     note(f"as this clone has it, at {commit[:SHORT]}; --remote {git.REMOTE} asks the remote")
     return Snapshot(repository, commit, branch or here.found().branch)
 

@@ -214,7 +214,7 @@ def test_one_that_is_malformed_does_not_hold_up_the_others(clone):
     assert "dev/broken cannot be read" in ci(clone, "status").stderr
 
 
-@pytest.mark.parametrize("words", [["--env=qa"], ["--app=fraud"], ["--kubeconfig=/no/such/file"]])
+@pytest.mark.parametrize("words", [["--env=qa"], ["--app=fraud"], ["--branch=nein"], ["--kubeconfig=/no/such/file"]])
 def test_what_is_asked_for_and_not_there_is_named(clone, words):
     refused = ci(clone, "status", *words, check=False)
     assert refused.returncode == 2
