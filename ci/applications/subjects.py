@@ -7,7 +7,7 @@ from ci.project import FILE
 from ci.tree import application_set, render, tree
 from ci.tree.application_set import HelmSource
 from ci.tree.change import ApplicationChange, Change
-from ci.tree.earlier import Earlier
+from ci.tree.earlier import Earlier, confirmed
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application, Asked
 
@@ -70,9 +70,11 @@ async def of(change: Change, head: Snapshot, base: Snapshot | None, asked: Asked
     wanted = change if asked is None else change.narrowed(asked)
     for line in wanted.malformed.values():
         raise UsageError(line)
+    found = [await _of(each, head, base) for each in wanted.served]
+    known = [change.earlier.get((each.environment, each.name)) for each in wanted.served]
     return [
-        replace(await _of(each, head, base), earlier=change.earlier.get((each.environment, each.name)))
-        for each in wanted.served
+        replace(each, earlier=await confirmed(earlier, head, each.candidate.application) if earlier else None)
+        for each, earlier in zip(found, known, strict=True)
     ]
 
 

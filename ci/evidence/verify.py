@@ -25,7 +25,8 @@ from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Artefact, Statement
 from ci.manifests import documents, overlay
 from ci.stages.order import ORDER, suite_of
-from ci.tree import tree
+from ci.tree import earlier, tree
+from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
 from ci.tree.render import render
 from ci.tree.scalars import KeyPath
@@ -401,7 +402,27 @@ async def _golden(evidence: Evidence, promotion: Promotion) -> str:
         return "golden file: the application has none"
     if not proven.golden.passed:
         raise evidence.refusal(f"{_field(proven)} golden.passed", "the answers are not what the golden file asks for")
+    if (now := await _asked_now(promotion)) not in (None, asked):
+        raise evidence.refusal(
+            f"{_field(proven)} golden.digest",
+            f"the run had {asked}, and since then {file} became {now}, which is what this model is asked now",
+            "Run `test` again, on a commit that has it.",
+        )
     return f"golden file: sha256:{proven.golden.digest.sha256} passed"
+
+
+async def _asked_now(promotion: Promotion) -> str | None:
+    """Return the digest of the golden file as it is where the set moves; None where it is of another model by then."""
+    snapshot, source = promotion.result or promotion.snapshot, promotion.source
+    project = await tree.project(snapshot)
+    asked = await snapshot.read(f"{project.paths.golden}/{source.name}.yaml")
+    for environment in project.names if asked is not None else ():
+        content = await snapshot.read(tree.file_of(project, environment, source.name))
+        if content is not None:
+            first = Application(project, environment, source.name, content)
+            known = first.model != source.model and await earlier.confirmed(Earlier(environment), snapshot, source)
+            return None if known or asked is None else hashlib.sha256(asked).hexdigest()
+    return None
 
 
 async def _canary(evidence: Evidence, promotion: Promotion) -> str:
@@ -419,6 +440,12 @@ async def _canary(evidence: Evidence, promotion: Promotion) -> str:
             )
         return f"canary: none{', for there was no champion' if alone else ''}{rules}"
     if proven.canary != HEALTHY:
+        if proven.canary is None and proven.golden is None:
+            said = "nobody asked the model anything while it moved: the application has no golden file"
+            file = f"{promotion.source.project.paths.golden}/{proven.name}.yaml"
+            raise evidence.refusal(
+                f"{_field(proven)} canary", said, f"Write {file} (docs/behaviour.md), then run `test`."
+            )
         said = f"it ended {proven.canary}" if proven.canary else "missing, although there was a champion"
         raise evidence.refusal(f"{_field(proven)} canary", said, "Run `test` again.")
     if not proven.back:

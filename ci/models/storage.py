@@ -155,6 +155,7 @@ async def fetched(
             else:
                 folder.mkdir()
                 await _download(uri, folder, supply, [place for place in places if not place.exists()])
+                await anyio.to_thread.run_sync(_require_plain_there, uri, folder)
             source = str(mirror) if mirror is not None else stores.shown(uri)
             found = await anyio.to_thread.run_sync(_finished, folder)
             if not any(path.is_file() for path in folder.rglob("*")):
@@ -230,6 +231,15 @@ def require_plain(place: Path, roots: Sequence[Path]) -> None:
         if not (path.is_file() or (path.is_dir() and (path == place or not path.is_symlink()))):
             what = f"a link to {target}, which is no file" if path.is_symlink() else "neither a file nor a folder"
             raise WrongFolderError(f"{path}: {what}", fix=COPY)
+
+
+def _require_plain_there(uri: str, folder: Path) -> None:
+    """Refuse a model whose store has more than files: the chart, which follows links, would see other files of it."""
+    try:
+        require_plain(folder, [folder])
+    except WrongFolderError as error:
+        said = error.message.replace(f"{os.path.realpath(folder)}/", "").replace(f"{folder}/", "")
+        raise RefusedError(f"{stores.shown(uri)}: {said}", fix="Have the files themselves there.") from None
 
 
 def _copy(mirror: Path, folder: Path, roots: Sequence[Path]) -> None:

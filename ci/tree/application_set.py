@@ -48,6 +48,8 @@ IGNORED = (*TEMPLATE, "spec", "ignoreDifferences")
 OPTIONS = (*TEMPLATE, "spec", "syncPolicy", "syncOptions")
 KEEPS = "RespectIgnoreDifferences=true"
 PAUSED = (*TEMPLATE, "metadata", "annotations", "argocd.argoproj.io/skip-reconcile")
+LABELS = (*TEMPLATE, "spec", "syncPolicy", "managedNamespaceMetadata", "labels")
+"""Of the namespace, by which its pods are in the mesh."""
 PROVEN = frozenset({
     "InferenceService", "ServingRuntime", "ClusterServingRuntime", "Rollout", "AnalysisTemplate",
     "ClusterAnalysisTemplate", "PrometheusRule", "Service", "VirtualService", "DestinationRule", "*",
@@ -264,6 +266,9 @@ def _unapplied(found: Any, wanted: Any) -> Iterator[tuple[Way, str]]:
     """
     if _value(found, PAUSED) not in (None, "false"):
         yield PAUSED, "has Argo CD apply nothing"
+    for name, value in (_value(wanted, LABELS) or {}).items():
+        if (said := _value(found, (*LABELS, name))) != value:
+            yield (*LABELS, name), f"is {_shown(said)}, and {FILE} makes it {_shown(value)}: a run has it so"
     for number, option in enumerate(_value(found, OPTIONS) or ()):
         if option == KEEPS:
             yield (*OPTIONS, number), f"{KEEPS} has Argo CD keep fields that it renders otherwise"

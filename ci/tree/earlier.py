@@ -5,12 +5,16 @@ later environment has an earlier one until a promotion reaches it, and the known
 the first environment was rolled back, the file is of the model that was taken back, until the next bump.
 """
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ci.project import Project
+from ci.tree import history
+from ci.tree.git import Snapshot
+from ci.tree.history import Step
 from ci.tree.quarantine import Entry
-from ci.tree.tree import Application, Key
+from ci.tree.tree import Application, Key, Release
 
 
 @dataclass(frozen=True)
@@ -54,3 +58,39 @@ def models(
         if application is not None and (taken_back or application.model != model):
             found[key] = Earlier(first[0], taken_back)
     return found
+
+
+async def confirmed(earlier: Earlier, snapshot: Snapshot, application: Application) -> Earlier | None:
+    """Return why a golden file is not of an application's model; None where the model only looks like an earlier one.
+
+    The first environment ran an earlier one once, or it was here already when that one got its own. Any other has been
+    asked nowhere. A clone without the whole history cannot tell.
+
+    Args:
+        earlier: What `models` returned of it.
+        snapshot: The tree.
+        application: The application.
+    """
+    if earlier.taken_back or snapshot.repository.shallow:
+        return earlier
+    first = Application(application.project, earlier.first, application.name, b"")
+    there, here = [
+        [step for step in await history.steps(snapshot, each) if step.application is not None]
+        for each in (first, application)
+    ]
+    if not there or any(_model(step) == application.model for step in there):
+        return earlier
+    if not here or _model(here[0]) != application.model:  # not committed yet
+        return None
+    words = ("merge-base", "--is-ancestor", _came(here).commit, _came(there).commit)
+    return earlier if (await snapshot.repository.run(*words, check=False)).returncode == 0 else None
+
+
+def _came(steps: Sequence[Step]) -> Step:
+    """Return the commit by which the present model came, of what `history.steps` returns."""
+    present = itertools.takewhile(lambda step: _model(step) == _model(steps[0]), steps)
+    return [*present][-1]
+
+
+def _model(step: Step) -> Release | None:
+    return step.application.model if step.application is not None else None

@@ -1,5 +1,7 @@
 """Which applications are proven, and what each is held against."""
 
+import re
+
 import anyio
 import pytest
 
@@ -120,6 +122,25 @@ def test_what_runs_another_model_than_its_golden_file_is_of_is_known_with_and_wi
     assert {name: each.earlier for name, each in found(made, base).items()} == changed
     everything = changed | {"lab/ranks": None, "live/ranks": None}
     assert {name: each.earlier for name, each in found(made).items()} == everything
+
+
+@pytest.mark.parametrize(
+    ("commits", "expected"),
+    [
+        ([("live", "9")], None),
+        ([("lab", "8"), ("live", "9")], None),
+        ([("live", "9"), ("lab", "8")], Earlier("lab")),
+        ([("lab", "9"), ("lab", "8"), ("live", "9")], Earlier("lab")),
+    ],
+    ids=["never in lab", "after lab's own", "before lab's own", "in lab before its own"],
+)
+def test_a_model_that_no_earlier_environment_ran_is_no_earlier_one(made, commits, expected):
+    for environment, number in commits:
+        path = made.folder / projects.TREE / environment / "scores.yaml"
+        path.write_text(re.sub("(?<=[/'])[789](?=['\n])", number, path.read_text()))
+        made.commit()
+
+    assert found(made)["live/scores"].earlier == expected
 
 
 def test_one_application_can_be_asked_for_and_one_that_is_not_there_is_refused(made):

@@ -176,6 +176,7 @@ def test_what_would_deploy_something_else_is_refused_by_name_and_line(path, valu
         (("spec", "template", "metadata", "labels", "team"), "scoring"),
         (("spec", "template", "spec", "syncPolicy", "syncOptions"), ["Replace=true"]),
         (("spec", "template", "spec", "syncPolicy", "automated"), GONE),
+        (("spec", "template", "spec", "syncPolicy", "managedNamespaceMetadata", "labels", "team"), "scoring"),
         (("spec", "template", "spec", "ignoreDifferences"), GONE),
         (("spec", "template", "spec", "info"), [{"name": "docs", "value": "https://example.com"}]),
         (("spec", "template", "spec", "revisionHistoryLimit"), 3),
@@ -188,6 +189,7 @@ def test_what_says_when_and_how_argo_cd_syncs_may_be_anything(path, value):
     assert application_set.read(changed(path, value), SAID) == application_set.made(SAID)
 
 
+IN_MESH = ("spec", "syncPolicy", "managedNamespaceMetadata", "labels")
 WEIGHTS = {
     "group": "networking.istio.io",
     "kind": "VirtualService",
@@ -200,6 +202,8 @@ WEIGHTS = {
     [
         (("metadata", "annotations", "argocd.argoproj.io/skip-reconcile"), "true", "apply nothing"),
         (("spec", "syncPolicy", "syncOptions"), ["RespectIgnoreDifferences=true"], "keep fields"),
+        ((*IN_MESH, "istio-injection"), "disabled", "is 'disabled', and ml-serving-ci.toml makes it 'enabled'"),
+        (IN_MESH, {"team": "x"}, "is not there, and ml-serving-ci.toml makes it 'enabled'"),
         (("spec", "ignoreDifferences"), [{"kind": "*", "jsonPointers": ["/spec/template"]}], "fields of every kind"),
         (("spec", "ignoreDifferences"), [WEIGHTS, {"kind": "Rollout", "jqPathExpressions": [".spec"]}], "of Rollout"),
         (

@@ -740,6 +740,28 @@ def test_values_of_prod_that_changed_since_are_refused(own, monkeypatch):
     refused(own, file, f"subject onward/staging/prod/{APP}: ")
 
 
+def test_questions_that_became_others_since_are_refused(own, monkeypatch):
+    file = own.evidence(monkeypatch)
+    own.clone.commit(GOLDEN, own.clone.read(GOLDEN) + b"# and one more\n", "Stricter")
+    refused(own, file, f"{RECORDED} golden.digest: the run had ")
+
+
+def test_questions_of_a_newer_model_are_not_asked_of_what_was_proven(own, monkeypatch):
+    release(own.clone, STAGING.replace("staging", "dev"), version="2.0", storageUri=MODEL.format("2.0"), digest=DIGEST)
+    file = own.evidence(monkeypatch, own.said())
+    release(own.clone, STAGING.replace("staging", "dev"), version="3.0", storageUri=MODEL.format("3.0"))
+    own.clone.commit(GOLDEN, own.clone.read(GOLDEN) + b"# of 3.0\n", "Of 3.0")
+    assert promote(own, file)
+
+
+def test_without_questions_nobody_saw_a_canary_and_the_way_out_is_said(own, monkeypatch):
+    own.clone.git("rm", "--quiet", GOLDEN)
+    own.clone.git("commit", "--quiet", "--message=No questions")
+    own.clone.git("push", "--quiet", "origin", "main")
+    file = own.evidence(monkeypatch, own.said(golden="", behaviour=None, canary=None))
+    refused(own, file, f"{RECORDED} canary: nobody asked the model anything while it moved: ")
+
+
 def test_an_overlay_that_the_project_file_allows_no_more_is_refused(own, monkeypatch):
     file = own.evidence(monkeypatch)
     own.clone.commit(FILE, PROJECT.encode(), "All as in the environment")
