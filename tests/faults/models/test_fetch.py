@@ -1,5 +1,6 @@
 """What a fetch leaves, takes and says when something goes wrong with it."""
 
+import io
 import os
 import signal
 import subprocess
@@ -66,6 +67,37 @@ def test_a_python_that_unpacks_no_archive_safely_is_named_before_one_is_fetched(
     assert "3.11.4" in raised.value.fix
     assert internet.asked == []
     assert fetch(URI).source == URI, "a plain file needs no unpacking"
+
+
+@pytest.mark.parametrize(
+    ("links", "said"),
+    [
+        ({"current": "v1"}, "current: a link to v1, which is no file"),
+        ({"current": "gone"}, "current: a link to gone, which is no file"),
+        ({"current": "current"}, "current: a link to current, which is no file"),
+        ({"model.bin": "v1/model.bin"}, None),
+    ],
+)
+def test_an_archive_of_which_the_server_would_see_other_files_is_refused(web, fetch, links, said):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name in ("v1/model.bin", "v2/model.bin"):
+            member = tarfile.TarInfo(name)
+            member.size = len(name)
+            tar.addfile(member, io.BytesIO(name.encode()))
+        for name, target in links.items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            tar.addfile(member)
+    web["/model.tar.gz"] = Answer(200, packed.getvalue(), {"Content-Type": "application/gzip"})
+    uri = f"https://{HOST}/model.tar.gz"
+
+    if said is None:
+        assert sorted(digests.of_files(fetch(uri).folder)) == ["model.bin", "v1/model.bin", "v2/model.bin"]
+        return
+    with pytest.raises(RefusedError) as refused:
+        fetch(uri)
+    assert refused.value.message == f"{uri}: {said}"
 
 
 def test_without_a_digest_it_is_asked_for_each_time(web, fetch):
