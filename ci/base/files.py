@@ -5,11 +5,12 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ci.base import oserrors
+from ci.base.errors import UsageError
 
 
 def write(path: Path, data: bytes) -> None:
@@ -49,6 +50,27 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
         for written in asides.values():
             written.unlink(missing_ok=True)
         raise
+
+
+def require_own(folder: Path, paths: Iterable[str]) -> None:
+    """Refuse to change another file than the one that is named: what is a link, or in a folder that leads out.
+
+    Args:
+        folder: Whose files they are.
+        paths: From there; they need not be there.
+
+    Raises:
+        UsageError: One is such; it is named.
+    """
+    top = os.path.realpath(folder)
+    for path in paths:
+        file = folder / path
+        parent = Path(os.path.realpath(file.parent))
+        if not parent.is_relative_to(top):
+            said = f"{PurePosixPath(path).parent}: a link that leads out of the project, to {parent}"
+            raise UsageError(said, fix="Have a folder there itself.")
+        if file.is_symlink():
+            raise UsageError(f"{path}: a link, to {file.readlink()}", fix="Have a file there itself.")
 
 
 def _stream(path: Path) -> IO[bytes] | None:

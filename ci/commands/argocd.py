@@ -1,13 +1,9 @@
 """`argocd`: what Argo CD is given."""
 
-import os
-from pathlib import Path
-
 import typer
 
 from ci import project
 from ci.base import files
-from ci.base.errors import UsageError
 from ci.commands import here
 from ci.commands.runner import run_async
 from ci.tree import argocd, git
@@ -35,12 +31,8 @@ async def _render() -> None:
     folder = here.folder()
     repository = await git.opened(folder)
     said = project.load(folder)
-    target = Path(os.path.realpath(folder / said.paths.argocd))
-    if not target.is_relative_to(os.path.realpath(folder)):
-        raise UsageError(
-            f"{said.paths.argocd}: a link that leads out of the project, to {target}", fix="Have a folder there itself."
-        )
     rendered = argocd.render(said, repository.prefix, argocd.read_patches(folder, said))
+    files.require_own(folder, rendered)
     files.write_all({folder / path: content for path, content in rendered.items()})
     for path in rendered:
         typer.echo(path)

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ci.base import duration
+from ci.base import duration, nesting
 from ci.base.errors import UsageError
+from ci.manifests import documents, kubernetes_yaml
 from ci.project import FILE, IN_CLUSTER, PATH, Kind, Project
 from ci.tree import scalars
 
@@ -86,18 +87,36 @@ def _patched(text: str, patch: bytes, name: str) -> str:
     """Return manifests with a patch applied to each; their comments are gone."""
     import jsonpatch  # few projects have patches, and every command that renders would load it
 
+    before: list[documents.Document] = list(yaml.load_all(text, yaml.CSafeLoader))
     try:
-        parsed = jsonpatch.JsonPatch(json.loads(patch))
-        changed = [parsed.apply(each) for each in yaml.load_all(text, yaml.CSafeLoader)]
+        parsed = jsonpatch.JsonPatch(nesting.read(lambda: json.loads(patch), name))
+        changed = nesting.read(lambda: [parsed.apply(each) for each in before], name)
     except json.JSONDecodeError as error:
         raise UsageError(f"{name}:{error.lineno}: no JSON: {error.msg}") from error
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, UnicodeDecodeError) as error:
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, ValueError) as error:
         said = " ".join(str(error).split())
         raise UsageError(
             f"{name}: {said}", fix="https://www.rfc-editor.org/rfc/rfc6902 is how it is written"
         ) from error
+    for was, now in zip(before, changed, strict=True):
+        _require_same_object(was, now, name)
     made = f"# Made of {FILE} and {name} by `python ci/main.py argocd render`: change those, not this one.\n"
-    return made + yaml.dump_all(changed, Dumper=scalars.Dumper, sort_keys=False, width=sys.maxsize, allow_unicode=True)
+    made += yaml.dump_all(changed, Dumper=scalars.Dumper, sort_keys=False, width=sys.maxsize, allow_unicode=True)
+    try:
+        kubernetes_yaml.stream(made, "what it makes")
+    except UsageError as error:
+        raise UsageError(f"{name}: {error.message}", fix="Patch in what YAML and Kubernetes can carry.") from error
+    return made
+
+
+def _require_same_object(was: documents.Document, now: Any, name: str) -> None:
+    """Refuse what a patch makes of an object where it is that object no more."""
+    same = isinstance(now, dict) and now.get("apiVersion") == was["apiVersion"] and isinstance(now.get("spec"), dict)
+    if not (same and documents.identity(now) == documents.identity(was)):
+        raise UsageError(
+            f"{name}: {was['kind']} {was['metadata']['name']} is none any more, or another one",
+            fix="Leave it its apiVersion, kind, name, namespace, and a mapping for its spec.",
+        )
 
 
 @functools.cache

@@ -419,6 +419,31 @@ def test_a_link_out_of_the_project_gets_nothing(folder, tmp_path):
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["appproject.yaml", "argocd-applications.yaml"])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_file_that_is_a_link_is_not_written_through(folder, name, there):
+    other = folder / "other.yaml"
+    if there:
+        other.write_text("somebody: else's\n")
+    (folder / "argo" / name).symlink_to("../other.yaml")
+
+    refused = cli.run("argocd", "render", cwd=folder)
+
+    assert refused.returncode == 2
+    assert f"argo/{name}: a link, to ../other.yaml" in " ".join(refused.stderr.split())
+    assert other.exists() == there
+    assert not there or other.read_text() == "somebody: else's\n"
+    assert sorted(path.name for path in (folder / "argo").iterdir()) == sorted([name, "patches"]), "nor the other one"
+
+
+def test_a_link_to_another_folder_of_the_project_is_a_folder(folder):
+    (folder / "argo").rename(folder / "away")
+    (folder / "argo").symlink_to("away")
+    written(folder)
+    assert (folder / "away" / "appproject.yaml").is_file()
+    assert findings(folder) == []
+
+
 def test_what_is_changed_by_hand_is_found_and_rendered_away(folder):
     written(folder)
     file = folder / "argo" / "argocd-applications.yaml"
@@ -492,6 +517,64 @@ def test_a_patch_that_does_not_fit_is_refused_in_one_line(folder, content, said)
         findings(folder)
     assert error.value.message.startswith(said)
     assert "\n" not in error.value.message
+
+
+def nested(depth):
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (f'[{{"op": "add", "path": "/spec/x", "value": {nested(3000)}}}]', "more than 100 levels deep"),
+        (nested(200_000), "more than 100 levels deep"),
+        (f'[{{"op": "add", "path": "/spec/x", "value": {nested(99)}}}]', "more than 100 levels deep"),
+        (
+            json.dumps([{"op": "add", "path": "/spec" + "/x" * depth, "value": {}} for depth in range(1, 300)]),
+            "more than 100 levels deep",
+        ),
+        ('[{"op": "add", "path": "/spec/x", "value": ' + "1" * 5000 + "}]", "limit"),
+        ('[{"op": "add", "path": "/spec/x", "value": NaN}]', ".nan: is a number that JSON has not"),
+        ('[{"op": "add", "path": "/spec/x", "value": "\\ud800"}]', "not YAML"),
+        ('[{"op": "replace", "path": "", "value": null}]', "is none any more"),
+        ('[{"op": "replace", "path": "", "value": []}]', "is none any more"),
+        ('[{"op": "replace", "path": "", "value": {"spec": {}}}]', "is none any more"),
+        ('[{"op": "replace", "path": "/kind", "value": "AppProject"}]', "is none any more"),
+        ('[{"op": "replace", "path": "/apiVersion", "value": "argoproj.io/v1"}]', "is none any more"),
+        ('[{"op": "replace", "path": "/metadata", "value": "scoring"}]', "is none any more"),
+        ('[{"op": "replace", "path": "/metadata/name", "value": null}]', "is none any more"),
+        ('[{"op": "remove", "path": "/metadata/namespace"}]', "is none any more"),
+        ('[{"op": "replace", "path": "/spec", "value": null}]', "is none any more"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["AppProject", "ApplicationSet"])
+def test_a_patch_that_makes_no_object_of_it_is_refused(content, said, kind):
+    text = THEIRS.replace("[argocd]", f'[argocd]\npatches.{kind} = "own.json"')
+    if kind == "AppProject":
+        content = content.replace('"value": "AppProject"', '"value": "ApplicationSet"')
+    with pytest.raises(UsageError, match=r"argo/own\.json.*:") as error:
+        argocd.render(project.parse(text.encode()), patches={kind: content.encode()})
+    assert said in error.value.message
+    assert "\n" not in error.value.message
+
+
+def test_a_patch_of_every_project_may_change_what_it_is_for():
+    text = THEIRS.replace("[argocd]", '[argocd]\npatches.AppProject = "own.json"')
+    patched = [
+        {"op": "replace", "path": "/spec/description", "value": "ours"},
+        {"op": "add", "path": "/metadata/labels", "value": {"team": "scoring"}},
+        {"op": "add", "path": "/spec/syncWindows", "value": [{"kind": "deny"}]},
+        {"op": "remove", "path": "/spec/orphanedResources"},
+    ]
+    files = argocd.render(project.parse(text.encode()), patches={"AppProject": json.dumps(patched).encode()})
+    made = list(yaml.safe_load_all(files["argo/appproject.yaml"]))
+    assert [each["metadata"]["name"] for each in made] == [
+        "scoring-play",
+        "scoring-1e3",
+        "scoring-live",
+        "scoring-live-eu",
+    ]
+    assert all(each["spec"]["syncWindows"] == [{"kind": "deny"}] for each in made)
 
 
 def test_a_patch_that_is_not_there_is_told(folder):
