@@ -1,20 +1,25 @@
 """A tree of the form before the project file, brought to today's: what stands there is said there once."""
 
+import json
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomlkit
 import tomlkit.items
+from pydantic import ValidationError
 
 from ci import project as projects
-from ci.base import duration, files
+from ci.base import duration, files, jsonfile, nesting
 from ci.base.errors import UsageError
-from ci.manifests import documents, kubernetes_yaml
-from ci.project import FILE, RESERVED, Paths, Project
+from ci.base.text import cut
+from ci.manifests import documents, kubernetes_yaml, places
+from ci.project import FILE, LABEL, RESERVED, Paths, Project, Window
 from ci.tree import scalars
+
+T = TypeVar("T")
 
 NAMESPACE, PROMOTION, SOAK = "namespace", "promotion", "soak"
 OLD_ORDER = ("dev", "staging", "prod")
@@ -26,6 +31,17 @@ OLD_SET, OLD_PROJECT = "argocd-applications.yaml", "appproject.yaml"
 GATES, ANSWERS = "gates.yaml", "answers"
 VALUES = "values.yaml"
 PLACEHOLDER = "https://github.com/OWNER/NAME.git"
+WINDOW = {
+    "schedule": "schedule",
+    "duration": "duration",
+    "timeZone": "timezone",
+    "manualSync": "manual",
+    "description": "description",
+}
+"""What a sync window of Argo CD may say besides whom it allows, by the project file's words for it
+(https://argo-cd.readthedocs.io/en/stable/user-guide/sync_windows/)."""
+YAML_KINDS: Mapping[type, str] = {dict: "mapping", list: "list", str: "text"}
+SHOWN = 80
 
 
 @dataclass
@@ -91,20 +107,22 @@ def plan(folder: Path, order: Sequence[str], origin: str | None) -> Migration:
     known = projects.load(folder) if (folder / FILE).is_file() else None
     paths = known.paths if known else Paths()
     migration = Migration()
-    places: dict[str, _Place] = {}
-    for file in _applications(folder / paths.tree):
-        _application(folder, file, places.setdefault(file.parent.name, _Place()), migration)
+    said: dict[str, _Place] = {}
+    applications = list(_applications(folder / paths.tree))
+    for file in applications:
+        _application(folder, file, said.setdefault(file.parent.name, _Place()), migration)
     content = None
     if known is not None:
-        content = _completed(folder, known, places, migration)
-    elif places:
-        content = _project_file(folder, paths, _ordered(paths, places, order), places, origin, migration)
+        content = _completed(folder, known, said, migration)
+    elif said:
+        content = _project_file(folder, paths, _ordered(paths, said, order), said, origin, migration)
     if content is not None:
-        projects.parse(content)
+        projects.parse(content, f"{FILE}, as it would be")
         migration.contents[FILE] = content
-    if known or places:
+    if known or said:
         _gates(folder, paths, migration)
-        _golden(folder, paths, migration)
+        _golden(folder, paths, {file.name for file in applications}, migration)
+    files.require_own(folder, [*migration.contents, *migration.gone])
     return migration
 
 
@@ -119,6 +137,7 @@ def _application(folder: Path, file: Path, place: _Place, migration: Migration) 
     path = file.relative_to(folder).as_posix()
     content = file.read_bytes()
     keys = scalars.keys(content, path)
+    lines = dict(keys)
     ways: dict[str, tuple[str, ...]] = {}
     if NAMESPACE in keys:
         ways[NAMESPACE] = (NAMESPACE,)
@@ -126,30 +145,44 @@ def _application(folder: Path, file: Path, place: _Place, migration: Migration) 
         if key != SOAK:
             raise UsageError(f"{path}:{line}: {PROMOTION}.{key}: has no place in {FILE}", fix="Remove it by hand.")
         ways[SOAK] = (PROMOTION, SOAK)
+        lines[SOAK] = line
     read = scalars.read(content, ways.values(), path)
     for key, way in ways.items():
-        place.add(key, _Said(read[way], f"{path}:{keys[way[0]]}"))
+        found = _Said(read[way], f"{path}:{lines[key]}")
+        _require_readable(key, found)
+        place.add(key, found)
     if gone := [key for key in (NAMESPACE, PROMOTION) if key in keys]:
-        migration.contents[path] = scalars.without(content, gone, path)
+        migration.contents[path] = _without(content, gone, path)
         migration.told.append(f"{path}: {' and '.join(gone)} out, into {FILE}")
+
+
+def _without(content: bytes, gone: Collection[str], path: str) -> bytes:
+    return nesting.read(lambda: scalars.without(content, gone, path), path)
+
+
+def _require_readable(key: str, said: _Said) -> None:
+    if key == SOAK:
+        duration.seconds(said.value or "nothing", f"{said.place}: {PROMOTION}.{SOAK}:")
+    elif LABEL.fullmatch(said.value) is None:
+        raise UsageError(f"{said.place}: {NAMESPACE}: {said.value or 'nothing'} is no name of a namespace")
 
 
 def _same_time(one: str, other: str) -> bool:
     return duration.seconds(one) == duration.seconds(other)
 
 
-def _ordered(paths: Paths, places: Mapping[str, _Place], order: Sequence[str]) -> Sequence[str]:
+def _ordered(paths: Paths, found: Mapping[str, _Place], order: Sequence[str]) -> Sequence[str]:
     """Return the environments in the order of promotion.
 
     Raises:
         UsageError: Nobody has said it, or not of these.
     """
-    if not order and set(places) <= set(OLD_ORDER):
-        return [name for name in OLD_ORDER if name in places]
-    if sorted(order) != sorted(places):
-        there = ",".join(places)
+    if not order and set(found) <= set(OLD_ORDER):
+        return [name for name in OLD_ORDER if name in found]
+    if sorted(order) != sorted(found):
+        there = ",".join(found)
         said = f"--order {','.join(order)}: not the folders" if order else "in which order versions move is not known:"
-        raise UsageError(f"{said} {', '.join(places)} of {paths.tree}", fix=f"--order {there}, or as they come")
+        raise UsageError(f"{said} {', '.join(found)} of {paths.tree}", fix=f"--order {there}, or as they come")
     return order
 
 
@@ -157,21 +190,23 @@ def _project_file(
     folder: Path,
     paths: Paths,
     order: Sequence[str],
-    places: Mapping[str, _Place],
+    found: Mapping[str, _Place],
     origin: str | None,
     migration: Migration,
 ) -> bytes:
     """Return the project file that the old files make."""
-    source, project = (_manifest(folder / paths.argocd / name) for name in (OLD_SET, OLD_PROJECT))
-    watched = source.get("template", {}).get("spec", {}).get("source", {}).get("repoURL") or _without_user(origin)
-    git: Mapping[str, str] = next((each["git"] for each in source.get("generators", ()) if "git" in each), {})
+    source, project = (_manifest(folder, f"{paths.argocd}/{name}") for name in (OLD_SET, OLD_PROJECT))
+    watched = source.at(("spec", "template", "spec", "source", "repoURL"), str) or _without_user(origin)
+    generators = range(len(source.at(("spec", "generators"), list) or ()))
+    revisions = (source.at(("spec", "generators", number, "git", "revision"), str) for number in generators)
+    windows = _windows(project, order)
     document = tomlkit.document()
     document.add(tomlkit.comment("How things are in this repository; docs/project.md explains every key."))
     document["repository"] = watched or PLACEHOLDER
-    document["branch"] = git.get("revision", "main")
+    document["branch"] = next(filter(None, revisions), "main")
     environments = tomlkit.aot()
     for name in order:
-        said = places[name].said
+        said = found[name].said
         if NAMESPACE not in said:
             raise UsageError(f"{paths.tree}/{name}: no file in it says its {NAMESPACE}", fix=f"Write {FILE} by hand.")
         table = tomlkit.table()
@@ -181,8 +216,8 @@ def _project_file(
             table["protected"] = True
         if SOAK in said:
             table[SOAK] = said[SOAK].value
-        if windows := _windows(project.get("syncWindows", ()), name):
-            table["windows"] = windows
+        if windows[name]:
+            table["windows"] = [each.model_dump(exclude_defaults=True) for each in windows[name]]
         environments.append(table)
     document["environments"] = environments
     migration.told.append(f"{FILE}: made, with {', '.join(order)}")
@@ -191,15 +226,60 @@ def _project_file(
     return tomlkit.dumps(document).encode()
 
 
-def _manifest(file: Path) -> dict[str, Any]:
-    """Return the spec of what Argo CD was given until now, where it is there."""
+@dataclass(frozen=True)
+class _Manifest:
+    """What Argo CD was given until now.
+
+    Attributes:
+        file: Its path from the project file's folder.
+        text: The file.
+        document: The object in it; nothing where there is no such file.
+    """
+
+    file: str
+    text: str
+    document: Mapping[str, Any]
+
+    def at(self, way: places.Path, kind: type[T]) -> T | None:
+        """Return what a way leads to; None where there is nothing.
+
+        Raises:
+            UsageError: Something on the way, or what it leads to, is of another kind than it has to be.
+        """
+        found: Any = self.document
+        for depth, part in enumerate(way):
+            if isinstance(part, str):
+                if not isinstance(found, dict):
+                    raise self.refusal(way[:depth], "is no mapping")
+                if part not in found:
+                    return None
+            found = found[part]
+        if not isinstance(found, kind):
+            raise self.refusal(way, f"is no {YAML_KINDS[kind]}")
+        return found
+
+    def refusal(self, way: places.Path, said: str) -> UsageError:
+        """Return the error for what a way leads to."""
+        line = next(filter(None, (places.values_line(self.text, way[:depth]) for depth in range(len(way), 0, -1))), 1)
+        by_hand = f"Write {FILE} by hand, and what it has no key for as a patch: docs/project.md, Patches."
+        return UsageError(f"{self.file}:{line}: {projects.dotted(tuple(way))}: {said}", fix=by_hand)
+
+
+def _manifest(folder: Path, file: str) -> _Manifest:
+    """Return what Argo CD was given until now, where it is there.
+
+    Raises:
+        UsageError: It is not YAML, or more objects than the one that `argocd render` makes anew.
+    """
     try:
-        _, text = kubernetes_yaml.decoded(file.read_bytes(), str(file))
+        _, text = kubernetes_yaml.decoded((folder / file).read_bytes(), file)
     except FileNotFoundError:
-        return {}
-    found = documents.parse(text, str(file))
-    spec: dict[str, Any] = found[0].get("spec", {}) if found else {}
-    return spec
+        return _Manifest(file, "", {})
+    found = documents.parse(text, file)
+    if len(found) > 1:
+        said = f"has {len(found)} objects, and `argocd render` writes the whole file anew"
+        raise UsageError(f"{file}: {said}", fix="Move all but the first into files of their own.")
+    return _Manifest(file, text, found[0] if found else {})
 
 
 def _without_user(url: str | None) -> str | None:
@@ -210,64 +290,89 @@ def _without_user(url: str | None) -> str | None:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def _windows(given: Sequence[Mapping[str, Any]], environment: str) -> tomlkit.items.AoT | None:
-    """Return the sync windows of an environment.
+def _windows(project: _Manifest, order: Sequence[str]) -> dict[str, list[Window]]:
+    """Return the sync windows of each environment.
 
     Raises:
-        UsageError: It has one that the project file has no words for.
+        UsageError: There is one that the project file has no words for: `argocd render` would delete it.
     """
-    windows = tomlkit.aot()
-    for each in given:
-        if f"{environment}-*" not in each.get("applications", ()):
-            continue
-        if each["kind"] != "allow" or len(each["applications"]) > 1 or "namespaces" in each or "clusters" in each:
-            raise UsageError(
-                f"{OLD_PROJECT}: a sync window of {environment} is more than {FILE} can say",
-                fix=f"Write {FILE} by hand, and that window as a patch of the AppProject.",
-            )
-        table = tomlkit.table()
-        if description := each.get("description"):
-            table["description"] = description
-        table["schedule"], table["duration"] = each["schedule"], each["duration"]
-        if (timezone := each.get("timeZone", "UTC")) != "UTC":
-            table["timezone"] = timezone
-        if not each.get("manualSync", False):
-            table["manual"] = False
-        windows.append(table)
-    return windows or None
+    windows: dict[str, list[Window]] = {name: [] for name in order}
+    for number in range(len(project.at(("spec", "syncWindows"), list) or ())):
+        way = ("spec", "syncWindows", number)
+        given = project.at(way, dict) or {}
+        bound = _bound(given.get("applications"), order)
+        more = [key for key, value in given.items() if value and key not in (*WINDOW, "kind", "applications")]
+        more += ["kind"] if given.get("kind") != "allow" else []
+        more += ["applications"] if len(bound) != 1 else []
+        if more:
+            whose = f" of {', '.join(bound)}" if bound else ""
+            what = ", ".join(f"{key} is {cut(json.dumps(given.get(key)), SHOWN)}" for key in more)
+            raise project.refusal(way, f"a sync window{whose} is more than {FILE} can say: {what}")
+        said = {word: given[key] for key, word in WINDOW.items() if given.get(key)}
+        try:
+            windows[bound[0]].append(Window.model_validate({"manual": False, **said}))
+        except ValidationError as error:
+            raise project.refusal(way, jsonfile.first_error(error).replace("Value error, ", "")) from error
+    return windows
 
 
-def _completed(folder: Path, known: Project, places: Mapping[str, _Place], migration: Migration) -> bytes | None:
+def _bound(patterns: Any, order: Sequence[str]) -> list[str]:
+    """Return the environments that a sync window of these applications binds as a whole; none where it is another."""
+    if not (isinstance(patterns, list) and len(patterns) == 1 and patterns[0] in [f"{name}-*" for name in order]):
+        return []
+    return [name for name in order if f"{name}-".startswith(patterns[0].removesuffix("*"))]
+
+
+def _completed(folder: Path, known: Project, found: Mapping[str, _Place], migration: Migration) -> bytes | None:
     """Return the project file with what only the tree has said, or None where it says all of that."""
-    document: Any = tomlkit.parse((folder / FILE).read_text())
+    content = (folder / FILE).read_bytes()
+    mark, text = kubernetes_yaml.decoded(content, FILE)
+    document: Any = tomlkit.parse(text)
+    as_it_stands = tomlkit.dumps(document) == text
+    line_end = "\r\n" if "\r\n" in text else "\n"
     added = []
-    for name, place in places.items():
-        if not place.said:
-            continue
-        known.environment(name)
-        table = document["environments"][known.names.index(name)]
+    for name, place in found.items():
         for key, said in place.said.items():
+            if name not in known.names:
+                raise UsageError(f"{said.place}: {FILE} has no environment {name}", fix="Write it there by hand.")
+            table = document["environments"][known.names.index(name)]
             if key in table:
                 _Place({key: _Said(str(table[key]), FILE)}).add(key, said)
             else:
-                table.add(key, said.value)
+                _add(table, key, said.value, line_end)
                 added.append(f"{FILE}: {key} of {name}, {said.value}")
+    if added and not as_it_stands:
+        raise UsageError(
+            f"{FILE}: [[environments]] with other tables between them: nothing can be added where it stands",
+            fix="Write them one after the other.",
+        )
     migration.told += added
-    return tomlkit.dumps(document).encode() if added else None
+    return mark + tomlkit.dumps(document).encode() if added else None
+
+
+def _add(table: Any, key: str, value: str, line_end: str) -> None:
+    """Give an environment another key, right below its namespace: what is further below may be about what follows."""
+    if isinstance(table, tomlkit.items.InlineTable):
+        table.add(key, value)
+    else:
+        above = table.item(NAMESPACE).trivia
+        line = f"{above.indent}{key} = {tomlkit.item(value).as_string()}"
+        above.trail = f"{above.trail or line_end}{line}{above.trail}"
 
 
 def _gates(folder: Path, paths: Paths, migration: Migration) -> None:
     """Move what the gates are held to out of the chart, without the answers: golden files have them."""
     old, new = f"{paths.chart}/{GATES}", f"{paths.tree}/{GATES}"
     if (folder / old).is_file():
-        content = scalars.without((folder / old).read_bytes(), [ANSWERS], old)
+        content = _without((folder / old).read_bytes(), [ANSWERS], old)
         _move(folder, old, new, content, migration)
 
 
-def _golden(folder: Path, paths: Paths, migration: Migration) -> None:
+def _golden(folder: Path, paths: Paths, names: Collection[str], migration: Migration) -> None:
+    """Move the golden files of applications; other tests may have files beside them."""
     if paths.golden == OLD_GOLDEN:
         return
-    for file in sorted((folder / OLD_GOLDEN).glob("*.yaml")):
+    for file in sorted(each for each in (folder / OLD_GOLDEN).glob("*.yaml") if each.name in names):
         _move(folder, f"{OLD_GOLDEN}/{file.name}", f"{paths.golden}/{file.name}", file.read_bytes(), migration)
 
 

@@ -252,6 +252,256 @@ def test_what_has_no_place_in_the_new_form_is_refused_whole(old, path, change, s
     assert every(old) == before
 
 
+def windows(folder, *given):
+    write(folder, "k8s/argocd/appproject.yaml", yaml.safe_dump({"spec": {"syncWindows": list(given)}}))
+
+
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [
+        ({**WINDOW, "kind": "deny", "applications": ["*"]}, r'kind is "deny", applications is \["\*"\]'),
+        ({**WINDOW, "applications": ["*"]}, "applications is"),
+        ({**WINDOW, "applications": ["prod-wine"]}, "applications is"),
+        ({**WINDOW, "applications": ["prod-*", "dev-*"]}, "applications is"),
+        ({**WINDOW, "applications": ["qa-*"]}, "applications is"),
+        ({**WINDOW, "applications": "prod-*"}, "applications is"),
+        (
+            {**WINDOW, "applications": [], "namespaces": ["wine-prod"]},
+            r'namespaces is \["wine-prod"\], applications is',
+        ),
+        ({**WINDOW, "namespaces": ["wine-prod"]}, "of prod is more than .*: namespaces is"),
+        ({**WINDOW, "clusters": ["in-cluster"]}, "of prod is more than .*: clusters is"),
+        ({**WINDOW, "syncOverrun": True}, "syncOverrun is true"),
+        ({key: value for key, value in WINDOW.items() if key != "kind"}, "kind is null"),
+    ],
+)
+def test_a_window_that_the_project_file_cannot_say_is_refused_whomever_it_binds(old, window, said):
+    windows(old, WINDOW, window)
+    before = every(old)
+    done = run(old)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    with pytest.raises(UsageError, match=said) as refused:
+        planned(old)
+    assert refused.value.message.startswith("k8s/argocd/appproject.yaml:")
+    assert "spec.syncWindows[1]: a sync window" in refused.value.message
+    assert "is more than ml-serving-ci.toml can say" in refused.value.message
+    assert every(old) == before
+
+
+def test_a_window_of_two_environments_is_refused(old):
+    """`prod-*` is the applications of prod-eu as well."""
+    write(old, "gitops/prod-eu/wine.yaml", FILE.format(environment="prod-eu", soak="1h"))
+    with pytest.raises(UsageError, match=r"a sync window of prod, prod-eu is more than"):
+        planned(old, ["dev", "staging", "prod", "prod-eu"])
+    windows(old, {**WINDOW, "applications": ["prod-eu-*"]})
+    planned(old, ["dev", "staging", "prod", "prod-eu"]).write(old)
+    assert [len(each.windows) for each in project.load(old).environments] == [0, 0, 0, 1]
+
+
+def test_windows_of_every_environment_come_along_in_their_order(old):
+    at_night = {"kind": "allow", "schedule": "0 22 * * *", "duration": "1h", "applications": ["dev-*"]}
+    windows(old, {**at_night, "namespaces": [], "clusters": None, "timeZone": ""}, WINDOW, {**at_night, **DESCRIBED})
+    planned(old).write(old)
+    dev, staging, prod = project.load(old).environments
+    assert [each.description for each in dev.windows] == ["", 'say "yes" # or no']
+    assert [(each.manual, each.timezone) for each in dev.windows] == [(False, "UTC")] * 2
+    assert (len(staging.windows), len(prod.windows)) == (0, 1)
+
+
+DESCRIBED = {"description": 'say "yes" # or no'}
+
+
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [
+        ({**WINDOW, "timeZone": "CET"}, "timezone: 'CET' is no time zone"),
+        ({**WINDOW, "schedule": 7}, "schedule: "),
+        ({**WINDOW, "duration": "a while"}, "duration: a while: not a duration"),
+        ({**WINDOW, "manualSync": "yes"}, "manual: "),
+        ({"kind": "allow", "applications": ["prod-*"]}, "schedule: Field required"),
+    ],
+)
+def test_a_window_that_argo_cd_would_not_take_is_refused_where_it_is(old, window, said):
+    windows(old, window)
+    with pytest.raises(UsageError) as refused:
+        planned(old)
+    assert refused.value.message.startswith(f"k8s/argocd/appproject.yaml:3: spec.syncWindows[0]: {said}")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("appproject.yaml", "spec:\n", "1: spec: is no mapping"),
+        ("appproject.yaml", "spec: []\n", "1: spec: is no mapping"),
+        ("appproject.yaml", "spec:\n  syncWindows:\n", "2: spec.syncWindows: is no list"),
+        ("appproject.yaml", "spec:\n  syncWindows: {}\n", "2: spec.syncWindows: is no list"),
+        ("appproject.yaml", "spec:\n  syncWindows:\n  - prod\n", "3: spec.syncWindows[0]: is no mapping"),
+        ("argocd-applications.yaml", "spec: 1\n", "1: spec: is no mapping"),
+        ("argocd-applications.yaml", "spec:\n  template: null\n", "2: spec.template: is no mapping"),
+        ("argocd-applications.yaml", "spec:\n  template: {spec: []}\n", "2: spec.template.spec: is no mapping"),
+        (
+            "argocd-applications.yaml",
+            "spec: {template: {spec: {source: {repoURL: 1}}}}\n",
+            "1: spec.template.spec.source.repoURL: is no text",
+        ),
+        ("argocd-applications.yaml", "spec: {generators: {}}\n", "1: spec.generators: is no list"),
+        ("argocd-applications.yaml", "spec: {generators: [null]}\n", "1: spec.generators[0]: is no mapping"),
+        ("argocd-applications.yaml", "spec: {generators: [{git: null}]}\n", "1: spec.generators[0].git: is no mapping"),
+        (
+            "argocd-applications.yaml",
+            "spec:\n  generators:\n  - list: {}\n  - git: {revision: 1.10}\n",
+            "4: spec.generators[1].git.revision: is no text",
+        ),
+    ],
+)
+def test_what_somebody_wrote_for_argo_cd_by_hand_is_refused_by_file_and_line(old, name, text, said):
+    write(old, f"k8s/argocd/{name}", text)
+    with pytest.raises(UsageError) as refused:
+        planned(old)
+    assert refused.value.message == f"k8s/argocd/{name}:{said}"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n---\n", "kind: AppProject\n", "spec: {}\n"])
+def test_what_says_nothing_of_windows_is_no_window(old, text):
+    write(old, "k8s/argocd/appproject.yaml", text)
+    planned(old).write(old)
+    assert not any(each.windows for each in project.load(old).environments)
+
+
+def test_a_file_of_several_objects_is_refused_for_it_would_be_one(old):
+    file = old / "k8s/argocd/appproject.yaml"
+    file.write_text(f"spec: {{}}\n---\n{file.read_text()}")
+    with pytest.raises(UsageError, match=r"k8s/argocd/appproject.yaml: has 2 objects"):
+        planned(old)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ("soak: 10m", "soak: 5 minutes", r"gitops/dev/wine.yaml:11: promotion.soak: 5 minutes: not a duration"),
+        ("soak: 10m", "soak:", r"gitops/dev/wine.yaml:11: promotion.soak: nothing: not a duration"),
+        ("namespace: wine-dev", "namespace: Wine_dev", r"gitops/dev/wine.yaml:3: namespace: Wine_dev is no name"),
+        ("namespace: wine-dev", "namespace:", r"gitops/dev/wine.yaml:3: namespace: nothing is no name"),
+        ("values: {}", "values: " + "[" * 990 + "]" * 990, r"gitops/dev/wine.yaml: nested more than"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_where_it_stands(old, was, now, said):
+    write(old, "gitops/dev/beer.yaml", FILE.format(environment="dev", soak="10m"))
+    file = old / "gitops/dev/wine.yaml"
+    file.write_text(file.read_text().replace(was, now))
+    with pytest.raises(UsageError, match=said):
+        planned(old)
+
+
+TODAYS = """\
+repository = "https://x.example/y"
+[[environments]]
+name = "dev"
+namespace = "wine-dev"  # as ever
+
+# the window
+[[environments.windows]]
+schedule = "0 7 * * 1-5"
+duration = "10h"
+
+# the next one
+[[environments]]
+  name = "staging"
+  namespace = "wine-staging"
+  protected = true
+[[environments]]
+name = "prod"
+namespace = "wine-prod\""""
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_key_stands_with_its_environment_and_the_rest_stays_as_it_was(old, mark, end):
+    (old / project.FILE).write_bytes(mark + TODAYS.replace("\n", end).encode())
+    expected = (
+        TODAYS.replace("  # as ever\n", '  # as ever\nsoak = "10m"\n')
+        .replace('"wine-staging"\n', '"wine-staging"\n  soak = "1h"\n')
+        .replace('"wine-prod"', '"wine-prod"\nsoak = "24h"')
+    )
+    done = run(old)
+    assert done.returncode == 0, done.stderr
+    assert (old / project.FILE).read_bytes() == mark + expected.replace("\n", end).encode()
+
+
+def test_an_environment_on_one_line_gets_its_key_there(old):
+    tables = [f'  {{ name = "{name}", namespace = "wine-{name}" }}, # {name}' for name in SOAKS]
+    write(old, project.FILE, "\n".join(['repository = "https://x.example/y"', "environments = [", *tables, "]", ""]))
+    planned(old).write(old)
+    lines = (old / project.FILE).read_text().splitlines()
+    assert [line.partition("}")[2] for line in lines[2:5]] == [f", # {name}" for name in SOAKS]
+    assert [each.soak for each in project.load(old).environments] == list(SOAKS.values())
+
+
+def test_environments_apart_are_not_moved_together(old):
+    apart = TODAYS.replace("# the next one\n", '[argocd]\nnamespace = "gitops"\n')
+    write(old, project.FILE, apart)
+    with pytest.raises(UsageError, match=r"ml-serving-ci.toml: \[\[environments\]\] with other tables between"):
+        planned(old)
+    said = apart.replace('-dev"', '-dev"\nsoak="10m"').replace('-prod"', '-prod"\nsoak="24h"')
+    write(old, project.FILE, said.replace('-staging"', '-staging"\nsoak="1h"'))
+    assert project.FILE not in planned(old).contents, "nothing is to be added"
+
+
+def test_an_environment_that_the_project_file_does_not_have_is_named_with_its_file(old):
+    write(old, project.FILE, TODAYS.replace('"prod"', '"live"'))
+    with pytest.raises(UsageError, match=r"gitops/prod/wine.yaml:3: ml-serving-ci.toml has no environment prod"):
+        planned(old)
+
+
+def test_a_name_that_no_environment_can_have_is_no_line_of_a_file_that_is_not_there(old):
+    (old / "gitops/staging").rename(old / "gitops/Live")
+    with pytest.raises(UsageError, match=r"ml-serving-ci.toml, as it would be:[0-9]+: environments\[1\].name: 'Live'"):
+        planned(old, ["dev", "Live", "prod"])
+
+
+def test_files_of_other_tests_stay_where_they_are(old):
+    write(old, "tests/golden/render_snapshot.yaml", "expected: mine\n")
+    done = run(old)
+    assert "render_snapshot" not in done.stdout
+    assert (old / "tests/golden/render_snapshot.yaml").read_text() == "expected: mine\n"
+    assert not (old / "golden/render_snapshot.yaml").exists()
+    assert (old / "golden/wine.yaml").exists()
+    assert run(old).stdout == "nothing to migrate\n"
+
+
+@pytest.mark.parametrize(
+    "path", [project.FILE, "gitops/dev/wine.yaml", "gitops/gates.yaml", "golden/wine.yaml", "tests/golden/wine.yaml"]
+)
+def test_no_other_file_is_written_or_removed_by_way_of_a_link(old, path):
+    if path == project.FILE:
+        write(old, path, TODAYS)
+    content = (old / path).read_bytes() if (old / path).exists() else None
+    (old / path).parent.mkdir(exist_ok=True)
+    (old / path).unlink(missing_ok=True)
+    if content is not None:
+        (old / "other").write_bytes(content)
+    (old / path).symlink_to(old / "other")
+    before = every(old)
+    done = run(old)
+    assert done.returncode == 2, done.stdout
+    assert f"{path}: a link, to " in " ".join(done.stderr.split())
+    assert every(old) == before
+
+
+def test_a_folder_that_leads_out_is_not_cleared(old, tmp_path_factory):
+    away = tmp_path_factory.mktemp("away") / "golden"
+    (old / "tests/golden").rename(away)
+    (old / "tests/golden").symlink_to(away)
+    with pytest.raises(UsageError, match=r"tests/golden: a link that leads out of the project"):
+        planned(old)
+    (old / "tests/golden").unlink()
+    away.rename(old / "kept")
+    (old / "tests/golden").symlink_to("../kept")
+    planned(old).write(old)
+    assert (old / "golden/wine.yaml").exists()
+
+
 def test_two_files_in_one_place_are_refused(old):
     write(old, "golden/wine.yaml", "another: one\n")
     with pytest.raises(UsageError, match=r"golden/wine.yaml is there, too"):
