@@ -217,6 +217,8 @@ def test_null_is_an_answer():
 def test_rounds_within_the_tolerance_are_one_answer():
     result = compared(golden([3.0], **NEAR), answers([3.0], [3.2]), answers([3.1], [2.9]))
     assert (result.slices[0].agreement.count, result.regressions) == (1, [])
+        (10**18, 10**18 + 10**16, True),
+        (10**18, 10**18 + 10**16 + 10**15, False),
 
 
 def test_of_a_long_answer_the_places_that_differ_are_named_and_it_is_cut():
@@ -230,6 +232,25 @@ def test_of_a_long_answer_the_places_that_differ_are_named_and_it_is_cut():
 
 
 SCHEMA = {"type": "object", "required": ["label"], "properties": {"score": {"type": "number", "maximum": 1}}}
+
+@pytest.mark.parametrize(
+    ("expected", "answered", "right"),
+    [
+        (1234567890123456789, 1234567890123456700, False),
+        (9007199254740993, 9007199254740992, False),
+        (9007199254740993, 9007199254740992.0, False),
+        ([7, 1234567890123456789], [7, 1234567890123456788], False),
+        ({"id": -1234567890123456789}, {"id": -1234567890123456788}, False),
+        (1234567890123456789, 1234567890123456789, True),
+        (9007199254740992, 9007199254740992.0, True),
+        (10**20, 1e20, True),
+        (3, 3.0, True),
+    ],
+)
+def test_a_whole_number_is_not_rounded_before_it_is_compared(expected, answered, right):
+    result = compared(golden([expected]), answers([expected]), answers([answered]))
+    assert (result.slices[0].candidate.count, result.slices[0].agreement.count) == (right, right)
+
 
 
 def test_an_answer_against_the_schema_is_wrong_whatever_else_it_is():

@@ -29,6 +29,8 @@ from urllib.parse import SplitResult, urlsplit
 
 LOOK_SECONDS = 0.2
 """Between two looks at the proxy's routes."""
+EXACT = 2**53
+"""A float rounds whole numbers beyond."""
 
 
 def find(content: Any, keys: Sequence[str | int]) -> Any:
@@ -54,8 +56,8 @@ def differences(
 ) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
     """Yield where two JSON values differ: the way to each place, and what either has there.
 
-    Numbers are compared as `math.isclose` does it, wherever they stand; all else exactly: true is not 1, nor "1". Lists
-    of different length, and objects with different names, differ as a whole.
+    Numbers are compared as `math.isclose` does it, wherever they stand, but no whole number is rounded before; all else
+    exactly: true is not 1, nor "1". Lists of different length, and objects with different names, differ as a whole.
 
     Args:
         expected: One value.
@@ -78,13 +80,12 @@ def differences(
 
 
 def _close(expected: float, answered: float, absolute: float, relative: float) -> bool:
-    try:
+    if all(isinstance(each, float) or abs(each) <= EXACT for each in (expected, answered)):
         return math.isclose(expected, answered, rel_tol=relative, abs_tol=absolute)
-    except OverflowError:  # an integer that no float holds: the same formula, exactly
-        if any(isinstance(each, float) and not math.isfinite(each) for each in (expected, answered)):
-            return False
-        one, other = Fraction(expected), Fraction(answered)
-        return abs(one - other) <= max(Fraction(relative) * max(abs(one), abs(other)), Fraction(absolute))
+    if any(isinstance(each, float) and not math.isfinite(each) for each in (expected, answered)):
+        return False
+    one, other = Fraction(expected), Fraction(answered)  # the same formula, exactly
+    return abs(one - other) <= max(Fraction(str(relative)) * max(abs(one), abs(other)), Fraction(str(absolute)))
 
 
 def _number(value: Any) -> bool:
