@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from jsonschema.exceptions import SchemaError
 from jsonschema.protocols import Validator
@@ -46,6 +46,12 @@ def _finite(value: Any) -> Any:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError):
         raise ValueError(f"{value!r} cannot be sent as JSON") from None
+    return value
+
+
+def _given(value: Any) -> Any:
+    if value is None:
+        raise ValueError("is left blank, and so says nothing: give it a value, or leave it out")
     return value
 
 
@@ -115,6 +121,9 @@ def _misled(resource: Resource[Any], resolver: Any, validator: type[Validator], 
 
 
 Json = Annotated[JsonValue, BeforeValidator(_finite)]
+T = TypeVar("T")
+Given = Annotated[T | None, BeforeValidator(_given)]
+"""What may be left out, but not blank."""
 
 
 class _Strict(BaseModel):
@@ -139,12 +148,12 @@ class Gate(_Strict):
     Attributes:
         agreement: Least share of the inputs that both versions answer the same.
         accuracy: Least share of the inputs that the candidate answers as expected.
-        regressions: Most inputs whose answer may go from right to wrong.
+        regressions: Most inputs whose answer may go from right to wrong, or be none, whatever the champion's is.
     """
 
-    agreement: float | None = Field(default=None, ge=0, le=1)
-    accuracy: float | None = Field(default=None, ge=0, le=1)
-    regressions: int | None = Field(default=None, ge=0)
+    agreement: Given[float] = Field(default=None, ge=0, le=1)
+    accuracy: Given[float] = Field(default=None, ge=0, le=1)
+    regressions: Given[int] = Field(default=None, ge=0)
 
 
 class Input(_Strict):
@@ -192,11 +201,11 @@ class Golden(_Strict):
     version: int = Field(ge=1)
     source: str = Field(min_length=10)
     protocol: Literal["v1", "v2", "json"] = "v1"
-    path: Annotated[str, Field(pattern=PATH), BeforeValidator(_path)] | None = None
-    answer: Annotated[str, BeforeValidator(_answer)] | None = None
+    path: Given[Annotated[str, Field(pattern=PATH), BeforeValidator(_path)]] = None
+    answer: Given[Annotated[str, BeforeValidator(_answer)]] = None
     tolerance: Tolerance = Tolerance()
-    answers: Annotated[dict[str, JsonValue], BeforeValidator(_schema)] | None = Field(default=None, alias="schema")
-    known: str | None = None
+    answers: Given[Annotated[dict[str, JsonValue], BeforeValidator(_schema)]] = Field(default=None, alias="schema")
+    known: Given[str] = None
     slices: dict[Annotated[str, Field(pattern=NAME)], str] = {}
     gates: dict[str, Gate]
     inputs: list[Input] = Field(min_length=1)
@@ -218,7 +227,9 @@ class Golden(_Strict):
 
     def held_to(self, *kinds: str) -> "Golden":
         """Return it with gates of these kinds alone: fields of `Gate`."""
-        gates = {name: Gate(**gate.model_dump(include=set(kinds))) for name, gate in self.gates.items()}
+        gates = {
+            name: Gate(**gate.model_dump(include=set(kinds), exclude_none=True)) for name, gate in self.gates.items()
+        }
         return self.model_copy(update={"gates": gates})
 
     def url_path(self, model: str) -> str:
