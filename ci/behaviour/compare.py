@@ -56,17 +56,20 @@ class _Row:
         champion: Whether the champion was right.
         candidate: Whether the candidate was.
         agree: Whether they answered the same.
+        failed: Whether the candidate gave no answer, in one of the rounds at least.
     """
 
     champion: bool
     candidate: bool
     agree: bool
+    failed: bool
 
 
 def compare(golden: Golden, versions: Sequence[str], champion: Answers, candidate: Answers) -> Behaviour:
     """Return how a candidate differs from the champion.
 
-    An input that a version answers differently from round to round, or not at all, has no answer, and that is wrong.
+    An input that a version answers differently from round to round, or not at all, has no answer, and that is wrong. So
+    is one whose answer is wrong in one round: what the tolerance lets pass for the same may not all be right.
 
     Args:
         golden: The inputs.
@@ -77,30 +80,22 @@ def compare(golden: Golden, versions: Sequence[str], champion: Answers, candidat
     Returns:
         The comparison, with what the file's gates say of it.
     """
-    of_champion, of_candidate = _settled(golden, champion), _settled(golden, candidate)
-    wrong = [_wrong(golden, item, answer) for item, answer in zip(golden.inputs, of_candidate, strict=True)]
-    rows = [
-        _Row(
-            not _wrong(golden, item, before),
-            not said,
-            before.good and after.good and same(golden, before.value, after.value),
-        )
-        for item, before, after, said in zip(golden.inputs, of_champion, of_candidate, wrong, strict=True)
-    ]
+    rows: list[_Row] = []
+    changed: list[ChangedAnswer] = []
+    of_each = zip(golden.inputs, zip(*champion, strict=True), zip(*candidate, strict=True), strict=True)
+    for item, of_champion, of_candidate in of_each:
+        before, was_wrong = _judged(golden, item, of_champion)
+        after, said = _judged(golden, item, of_candidate)
+        pairs = zip(of_champion, of_candidate, strict=True)
+        agree = before.good and after.good and all(same(golden, one.value, other.value) for one, other in pairs)
+        rows.append(_Row(not was_wrong, not said, agree, not all(answer.good for answer in of_candidate)))
+        if said and not was_wrong:
+            expected = _text(item.expected) if item.judged else ""
+            answered = _text(after.value) if after.good else ""
+            changed.append(ChangedAnswer(item.id, item.slices, expected, answered, said))
     slices = [_slice(name, [rows[number] for number in golden.inside(name)]) for name in golden.slices]
     slices.sort(key=lambda each: (_gain(each), -each.regressions, each.name))  # the worst regression first
     slices.insert(0, _slice(golden_inputs.ALL, rows))
-    changed = [
-        ChangedAnswer(
-            item.id,
-            item.slices,
-            _text(item.expected) if item.judged else "",
-            _text(after.value) if after.good else "",
-            said,
-        )
-        for item, row, after, said in zip(golden.inputs, rows, of_candidate, wrong, strict=True)
-        if row.champion and not row.candidate
-    ]
     return Behaviour(
         golden=golden.name,
         golden_version=golden.version,
@@ -112,7 +107,7 @@ def compare(golden: Golden, versions: Sequence[str], champion: Answers, candidat
         slices=slices,
         regressions=changed,
         latency=_latency(champion, candidate),
-        failures=list(_failures(golden, slices)),
+        failures=list(_failures(golden, slices, rows)),
         champion_failure=_first_failure(champion),
         candidate_failure=_first_failure(candidate),
     )
@@ -149,12 +144,15 @@ def _differences(golden: Golden, one: Any, other: Any) -> Iterator[tuple[tuple[s
     return traffic_client.differences(one, other, golden.tolerance.absolute, golden.tolerance.relative)
 
 
-def _settled(golden: Golden, answers: Answers) -> list[Answer]:
-    """Return the answer to each input: none where it failed in a round, or the rounds do not agree on one."""
-    return [_agreed(golden, of_input) for of_input in zip(*answers, strict=True)]
+def _judged(golden: Golden, item: Input, rounds: Sequence[Answer]) -> tuple[Answer, str]:
+    """Return the answer to one input, and why it is wrong: that of the first round that is, if any."""
+    answer = _agreed(golden, rounds)
+    each = ((one, said) for one in (rounds if answer.good else [answer]) if (said := _wrong(golden, item, one)))
+    return next(each, (answer, ""))
 
 
 def _agreed(golden: Golden, rounds: Sequence[Answer]) -> Answer:
+    """Return the answer to one input: none where it failed in a round, or the rounds do not agree on one."""
     first = rounds[0]
     if failed := next((answer for answer in rounds if not answer.good), None):
         return failed
@@ -240,7 +238,7 @@ def _latency(champion: Answers, candidate: Answers) -> list[LatencyDifference]:
     ]
 
 
-def _failures(golden: Golden, slices: Iterable[Slice]) -> Iterator[str]:
+def _failures(golden: Golden, slices: Iterable[Slice], rows: Sequence[_Row]) -> Iterator[str]:
     """Yield what the gates have against the candidate, slice and numbers named."""
     by_name = {each.name: each for each in slices}
     for name, gate in golden.gates.items():
@@ -253,6 +251,8 @@ def _failures(golden: Golden, slices: Iterable[Slice]) -> Iterator[str]:
             if least is not None and got.share < least:
                 reached = f"{got.count} of {got.total} ({got.share:.1%})"
                 yield f"{what} in slice {name} is {reached}, at least {least:.1%} asked"
-        if gate.regressions is not None and found.regressions > gate.regressions:
-            many = f"{found.regressions} answers in slice {name}"
-            yield f"{many} went from right to wrong, at most {gate.regressions} may"
+        without = sum(row.failed and not row.champion for row in map(rows.__getitem__, golden.inside(name)))
+        if gate.regressions is not None and found.regressions + without > gate.regressions:
+            many = f"{found.regressions} answers in slice {name} went from right to wrong"
+            more = f", and {without} more inputs got no answer" if without else ""
+            yield f"{many}{more}, at most {gate.regressions} may"

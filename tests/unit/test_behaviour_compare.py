@@ -166,6 +166,30 @@ def test_a_candidate_below_a_limit_is_stopped_with_slice_and_numbers(candidate, 
     assert said in raised.value.detail
 
 
+ONLY_REGRESSIONS = {"all": {"regressions": 0}}
+
+
+@pytest.mark.parametrize("champion", [[None, None], ["wrong", "wrong"]], ids=["itself or red", "wrong"])
+def test_what_gets_no_answer_fails_whatever_the_champion_answered(champion):
+    result = compared(golden([0, 1], gates=ONLY_REGRESSIONS), answers(champion), answers([None, None]))
+    assert result.failures == [
+        "0 answers in slice all went from right to wrong, and 2 more inputs got no answer, at most 0 may"
+    ]
+
+
+def test_one_round_without_an_answer_is_enough_and_none_counts_twice():
+    inputs = golden([0, 1], gates={"all": {"regressions": 1}})
+    result = compared(inputs, answers([0, 0], [0, 0]), answers([0, 0], [None, None]))
+    assert result.failures == [
+        "1 answers in slice all went from right to wrong, and 1 more inputs got no answer, at most 1 may"
+    ]
+
+
+def test_what_was_wrong_and_stays_wrong_is_no_regression():
+    result = compared(golden([0, 1], gates=ONLY_REGRESSIONS), answers([1, 1]), answers([2, 1]))
+    assert result.failures == []
+
+
 def test_nothing_of_a_result_is_lost_as_json(tmp_path):
     result = compared(golden([0, 0, 1, 1], ONES, GATES), answers([0, 0, 1, 2]), answers([0, None, 1, 1]))
     report = Report(command="test", started="now", behaviour=result)
@@ -193,6 +217,8 @@ NEAR = {"tolerance": {"absolute": 0.5, "relative": 0.01}}
         (1, True, False),
         (0, False, False),
         ("3.0", 3.0, False),
+        (10**18, 10**18 + 10**16, True),
+        (10**18, 10**18 + 10**16 + 10**15, False),
     ],
 )
 def test_numbers_are_as_near_as_the_file_asks_wherever_they_stand_and_all_else_is_exact(expected, answered, right):
@@ -206,32 +232,6 @@ def test_without_a_tolerance_numbers_are_exact():
     assert (changed.input, changed.expected, changed.answered) == ("input-0", "0.3", "0.30000000000000004")
     assert changed.reason == "$ is 0.30000000000000004, not 0.3"
 
-
-def test_null_is_an_answer():
-    result = compared(
-        golden([None, 1]), [[Answer(None, 0.1), Answer(1, 0.1)]], [[Answer(None, 0.1), Answer(None, 0.1)]]
-    )
-    assert (result.candidate_failed, result.slices[0].candidate.count, result.slices[0].agreement.count) == (0, 1, 1)
-
-
-def test_rounds_within_the_tolerance_are_one_answer():
-    result = compared(golden([3.0], **NEAR), answers([3.0], [3.2]), answers([3.1], [2.9]))
-    assert (result.slices[0].agreement.count, result.regressions) == (1, [])
-        (10**18, 10**18 + 10**16, True),
-        (10**18, 10**18 + 10**16 + 10**15, False),
-
-
-def test_of_a_long_answer_the_places_that_differ_are_named_and_it_is_cut():
-    vector = [float(number) for number in range(1000)]
-    other = [value + (number in {7, 8, 500, 999}) for number, value in enumerate(vector)]
-    (changed,) = compared(golden([vector]), answers([vector]), answers([other])).regressions
-    assert changed.reason == "$[7] is 8.0, not 7.0; $[8] is 9.0, not 8.0; $[500] is 501.0, not 500.0; and 1 more"
-    assert max(len(changed.expected), len(changed.answered)) == compare.LONGEST
-    assert "$[7] is 8.0, not 7.0" in plots.answered(changed)
-    assert len(plots.answered(changed)) < 400
-
-
-SCHEMA = {"type": "object", "required": ["label"], "properties": {"score": {"type": "number", "maximum": 1}}}
 
 @pytest.mark.parametrize(
     ("expected", "answered", "right"),
@@ -251,6 +251,58 @@ def test_a_whole_number_is_not_rounded_before_it_is_compared(expected, answered,
     result = compared(golden([expected]), answers([expected]), answers([answered]))
     assert (result.slices[0].candidate.count, result.slices[0].agreement.count) == (right, right)
 
+
+def test_null_is_an_answer():
+    result = compared(
+        golden([None, 1]), [[Answer(None, 0.1), Answer(1, 0.1)]], [[Answer(None, 0.1), Answer(None, 0.1)]]
+    )
+    assert (result.candidate_failed, result.slices[0].candidate.count, result.slices[0].agreement.count) == (0, 1, 1)
+
+
+def test_rounds_within_the_tolerance_are_one_answer():
+    result = compared(golden([3.0], **NEAR), answers([3.0], [3.2]), answers([3.1], [2.9]))
+    assert (result.slices[0].agreement.count, result.regressions) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("rounds", "right", "reason"),
+    [
+        ([10.9, 11.8, 11.8], 0, "$ is 11.8, not 10"),
+        ([10.9, 10.9, 11.1], 0, "$ is 11.1, not 10"),
+        ([11.1, 10.9, 10.9], 0, "$ is 11.1, not 10"),
+        ([10.9, 10.1, 10.2], 1, None),
+    ],
+)
+def test_an_answer_is_right_where_it_is_right_in_every_round(rounds, right, reason):
+    champion = answers(*[[10.0]] * len(rounds))
+    result = compared(golden([10], tolerance={"absolute": 1}), champion, answers(*[[each] for each in rounds]))
+    assert result.slices[0].candidate.count == right
+    assert [item.reason for item in result.regressions] == ([reason] if reason else [])
+
+
+def test_an_answer_against_the_schema_in_a_later_round_is_wrong():
+    inputs = golden([1.0], tolerance={"absolute": 0.5}, schema={"maximum": 1.2})
+    (changed,) = compared(inputs, answers([1.0], [1.0]), answers([1.0], [1.3])).regressions
+    assert changed.reason == "the schema says at $: 1.3 is greater than the maximum of 1.2"
+
+
+def test_versions_agree_where_they_do_in_every_round():
+    inputs = golden([10], tolerance={"absolute": 1})
+    result = compared(inputs, answers([10.0], [10.0]), answers([10.9], [11.1]))
+    assert result.slices[0].agreement.count == 0
+
+
+def test_of_a_long_answer_the_places_that_differ_are_named_and_it_is_cut():
+    vector = [float(number) for number in range(1000)]
+    other = [value + (number in {7, 8, 500, 999}) for number, value in enumerate(vector)]
+    (changed,) = compared(golden([vector]), answers([vector]), answers([other])).regressions
+    assert changed.reason == "$[7] is 8.0, not 7.0; $[8] is 9.0, not 8.0; $[500] is 501.0, not 500.0; and 1 more"
+    assert max(len(changed.expected), len(changed.answered)) == compare.LONGEST
+    assert "$[7] is 8.0, not 7.0" in plots.answered(changed)
+    assert len(plots.answered(changed)) < 400
+
+
+SCHEMA = {"type": "object", "required": ["label"], "properties": {"score": {"type": "number", "maximum": 1}}}
 
 
 def test_an_answer_against_the_schema_is_wrong_whatever_else_it_is():
