@@ -3,12 +3,15 @@
 The format is explained in docs/behaviour.md.
 """
 
+import difflib
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+from jsonschema import FormatChecker
 from jsonschema.exceptions import SchemaError
 from jsonschema.protocols import Validator
 from jsonschema.validators import Draft202012Validator, validator_for
@@ -23,6 +26,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ci.base import nesting
 from ci.base.errors import UsageError
+from ci.base.text import one_line
 from ci.behaviour import protocols
 from ci.behaviour.protocols import Keys, Protocol
 from ci.manifests import places
@@ -36,6 +40,9 @@ MODEL = "{model}"
 """In a path: the model's name."""
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 """Keywords of JSON schema, of all its drafts, that lead to another one."""
+FORMATS = ("date", "email", "idn-email", "ipv4", "ipv6", "regex", "uuid")
+"""Of strings, by JSON schema: those that jsonschema checks without more packages."""
+CHECKER = FormatChecker(FORMATS)
 COMPARED = ("agreement", "regressions")
 """The kinds of gates that hold a candidate against its champion: which models the file is of matters less to them."""
 PLACEHOLDER = re.compile(r"\{[^}]*\}?|\}")
@@ -78,8 +85,11 @@ def _schema(value: Any) -> Any:
         validator.check_schema(value)
     except SchemaError as error:
         raise ValueError(f"no JSON schema: {error.message}") from None
+    except (ArithmeticError, RecursionError) as error:  # of a pattern that Python's own re does not take
+        raise ValueError(f"no JSON schema: {error}") from None
     resource = Resource.from_contents(value, default_specification=DRAFT202012)
-    if wrong := next(_misled(resource, REGISTRY.resolver_with_root(resource), validator, set()), None):
+    misled = _misled(resource, REGISTRY.resolver_with_root(resource), validator, set())
+    if wrong := next(itertools.chain(misled, _unsaid(resource, _keywords(validator))), None):
         raise ValueError(wrong)
     try:
         next(validator(value, registry=REGISTRY).iter_errors(None), None)
@@ -118,6 +128,27 @@ def _misled(resource: Resource[Any], resolver: Any, validator: type[Validator], 
             yield from _misled(target, found.resolver, validator, seen)
     for each in resource.subresources():
         yield from _misled(each, resolver.in_subresource(each), validator, seen)
+
+
+def _keywords(validator: type[Validator]) -> set[str]:
+    """Return the keywords of a draft: those of its metaschema, or of the vocabularies that it is made of."""
+    meta = validator.META_SCHEMA
+    resolver = REGISTRY.resolver(meta.get("$id") or meta["id"])
+    made_of = [resolver.lookup(each["$ref"]).contents for each in meta.get("allOf", [])]
+    return {"$ref", "definitions"}.union(*(each["properties"] for each in made_of or [meta]))
+
+
+def _unsaid(resource: Resource[Any], keywords: set[str]) -> Iterator[str]:
+    """Yield what a schema, or one within it, says to nobody: no keyword of the draft, a format that is not checked."""
+    if isinstance(resource.contents, dict):
+        for unknown in sorted(resource.contents.keys() - keywords):
+            meant = difflib.get_close_matches(unknown, keywords, n=1)
+            yield f"{unknown}: no keyword of its draft of JSON schema" + (f": is it {meant[0]}?" if meant else "")
+        named = resource.contents.get("format")
+        if named is not None and named not in FORMATS:
+            yield f"format {named}: is not checked, only {', '.join(FORMATS)}: say it by a `pattern`, or leave it out"
+    for each in resource.subresources():
+        yield from _unsaid(each, keywords)
 
 
 Json = Annotated[JsonValue, BeforeValidator(_finite)]
@@ -244,11 +275,15 @@ class Golden(_Strict):
         """Return what the schema, where there is one, has against an answer, in one line."""
         if self.answers is None:
             return ""
-        validator: Validator = validator_for(self.answers, Draft202012Validator)(self.answers, registry=REGISTRY)
+        validator: Validator = validator_for(self.answers, Draft202012Validator)(
+            self.answers, registry=REGISTRY, format_checker=CHECKER
+        )
         try:
             error = next(iter(validator.iter_errors(answer)), None)
         except RecursionError:
             return "the schema's references, or the answer, lead deeper than can be followed"
+        except (ArithmeticError, ValueError) as error:  # a number that no float holds, and the like
+            return f"the schema cannot be held against it: {one_line(str(error))}"
         return "" if error is None else f"the schema says at {error.json_path}: {error.message}"
 
     def inside(self, name: str) -> list[int]:

@@ -1,6 +1,7 @@
 """A golden file says what it means, or is refused by row and field."""
 
 import copy
+import json
 import re
 from datetime import date
 
@@ -212,6 +213,17 @@ def before_gates(line):
         (*before_gates("schema: {$ref: '#'}"), "6: schema: a $ref leads back to itself before it says anything"),
         (*before_gates("schema: {$schema: 'https://a.b/c'}"), "6: schema: no JSON schema: there is no $schema https:"),
         (*before_gates("schema: {$schema: [1]}"), "6: schema: no JSON schema: there is no $schema [1]"),
+        (*before_gates("schema: {typ: string}"), "6: schema: typ: no keyword of its draft of JSON schema: is it type?"),
+        (*before_gates("schema: {items: {anyOf: [{minimun: 1}]}}"), "6: schema: minimun: no keyword of its draft of"),
+        (*before_gates("schema: {$defs: {a: {nullable: true}}}"), "6: schema: nullable: no keyword of its draft of"),
+        (*before_gates("schema: {definitions: {a: {tpye: string}}}"), "6: schema: tpye: no keyword of its draft of"),
+        (*before_gates("schema: {dependencies: {a: [b]}}"), "6: schema: dependencies: no keyword of its draft of JSON"),
+        (*before_gates("schema: {format: date-time}"), "6: schema: format date-time: is not checked, only date, email"),
+        (*before_gates("schema: {properties: {a: {format: day}}}"), "6: schema: format day: is not checked, only date"),
+        (
+            *before_gates("schema: {pattern: 'a{99999999999999999999}'}"),
+            "6: schema: no JSON schema: the repetition num",
+        ),
         (*before_gates("schema: {enum: [positive]}"), "13: row 2 (bad): expected: the schema says at $: 'negative' is"),
         (f"    {RIGHT}", f"   {RIGHT}", "11: no YAML: "),
         ("name: texts", "name: !!python/object:os.system x", "1: no YAML: could not determine a constructor"),
@@ -257,6 +269,49 @@ def test_a_schema_of_trees_is_one_and_an_answer_without_end_is_no_internal_error
 
     assert loaded.objection([["x"]]) == ""
     assert loaded.objection(deep) == "the schema's references, or the answer, lead deeper than can be followed"
+
+
+DRAFT7 = "$schema: 'http://json-schema.org/draft-07/schema#'"
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        ("{type: string, format: date}", "2026-11-29", "not a date"),
+        ("{format: ipv4}", "10.0.0.1", "10.0.0"),
+        ("{format: uuid}", "12345678-1234-5678-1234-567812345678", "12345678"),
+        ("{properties: {typ: {type: string}, format: {type: string}}}", {"typ": "x"}, {"typ": 1}),
+        ("{const: {typ: 1}, title: a, examples: [{b: 1}]}", {"typ": 1}, {"typ": 2}),
+        ("{definitions: {a: {type: string}}, $ref: '#/definitions/a'}", "x", 1),
+        (f"{{{DRAFT7}, dependencies: {{a: [b]}}}}", {"a": 1, "b": 2}, {"a": 1}),
+        ("{$ref: 'https://json-schema.org/draft/2020-12/schema'}", {"type": "string"}, {"type": "text"}),
+    ],
+)
+def test_whatever_a_schema_says_is_held_against_the_answer(schema, right, wrong):
+    loaded = golden.parse(
+        LINES.replace("gates:", f"schema: {schema}\ngates:")
+        .replace("expected: positive", f"expected: {json.dumps(right)}")
+        .replace("expected: negative", f"expected: {json.dumps(right)}"),
+        "golden.yaml",
+    )
+    assert loaded.objection(right) == ""
+    assert loaded.objection(wrong).startswith("the schema says at $")
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ("{multipleOf: 0.5}", 10**400),
+        ("{multipleOf: 0.5}", json.loads("1e400")),
+        ("{items: {multipleOf: 0.5}}", [1.5, json.loads("-1e400")]),
+        ("{format: regex}", "a{99999999999999999999}"),
+    ],
+)
+def test_an_answer_that_the_schema_cannot_be_held_against_is_wrong(schema, answer):
+    content = {**GOOD, "schema": yaml.safe_load(schema)}
+    content["inputs"] = [{"id": "a", "instance": [1]}]
+    content["slices"], content["gates"] = {}, {"all": {"accuracy": 1}}
+    assert golden.checked(content, "a.yaml").objection(answer).startswith("the schema cannot be held against it: ")
 
 
 def test_a_missing_file_is_named(tmp_path):
