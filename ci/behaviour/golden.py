@@ -21,8 +21,9 @@ from referencing import Resource
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, specification_with
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import Node
 
 from ci.base import nesting
 from ci.base.errors import UsageError
@@ -45,6 +46,12 @@ FORMATS = ("date", "email", "idn-email", "ipv4", "ipv6", "regex", "uuid")
 CHECKER = FormatChecker(FORMATS)
 COMPARED = ("agreement", "regressions")
 """The kinds of gates that hold a candidate against its champion: which models the file is of matters less to them."""
+WHOLE, FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+NUMBER = re.compile(
+    r"[-+]?(?:[0-9]+|(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))|0o[0-7]+|0x[0-9a-fA-F]+"
+    r"|\.(?:nan|NaN|NAN)"
+)
+"""As YAML 1.2.2 has it (10.3.2, the core schema); ruamel.yaml takes 1_000 and 0b1 for numbers too."""
 PLACEHOLDER = re.compile(r"\{[^}]*\}?|\}")
 
 
@@ -361,7 +368,7 @@ def checked(content: Any, name: str, text: str = "") -> Golden:
 
 
 def read(text: str, name: str) -> Any:
-    """Read YAML 1.2, which JSON is a part of; a key that is there twice is an error.
+    """Read JSON or YAML 1.2; a key that is there twice is an error.
 
     Args:
         text: Of the file.
@@ -371,14 +378,65 @@ def read(text: str, name: str) -> Any:
         UsageError: It is no YAML; the line is named.
     """
     try:
-        return nesting.read(lambda: YAML(typ="safe", pure=True).load(text), name)
+        return nesting.read(lambda: _json_or_yaml(text), name)
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         said = " ".join(str(error.problem).split())
-        no_yaml = "" if isinstance(error, DuplicateKeyError) else "no YAML: "
+        no_yaml = "" if isinstance(error, DuplicateKeyError | _AmbiguousError) else "no YAML: "
         raise UsageError(f"{name}{line}: {no_yaml}{said}") from error
     except (YAMLError, ValueError) as error:
         raise UsageError(f"{name}: no YAML: {' '.join(str(error).split())}") from error
+
+
+def _json_or_yaml(text: str) -> Any:
+    """Read it by Python's own reader where it is JSON: ruamel.yaml does not take all of that as JSON means it."""
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+    except ValueError:  # with a key twice too: the reader of YAML knows its line
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Constructor = _Constructor
+        return yaml.load(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+class _AmbiguousError(MarkedYAMLError):
+    """A value that readers of YAML take for different things."""
+
+
+class _Constructor(SafeConstructor):
+    """Makes values as YAML 1.2 and JSON mean them, where ruamel.yaml does not."""
+
+    def construct_scalar(self, node: Node) -> Any:
+        """Return the text of a scalar; what JSON escapes as two surrogates is one character."""
+        text = super().construct_scalar(node)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+    def number(self, node: Node) -> Any:
+        """Return a number.
+
+        Raises:
+            _AmbiguousError: It is one to some readers of YAML, and a text to others.
+        """
+        if NUMBER.fullmatch(node.value) is None:
+            said = (
+                f"{node.value}: a number to some readers of YAML, to others a text: quote it, or write it as JSON does"
+            )
+            raise _AmbiguousError(problem=said, problem_mark=node.start_mark)
+        return self.construct_yaml_int(node) if node.tag == WHOLE else self.construct_yaml_float(node)
+
+
+for tag in (WHOLE, FLOAT):
+    _Constructor.add_constructor(tag, _Constructor.number)
 
 
 Location = tuple[int | str, ...]

@@ -253,6 +253,57 @@ def test_a_value_is_what_it_is_in_json(written, read):
     assert loaded.inputs[0].expected == read and type(loaded.inputs[0].expected) is type(read)
 
 
+@pytest.mark.parametrize("written", ["1_000", "0b11", "1_0.5", "-1_0", "0x1_F", "!!int 1_000", "{1_000: x}"])
+def test_what_readers_of_yaml_do_not_agree_on_is_refused(tmp_path, written):
+    said = refused(tmp_path, LINES.replace(RIGHT, f"expected: {written}"))
+    assert said.endswith(": a number to some readers of YAML, to others a text: quote it, or write it as JSON does")
+    assert said.startswith("11: ")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('"1_000"', "1_000"),
+        ("a_1", "a_1"),
+        ("0x1F", 31),
+        ("-.5e+3", -500.0),
+        (r'"\ud83d\ude00"', "😀"),
+        (r'["a\ud83d\ude00\ud83d\ude00"]', ["a😀😀"]),
+        (r'{"\ud83d\ude00": 1}', {"😀": 1}),
+        ("😀", "😀"),
+    ],
+)
+def test_what_all_readers_of_yaml_and_json_agree_on_is_read(written, read):
+    loaded = golden.parse(LINES.replace(RIGHT, f"expected: {written}"), "texts.yaml")
+    assert loaded.inputs[0].expected == read and type(loaded.inputs[0].expected) is type(read)
+
+
+@pytest.mark.parametrize("options", [{}, {"indent": "\t"}, {"ensure_ascii": False}, {"separators": (",", ":")}])
+def test_json_is_read_as_python_writes_it(tmp_path, options):
+    odd = ["😀", "\x7f", "a\x85b\u2028", "\0", 1e-7, -0.0, 10**30, "1_000", {"k" * 2000: "é"}]
+    content = {**GOOD, "inputs": [{"id": "a", "instance": odd, "expected": odd}], "slices": {}}
+    content["gates"] = {"all": {"accuracy": 1}}
+    file = tmp_path / "flowers.yaml"
+    file.write_text(json.dumps(content, **options), encoding="utf-8")
+    (item,) = golden.load(file).inputs
+    assert repr([item.instance, item.expected]) == repr([odd, odd])
+
+
+@pytest.mark.parametrize("half", [r"\ud83d", r"\ude00\ud83d", r"a\ud83db"])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_half_a_character_cannot_be_sent(tmp_path, half, as_json):
+    text = LINES.replace(RIGHT, f'expected: "{half}"')
+    if as_json:
+        text = json.dumps(yaml.safe_load(LINES)).replace('"positive"', f'"{half}"')
+    said = refused(tmp_path, text)
+    assert "row 1 (good): expected: '" in said and said.endswith("cannot be sent as JSON")
+
+
+def test_a_key_that_json_has_twice_is_named_by_its_line(tmp_path):
+    text = json.dumps(yaml.safe_load(LINES), indent=1).replace('"version": 1,', '"version": 1,\n "version": 2,')
+    assert refused(tmp_path, text) == '4: found duplicate key "version" with value "2" (original value: "1")'
+
+
 def test_a_schema_may_refer_to_itself_and_takes_the_place_of_answers():
     text = LINES.replace("gates:", "schema: {$defs: {label: {type: string}}, $ref: '#/$defs/label'}\ngates:")
     loaded = golden.parse(text.replace("    expected: positive\n", ""), "texts.yaml")

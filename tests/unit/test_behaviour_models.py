@@ -293,6 +293,14 @@ async def test_a_file_recorded_from_a_version_passes_that_version_and_not_anothe
         compare.require(await compared(written, good, bad))
 
 
+def test_questions_are_read_as_python_writes_json(tmp_path):
+    (tmp_path / "q.json").write_text(json.dumps([{"text": "Ada 😀 met"}]))
+    with serving({"/extract": entities}) as host:
+        asking = Asking(host, "entities", "json", "/extract", "$.result.found[0].text")
+        (item,) = record.record(asking, tmp_path / "q.json", tmp_path / "a.yaml").inputs
+    assert (item.request, item.expected) == ({"text": "Ada 😀 met"}, "Ada")
+
+
 def test_a_recorded_file_names_no_password(tmp_path):
     (tmp_path / "q.jsonl").write_text("[50, 2]\n")
     with serving({"/v1/models/a:predict": prices}) as host:
