@@ -30,6 +30,7 @@ from ci.base.errors import UsageError
 from ci.base.text import one_line
 from ci.behaviour import protocols
 from ci.behaviour.protocols import Keys, Protocol
+from ci.canary.observe.files import traffic_client
 from ci.manifests import places
 
 ALL = "all"
@@ -494,6 +495,9 @@ def _contradictions(golden: Golden) -> Iterator[tuple[Location, str]]:
         elif not known.judged or not _plain(known.expected):
             comparable = "a text, a number, true or false, or a list of these"
             yield ("known",), f"{golden.known} expects no answer that the chart can compare: {comparable}"
+        elif (large := next(_rounded([golden.body(known), known.expected]), None)) is not None:
+            rounded = f"{golden.known} has {large}, and Argo CD and Argo Rollouts round whole numbers from 2^53 on"
+            yield ("known",), f"{rounded}; let the chart ask another input"
 
 
 def _of_question(golden: Golden, item: Input) -> Iterator[tuple[Location, str]]:
@@ -524,6 +528,14 @@ def _of_answer(golden: Golden, item: Input) -> Iterator[tuple[Location, str]]:
 
 def _plain(value: Any) -> bool:
     return all(isinstance(each, str | int | float) for each in (value if isinstance(value, list) else [value]))
+
+
+def _rounded(value: Any) -> Iterator[int]:
+    """Yield the whole numbers in a JSON value that Go, which reads each as a float, does not tell from all others."""
+    if isinstance(value, int) and abs(value) >= traffic_client.EXACT:
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _rounded(each)
 
 
 def _shape(instance: JsonValue) -> str:

@@ -240,6 +240,26 @@ def test_what_the_chart_cannot_compare_is_no_known_answer(tmp_path, expected):
     assert said.startswith("6: known: good expects no answer that the chart can compare: a text, a number, true or")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "large"),
+    [
+        (RIGHT, "expected: 9007199254740993", 2**53 + 1),
+        (RIGHT, "expected: [1, -1234567890123456789]", -1234567890123456789),
+        ("data: [fine]", "data: [{id: 9007199254740993}]", 2**53 + 1),
+    ],
+)
+def test_what_argo_cd_and_rollouts_round_is_no_known_answer(tmp_path, old, new, large):
+    said = refused(tmp_path, LINES.replace("gates:", "known: good\ngates:").replace(old, new))
+    assert said.startswith(f"6: known: good has {large}, and Argo CD and Argo Rollouts round whole")
+
+
+@pytest.mark.parametrize("expected", [2**53 - 1, 1 - 2**53, 1e20, True])
+def test_what_they_do_not_round_is_one(expected):
+    text = LINES.replace("gates:", "known: good\ngates:").replace(RIGHT, f"expected: {json.dumps(expected)}")
+    large = text.replace("data: [awful]", "data: [9007199254740993]")  # of an input that the chart does not ask
+    assert golden.parse(large, "texts.yaml").inputs[0].expected == expected
+
+
 def test_an_input_without_an_answer_is_no_known_answer(tmp_path):
     text = LINES.replace("gates:", "known: good\nschema: {}\ngates:").replace(f"    {RIGHT}\n", "")
     assert refused(tmp_path, text).startswith("6: known: good expects no answer that the chart can compare")

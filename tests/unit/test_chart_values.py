@@ -301,6 +301,8 @@ def without(key):
         ({**KNOWN_ANSWER, "protocol": "v2"}, ["request has no inputs, which protocol v2"]),
         ({**KNOWN_ANSWER, "request": {"inputs_": []}}, ["request has no instances, which protocol v1"]),
         ({**KNOWN_ANSWER, "request": [1]}, ["request has no instances, which protocol v1"]),
+        ({**KNOWN_ANSWER, "expected": 2**53 + 1}, ["expected has 9007199254740992, which Argo Rollouts cannot tell"]),
+        ({**KNOWN_ANSWER, "expected": [1, -(10**18)]}, ["expected has -1000000000000000000, which Argo Rollouts"]),
         ({**KNOWN_ANSWER, "absolute": 0.1}, ["absolute is a tolerance for numbers", "expected has none"]),
         ({**KNOWN_ANSWER, "expected": [True], "relative": 0.1}, ["relative is a tolerance for numbers"]),
     ],

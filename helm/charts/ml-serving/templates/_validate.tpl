@@ -115,6 +115,11 @@
 {{- $numbers = append $numbers . }}
 {{- end }}
 {{- end }}
+{{- range $numbers }}
+{{- if and (ge (maxf . (mulf -1 .)) 9007199254740992.0) (not (or $known.absolute $known.relative)) }}
+{{- fail (printf "exampleModel.knownAnswer.expected has %s, which Argo Rollouts cannot tell from whole numbers beside it, for it reads each as a float: add exampleModel.knownAnswer.relative, or let another request be asked" (toJson .)) }}
+{{- end }}
+{{- end }}
 {{- range $tolerance := list "absolute" "relative" }}
 {{- if and (get $known $tolerance) (not $numbers) }}
 {{- fail (printf "exampleModel.knownAnswer.%s is a tolerance for numbers, but exampleModel.knownAnswer.expected has none: remove the first or correct the second" $tolerance) }}
