@@ -86,15 +86,20 @@ async def _of(change: ApplicationChange, head: Snapshot, base: Snapshot | None) 
     if change.kind != "changed":
         was = f"{change.was[0]}/{change.was[1]} was {change.kind}: " if change.was else ""
         return Subject(candidate, None, (f"{was}{FIRST}",))
-    before = await tree.load(base, change.environment, change.name)
+    try:
+        before = await tree.load(base, change.environment, change.name)
+    except UsageError as error:
+        return await _without_champion(head, candidate, error)
     if (before.namespace, before.place.cluster) != (application.namespace, application.place.cluster):
         return Subject(candidate, None, (f"it moves from namespace {before.namespace}: {FIRST}",))
     source, wrong = await application_set.left_behind(base)
+    own = await _input(head, candidate)
     try:
         champion = Version(before, await tree.chart_commit(base, before), source)
+        same = own == await _input(base, champion)
     except UsageError as error:
-        return await _without_chart(head, candidate, error)
-    if await _input(head, candidate) == await _input(base, champion):
+        return await _without_champion(head, candidate, error)
+    if same:
         return Subject(candidate, None, ("Argo CD deploys the same as before: there is no canary",))
     return Subject(candidate, champion, (f"{BY_FILE}: {wrong.message}",) if wrong else ())
 
@@ -112,15 +117,15 @@ async def _onward(head: Snapshot, candidate: Version) -> Subject:
             try:
                 champion = replace(candidate, application=over, revision=await tree.chart_commit(head, runs))
             except UsageError as error:
-                return await _without_chart(head, candidate, error)
+                return await _without_champion(head, candidate, error)
             if await _input(head, candidate) == await _input(head, champion):
                 return Subject(candidate, None, (f"{onward} runs this very set: there is no canary to take",))
             return Subject(candidate, champion)
     return Subject(candidate, None, (f"it runs nowhere else yet: {FIRST}",))
 
 
-async def _without_chart(head: Snapshot, candidate: Version, error: UsageError) -> Subject:
-    """Return what is proven where the champion's chart is gone, and not only left out of this clone."""
+async def _without_champion(head: Snapshot, candidate: Version, error: UsageError) -> Subject:
+    """Return what is proven where the champion is gone or cannot be read, and not only left out of this clone."""
     if head.repository.shallow:
         raise UsageError(error.message, fix="git fetch --unshallow") from error
     return Subject(candidate, None, (f"{GONE}: {error.message}",))

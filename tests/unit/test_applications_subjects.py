@@ -80,6 +80,23 @@ def test_a_golden_file_alone_moves_nothing_but_is_asked(made):
     assert {each.rules for each in proven.values()} == {("Argo CD deploys the same as before: there is no canary",)}
 
 
+@pytest.mark.parametrize("line", ["**/lab/*.yaml ident", "**/Chart.yaml ident"])
+def test_what_a_checkout_changed_before_is_put_right_without_a_canary(made, line):
+    made.write(".gitattributes", f"{line}\n")
+    made.commit()
+    base = made.git("rev-parse", "HEAD")
+    made.write(".gitattributes", "")
+    made.commit()
+
+    rules = {name: each.rules for name, each in found(made, base).items()}
+
+    assert {"lab/ranks", "lab/scores"} <= rules.keys()
+    assert all(
+        rule.startswith(f"{subjects.GONE}: ") and ".gitattributes has git change it" in rule
+        for (rule,) in rules.values()
+    )
+
+
 @pytest.mark.parametrize(("model", "asked"), [("8", 1), ("7", 2)], ids=["another model", "the same model"])
 def test_a_champion_of_another_model_is_asked_what_that_is_right_in(made, model, asked):
     for environment, expected in (("lab", 2), ("live", 1)):
