@@ -88,11 +88,11 @@ async def _plan(folder: Path, base: str | None, app: str | None, remote: str) ->
 
 
 async def _refuse(found: Change) -> None:
-    first, *more = found.malformed.values()
+    first, *more = dict.fromkeys(found.malformed.values())  # a chart that cannot be read is that of many
     raise UsageError(
         f"{first}{f' (and {len(more)} more)' if more else ''}",
         fix="python ci/main.py lint   # has every finding",
-        detail="\n".join(found.malformed.values()),
+        detail="\n".join((first, *more)),
     )
 
 
@@ -110,7 +110,7 @@ def _show(found: Change, last: Last) -> None:
         typer.echo("  ".join([*shown, *filter(None, (why, took))]).rstrip())
     if not rows and not found.malformed:
         typer.echo("nothing to run")
-    for line in found.untouched.values():
+    for line in dict.fromkeys(found.untouched.values()):
         note(f"not of this change: {line}")
     if found.only_deletes:
         note("there is nothing to serve: lint and template alone, on what is left")
@@ -152,7 +152,7 @@ def _application(change: ApplicationChange, last: Last) -> dict[str, Any]:
 
 
 def _plain(reasons: Sequence[Reason]) -> list[dict[str, str]]:
-    return [dataclasses.asdict(reason) for reason in reasons]
+    return [{"path": reason.path, "said": reason.said} for reason in reasons]
 
 
 def _last(file: Path) -> Last:

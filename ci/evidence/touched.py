@@ -1,8 +1,8 @@
 """Which applications of protected environments a change touches, and by what: of two commits, nothing else.
 
 What Argo CD makes an application of counts (ci/tree/change.py), but for comments, and what Argo CD is given for its
-environment. Whether an environment is protected is said by the commit that the change came from, and by the one that it
-makes: a change takes no guard away for itself.
+environment; what a run alone is given or asks does not. Whether an environment is protected is said by the commit that
+the change came from, and by the one that it makes: a change takes no guard away for itself.
 """
 
 import json
@@ -119,8 +119,7 @@ async def _applications(found: Sides, changes: Sequence[ApplicationChange]) -> A
         file = f"{found.after.paths.tree}/{each.environment}/{each.name}.yaml"
         before = await _read(found.base, found.before, each.environment, each.name)
         after = await _read(found.head, found.after, each.environment, each.name)
-        golden = f"{found.after.paths.golden}/{each.name}.yaml"
-        why = [reason for reason in each.why if reason.path != golden]
+        why = [reason for reason in each.why if reason.deployed]
         if before is not None and after is not None and facets(before) == facets(after):
             why = [reason for reason in why if reason.path != file]
         if why:

@@ -8,16 +8,17 @@ An application is in where something differs that Argo CD makes it of, or that i
 - which values files the ApplicationSet names for it;
 - where its `chart.revision` follows the branch, the chart's content but for other environments' `values/*.yaml`, the
   charts of the repository that this one depends on, and its values files in the tree. Any other revision is the same on
-  both sides, so that only the file can move it;
-- its golden file, where that is of its model (`earlier` says where not);
-- its environment in the project file, but for the keys in `MOVING`.
+  both sides, so that only the file can move it, and where in that revision chart and values files are looked for;
+- whether a checkout has all that with the bytes that git has (ci/tree/attributes.py);
+- its golden file, where that is of its model (`earlier` says where not), and whether it is;
+- keys of the project file: those of its environment, but for the ones in `MOVING`, and what `_Comparison.made_of` says.
 
 The platform is in only where the project is the tool's own checkout, which is where `PINS` is: with any path that is
 not of the tree, the golden files, Argo CD's manifests, the project file or documents (`docs/`, `*.md` at the top).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -39,6 +40,8 @@ OF_CHART = PurePosixPath("values")
 """The chart's folder of values that only those get for whom the ApplicationSet names them."""
 MOVING = frozenset({"context", "protected", "evidence", "soak", "windows"})
 """Keys of an environment that say when and whether a set moves: no application is made of them."""
+OF_RUNS = frozenset({"models", "throwaway", "cluster"})
+"""Tables of the project file that Argo CD knows nothing of: by them a run serves something else."""
 Kind = Literal["changed", "new", "renamed", "moved", "deleted", "unchanged"]
 
 
@@ -49,10 +52,12 @@ class Reason:
     Attributes:
         path: The file, from the project's folder.
         said: What of it, in a few words; empty where the file says it all.
+        deployed: Whether Argo CD may deploy something else by it; else a run alone serves or asks something else.
     """
 
     path: str
     said: str = ""
+    deployed: bool = True
 
     @property
     def text(self) -> str:
@@ -179,13 +184,14 @@ async def everything(head: Snapshot) -> Change:
     """
     side = await _read(head, await tree.project(head), await application_set.of(head))
     found, malformed = await _applications(side, side.keys)
-    applications = tuple(ApplicationChange(*key, "unchanged") for key in found)
+    refused = side.refused(found)
+    applications = tuple(ApplicationChange(*key, "unchanged") for key in found if key not in refused)
     return Change(
         None,
         head.commit,
         True,
         applications=applications,
-        malformed={**side.strangers, **malformed},
+        malformed={**side.strangers, **malformed, **{side.file(key): said for key, said in refused.items()}},
         earlier=await _earlier(side, found),
     )
 
@@ -204,26 +210,41 @@ async def between(base: Snapshot, head: Snapshot) -> Change:
     after = await _read(head, own, await application_set.of(head))
     unread = None
     try:
-        before = await _read(base, await tree.project(base), (await application_set.left_behind(base))[0])
+        before = await _read(base, await tree.project(base), *await application_set.left_behind(base))
     except UsageError as error:
         before, unread = _Side(base, own, after.source, (), {}), Reason(projects.FILE, f"before, {error.message}")
     paths = await _paths(base, head, {*before.charts, *after.charts})
     applications, malformed = await _applications(after, after.keys)
-    differing = {key: content for key, content in before.keys.items() if after.keys.get(key) != content}
-    others = await _earlier(after, applications)
-    comparison = _Comparison(before, after, paths, (await _applications(before, differing))[0], others, unread)
-    changes = list(comparison.applications(applications))
+    differing = {
+        key: content
+        for key, content in before.keys.items()
+        if after.keys.get(key) != content or key not in applications
+    }
+    old, _ = await _applications(before, differing)
+    as_before = {key: each for key, each in applications.items() if key in before.keys and key not in differing}
+    was_earlier, others = await _earlier(before, {**as_before, **old}), await _earlier(after, applications)
+    for key, each in tuple(others.items()):
+        new = key not in was_earlier and before.first(key[1]) != each.first
+        if (new or after.golden(key) in paths) and await earlier.confirmed(each, head, applications[key]) is None:
+            del others[key]
+    comparison = _Comparison(before, after, paths, old, was_earlier, others, unread)
+    found = list(comparison.applications(applications))
+    refused = {after.file(key): said for key, said in after.refused(applications).items()}
+    touched = {after.file((each.environment, each.name)) for each in found}
+    changes = [each for each in found if after.file((each.environment, each.name)) not in refused]
     platform = comparison.platform() if await head.repository.object_of(_named(head, PINS)) is not None else ()
     wrong = {**after.strangers, **malformed}
     same = {key: content for key, content in before.keys.items() if before.file(key) in wrong}
     was = {*before.strangers, *(await _applications(before, same))[1]}
     untouched = {path: said for path, said in wrong.items() if path in was and path not in paths}
+    untouched |= {path: said for path, said in refused.items() if path not in touched}
+    wrong |= refused
     return Change(
         base.commit,
         head.commit,
         platform=platform,
         applications=tuple(sorted(changes, key=lambda each: after.order((each.environment, each.name)))),
-        aside=comparison.aside(changes, {*wrong, *(reason.path for reason in platform)}),
+        aside=comparison.aside(found, {*wrong, *(reason.path for reason in platform)}),
         malformed={path: said for path, said in wrong.items() if path not in untouched},
         untouched=untouched,
         alone=not platform and comparison.alone(changes),
@@ -240,6 +261,8 @@ class _Side:
         source: What its ApplicationSet says of Helm.
         charts: The folders that the chart is made of, its own first.
         files: Git's mode and name of the content of each file in tree, golden files and these.
+        converted: Those of them that a checkout changes, each with what does it.
+        unlike: What is wrong with its ApplicationSet, where `source` is not what that one says.
         keys: Its applications' contents, in the order of promotion.
         strangers: Files that stand where applications do and are none, each with a line that says why.
     """
@@ -251,8 +274,12 @@ class _Side:
         source: HelmSource,
         charts: Sequence[str],
         files: Mapping[str, tuple[str, str]],
+        converted: Mapping[str, str] | None = None,
+        unlike: UsageError | None = None,
     ) -> None:
         self.snapshot, self.project, self.source, self.charts, self.files = snapshot, project, source, charts, files
+        self.converted, self.unlike = converted or {}, unlike
+        self._of_chart = [path for path in self.converted if _inside(path, {*charts})]
         self.strangers: dict[str, str] = {}
         keys = {}
         for path, (mode, content) in self.below(project.paths.tree).items():
@@ -302,6 +329,33 @@ class _Side:
         """Return the path of its golden file."""
         return f"{self.project.paths.golden}/{key[1]}.yaml"
 
+    def first(self, name: str) -> str | None:
+        """Return the first environment that has an application of a name."""
+        return next((each for each in self.project.names if (each, name) in self.keys), None)
+
+    def altered(self, key: Key, application: Application) -> dict[str, str]:
+        """Return the files that Argo CD reads for an application as no commit has them, each with what changes it.
+
+        Args:
+            key: Where it is.
+            application: It says whether chart and values files are this commit's.
+        """
+        if not self.converted:
+            return {}
+        read = [self.file(key)]
+        if git.follows(application.release[tree.CHART[0]], self.snapshot.branch):
+            read += [*self._of_chart, *self.source.files(application)]
+        return {path: self.converted[path] for path in read if path in self.converted}
+
+    def refused(self, found: Mapping[Key, Application]) -> dict[Key, str]:
+        """Return those of some applications that Argo CD reads as no commit has them, each with a line that says why.
+
+        Args:
+            found: The applications.
+        """
+        altered = ((key, self.altered(key, application)) for key, application in found.items())
+        return {key: attributes.refusal(*next(iter(each.items()))).message for key, each in altered if each}
+
 
 @dataclass(frozen=True)
 class _Comparison:
@@ -312,7 +366,8 @@ class _Comparison:
         after: The other.
         paths: Every path that differs, in order.
         old: The applications of `before` whose files differ and can be read.
-        earlier: The applications of `after` whose golden file is of another model.
+        was_earlier: The applications of `before` whose golden file is of another model.
+        earlier: Those of `after`.
         unread: Why `before` has no project, where it has none.
     """
 
@@ -320,6 +375,7 @@ class _Comparison:
     after: _Side
     paths: Sequence[str]
     old: Mapping[Key, Application]
+    was_earlier: Mapping[Key, Earlier]
     earlier: Mapping[Key, Earlier]
     unread: Reason | None
 
@@ -338,8 +394,9 @@ class _Comparison:
                     *self._text(key, application),
                     *self._sources(application),
                     *(self._followed(application, charts) if self._follows(application) else ()),
-                    *(self._file(self.before.golden(key), self.after.golden(key)) if key not in self.earlier else ()),
-                    *(reason for path, reason in settings.items() if _made_of(path, key[0])),
+                    *self._checked_out(key, application),
+                    *self._asked(key),
+                    *(reason for path, reason in settings.items() if self.made_of(path, application)),
                 )
                 if why:
                     yield ApplicationChange(*key, "changed", why)
@@ -353,6 +410,32 @@ class _Comparison:
                 yield ApplicationChange(*key, kind, (Reason(application.file, f"was {self.before.file(was)}"),), was)
         for key in gone:
             yield ApplicationChange(*key, "deleted", (Reason(self.before.file(key), "gone"),))
+
+    def made_of(self, path: tuple[str, ...], application: Application) -> bool:
+        """Return whether another value of a key of the project file has an application deployed or proven otherwise.
+
+        Not by the other keys: a commit is the same in every `repository`; what Argo CD is called and is given
+        (`argocd`, `paths.argocd`) says of an application's objects what the ApplicationSet does, which is compared;
+        golden files are compared wherever they are (`paths.golden`); `cluster.evidence` says which runs count.
+        """
+        match path:
+            case ("environments", name, key, *_):
+                return name == application.environment and key not in MOVING
+            case ("paths", "chart"):
+                return not self._follows(application)
+            case ("paths", "tree"):
+                named = self.after.values(application)
+                return not self._follows(application) and any(place == TREE for place, _ in named)
+            case ("branch",):
+                revision = application.release[tree.CHART[0]]
+                return len({git.follows(revision, side.project.branch) for side in (self.before, self.after)}) > 1
+            case ("models", "mirrors", prefix):
+                return application.release["model", "storageUri"].startswith(prefix)
+            case ("throwaway" | "cluster", "values", name, *_):
+                return name in ("*", application.name)
+            case ("throwaway", _) | ("cluster", "prometheus", *_):
+                return True
+        return False
 
     def platform(self) -> tuple[Reason, ...]:
         """Return what differs of the tool, in its own checkout."""
@@ -376,7 +459,8 @@ class _Comparison:
         folders = {where.tree, where.golden, *charts, where.argocd, projects.FILE}
         served = [(each.environment, each.name) for each in changes if each.kind != "deleted"]
         own = {place(key) for key in served for place in (self.after.file, self.after.golden)}
-        return bool(served) and all(path in own for path in self.paths if _inside(path, folders))
+        shared = (path for path in self.paths if _inside(path, folders) or _is_attributes(path))
+        return bool(served) and all(path in own for path in shared)
 
     def aside(self, changes: Sequence[ApplicationChange], told: set[str]) -> tuple[Reason, ...]:
         """Return what differs and is no reason.
@@ -413,8 +497,36 @@ class _Comparison:
     def _sources(self, application: Application) -> Iterator[Reason]:
         """Yield how the ApplicationSet has other values files for an application."""
         old, new = self.before.values(application), self.after.values(application)
-        if old != new or self.before.source.ignore_missing != self.after.source.ignore_missing:
-            yield Reason(application_set.file_of(self.after.project), "values files")
+        file = application_set.file_of(self.after.project)
+        if self.before.unlike is not None:
+            yield Reason(file, f"before, {self.before.unlike.message}")
+        elif old != new or self.before.source.ignore_missing != self.after.source.ignore_missing:
+            yield Reason(file, "values files")
+
+    def _checked_out(self, key: Key, application: Application) -> Iterator[Reason]:
+        """Yield where a checkout has other bytes of an application's files, which may be the same in git."""
+        was, now = (side.altered(key, application) for side in (self.before, self.after))
+        if was != now:
+            first, *more = sorted(path for path in {*was, *now} if was.get(path) != now.get(path))
+            said = f"how {first}{f' and {len(more)} more' if more else ''} is checked out"
+            for path in [each for each in self.paths if _is_attributes(each)] or [attributes.FILE]:
+                yield Reason(path, said)
+
+    def _asked(self, key: Key) -> Iterator[Reason]:
+        """Yield what a run asks of an application that it did not ask before.
+
+        One whose golden file becomes another model's because the first environment gets that model is asked nothing
+        that it was not asked: it waits for its promotion.
+        """
+        was, now = self.was_earlier.get(key), self.earlier.get(key)
+        old, new = self.before.golden(key), self.after.golden(key)
+        if now is not None:
+            if was is None and now.first != self.before.first(key[1]) and new in self.after.files:
+                yield Reason(new, now.said, deployed=False)
+        elif was is not None and new in self.after.files:
+            yield Reason(new, "is of the model that it runs, from now on", deployed=False)
+        else:
+            yield from (replace(reason, deployed=False) for reason in self._file(old, new))
 
     def _followed(self, application: Application, charts: Mapping[str, Sequence[str]]) -> Iterator[Reason]:
         """Yield what differs of chart and values files, which an application gets from the branch."""
@@ -453,13 +565,13 @@ class _Comparison:
         old, new = _flat(self.before.project), _flat(self.after.project)
         both = {*self.before.project.names} & {*self.after.project.names}
         return {
-            path: Reason(projects.FILE, ".".join(path))
+            path: Reason(projects.FILE, ".".join(path), deployed=path[0] not in OF_RUNS)
             for path in sorted({*old, *new})
             if old.get(path) != new.get(path) and (path[0] != "environments" or not path[1:] or path[1] in both)
         }
 
 
-async def _read(snapshot: Snapshot, project: Project, source: HelmSource) -> _Side:
+async def _read(snapshot: Snapshot, project: Project, source: HelmSource, unlike: UsageError | None = None) -> _Side:
     repository, where = snapshot.repository, project.paths
     charts = await dependencies.folders(repository, snapshot.commit, where.chart)
     folders = map(repository.at, (where.tree, where.golden, *charts))
@@ -469,14 +581,17 @@ async def _read(snapshot: Snapshot, project: Project, source: HelmSource) -> _Si
         words, _, path = line.partition("\t")
         mode, _, content = words.split()
         files[repository.own(path)] = mode, content
-    return _Side(snapshot, project, source, charts, files)
+    changed = await attributes.converted(repository, snapshot.commit)
+    converted = {path: why for path in files if (why := changed.get(repository.at(path)))} if changed else {}
+    return _Side(snapshot, project, source, charts, files, converted, unlike)
 
 
 async def _paths(base: Snapshot, head: Snapshot, charts: Iterable[str]) -> list[str]:
-    """Return every path of the project that differs, in order, and of charts outside of it."""
+    """Return every path of the project that differs, in order, and of charts and `.gitattributes` outside of it."""
     repository = head.repository
     words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", base.commit, head.commit)
-    below = ["--", repository.prefix, *map(repository.at, charts)] if repository.prefix else []
+    above = [str(folder / attributes.FILE) for folder in PurePosixPath(repository.prefix).parents]
+    below = ["--", repository.prefix, *map(repository.at, charts), *above] if repository.prefix else []
     listed = await repository.run(*words, *below)
     return [repository.own(path) for path in listed.stdout.split("\0")[:-1]]
 
@@ -489,14 +604,10 @@ async def _applications(side: _Side, keys: Mapping[Key, str]) -> tuple[dict[Key,
     """Return applications of a side, in order, and what is wrong with the others."""
     found, malformed = {}, {}
     clashes = tree.clashes(side.keys)
-    converted = await attributes.converted(side.snapshot.repository, side.snapshot.commit)
     for key, content in zip(keys, await side.snapshot.repository.contents_of(*keys.values()), strict=True):
         file = side.file(key)
         if key in clashes:
             malformed[file] = f"{file}: {tree.clash(key, side.file(clashes[key]))}"
-            continue
-        if (why := converted.get(side.snapshot.repository.at(file))) is not None:
-            malformed[file] = attributes.refusal(file, why).message
             continue
         try:
             found[key] = tree.read(side.project, *key, content).checked()
@@ -530,9 +641,8 @@ def _inside(path: str, folders: set[str]) -> bool:
     return path in folders or any(str(each) in folders for each in PurePosixPath(path).parents)
 
 
-def _made_of(path: tuple[str, ...], environment: str) -> bool:
-    """Return whether the applications of an environment are made of a key of the project file."""
-    return path[:2] == ("environments", environment) and path[2] not in MOVING
+def _is_attributes(path: str) -> bool:
+    return PurePosixPath(path).name == attributes.FILE
 
 
 def _flat(project: Project) -> dict[tuple[str, ...], Any]:

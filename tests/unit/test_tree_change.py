@@ -235,6 +235,261 @@ def test_a_values_file_that_the_application_set_names_counts_for_those_that_foll
     assert reasons(found)[0].startswith(file)
 
 
+# --- the project file ---
+
+WEST = {("west", "pricing"), ("west", "ranking")}
+EAST = {("east", "ranking")}
+RANKING = {("west", "ranking"), ("east", "ranking")}
+
+
+def test_another_chart_is_that_of_pinned_applications_as_well(work):
+    work.write("charts/other/Chart.yaml", "name: other\n")
+    work.edit("ml-serving-ci.toml", 'chart = "charts/serve"', 'chart = "charts/other"')
+
+    found = work.change()
+
+    assert {*kinds(found)} == WEST | EAST
+    assert reasons(found, "east") == ["ml-serving-ci.toml: paths.chart"]
+
+
+def test_a_chart_that_moves_is_the_same_to_those_that_follow_it(work):
+    work.move("charts/serve", "charts/served")
+    work.edit("ml-serving-ci.toml", 'chart = "charts/serve"', 'chart = "charts/served"')
+
+    found = work.change()
+
+    assert kinds(found) == {("east", "ranking"): "changed"}
+    assert reasons(found, "east") == ["ml-serving-ci.toml: paths.chart"]
+
+
+def test_where_no_values_file_is_in_the_tree_a_commit_has_nothing_elsewhere_when_the_tree_moves(work):
+    def without_tree(text):
+        for path, content in argocd.render(project.parse(text.encode())).items():
+            lines = content.decode().splitlines(keepends=True)
+            work.write(path, "".join(line for line in lines if not line.endswith('/values.yaml"\n') or "path:" in line))
+
+    without_tree(PROJECT)
+    work.commit()
+    base = work.clone.git("rev-parse", "HEAD")
+    work.move("deploy/models", "models")
+    moved = PROJECT.replace("deploy/models", "models")
+    work.write("ml-serving-ci.toml", moved)
+    without_tree(moved)
+
+    assert work.change(base).applications == ()
+
+
+def test_a_branch_counts_for_those_that_begin_or_cease_to_follow_it(work):
+    work.edit("ml-serving-ci.toml", 'branch = "trunk"', 'branch = "stable"')
+
+    found = work.change()
+
+    assert kinds(found) == {("west", "ranking"): "changed"}  # pricing follows HEAD
+    assert reasons(found) == ["ml-serving-ci.toml: branch"]
+
+
+@pytest.mark.parametrize(
+    ("more", "who"),
+    [
+        ('[models.mirrors]\n"s3://acme/1" = "models"\n', RANKING),
+        ('[models.mirrors]\n"s3://acme/" = "models"\n', WEST | EAST),
+        ('[models.mirrors]\n"gs://acme/" = "models"\n', set()),
+        ("[throwaway]\nreplicas = 1\n", WEST | EAST),
+        ('[throwaway]\nlongest_pause = "5s"\n', WEST | EAST),
+        ('[throwaway.values."*".a]\nb = 1\n', WEST | EAST),
+        ("[throwaway.values.ranking]\na = 1\n", RANKING),
+        ("[throwaway.values.other]\na = 1\n", set()),
+        ("[cluster.values.pricing]\na = 1\n", {("west", "pricing")}),
+        ('[cluster.prometheus]\nnamespace = "metrics"\n', WEST | EAST),
+        ("[cluster.prometheus.labels]\nteam = 'a'\n", WEST | EAST),
+        ('[cluster.evidence]\nlab = "00000000-0000-0000-0000-000000000000"\n', set()),
+        ('[argocd]\nnamespace = "gitops"\nproject = "acme"\n', set()),
+        ('[argocd.patches]\nAppProject = "patch.json"\n', set()),
+    ],
+)
+def test_what_a_run_makes_of_applications_puts_those_in_that_it_is_made_of(work, more, who):
+    work.write("ml-serving-ci.toml", PROJECT + more)
+
+    found = work.change()
+
+    assert {*kinds(found)} == who
+    told = [reason for each in found.applications for reason in each.why] or found.aside
+    table = more.split("]")[0].removeprefix("[").replace('"', "")
+    assert all(reason.text.startswith(f"ml-serving-ci.toml: {table}") for reason in told)
+    assert not any(reason.deployed for each in found.applications for reason in each.why)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "moved"),
+    [
+        ('golden = "questions"', 'golden = "asked"', ("questions", "asked")),
+        ('argocd = "deploy/argo"', 'argocd = "argo"', ("deploy/argo", "argo")),
+        ("acme/platform", "acme/renamed", None),
+    ],
+)
+def test_what_is_the_same_wherever_it_is_changes_no_application(work, old, new, moved):
+    work.edit("ml-serving-ci.toml", old, new)
+    if moved:
+        work.move(*moved)
+
+    found = work.change()
+
+    assert found.nothing
+    assert f"ml-serving-ci.toml: {'paths.' if moved else ''}{old.split(' ')[0] if moved else 'repository'}" in aside(
+        found
+    )
+
+
+def test_an_application_set_that_said_what_is_not_carried_out_is_put_right_for_all(work):
+    for path, content in argocd.render(project.parse(PROJECT.encode())).items():
+        work.write(path, content.decode())
+    path = "deploy/argo/argocd-applications.yaml"
+    right = (work.folder / path).read_text()
+    work.write(path, right.replace("helm:\n", "helm:\n          skipCrds: true\n", 1))
+    work.commit()
+    base = work.clone.git("rev-parse", "HEAD")
+    work.write(path, right)
+
+    found = work.change(base)
+
+    assert {*kinds(found)} == WEST | EAST
+    assert reasons(found, "east")[0].startswith(f"{path}: before, {path}:")
+    assert "skipCrds" in reasons(found, "east")[0]
+
+
+# --- what a checkout has ---
+
+
+@pytest.mark.parametrize("below", [".", "services/ml"])
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("**/deploy/models/*/values.yaml working-tree-encoding=ISO-8859-1", "deploy/models/west/values.yaml"),
+        ("**/charts/** ident", "charts/serve/Chart.yaml"),
+        ("**/charts/** text eol=crlf", "charts/serve/Chart.yaml"),
+        ("values/east.yaml filter=lfs", "charts/serve/values/east.yaml"),
+    ],
+)
+def test_attributes_of_what_argo_cd_reads_are_told_as_diff_tells_them(tmp_path, below, line, file):
+    more = {"deploy/models/west/values.yaml": "replicas: 3\n"}
+    work = made(tmp_path, more, below=below)
+    where = "charts/serve/.gitattributes" if line.startswith("values/") else ".gitattributes"
+    (work.folder if where != ".gitattributes" else work.clone.folder).joinpath(where).write_text(f"{line}\n")
+
+    found = work.change()
+
+    why = line.split()[-1]
+    told = f"{file}: .gitattributes has git change it on the way out ({why}): Argo CD reads other bytes than git has"
+    assert found.malformed == {f"deploy/models/{name}.yaml": told for name in ("west/pricing", "west/ranking")}
+    assert not found.applications, "the pinned one is as it was"
+    assert aside(found) == []
+    shown = work.plan("--base=origin/trunk", check=False)
+    assert (shown.returncode, " ".join(shown.stderr.split()).count(told)) == (2, 1)
+    assert work.plan(check=False).returncode == 2, "without a base as well"
+
+
+@pytest.mark.parametrize(
+    "line", ["* text=auto", "*.md ident", "questions/* eol=crlf", "charts/** -text", "deploy/argo/* ident"]
+)
+def test_attributes_that_change_nothing_of_what_argo_cd_reads_are_no_reason(work, line):
+    work.write(".gitattributes", f"{line}\n")
+
+    found = work.change()
+
+    assert found.nothing
+    assert aside(found) == [".gitattributes"]
+
+
+@pytest.mark.parametrize(
+    ("line", "who"), [("charts/** ident", WEST), ("deploy/models/east/*.yaml eol=crlf", EAST), ("*.md ident", set())]
+)
+def test_what_a_checkout_changes_no_more_is_another_file_to_argo_cd(work, line, who):
+    work.write(".gitattributes", f"{line}\n")
+    work.commit()
+    base = work.clone.git("rev-parse", "HEAD")
+    (work.folder / ".gitattributes").unlink()
+
+    found = work.change(base)
+
+    assert {*kinds(found)} == who
+    assert all(".gitattributes: how " in each.why[-1].text for each in found.applications)
+    assert found.malformed == {}
+
+
+def test_a_chart_that_a_checkout_changed_before_is_noted_until_a_change_touches_it(work):
+    work.write(".gitattributes", "charts/** ident\n")
+    work.commit()
+    base = work.clone.git("rev-parse", "HEAD")
+    work.edit("deploy/models/east/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+    found = work.change(base)
+    assert (kinds(found), found.malformed) == ({("east", "ranking"): "changed"}, {})
+    assert found.untouched.keys() == {"deploy/models/west/pricing.yaml", "deploy/models/west/ranking.yaml"}
+
+    work.edit("deploy/models/west/ranking.yaml", 'version: "1.0"', 'version: "2.0"')
+    assert work.change(base).malformed.keys() == {"deploy/models/west/ranking.yaml"}
+    work.write("charts/serve/templates/model.yaml", "kind: InferenceService\n")
+    found = work.change(base)
+    assert found.malformed.keys() == {"deploy/models/west/pricing.yaml", "deploy/models/west/ranking.yaml"}
+    assert aside(found) == []
+
+
+# --- golden files ---
+
+
+def ahead(work, environment="west", version="2.0"):
+    """Have an environment run another model than the other one; return the commit."""
+    work.edit(f"deploy/models/{environment}/ranking.yaml", 'version: "1.0"', f'version: "{version}"')
+    work.commit()
+    return work.clone.git("rev-parse", "HEAD")
+
+
+def swapped(work):
+    first, west, east = PROJECT.split("[[environments]]")
+    work.write("ml-serving-ci.toml", "[[environments]]".join((first, east, west)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda work: (work.folder / "deploy/models/west/ranking.yaml").unlink(),
+        lambda work: work.edit("deploy/models/west/ranking.yaml", 'version: "2.0"', 'version: "1.0"'),
+        swapped,
+    ],
+    ids=["gone from the first", "back in the first by hand", "in another order"],
+)
+def test_a_model_that_a_golden_file_is_of_from_now_on_is_in(work, change):
+    base = ahead(work)
+    change(work)
+
+    found = work.change(base)
+
+    assert reasons(found, "east") == ["questions/ranking.yaml: is of the model that it runs, from now on"]
+    assert not any(each.name == "pricing" for each in found.applications), "it has none"
+
+
+def test_a_model_that_a_golden_file_is_of_no_more_is_in_where_it_is_anothers(work):
+    base = ahead(work, "east", "3.0")
+    swapped(work)
+
+    assert reasons(work.change(base)) == ["questions/ranking.yaml: is of the model that east runs"]
+
+
+def test_a_golden_file_counts_for_a_model_that_no_earlier_environment_ran(work):
+    ahead(work)
+    base = ahead(work, "east", "3.0")
+    work.edit("questions/ranking.yaml", "[]", "[1]")
+
+    assert {*kinds(work.change(base))} == RANKING
+
+
+def test_a_model_that_waits_for_its_promotion_is_asked_nothing_else(work):
+    base = work.clone.git("rev-parse", "HEAD")
+    ahead(work)
+    work.edit("questions/ranking.yaml", "[]", "[1]")
+
+    assert kinds(work.change(base)) == {("west", "ranking"): "changed"}
+
+
 def test_a_golden_file_counts_in_every_environment_of_its_model(work):
     work.edit("questions/ranking.yaml", "[]", "[1]")
 
@@ -374,12 +629,15 @@ def test_a_moved_application_is_told_once_with_where_it_was(work):
     assert (only.environment, only.kind, only.was) == ("east", "moved", ("west", "pricing"))
 
 
-def test_a_whole_tree_that_moves_changes_no_application(work):
+def test_a_whole_tree_that_moves_changes_those_alone_whose_commit_has_it_elsewhere(work):
     for environment, name in (("west", "ranking"), ("west", "pricing"), ("east", "ranking")):
         work.move(f"deploy/models/{environment}/{name}.yaml", f"models/{environment}/{name}.yaml")
     work.edit("ml-serving-ci.toml", 'tree = "deploy/models"', 'tree = "models"')
 
-    assert work.change().applications == ()
+    found = work.change()
+
+    assert kinds(found) == {("east", "ranking"): "changed"}
+    assert reasons(found, "east") == ["ml-serving-ci.toml: paths.tree"]
 
 
 def test_without_a_project_file_before_every_application_is_new(tmp_path):

@@ -393,6 +393,44 @@ def test_a_change_takes_no_guard_away_for_the_next_one(own, before, after, said)
     assert f"prod: refused: {PROJECT_FILE}: {said}" in refuses(own, of_run(own))
 
 
+@pytest.mark.parametrize(
+    ("key", "path", "moved"), [("chart", "helm/charts/ml-serving", "helm/charts/other"), ("tree", "gitops", "deploy")]
+)
+def test_a_change_has_nothing_of_a_pinned_application_read_elsewhere_in_its_commit(own, key, path, moved):
+    text = own.clone.read(PROJECT_FILE).decode()
+    own.clone.git("mv", path, moved)
+    write(own.clone, PROJECT_FILE, text.replace("[throwaway]", f'[paths]\n{key} = "{moved}"\n\n[throwaway]', 1))
+    ci(own.clone, "argocd", "render")
+    own.clone.git("commit", "--quiet", "--all", "--message=Elsewhere")
+
+    assert f"{PLACE}: refused: {PROJECT_FILE}: paths.{key}" in refuses(own)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("replicas = 1", "replicas = 2"),
+        ('resources.requests.cpu = "1"', 'resources.requests.cpu = "2"'),
+        ("[throwaway]", '[models.mirrors]\n"s3://" = "models"\n\n[throwaway]'),
+        ('namespace = "observability"', 'namespace = "metrics"'),
+    ],
+)
+def test_what_a_run_alone_is_given_touches_nothing_of_production(own, old, new):
+    text = own.clone.read(PROJECT_FILE).decode()
+    assert old in text
+    write(own.clone, PROJECT_FILE, text.replace(old, new, 1))
+
+    assert passes(own) == "nothing of a protected environment is touched\n"
+
+
+def test_what_a_checkout_changes_no_more_is_another_set_in_production(own):
+    own.clone.commit(".gitattributes", b"gitops/prod/* ident\n")
+    own.clone.git("rm", "--quiet", ".gitattributes")
+    own.clone.git("commit", "--quiet", "--message=As it is in git")
+
+    assert f"{PLACE}: refused: .gitattributes: how {PROD} is checked out" in refuses(own)
+
+
 def test_a_change_opens_production_at_no_other_times(own):
     text = own.clone.read(PROJECT_FILE).decode()
     window = 'protected = true\nwindows = [{schedule = "0 7 * * 1-5", duration = "10h"}]'
