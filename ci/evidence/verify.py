@@ -24,6 +24,7 @@ from ci.evidence import checkout, envelope, statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Artefact, Statement
 from ci.manifests import documents, overlay
+from ci.manifests.manifests import dig, entries, mapping
 from ci.stages.order import ORDER, suite_of
 from ci.tree import earlier, tree
 from ci.tree.earlier import Earlier
@@ -456,7 +457,8 @@ async def _canary(evidence: Evidence, promotion: Promotion) -> str:
 async def _starts_one(promotion: Promotion) -> bool:
     """Whether the promotion starts a canary: the application is there already, and its pods become others."""
     snapshot, target = promotion.snapshot, promotion.target
-    if target.name not in await tree.names(snapshot, target.environment):
+    known = (await tree.project(snapshot)).names
+    if target.environment not in known or target.name not in await tree.names(snapshot, target.environment):
         return False
     runs = await tree.load(snapshot, target.environment, target.name)
     before = await render(snapshot, promotion.helm, runs, await tree.chart_commit(snapshot, runs))
@@ -496,11 +498,39 @@ async def require_manifests(evidence: Evidence, promotion: Promotion) -> str:
     if proven.environment == source.environment != target.environment:
         onward = statement.onward(source.environment, target.environment, target.name)
         rendered = [(rendered[0][0], source), (onward, target)]
+    servers = []
     for name, application in rendered:
-        found = statement.manifests_digest(await promotion.rendered(application))
+        manifests = await promotion.rendered(application)
+        servers.append(_servers(manifests, application.file))
+        found = statement.manifests_digest(manifests)
         what = f"{application.file}, rendered again,"
         _require_same(evidence, f"subject {name}", evidence.digest_of(name), found, what)
+    if servers[0] != servers[-1]:
+        served, would = (", ".join(map(str, each)) or "none" for each in (servers[0], servers[-1]))
+        raise evidence.refusal(
+            f"{_field(proven)} served",
+            f"the model server was {served}, and {target.file} would have {would}",
+            f"Have the values of both say the same, or python ci/main.py test --app {target.environment}/{target.name}",
+        )
     return f"manifests rendered again and compared: {', '.join(application.file for _, application in rendered)}"
+
+
+def _servers(manifests: str, name: str) -> list[str]:
+    """Return what serves each InferenceService: runtime, format and protocol, and a container's own command.
+
+    How many, with what resources and arguments, is an environment's own.
+    """
+    found = []
+    for document in documents.parse(manifests, name):
+        if document.get("kind") == "InferenceService":
+            predictor = mapping(dig(document, "spec", "predictor"))
+            model = mapping(predictor.get("model"))
+            older = [key for key, each in predictor.items() if key != "model" and "storageUri" in mapping(each)]
+            keys = [*older, model.get("runtime"), dig(model, "modelFormat", "name"), model.get("protocolVersion")]
+            commands = [each.get("command") for _, each in entries([model, *(predictor.get("containers") or ())])]
+            said = [each for each in keys if each] + [" ".join(map(str, each)) for each in commands if each]
+            found.append(" ".join(map(str, said)))
+    return sorted(found)
 
 
 def _proven(evidence: Evidence, promotion: Promotion) -> statement.Application:

@@ -117,19 +117,22 @@ def failed(bad: Release, good: Release) -> Mapping[str, str]:
     """Return what names the parts of a set that failed, by dotted key: those in which it differs from a good one.
 
     A part whose name is another one is named in full. A digest names it besides, or alone, where the good one has not
-    the same: else the entry would refuse the good one, too.
+    the same: else the entry would refuse the good one, too. Where the good one has that name and no digest, it may be
+    the very same: it failed only if nothing else did.
 
     Args:
         bad: The set that failed.
         good: The one that is gone back to.
     """
-    values = {}
+    values: dict[str, str] = {}
+    pinned: dict[str, str] = {}
     for part in PARTS:
         name = [key for key in part if key not in DIGESTS]
         renamed = any(bad[key] != good[key] for key in name)
         digests = [key for key in part if key in DIGESTS and bad[key] != good[key] and (bad[key] or not renamed)]
-        values.update({dotted(key): bad[key] for key in [*(name if renamed else []), *digests]})
-    return values
+        same = digests and not renamed and not any(good[key] for key in digests)
+        (pinned if same else values).update({dotted(key): bad[key] for key in [*(name if renamed else []), *digests]})
+    return values or pinned
 
 
 def folder_of(project: Project, application: str) -> str:

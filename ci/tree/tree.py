@@ -346,7 +346,9 @@ async def load(snapshot: Snapshot, environment: str, name: str | None = None) ->
 
 
 async def destination(snapshot: Snapshot, environment: str, source: Application) -> Application:
-    """Return the application that a promotion writes to: as it is there, or a new one with the set and no values.
+    """Return the application that a promotion writes to: as it is there, or a new one with the set and its values.
+
+    Which server a model needs stands in those: without them another one would be deployed than was proven.
 
     Args:
         snapshot: The tree.
@@ -368,7 +370,7 @@ async def destination(snapshot: Snapshot, environment: str, source: Application)
         section: {name: source.release[path] for path in paths for name in map(str, path[1:])}
         for section, paths in (("chart", CHART), ("model", MODEL), ("image", IMAGE))
     }
-    text = yaml.dump({**data, "values": {}}, Dumper=scalars.Dumper, sort_keys=False, width=sys.maxsize)
+    text = yaml.dump({**data, "values": dict(source.values)}, Dumper=scalars.Dumper, sort_keys=False, width=sys.maxsize)
     head = f"# {source.name} in {environment}, begun by a promotion from {source.environment}.\n"
     return read(own, environment, source.name, (head + text).encode())
 

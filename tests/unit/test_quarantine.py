@@ -218,6 +218,13 @@ def test_what_failed_is_named_so_that_the_set_before_stays_free(changed):
     assert not named.matches(RELEASE)
 
 
+def test_what_was_only_pinned_did_not_fail_where_something_else_may_have():
+    good = release(image_digest="")
+    assert quarantine.failed(RELEASE | {("model", "version"): "3.0"}, good).keys() >= {"model.version"}
+    assert not any(key.startswith("image") for key in quarantine.failed(RELEASE | {("model", "version"): "3.0"}, good))
+    assert quarantine.failed(RELEASE, good) == {"image.digest": OTHER}, "nothing else can have"
+
+
 def test_an_image_without_a_digest_is_known_by_its_whole_reference():
     bad = release(image_tag="v3", image_digest="")
     values = quarantine.failed(bad, RELEASE)

@@ -754,6 +754,20 @@ def test_questions_of_a_newer_model_are_not_asked_of_what_was_proven(own, monkey
     assert promote(own, file)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"runtime": "kserve-xgbserver", "modelFormat": "xgboost"},
+        {"protocolVersion": "v2", "knownAnswer": {}},
+        {"command": ["python", "-m", "mine"]},
+    ],
+)
+def test_another_server_than_the_one_that_was_proven_is_refused(own, monkeypatch, model):
+    data = yaml.safe_load(own.clone.read(PROD)) | {"values": {"exampleModel": model}}
+    own.clone.commit(PROD, yaml.safe_dump(data, sort_keys=False).encode(), "Served otherwise")
+    refused(own, own.evidence(monkeypatch, own.said()), f"{RECORDED} served: the model server was ")
+
+
 def test_without_questions_nobody_saw_a_canary_and_the_way_out_is_said(own, monkeypatch):
     own.clone.git("rm", "--quiet", GOLDEN)
     own.clone.git("commit", "--quiet", "--message=No questions")

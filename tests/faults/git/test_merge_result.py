@@ -63,10 +63,10 @@ def merged(own):
     own.clone.git("merge", "--quiet", "--no-ff", "--message=Merge", "main")
 
 
-def of_run(own):
-    """The unsigned evidence of the test of prod's application on what is checked out."""
+def of_run(own, environment="prod"):
+    """The unsigned evidence of the test of an environment's application on what is checked out."""
     file = own.report / "of-run.json"
-    file.write_bytes(envelope.sealed(json.dumps(own.said(environments=["prod"])).encode(), None))
+    file.write_bytes(envelope.sealed(json.dumps(own.said(environments=[environment])).encode(), None))
     return f"--run={file}"
 
 
@@ -510,6 +510,18 @@ def test_another_environment_beside_it_touches_nothing_of_it(own):
     ci(own.clone, "argocd", "render")
     own.clone.git("commit", "--quiet", "--all", "--message=A place to play")
     assert passes(own) == "nothing of a protected environment is touched\n"
+
+
+def test_a_new_protected_environment_with_an_application_is_proven_by_the_test_of_the_run(own):
+    text = own.clone.read(PROJECT_FILE).decode()
+    more = '[[environments]]\nname = "prod-us"\nnamespace = "ml-us"\nprotected = true\n\n[throwaway]'
+    write(own.clone, PROJECT_FILE, text.replace("[throwaway]", more, 1))
+    ci(own.clone, "argocd", "render")
+    write(own.clone, "gitops/prod-us/sklearn-iris.yaml", own.clone.read(PROD).decode())
+    own.clone.git("commit", "--quiet", "--all", "--message=Another region")
+
+    assert f"prod-us/{APP}: refused: " in refuses(own)
+    assert ": new: proven by the test of this run" in passes(own, of_run(own, "prod-us"))
 
 
 # --- the clone, and the command line ---------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ def test_a_promotion_makes_the_file_of_an_application_that_is_new(own, monkeypat
     known = {"protocol": "v1", "request": {"instances": [[1, 2]]}, "at": "$.predictions[0]", "expected": 2}
     data = yaml.safe_load(own.clone.read(STAGING))
     data["values"] = {"exampleModel": {"knownAnswer": known}, "autoscaling": {"maxReplicas": 7}}
-    own.clone.commit(STAGING, yaml.safe_dump(data, sort_keys=False).encode(), "A question, and values of staging's own")
+    own.clone.commit(STAGING, yaml.safe_dump(data, sort_keys=False).encode(), "A question, and how it is served")
     gone(own)
     file = own.evidence(monkeypatch, own.said())
     verified = ci(own.clone, "evidence", "verify", file, f"--public-key={own.keys.public}", "--env=prod", check=False)
@@ -137,7 +137,7 @@ def test_a_promotion_makes_the_file_of_an_application_that_is_new(own, monkeypat
     assert {key: made[key] for key in ("chart", "model", "image")} == {
         key: data[key] for key in ("chart", "model", "image")
     }
-    assert made["values"] == {"exampleModel": {"knownAnswer": known}}
+    assert made["values"] == data["values"], "without them another server may be deployed than was proven"
     assert "model.version: (none) → 2.0" in said
     assert own.clone.git("status", "--porcelain") == ""
     assert promote(own, file) is None, "it is there now"
