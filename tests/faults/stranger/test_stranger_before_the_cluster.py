@@ -251,7 +251,8 @@ def test_the_tools_own_command_prints_a_models_digest(stranger, store, credentia
 
 def test_the_checks_that_need_no_container_have_nothing_against_it(stranger, filled):
     async def judged():
-        async with targets.found(stranger.folder, stranger.project, Chosen(), filled.tool("helm")) as found:
+        own = Chosen(defaults=False)  # not the example of the chart that it got a copy of
+        async with targets.found(stranger.folder, stranger.project, own, filled.tool("helm")) as found:
             assert found.findings == []
             assert golden.findings(stranger.folder, stranger.project, found.judged, found.applications) == []
             folder = found.folder / "helm"
