@@ -241,7 +241,7 @@ def _latency(champion: Answers, candidate: Answers) -> list[LatencyDifference]:
 def _failures(golden: Golden, slices: Iterable[Slice], rows: Sequence[_Row]) -> Iterator[str]:
     """Yield what the gates have against the candidate, slice and numbers named."""
     by_name = {each.name: each for each in slices}
-    for name, gate in sorted(golden.gates.items(), key=lambda each: each[0] == golden_inputs.ALL):  # a slice says more
+    for name, gate in golden.gates.items():
         found = by_name[name]
         shares: list[tuple[str, Proportion, float | None]] = [
             ("agreement", found.agreement, gate.agreement),

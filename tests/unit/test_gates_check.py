@@ -138,7 +138,7 @@ NUMBERS = {"protocol": "v1", "request": {"instances": [[1]]}, "at": "$.predictio
         {"expected": [0.25, 0], "absolute": 3},
         {"expected": ["cat", "dog"]},
         {"expected": False},
-        {"expected": 1e20},
+        {"expected": 1e20, "relative": 1e-9},
     ],
     ids=lambda known: str(known["expected"]),
 )
