@@ -158,6 +158,10 @@ class Paths(_Strict):
     argocd: Folder = "k8s/argocd"
     golden: Folder = "golden"
 
+    def golden_file(self, application: str) -> str:
+        """Return the path of an application's golden file, which it need not have."""
+        return f"{self.golden}/{application}.yaml"
+
 
 class ArgoCD(_Strict):
     """Argo CD.

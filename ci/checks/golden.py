@@ -41,7 +41,7 @@ def findings(
     for target in judged:
         if target.application is None:
             continue
-        path = f"{project.paths.golden}/{target.application}.yaml"
+        path = project.paths.golden_file(target.application)
         if path not in read:
             read[path] = _read(folder / path, path)
         why = others.get((target.environment, target.application))

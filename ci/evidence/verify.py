@@ -389,7 +389,7 @@ async def _golden(evidence: Evidence, promotion: Promotion) -> str:
     """Hold the questions that were asked against those of the commit that was tested."""
     proven, commit = _proven(evidence, promotion), evidence.statement.predicate.project.digest.git_commit
     snapshot = replace(promotion.snapshot, commit=commit)
-    file = f"{(await tree.project(snapshot)).paths.golden}/{proven.name}.yaml"
+    file = (await tree.project(snapshot)).paths.golden_file(proven.name)
     content = await snapshot.read(file)
     found = hashlib.sha256(content).hexdigest() if content is not None else None
     asked = proven.golden.digest.sha256 if proven.golden is not None else None
@@ -416,13 +416,15 @@ async def _asked_now(promotion: Promotion) -> str | None:
     """Return the digest of the golden file as it is where the set moves; None where it is of another model by then."""
     snapshot, source = promotion.result or promotion.snapshot, promotion.source
     project = await tree.project(snapshot)
-    asked = await snapshot.read(f"{project.paths.golden}/{source.name}.yaml")
-    for environment in project.names if asked is not None else ():
+    asked = await snapshot.read(project.paths.golden_file(source.name))
+    if asked is None:
+        return None
+    for environment in project.names:
         content = await snapshot.read(tree.file_of(project, environment, source.name))
         if content is not None:
             first = Application(project, environment, source.name, content)
             known = first.model != source.model and await earlier.confirmed(Earlier(environment), snapshot, source)
-            return None if known or asked is None else hashlib.sha256(asked).hexdigest()
+            return None if known else hashlib.sha256(asked).hexdigest()
     return None
 
 
@@ -443,7 +445,7 @@ async def _canary(evidence: Evidence, promotion: Promotion) -> str:
     if proven.canary != HEALTHY:
         if proven.canary is None and proven.golden is None:
             said = "nobody asked the model anything while it moved: the application has no golden file"
-            file = f"{promotion.source.project.paths.golden}/{proven.name}.yaml"
+            file = promotion.source.project.paths.golden_file(proven.name)
             raise evidence.refusal(
                 f"{_field(proven)} canary", said, f"Write {file} (docs/behaviour.md), then run `test`."
             )
@@ -506,7 +508,7 @@ async def require_manifests(evidence: Evidence, promotion: Promotion) -> str:
         what = f"{application.file}, rendered again,"
         _require_same(evidence, f"subject {name}", evidence.digest_of(name), found, what)
     if servers[0] != servers[-1]:
-        served, would = (", ".join(map(str, each)) or "none" for each in (servers[0], servers[-1]))
+        served, would = (", ".join(each) or "none" for each in (servers[0], servers[-1]))
         raise evidence.refusal(
             f"{_field(proven)} served",
             f"the model server was {served}, and {target.file} would have {would}",

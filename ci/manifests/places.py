@@ -40,6 +40,16 @@ def values_line(text: str, path: Path) -> int:
     return line
 
 
+def nearest_line(text: str, path: Path) -> int:
+    """Return the line of a key in a YAML file, or of the nearest one around it that is there; else the first.
+
+    Args:
+        text: The file.
+        path: Keys and list indices from its top.
+    """
+    return next(filter(None, (values_line(text, path[:depth]) for depth in range(len(path), 0, -1))), 1)
+
+
 @dataclass(frozen=True)
 class _Line:
     number: int

@@ -230,7 +230,7 @@ def _digest(application: Application, moved: Mapping[KeyPath, str], digest: str)
 
 async def _known_answer(snapshot: Snapshot, application: Application) -> Blocks:
     """Return the chart's known answer as the application's golden file has it; nothing where that names none."""
-    file = f"{application.project.paths.golden}/{application.name}.yaml"
+    file = application.project.paths.golden_file(application.name)
     content = await snapshot.read(file)
     if content is None:
         return {}

@@ -302,7 +302,7 @@ async def _left(snapshot: Snapshot, application: Application, before: Applicatio
     first = not any([application.name in await tree.names(snapshot, each) for each in ahead])
     if not first or application.model == before.model:
         return []
-    file = f"{application.project.paths.golden}/{application.name}.yaml"
+    file = application.project.paths.golden_file(application.name)
     if await snapshot.read(file) == await replace(snapshot, commit=commit).read(file):
         return []
     return [f"{file} stays, which has changed since: this model is not held to its answers until the next bump."]

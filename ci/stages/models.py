@@ -76,7 +76,7 @@ async def _prepared(
         )
     champion, no_canary = await _champion(subject, got, objects, here, supply)
     rules = [*subject.rules, *([no_canary] if no_canary else []), *_told(subject.name, here, champion, candidate)]
-    file = f"{application.project.paths.golden}/{application.name}.yaml"
+    file = application.project.paths.golden_file(application.name)
     content = await head.read(file)  # as git has it, which the evidence is held against
     questions = golden.of_bytes(content, file) if content is not None else None
     if questions is None:

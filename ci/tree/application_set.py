@@ -307,8 +307,7 @@ def _shown(value: Any) -> str:
 
 
 def _refusal(text: str, project: Project, path: Way, said: str) -> UsageError:
-    lines = (places.values_line(text, path[:depth]) for depth in range(len(path), 0, -1))
-    line = next(filter(None, lines), 1)
+    line = places.nearest_line(text, path)
     patch = project.argocd.patches.get("ApplicationSet")
     fix = "python ci/main.py argocd render; docs/project.md says what a patch may change."
     if patch is not None:

@@ -327,7 +327,7 @@ class _Side:
 
     def golden(self, key: Key) -> str:
         """Return the path of its golden file."""
-        return f"{self.project.paths.golden}/{key[1]}.yaml"
+        return self.project.paths.golden_file(key[1])
 
     def first(self, name: str) -> str | None:
         """Return the first environment that has an application of a name."""

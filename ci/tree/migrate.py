@@ -260,7 +260,7 @@ class _Manifest:
 
     def refusal(self, way: places.Path, said: str) -> UsageError:
         """Return the error for what a way leads to."""
-        line = next(filter(None, (places.values_line(self.text, way[:depth]) for depth in range(len(way), 0, -1))), 1)
+        line = places.nearest_line(self.text, way)
         by_hand = f"Write {FILE} by hand, and what it has no key for as a patch: docs/project.md, Patches."
         return UsageError(f"{self.file}:{line}: {projects.dotted(tuple(way))}: {said}", fix=by_hand)
 
