@@ -90,13 +90,14 @@ def test_an_image_is_configured_as_its_publishers_dockerfile_does(name: str, mod
 
 
 def test_argo_cd_has_the_helm_that_it_names(module):
-    pin = PINS.modules["argo-cd-helm"]
+    pin = PINS.modules["helm"]
     named = re.search(r"^HELM_VERSION=(.+)$", (module("argo-cd") / "hack/tool-versions.sh").read_text(), re.MULTILINE)
     assert named is not None
     assert pin.version == f"v{named[1]}"
     assert f"version.version={pin.version} " in pin.ldflags
     assert not pin.main_module, "Kubernetes' version, which charts ask for, is that of the client-go in its own go.mod"
-    assert PINS.images["quay.io/argoproj/argocd"].source.files["/usr/local/bin/helm"] == "bin:argo-cd-helm/helm"
+    assert PINS.images["quay.io/argoproj/argocd"].source.files["/usr/local/bin/helm"] == "bin:helm/helm"
+    assert (PINS.tools["helm"].source, PINS.tools["helm"].version) == ("helm/helm", pin.version)
 
 
 def test_argo_cds_images_are_those_that_its_manifests_name(module):
