@@ -13,6 +13,8 @@ from ci.cluster.kubectl import Kubectl
 
 INFERENCE_SERVICES, ROLLOUTS = "inferenceservices.serving.kserve.io", "rollouts.argoproj.io"
 READY_SECONDS = 180.0
+LEFT_SECONDS = 120.0
+"""For the pods of the revision before to go: `scaleDownDelaySeconds`, and their own grace."""
 LOOK_SECONDS = 5.0
 """Between two looks at the pods while they are not ready."""
 REVISIONS = ("rollouts-pod-template-hash", "pod-template-hash")
@@ -64,6 +66,24 @@ async def _change(kubectl: Kubectl, namespace: str, wanted: str, thing: str) -> 
 async def pods(kubectl: Kubectl, namespace: str, name: str) -> list[dict[str, Any]]:
     """Return the pods of an InferenceService, of every revision."""
     return await kubectl.get_list("pods", namespace, f"serving.kserve.io/inferenceservice={name}")
+
+
+async def one_revision(kubectl: Kubectl, namespace: str, name: str) -> None:
+    """Wait until an InferenceService has pods of one revision alone.
+
+    Argo Rollouts keeps those of the revision before for a while (scaleDownDelaySeconds). A set that comes back
+    while its pods are there takes no time to be ready, so that its weight is set between Helm's look and Helm's apply.
+
+    Raises:
+        WaitTimeoutError: It did not get there in time.
+    """
+
+    async def alone() -> None:
+        hashes = {revision(pod) for pod in await pods(kubectl, namespace, name)}
+        if len(hashes) > 1:
+            raise NotYet(f"pods of {len(hashes)} revisions")
+
+    await until(f"{name} has pods of one revision", alone, timeout=LEFT_SECONDS, interval=1)
 
 
 def _newest(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:

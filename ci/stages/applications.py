@@ -12,7 +12,6 @@ from ci.applications.prepared import Prepared
 from ci.base import tasks
 from ci.base.errors import CheckFailedError
 from ci.base.progress import note, step, warning
-from ci.base.wait import NotYet, until
 from ci.behaviour import compare, serve
 from ci.canary import declared
 from ci.canary.observe import rollout as canary
@@ -24,8 +23,6 @@ from ci.results import CanaryTimeline
 from ci.stages import install, namespaces, order, suite
 from ci.stages.run import STORAGE_SECRET, Run
 
-LEFT_SECONDS = 120
-"""For the pods of the revision before to go: `scaleDownDelaySeconds`, and their own grace."""
 QUIET_SECONDS = 2.0
 """Of traffic after a canary, whose set alone is seen answering; before it, pods take as long to come up."""
 
@@ -85,7 +82,7 @@ async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> 
     with step(f"{name}: canary to {prepared.candidate.version}"):
         proof.canary = await _moved(run, prepared, prepared.candidate, place)
     async with tasks.group() as group:  # the pods of the set before are kept for a while
-        group.start_soon(_left, run, champion.application.name, place)
+        group.start_soon(readiness.one_revision, run.kubectl, place, champion.application.name)
         await _tested(run, prepared, place)
     await _require_the_set(run, prepared.candidate, place)
     await _built(run, prepared.candidate, place)
@@ -223,22 +220,6 @@ def _questions(prepared: Prepared) -> list[traffic.Question]:
     if prepared.golden is None:
         return []
     return serve.questions(prepared.golden, prepared.subject.candidate.application.name)
-
-
-async def _left(run: Run, name: str, place: str) -> None:
-    """Wait until one revision's pods are all there is.
-
-    Argo Rollouts keeps those of the revision before for a while (scaleDownDelaySeconds). A set that comes back
-    while its pods are there takes no time to be ready, so that its weight is set between Helm's look and Helm's apply.
-    """
-
-    async def alone() -> None:
-        pods = await readiness.pods(run.kubectl, place, name)
-        hashes = {readiness.revision(pod) for pod in pods}
-        if len(hashes) > 1:
-            raise NotYet(f"pods of {len(hashes)} revisions")
-
-    await until(f"{name} has pods of one revision", alone, timeout=LEFT_SECONDS, interval=1)
 
 
 async def _moved(run: Run, prepared: Prepared, to: Deployment, place: str) -> CanaryTimeline | None:

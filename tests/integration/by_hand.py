@@ -13,6 +13,7 @@ from typing import Any
 
 from ci.base.errors import CheckFailedError
 from ci.base.wait import NotYet, until
+from ci.cluster import readiness
 from tests.integration.release import Release
 
 SCALED_SECONDS = 180
@@ -111,6 +112,7 @@ async def _aborted(release: Release, promoted: Part, watched: Watch, next_model:
     """A canary that waits for a person, sees two upgrades of something else, is aborted, and reverted."""
     await promoted
     before = await release.storage_uri()
+    await readiness.one_revision(release.kubectl, release.namespace, release.model)  # the next one ran before this one
     found = SimpleNamespace()
     async with watched(release, "aborted by hand") as under_way:
         seen = under_way.seen

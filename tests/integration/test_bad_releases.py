@@ -15,7 +15,7 @@ from ci.canary.catalogue import Shape, steady
 from ci.canary.judge import Case
 from ci.canary.observe import traffic
 from ci.canary.observe.timeline import GUARD_SECONDS
-from ci.cluster import model_store
+from ci.cluster import model_store, readiness
 from ci.cluster.helm import Helm
 from ci.cluster.port_forward import port_forward
 from ci.manifests import manifests
@@ -32,9 +32,6 @@ NAMESPACE = "ml-serving-bad"
 MODEL = "sklearn-iris"
 SECRET = "model-store"
 RUNNING_SECONDS = 120
-SCALED_DOWN_SECONDS = 120
-"""Argo Rollouts keeps a version's pods for 30 s (scaleDownDelaySeconds), and each has 30 s to end
-(terminationGracePeriodSeconds)."""
 REQUESTS_PER_SECOND = 20
 BESIDE_PER_SECOND = 5
 """To a release whose canary never gets one, while another's does."""
@@ -128,20 +125,6 @@ async def scraped(release):
     await until("the release's Prometheus runs", running, timeout=RUNNING_SECONDS, interval=1)
     async with port_forward(release.kubectl, f"svc/{monitoring.SERVICE}", monitoring.PORT, NAMESPACE) as url:
         await Prometheus(url).scrapes(release)
-
-
-async def scaled_down(release, revision):
-    """Wait until a stopped version's pods are gone: if it came again before, its canary would go on while Helm applies.
-
-    Its weight would change between Helm's look at it and Helm's own apply, which is a conflict.
-    """
-
-    async def gone():
-        pods = await release.kubectl.get_list("pods", NAMESPACE, f"rollouts-pod-template-hash={revision}")
-        if pods:
-            raise NotYet(f"{len(pods)} of them")
-
-    await until(f"the pods of {revision} are gone", gone, timeout=SCALED_DOWN_SECONDS, interval=1)
 
 
 @dataclass
@@ -286,8 +269,9 @@ async def test_a_version_that_fails_is_stopped_as_the_gates_said(victim, taken, 
     assert abs(measured - foreseen) <= apart, f"{measured} measurements, foreseen {foreseen}"
 
 
-async def test_the_next_good_version_goes_through(victim, taken, stopped_at_once):
-    await scaled_down(victim, stopped_at_once["blind"].timeline.canary_revision)
+@pytest.mark.usefixtures("stopped_at_once")
+async def test_the_next_good_version_goes_through(victim, taken):
+    await readiness.one_revision(victim.kubectl, victim.namespace, victim.model)
 
     ended = await taken(victim, "v2 after the bad ones", "v2")
 

@@ -29,8 +29,7 @@ MISLABELLED = "mislabelled"
 """The version of sample/train.py that names every flower wrong."""
 REVERT_SECONDS = 120
 PROVEN_SECONDS = 120
-"""Argo Rollouts keeps the old pods for a while (`scaleDownDelaySeconds`), and they have 30 s more to end in
-(`terminationGracePeriodSeconds`); the soak time passes meanwhile."""
+"""What the old pods' end has left of the soak time, and a look at dev."""
 RATE = 20
 """Requests a second: other stages need the machine, too."""
 
@@ -183,14 +182,7 @@ async def watching(loop) -> AsyncIterator[BufferedByteReceiveStream]:
 async def promoted(loop, in_environment, watched, committed) -> Promoted:
     """Promote dev's set to staging, its canary under traffic: without any there would be nothing to judge it by."""
     dev, staging = in_environment("dev"), in_environment("staging")
-    stable = (await dev.get("rollout"))["status"]["stableRS"]
     before = await loop.data("staging")
-
-    async def alone() -> None:
-        pods = await readiness.pods(loop.kubectl, dev.namespace, dev.model)
-        others = [pod for pod in pods if readiness.revision(pod) != stable]
-        if others:
-            raise NotYet(f"{len(others)} of them")
 
     async def proven() -> Result:
         result = await loop.run("promote", "--from=dev", "--to=staging", *loop.on_cluster(), check=False)
@@ -200,7 +192,7 @@ async def promoted(loop, in_environment, watched, committed) -> Promoted:
         return result
 
     async with watched(staging, "staging to v2", RATE) as under_way:
-        await until("the old pods of dev are gone", alone, timeout=PROVEN_SECONDS, interval=1)
+        await readiness.one_revision(loop.kubectl, dev.namespace, dev.model)
         under_way.seen.upgrading()
         result = await until("dev is healthy for its soak time", proven, timeout=PROVEN_SECONDS, interval=1)
         after = {environment: await loop.data(environment) for environment in NAMESPACES}
