@@ -1,10 +1,13 @@
 """The project file, `ml-serving-ci.toml`: how things are in a user's repository. docs/project.md explains every key."""
 
+import bisect
+import contextlib
 import functools
 import importlib.resources
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
@@ -20,8 +23,6 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 RESERVED = {"defaults": "the chart's own values alone", "quarantine": "the folder of sets that failed"}
 """What no environment may be called, with what the name means."""
 EXPLAINED = "docs/project.md explains every key"
-MARK = "\0here"
-"""No TOML has it, so it is found again."""
 BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 PREFIX = re.compile(r"[a-z][a-z0-9+.-]*://\S*")
 ADDRESS = re.compile(r"\S+")
@@ -528,31 +529,51 @@ def dotted(path: tuple[str | int, ...]) -> str:
 def line_of(text: str, path: tuple[str | int, ...]) -> int:
     """Return the line of what a path leads to in a project file, or of the nearest thing around it; 0: the whole file.
 
+    Something stands on the line before which it is not there: TOML's own reader tells so of any beginning of a file.
+
     Args:
         text: The file.
         path: Keys, and numbers in lists.
     """
-    import tomlkit  # only what is wrong is looked up
-    import tomlkit.items
-
-    item: Any = tomlkit.parse(text)
-    document = item
-    found: Any = None
-    for part in path:
-        try:
-            item = item.item(part) if hasattr(item, "item") else item[part]
-        except (LookupError, TypeError, ValueError):
-            break
-        if isinstance(item, tomlkit.items.InlineTable | tomlkit.items.Array):
-            found = item
-            break
-        if isinstance(item, tomlkit.items.AoT):
-            found = item.body[0]
-        elif isinstance(item, tomlkit.items.Item):
-            found = item
-    while isinstance(found, tomlkit.items.Table) and found.is_super_table():  # it has no line of its own
-        found = next(iter(found.values()))
-    if found is None:
+    lines = text.split("\n")
+    depth = _depth(tomllib.loads(text), path)
+    if not depth:
         return 0
-    found.comment(MARK)  # the rest is written as it stands
-    return next((n for n, line in enumerate(tomlkit.dumps(document).splitlines(), 1) if line.endswith(MARK)), 0)
+
+    def is_there(line: int) -> bool:
+        beginning = _beginning(lines, line)
+        return _depth(beginning.read, path) >= depth
+
+    last = bisect.bisect_left(range(len(lines)), True, key=lambda number: is_there(number + 1)) + 1
+    return _beginning(lines, last - 1).line + 1  # of what is written in several lines, the first
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """Whole statements from the start of a file.
+
+    Attributes:
+        line: The last one's last line, from 1.
+        read: What they say.
+    """
+
+    line: int
+    read: Mapping[str, Any]
+
+
+def _beginning(lines: Sequence[str], last: int) -> _Beginning:
+    """Return the longest beginning of a file that ends on a line or before it, and within no statement."""
+    for line in range(last, 0, -1):
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            return _Beginning(line, tomllib.loads("\n".join((*lines[:line], ""))))
+    return _Beginning(0, {})
+
+
+def _depth(found: Any, path: tuple[str | int, ...]) -> int:
+    """Return how many parts of a path lead somewhere."""
+    for depth, part in enumerate(path):
+        try:
+            found = found[part]
+        except (LookupError, TypeError):
+            return depth
+    return len(path)

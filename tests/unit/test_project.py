@@ -245,6 +245,45 @@ def test_all_that_is_wrong_is_in_the_detail():
     assert [line.partition(": ")[0] for line in error.value.detail.splitlines()] == ["here.toml:10", "here.toml:13"]
 
 
+APART = """\
+repository = "x"
+[[environments]]
+name = "a"
+[paths]
+tree = "b" # "\u2028" ends no line
+[[environments]]
+name = "b"
+promote_from = [
+  "a",
+  "c",
+]
+[throwaway.values]
+resources.requests.cpu = 1
+[[environments]]
+name = "c"
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("paths", "tree"), 5),
+        (("environments",), 2),
+        (("environments", 1), 6),
+        (("environments", 1, "name"), 7),
+        (("environments", 1, "promote_from", 1), 8),  # in the value that begins there
+        (("environments", 1, "namespace"), 6),
+        (("throwaway",), 12),
+        (("throwaway", "values", "resources", "requests", "cpu"), 13),
+        (("environments", 2, "name"), 15),
+        (("nothing",), 0),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_is_found_wherever_its_table_stands(path, line, end):
+    assert project.line_of(APART.replace("\n", end), path) == line
+
+
 def test_the_nearest_file_above_is_the_projects(tmp_path):
     inside = tmp_path / "team" / "deploy" / "dev"
     inside.mkdir(parents=True)
