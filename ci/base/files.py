@@ -1,5 +1,6 @@
 """A report file is there whole or not at all, even when the run is killed while it writes."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -33,10 +34,14 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
     Args:
         contents: File to its whole content; folders are made where they are missing.
     """
+    targets = {Path(os.path.realpath(path)): data for path, data in contents.items()}
+    for target in targets:
+        with oserrors.naming(target):
+            if target.is_dir():  # its rename would tell so when others are done
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
     asides: dict[Path, Path] = {}
     try:
-        for path, data in contents.items():
-            target = Path(os.path.realpath(path))
+        for target, data in targets.items():
             with oserrors.naming(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as aside:

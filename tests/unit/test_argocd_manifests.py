@@ -436,6 +436,17 @@ def test_a_file_that_is_a_link_is_not_written_through(folder, name, there):
     assert sorted(path.name for path in (folder / "argo").iterdir()) == sorted([name, "patches"]), "nor the other one"
 
 
+@pytest.mark.parametrize("name", ["appproject.yaml", "argocd-applications.yaml"])
+def test_a_folder_in_the_place_of_one_file_leaves_the_other(folder, name):
+    (folder / "argo" / name).mkdir()
+
+    refused = cli.run("argocd", "render", cwd=folder)
+
+    assert refused.returncode == 3
+    assert f"argo/{name}: Is a directory" in " ".join(refused.stderr.split())
+    assert sorted(path.name for path in (folder / "argo").iterdir()) == sorted([name, "patches"])
+
+
 def test_a_link_to_another_folder_of_the_project_is_a_folder(folder):
     (folder / "argo").rename(folder / "away")
     (folder / "argo").symlink_to("away")
