@@ -26,6 +26,7 @@ from ci.checks import (
     targets,
     throwaway,
     tools,
+    varying,
 )
 from ci.checks.merged import merged
 from ci.checks.targets import Chosen, Targets
@@ -172,6 +173,7 @@ async def _targets(run: _Run) -> None:
         for each in renderings:
             run.found += [(each.target.name, finding) for finding in references.check(each.objects)]
         run.found += (*repeated.rendered(renderings), *skipped.rendered(renderings))
+        group.start_soon(_again, run, [each for each in renderings if varying.may_be(each.target)])
         group.start_soon(_throwaway, run, [each.target for each in renderings])
         group.start_soon(run.keep_named, schema.validate, run.client, run.tools, renderings, folder / "schema")
         group.start_soon(run.keep_named, rules.check, run.client, run.tools.promtool, renderings, folder / "rules")
@@ -180,6 +182,14 @@ async def _targets(run: _Run) -> None:
         own = [rule for each in renderings if each.target.name == DEFAULTS for rule in rules.sources(each.objects)]
         if own and (run.root / rules.TESTS).is_dir():  # the tests are about the chart's own values
             group.start_soon(run.keep, rules.test, run.client, run.tools.promtool, run.root, own)
+
+
+async def _again(run: _Run, renderings: Sequence[Rendering]) -> None:
+    if renderings:
+        wanted = [each.target for each in renderings]
+        helm = _helm(run.client, run.tools, wanted, run.targets.folder / "again")
+        again = await chart.render(helm.with_env_variable("RENDERED", "again"), wanted)  # Dagger keeps the first answer
+        run.found += varying.rendered(run.project, renderings, again)
 
 
 async def _throwaway(run: _Run, judged: Sequence[Target]) -> None:

@@ -81,6 +81,27 @@ class Manifest:
         return Finding(check, *own, f"{found.message} (rendered by {found.place})", remedy)
 
 
+def differing(one: Any, other: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of each value that is not the same in both; of the nearest one around it where it is in a list.
+
+    Args:
+        one: What YAML or JSON makes of a document, or a part of it.
+        other: The other.
+        path: Of both.
+    """
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in {**one, **other}:
+            if key in one and key in other:
+                yield from differing(one[key], other[key], (*path, key))
+            else:
+                yield (*path, key)
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, (mine, its) in enumerate(zip(one, other, strict=True)):
+            yield from differing(mine, its, (*path, number))
+    elif type(one) is not type(other) or one != other:
+        yield path
+
+
 def dig(value: Any, *path: str | int) -> Any:
     """Return the value at `path` of nested mappings and lists, or None where there is none."""
     for part in path:

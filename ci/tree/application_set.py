@@ -15,7 +15,7 @@ from typing import Any
 from ci import project as projects
 from ci.base.errors import UsageError
 from ci.base.text import cut
-from ci.manifests import documents, kubernetes_yaml, places
+from ci.manifests import documents, kubernetes_yaml, manifests, places
 from ci.project import FILE, PATH, Project
 from ci.tree import argocd, tree
 from ci.tree.git import Snapshot
@@ -182,7 +182,7 @@ def read(content: bytes, project: Project, prefix: str = "") -> HelmSource:
     found = kubernetes_yaml.read(content, file_of(project))
     text = content.decode("utf-8-sig")
     wanted = _made(project, prefix)
-    for path in _differing(found, wanted):
+    for path in manifests.differing(found, wanted):
         free = any(path[: len(each)] == each for each in (*FREE, VALUE_FILES, IGNORE_MISSING))
         if not free and _value(found, path) != ALSO.get(path, ...):
             raise _refusal(text, project, path, _said(_value(found, path), _value(wanted, path)))
@@ -242,21 +242,6 @@ def _value_file(said: Any, project: Project, prefix: str) -> str:
         where = f"{project.paths.chart} and {project.paths.tree}"
         raise ValueError(f"{said}: is outside of {where}, where a change of it would not be seen")
     return own
-
-
-def _differing(found: Any, wanted: Any, path: Way = ()) -> Iterator[Way]:
-    """Yield the way to each value that is not in both; to the nearest one around it where it is in a list."""
-    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
-        for key in {**found, **wanted}:
-            if key in found and key in wanted:
-                yield from _differing(found[key], wanted[key], (*path, key))
-            else:
-                yield (*path, key)
-    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
-        for number, (one, other) in enumerate(zip(found, wanted, strict=True)):
-            yield from _differing(one, other, (*path, number))
-    elif type(found) is not type(wanted) or found != wanted:
-        yield path
 
 
 def _unapplied(found: Any, wanted: Any) -> Iterator[tuple[Way, str]]:
