@@ -261,11 +261,32 @@ def test_half_an_identity_is_filled_in(world, half, value, role):
     assert world.clone.git("log", "-1", "--format=%an <%ae>") == "{name} <{email}>".format(**wanted)
 
 
-def test_a_commit_is_signed_where_the_person_signs_and_one_line_says_so_where_that_fails(world, tmp_path):
+def ssh_key(world, folder, request):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key"], check=True)
+    return str(folder / "key")
+
+
+def gpg_key(world, folder, request):
+    keys = world.home / ".gnupg"
+    keys.mkdir(mode=0o700, exist_ok=True)
+    gpg = ["gpg", "--batch", "--quiet", "--homedir", keys]
+    subprocess.run([*gpg, "--passphrase", "", "--quick-generate-key", "Jo <jo@example.com>"], check=True)
+    agent = ["gpgconf", "--homedir", keys, "--kill", "all"]
+    request.addfinalizer(lambda: subprocess.run(agent, check=True))
+    return "jo@example.com"
+
+
+@pytest.mark.parametrize(
+    ("form", "made", "signature"),
+    [("ssh", ssh_key, "SSH SIGNATURE"), ("openpgp", gpg_key, "PGP SIGNATURE")],
+    ids=["ssh", "openpgp"],
+)
+def test_a_commit_is_signed_where_the_person_signs_and_one_line_says_so_where_that_fails(
+    world, tmp_path, request, form, made, signature
+):
     content = world.clone.read()
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
     world.configure("commit.gpgSign", "yes")
-    world.configure("gpg.format", "ssh")
+    world.configure("gpg.format", form)
     world.configure("user.signingKey", str(tmp_path / "nothing"))
     tip = world.remote.git("rev-parse", "main")
 
@@ -275,10 +296,10 @@ def test_a_commit_is_signed_where_the_person_signs_and_one_line_says_so_where_th
     assert "config commit.gpgSign false" in refused.value.fix
     assert world.remote.git("rev-parse", "main") == tip
 
-    run(["git", "config", "--file", world.home / ".gitconfig", "user.signingKey", tmp_path / "key"])
+    run(["git", "config", "--file", world.home / ".gitconfig", "user.signingKey", made(world, tmp_path, request)])
     world.write("push")
     assert written(world, content)
-    assert "gpgsig -----BEGIN SSH SIGNATURE" in world.remote.git("cat-file", "commit", "main")
+    assert f"gpgsig -----BEGIN {signature}" in world.remote.git("cat-file", "commit", "main")
 
 
 # --- the patch of a dry run ---
