@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 from ci.base import oserrors, paths
-from ci.base.errors import CheckFailedError, CIError
+from ci.base.errors import CheckFailedError, CIError, MachineError
 
 
 def explained(error: BaseException) -> CIError:
@@ -15,6 +15,12 @@ def explained(error: BaseException) -> CIError:
         return error
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and not _of_a_wait(error)):
         return oserrors.machine(error)
+    if isinstance(error, ModuleNotFoundError) and error.name is not None and not error.name.startswith("ci."):
+        lock = shlex.quote(str(paths.ROOT / "requirements.txt"))
+        return MachineError(
+            f"{error.name.partition('.')[0]}: not installed here, and needed for this",
+            fix=f"pip install --require-hashes --requirement {lock}",
+        )
     debug = shlex.join(["python", "ci/main.py", "--debug", *(word for word in sys.argv[1:] if word != "--debug")])
     return CheckFailedError(
         f"internal error: {type(error).__name__}: {error} at {_where(error)}",

@@ -1,5 +1,7 @@
 """What is installed is locked: each package by version and hash, in workflows, in the own image and in .ci/run."""
 
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -10,10 +12,14 @@ from ci.base.paths import ROOT
 from ci.supply import pins
 
 PACKAGE = tomllib.loads((ROOT / "pyproject.toml").read_text())
-TOOL = PACKAGE["project"]["dependencies"]
-TEST = PACKAGE["project"]["optional-dependencies"]["test"]
+CORE = PACKAGE["project"]["dependencies"]
+PROVE, TEST = (PACKAGE["project"]["optional-dependencies"][extra] for extra in ("prove", "test"))
 BUILD = PACKAGE["build-system"]["requires"]
-FILES = {"requirements.txt": [*TOOL, *BUILD], "requirements-test.txt": [*TOOL, *TEST, *BUILD]}
+FILES = {
+    "requirements-core.txt": [*CORE, *BUILD],
+    "requirements.txt": [*CORE, *PROVE, *BUILD],
+    "requirements-test.txt": [*CORE, *PROVE, *TEST, *BUILD],
+}
 IMAGE = pins.load().wheels["ml-serving-ci"].requirements_file
 
 
@@ -41,12 +47,27 @@ def test_all_that_is_declared_is_locked_at_a_version_that_is_taken(name):
 
 
 def test_the_lists_agree():
-    tool, test, image = locked(ROOT / "requirements.txt"), locked(ROOT / "requirements-test.txt"), locked(IMAGE)
-    assert tool.items() <= test.items()
+    core, tool, test = (locked(ROOT / name) for name in FILES)
+    image = locked(IMAGE)
+    assert core.items() <= tool.items() <= test.items()
+    assert not {Requirement(each).name for each in PROVE} & core.keys()
     for package, ((specifier, hashes),) in image.items():
         same = [all_of for other, all_of in tool[package] if other == specifier]
         assert same, f"{package}: {specifier} in the image"
         assert set(hashes) <= set(same[0]), package
+
+
+@pytest.mark.parametrize(("command", "module"), [(("gates",), "scipy"), (("lint",), "celpy"), (("test",), "cyclonedx")])
+def test_a_command_says_what_is_not_installed(command, module):
+    without = f"import runpy, sys; sys.modules[{module!r}] = None; sys.argv = ['ci/main.py', *sys.argv[1:]]; "
+    start = f"{without}runpy.run_path('ci/main.py', run_name='__main__')"
+    ended = subprocess.run([sys.executable, "-c", start, *command], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 3
+    said = " ".join(ended.stderr.split())
+    assert said.startswith(
+        f"error: {module}: not installed here, and needed for this fix: pip install --require-hashes"
+    )
+    assert "Traceback" not in said
 
 
 def test_workflows_install_nothing_else():

@@ -17,6 +17,7 @@ PARTS = (
     "k8s",
     "ml-serving-ci.toml",
     "pyproject.toml",
+    "requirements-core.txt",
     "requirements-test.txt",
     "requirements.txt",
     "sample",
