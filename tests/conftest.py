@@ -27,8 +27,13 @@ def guard(event, arguments):
     """Refuse to open what belongs to no test of the tool; what a child process opens, tests/pruned.py shows."""
     if not guarding or event not in {"open", "os.listdir", "os.scandir"}:
         return
-    (path, *_) = arguments
-    if isinstance(path, str | bytes | os.PathLike) and str(Path(os.fsdecode(path)).absolute()).startswith(GUARDED):
+    (path, *more) = arguments
+    if not isinstance(path, str | bytes | os.PathLike):
+        return
+    file = Path(os.fsdecode(path))
+    if event == "open" and more[0] is None and not file.is_absolute():  # `os.open`, with a folder, as in rmtree
+        return
+    if str(file.absolute()).startswith(GUARDED):
         raise AssertionError(f"{path} is this repository's own: give the test a fixture")
 
 

@@ -20,11 +20,10 @@ from ci.applications import subjects
 from ci.base import files
 from ci.base.errors import UsageError
 from ci.diff import canary as effects
-from ci.evidence import checkout, envelope, statement
+from ci.evidence import checkout, envelope, servers, statement
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.statement import Artefact, Statement
 from ci.manifests import documents, overlay
-from ci.manifests.manifests import dig, entries, mapping
 from ci.stages.order import ORDER, suite_of
 from ci.tree import earlier, tree
 from ci.tree.earlier import Earlier
@@ -458,16 +457,23 @@ async def _canary(evidence: Evidence, promotion: Promotion) -> str:
 
 async def _starts_one(promotion: Promotion) -> bool:
     """Whether the promotion starts a canary: the application is there already, and its pods become others."""
-    snapshot, target = promotion.snapshot, promotion.target
-    known = (await tree.project(snapshot)).names
-    if target.environment not in known or target.name not in await tree.names(snapshot, target.environment):
+    target, before = promotion.target, await _runs_now(promotion)
+    if before is None:
         return False
-    runs = await tree.load(snapshot, target.environment, target.name)
-    before = await render(snapshot, promotion.helm, runs, await tree.chart_commit(snapshot, runs))
     after = await promotion.rendered(target)
     place = f"{target.environment}/{target.name}"
     found = effects.effects(place, documents.parse(before, place), documents.parse(after, place))
     return any(each.outcome == "canary" for each in found)
+
+
+async def _runs_now(promotion: Promotion) -> str | None:
+    """Return the manifests that the target has where the set moves to; None where the application is new there."""
+    snapshot, target = promotion.snapshot, promotion.target
+    known = (await tree.project(snapshot)).names
+    if target.environment not in known or target.name not in await tree.names(snapshot, target.environment):
+        return None
+    runs = await tree.load(snapshot, target.environment, target.name)
+    return await render(snapshot, promotion.helm, runs, await tree.chart_commit(snapshot, runs))
 
 
 async def _overlay(evidence: Evidence, promotion: Promotion) -> str:
@@ -500,39 +506,46 @@ async def require_manifests(evidence: Evidence, promotion: Promotion) -> str:
     if proven.environment == source.environment != target.environment:
         onward = statement.onward(source.environment, target.environment, target.name)
         rendered = [(rendered[0][0], source), (onward, target)]
-    servers = []
+    there = []
     for name, application in rendered:
         manifests = await promotion.rendered(application)
-        servers.append(_servers(manifests, application.file))
+        there.append(manifests)
         found = statement.manifests_digest(manifests)
         what = f"{application.file}, rendered again,"
         _require_same(evidence, f"subject {name}", evidence.digest_of(name), found, what)
-    if servers[0] != servers[-1]:
-        served, would = (", ".join(each) or "none" for each in (servers[0], servers[-1]))
-        raise evidence.refusal(
-            f"{_field(proven)} served",
-            f"the model server was {served}, and {target.file} would have {would}",
-            f"Have the values of both say the same, or python ci/main.py test --app {target.environment}/{target.name}",
-        )
+    if said := await _served_otherwise(promotion, there[0], there[-1]):
+        way = f"python ci/main.py test --app {target.environment}/{target.name}"
+        if await _runs_now(promotion) is None:
+            way = f"write {target.file} in a pull request, whose `test` serves it so"
+        raise evidence.refusal(f"{_field(proven)} served", said, f"Have the values of both say the same, or {way}")
     return f"manifests rendered again and compared: {', '.join(application.file for _, application in rendered)}"
 
 
-def _servers(manifests: str, name: str) -> list[str]:
-    """Return what serves each InferenceService: runtime, format and protocol, and a container's own command.
+async def _served_otherwise(promotion: Promotion, served: str, wanted: str) -> str:
+    """Return in what the target's model server is another one than what was served; nothing where it is in nothing.
 
-    How many, with what resources and arguments, is an environment's own.
+    How many, and with what resources, is an environment's own. So is what a server is given, where it runs so already.
+
+    Args:
+        promotion: The promotion.
+        served: The manifests that the run served.
+        wanted: The target's.
     """
-    found = []
-    for document in documents.parse(manifests, name):
-        if document.get("kind") == "InferenceService":
-            predictor = mapping(dig(document, "spec", "predictor"))
-            model = mapping(predictor.get("model"))
-            older = [key for key, each in predictor.items() if key != "model" and "storageUri" in mapping(each)]
-            keys = [*older, model.get("runtime"), dig(model, "modelFormat", "name"), model.get("protocolVersion")]
-            commands = [each.get("command") for _, each in entries([model, *(predictor.get("containers") or ())])]
-            said = [each for each in keys if each] + [" ".join(map(str, each)) for each in commands if each]
-            found.append(" ".join(map(str, said)))
-    return sorted(found)
+    file, environment = promotion.target.file, promotion.target.environment
+    was, would = (", ".join(servers.served_by(each, file)) or "none" for each in (served, wanted))
+    if was != would:
+        return f"the model server was {was}, and {file} would have {would}"
+    given, wants = (servers.given(each, file) for each in (served, wanted))
+    another = {key for key in {**given, **wants} if given.get(key) != wants.get(key)}
+    if another and (now := await _runs_now(promotion)) is not None:
+        runs = servers.given(now, file)
+        another = {key for key in another if runs.get(key) != wants.get(key)}
+    names = ", ".join(sorted(another))
+    return (
+        f"{file} would have {names} otherwise than what was served, and {environment} does not run so"
+        if another
+        else ""
+    )
 
 
 def _proven(evidence: Evidence, promotion: Promotion) -> statement.Application:

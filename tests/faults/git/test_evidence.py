@@ -768,6 +768,30 @@ def test_another_server_than_the_one_that_was_proven_is_refused(own, monkeypatch
     refused(own, own.evidence(monkeypatch, own.said()), f"{RECORDED} served: the model server was ")
 
 
+GIVEN = [
+    ({"env": [{"name": "BAD", "value": "1"}]}, "env BAD of sklearn-iris"),
+    ({"args": ["--threshold=0"]}, "args of sklearn-iris"),
+    ({"env": [{"name": "BAD", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]}, "env BAD of sklearn-iris"),
+]
+
+
+@pytest.mark.parametrize(("given", "named"), GIVEN)
+def test_what_prods_servers_are_given_by_values_that_nobody_served_is_refused(own, monkeypatch, given, named):
+    own.clone.commit("gitops/prod/values.yaml", yaml.safe_dump({"exampleModel": given}).encode(), "For all of prod")
+    release(own.clone, STAGING, revision=own.clone.git("rev-parse", "HEAD"))
+    said = f"would have {named} otherwise than what was served, and prod does not run so"
+    refused(own, own.evidence(monkeypatch, own.said()), f"{RECORDED} served: {PROD} {said}")
+
+
+@pytest.mark.parametrize(("given", "_"), GIVEN)
+@pytest.mark.parametrize("paths", [[PROD], [PROD, STAGING]], ids=["that prod has already", "that both have"])
+def test_what_prods_servers_are_given_may_be_its_own(own, monkeypatch, given, paths, _):
+    for path in paths:
+        data = yaml.safe_load(own.clone.read(path)) | {"values": {"exampleModel": given}}
+        own.clone.commit(path, yaml.safe_dump(data, sort_keys=False).encode(), "As ever")
+    assert promote(own, own.evidence(monkeypatch, own.said()))
+
+
 def test_without_questions_nobody_saw_a_canary_and_the_way_out_is_said(own, monkeypatch):
     own.clone.git("rm", "--quiet", GOLDEN)
     own.clone.git("commit", "--quiet", "--message=No questions")
