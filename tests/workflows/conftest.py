@@ -45,7 +45,7 @@ def clone(remote):
     """A person's clone, after staging got a newer model than prod has."""
     clone = remote.clone("person")
     first = clone.git("rev-parse", "HEAD")
-    for path, model in ((PROD, "1.0"), (STAGING, "1.0"), (STAGING, "2.0")):
+    for path, model in ((PROD, "v1"), (STAGING, "v1"), (STAGING, "v2")):
         lines = clone.read(STAGING).decode().splitlines(keepends=True)  # which is all that prod begins with
         for number, line in enumerate(lines):
             if line.startswith("  revision:"):
@@ -53,7 +53,7 @@ def clone(remote):
             elif line.startswith("  digest:"):
                 lines[number] = f"  digest: {DIGEST}\n"
             elif line.startswith(("  version:", "  storageUri:")):
-                lines[number] = line.replace("1.0", model)
+                lines[number] = line.replace("v1", model)
         clone.commit(path, "".join(lines).encode(), f"{path} at model {model}")
     return clone
 
@@ -110,7 +110,8 @@ def report(clone, keys, tmp_path, monkeypatch):
         tested = await checkout.look(clone.folder)
         helm = find_tool("helm")
         staging = await tree.load(Snapshot(tested.repository, tested.tree, ""), "staging", APP)
-        proven = [proof("staging", APP, statement.release(staging.release))]
+        golden = files.sha256(clone.folder / staging.project.paths.golden_file(APP))
+        proven = [proof("staging", APP, statement.release(staging.release), golden=golden)]
         package = await chart_package.write(tested.repository, helm, tested.tree, staging.project.paths.chart, folder)
         names = (package, folder / statement.REPORT, folder / statement.SBOM)
         artefacts = [statement.artefact(file.name, files.sha256(file)) for file in names]

@@ -49,7 +49,7 @@ def test_prod_gets_what_is_proven_by_one_commit_and_the_chart_is_published(act, 
 
     assert run.returncode == 0, run.stdout
     assert remote.commits()[1:] == before, "one commit, on top of what was there"
-    assert remote.commits()[0] == "Promote sklearn-iris from staging to prod: model 2.0"
+    assert remote.commits()[0] == "Promote sklearn-iris from staging to prod: model v2"
     moved, proven = remote.data(PROD), remote.data(STAGING)
     assert [moved[key] for key in ("chart", "model", "image")] == [proven[key] for key in ("chart", "model", "image")]
     assert "prod-sklearn-iris: Synced and Healthy" in run.stdout
