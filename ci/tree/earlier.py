@@ -63,8 +63,9 @@ def models(
 async def confirmed(earlier: Earlier, snapshot: Snapshot, application: Application) -> Earlier | None:
     """Return why a golden file is not of an application's model; None where the model only looks like an earlier one.
 
-    The first environment ran an earlier one once, or it was here already when that one got its own. Any other has been
-    asked nowhere. A clone without the whole history cannot tell.
+    It was here already when the first environment got its own; or that one ran it once, and it came by a promotion, or
+    back, or ran in an environment on the way. Any other has been asked nowhere: one, too, that the first environment
+    went on from, and that somebody put here. A clone without the whole history cannot tell.
 
     Args:
         earlier: What `models` returned of it.
@@ -73,17 +74,30 @@ async def confirmed(earlier: Earlier, snapshot: Snapshot, application: Applicati
     """
     if earlier.taken_back or snapshot.repository.shallow:
         return earlier
-    first = Application(application.project, earlier.first, application.name, b"")
-    there, here = [
-        [step for step in await history.steps(snapshot, each) if step.application is not None]
-        for each in (first, application)
-    ]
-    if not there or any(_model(step) == application.model for step in there):
+    names = application.project.names
+    way = names[names.index(earlier.first) : names.index(application.environment)]
+    there, *between = [await _ran(snapshot, application, environment) for environment in way]
+    here = await _ran(snapshot, application, application.environment)
+    if not there:
         return earlier
-    if not here or _model(here[0]) != application.model:  # not committed yet
-        return None
-    words = ("merge-base", "--is-ancestor", _came(here).commit, _came(there).commit)
-    return earlier if (await snapshot.repository.run(*words, check=False)).returncode == 0 else None
+    before, promoted = here, False
+    if here and _model(here[0]) == application.model:
+        came = _came(here)
+        words = ("merge-base", "--is-ancestor", came.commit, _came(there).commit)
+        if (await snapshot.repository.run(*words, check=False)).returncode == 0:
+            return earlier
+        before, promoted = here[here.index(came) + 1 :], came.action == "promote"
+
+    def ran(steps: Iterable[Step]) -> bool:
+        return any(_model(step) == application.model for step in steps)
+
+    return earlier if ran(there) and (promoted or ran(itertools.chain(before, *between))) else None
+
+
+async def _ran(snapshot: Snapshot, application: Application, environment: str) -> list[Step]:
+    """Return what ran of an application in an environment, the newest first."""
+    place = Application(application.project, environment, application.name, b"")
+    return [step for step in await history.steps(snapshot, place) if step.application is not None]
 
 
 def _came(steps: Sequence[Step]) -> Step:

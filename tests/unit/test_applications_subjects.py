@@ -147,15 +147,30 @@ def test_what_runs_another_model_than_its_golden_file_is_of_is_known_with_and_wi
         ([("live", "9")], None),
         ([("lab", "8"), ("live", "9")], None),
         ([("live", "9"), ("lab", "8")], Earlier("lab")),
-        ([("lab", "9"), ("lab", "8"), ("live", "9")], Earlier("lab")),
+        ([("lab", "9"), ("lab", "8"), ("live", "9")], None),
+        ([("lab", "9"), ("lab", "8"), ("live", "9", "promote")], Earlier("lab")),
+        ([("lab", "8"), ("live", "9", "promote")], None),
+        ([("lab", "9"), ("lab", "8"), ("live", "9", "bump")], None),
+        ([("lab", "9"), ("live", "9"), ("lab", "8"), ("live", "8"), ("live", "9")], Earlier("lab")),
     ],
-    ids=["never in lab", "after lab's own", "before lab's own", "in lab before its own"],
+    ids=[
+        "never in lab",
+        "after lab's own",
+        "before lab's own",
+        "lab went on from it",
+        "by a promotion that waited",
+        "by a promotion of what lab never had",
+        "bumped, where lab went on from it",
+        "back to it",
+    ],
 )
 def test_a_model_that_no_earlier_environment_ran_is_no_earlier_one(made, commits, expected):
-    for environment, number in commits:
+    for environment, number, *tool in commits:
         path = made.folder / projects.TREE / environment / "scores.yaml"
         path.write_text(re.sub("(?<=[/'])[789](?=['\n])", number, path.read_text()))
         made.commit()
+        if tool:
+            made.git("commit", "--quiet", "--amend", "--message=It moves", f"--trailer=Tool: ml-serving-ci {tool[0]}")
 
     assert found(made)["live/scores"].earlier == expected
 
