@@ -12,16 +12,20 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ci import project as projects
+from ci.base import nesting
 from ci.base.errors import UsageError
-from ci.manifests import documents, kubernetes_yaml
+from ci.base.text import cut, one_line
+from ci.manifests import documents, kubernetes_yaml, manifests
 from ci.project import Project
-from ci.tree import application_set, change, git, tree
+from ci.tree import application_set, argocd, change, git, tree
 from ci.tree.change import ApplicationChange, Reason
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application, Release
 
-DEPLOYING = ("Application", "ApplicationSet")
-"""Kinds by which Argo CD deploys."""
+MOST = 3
+"""Objects of a file that are named."""
+SHOWN = 80
+LINK = "a link, which kubectl follows"
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ async def touched(found: Sides) -> list[Touched]:
         if found.protects(path.parent.name)
     ]
     names = [*found.after.names, *found.before.names]
-    apart = [*_unguarded(found), *await _foreign(found), *told, *wrong]
+    apart = [*_unguarded(found), *await _opened(found), *await _foreign(found), *told, *wrong]
     return sorted(apart, key=lambda each: (names.index(each.environment), each.name))
 
 
@@ -127,76 +131,175 @@ async def _applications(found: Sides, changes: Sequence[ApplicationChange]) -> A
 
 
 async def _given(found: Sides, told: set[tuple[str, str]]) -> list[Touched]:
-    """Return the applications of which nothing differs but what Argo CD is given for their environment."""
+    """Return the applications of which nothing differs but what Argo CD is given for their environment.
+
+    Where there is none that a run could serve, the environment itself is touched, but by what its project file makes:
+    `_unguarded` judges that.
+    """
     more = []
     for environment in found.after.names:
         if not found.protects(environment):
             continue
-        files = [await _manifests(found, snapshot, environment) for snapshot in (found.base, found.head)]
-        why = [Reason(path) for path in sorted({*files[0], *files[1]}) if files[0].get(path) != files[1].get(path)]
+        was, now = [await _manifests(found, snapshot, environment) for snapshot in (found.base, found.head)]
+        why = [Reason(path) for path in sorted({*was, *now}) if was.get(path) != now.get(path)]
+        alone = bool(why)
         for name in await tree.names(found.head, environment) if why else ():
             after = await _read(found.head, found.after, environment, name)
+            alone = alone and after is None
             if after is not None and (environment, name) not in told:
                 before = await _read(found.base, found.before, environment, name)
                 more.append(Touched(environment, name, why, before, after))
+        if alone and (other := _unlike(found, why, now, environment)):
+            more.append(Touched(environment, "", other))
     return more
 
 
-async def _foreign(found: Sides) -> list[Touched]:
-    """Return the protected environments where Argo CD is given what deploys more than the tree, or nobody sees.
+def _unlike(found: Sides, why: Sequence[Reason], now: Mapping[str, Any], environment: str) -> list[Reason]:
+    """Return the reasons whose file does not say of an environment what the project file makes."""
+    files = _made(found.after, found.head.repository.prefix).items()
+    made = {path: _of_environment(objects, found.after, environment) for path, objects in files}
+    return [reason for reason in why if now.get(reason.path) != made.get(reason.path)]
 
-    No test serves it, so none proves it: an Application or ApplicationSet besides the project file's own, and a link.
+
+def _made(project: Project, prefix: str) -> dict[str, Sequence[Any]]:
+    """Return the objects that a project file makes, unpatched, by file."""
+    return {path: _objects(content, path) for path, content in argocd.render(project, prefix).items()}
+
+
+async def _foreign(found: Sides) -> list[Touched]:
+    """Return the protected environments where a cluster is given more than the project file's own, or nobody sees what.
+
+    `kubectl apply -f` of the folder takes it. No test serves it, so none proves it.
     """
-    there = [await _deploying(snapshot, project) for snapshot, project in _both(found)]
-    paths = [path for path, has in sorted(there[1].items()) if there[0].get(path) != has]
-    why = [Reason(path, there[1][path][0]) for path in paths]
-    return [Touched(each.name, "", why) for each in found.after.environments if why and each.protected]
+    was, now = [await _besides(snapshot, project) for snapshot, project in _both(found)]
+    folder = found.after.paths.argocd
+    why = [
+        Reason(f"{folder}/{name}", f"{said}, which no run proves")
+        for name in sorted({*was, *now})
+        if (said := _more(was.get(name, {}), now.get(name, {})))
+    ]
+    return [Touched(name, "", why) for name in found.after.names if why and found.protects(name)]
 
 
 def _both(found: Sides) -> Sequence[tuple[Snapshot, Project]]:
     return (found.base, found.before), (found.head, found.after)
 
 
-async def _deploying(snapshot: Snapshot, project: Project) -> dict[str, tuple[str, Any]]:
-    """Return what deploys besides the project file's own, by file: what it is called, and what it has."""
-    found: dict[str, tuple[str, Any]] = {}
+def _more(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return what differs of a file besides the project file's own; empty where nothing does."""
+    names = [name for name in now if was.get(name) != now[name]]
+    gone = [name for name in was if name not in now]
+    if LINK in names:
+        return f"is {LINK}"
+    both = f"has {_listed(names)}" if names else f"has lost {_listed(gone)}" if gone else ""
+    return both and f"{both} besides the project's own"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return ", ".join(names[:MOST]) + more
+
+
+async def _besides(snapshot: Snapshot, project: Project) -> dict[str, dict[str, Any]]:
+    """Return what kubectl applies besides the project file's own: by file, and by what it is called, what it has."""
+    found: dict[str, dict[str, Any]] = {}
     for name, mode in (await snapshot.entries(project.paths.argocd)).items():
         path = f"{project.paths.argocd}/{name}"
         if mode not in git.FILES and mode != git.FOLDER:
-            found[path] = "is a link, which kubectl follows", mode
+            found[name] = {LINK: await _followed(snapshot, path)}
         elif mode in git.FILES and PurePosixPath(name).suffix in documents.SUFFIXES:
-            objects = [each for each in _objects(await snapshot.read(path) or b"", path) if isinstance(each, dict)]
-            foreign = [each for each in objects if each.get("kind") in DEPLOYING and not _is_own(each, path, project)]
-            if foreign:
-                found[path] = f"has an {foreign[0]['kind']} besides the project's own", foreign
+            foreign: dict[str, list[Any]] = {}
+            for each in _apart(await snapshot.read(path) or b"", path, project)[1]:
+                foreign.setdefault(_called(each), []).append(each)
+            found[name] = foreign
     return found
 
 
-def _is_own(document: Mapping[str, Any], path: str, project: Project) -> bool:
-    return path == application_set.file_of(project) and document.get("kind") == application_set.KIND[1]
+async def _followed(snapshot: Snapshot, path: str) -> Sequence[str]:
+    """Return what a link is, and what it leads to as git sees it: a file of the commit, or a path outside of it."""
+    place = f"{snapshot.commit}:{snapshot.repository.at(path)}\n"
+    words = ("cat-file", "--batch-check")
+    return [(await snapshot.repository.run(*words, *more, stdin=place)).stdout for more in ((), ("--follow-symlinks",))]
+
+
+def _called(foreign: Any) -> str:
+    """Return what people call an object."""
+    if not isinstance(foreign, Mapping):
+        return "what nobody reads here, and kubectl may,"
+    _, kind, _, name = documents.identity(foreign)
+    return cut(one_line(f"the {kind or 'object'} {name}".rstrip()), SHOWN)
+
+
+def _apart(content: bytes, path: str, project: Project) -> tuple[list[Any], list[Any]]:
+    """Return the objects of a file that are the project file's own, and all others; a name's first is its own."""
+    own: dict[documents.Identity, Any] = {}
+    foreign = []
+    for each in _objects(content, path):
+        group, kind, namespace, name = documents.identity(each) if isinstance(each, Mapping) else ("",) * 4
+        key = (group, kind, project.argocd.namespace, name)
+        if key in _own(project, path) and namespace in ("", key[2]) and key not in own:
+            own[key] = each
+        else:
+            foreign.append(each)
+    return [*own.values()], foreign
+
+
+def _own(project: Project, path: str) -> Sequence[documents.Identity]:
+    """Return what a file has that the project file makes."""
+    group, namespace, names = (
+        application_set.KIND[0],
+        project.argocd.namespace,
+        map(project.argocd.project_of, project.names),
+    )
+    if path == application_set.file_of(project):
+        return [(*application_set.KIND, namespace, project.argocd.project)]
+    if path == _projects_of(project):
+        return [(group, "AppProject", namespace, name) for name in names]
+    return ()
+
+
+def _projects_of(project: Project) -> str:
+    """Return the path of the AppProjects."""
+    return f"{project.paths.argocd}/{argocd.FILES['AppProject']}"
 
 
 async def _manifests(found: Sides, snapshot: Snapshot, environment: str) -> dict[str, list[Any]]:
-    """Return what Argo CD is given for an environment, by file: what is other environments' alone is left out."""
+    """Return the project file's own of what Argo CD is given for an environment, by file."""
     project = found.before if snapshot is found.base else found.after
+    there = await snapshot.entries(project.paths.argocd)
     given = {}
-    for name, mode in (await snapshot.entries(project.paths.argocd)).items():
-        if mode not in git.FILES or PurePosixPath(name).suffix not in documents.SUFFIXES:
-            continue
-        path = f"{project.paths.argocd}/{name}"
-        content = await snapshot.read(path) or b""
-        others = {each.name for each in project.environments} - {environment}
-        given[path] = [_narrowed(each, project, others) for each in _objects(content, path)]
-    return {path: [each for each in objects if each is not None] for path, objects in given.items()}
+    for path in (_projects_of(project), application_set.file_of(project)):
+        if there.get(PurePosixPath(path).name) in git.FILES:
+            own, _ = _apart(await snapshot.read(path) or b"", path, project)
+            given[path] = _of_environment(own, project, environment)
+    return given
+
+
+def _of_environment(objects: Sequence[Any], project: Project, environment: str) -> list[Any]:
+    """Return objects without what is other environments' alone."""
+    others = {each.name for each in project.environments} - {environment}
+    return [found for each in objects if (found := _narrowed(each, project, others)) is not None]
 
 
 def _objects(content: bytes, path: str) -> Sequence[Any]:
-    """Return the objects of a file; all that it has as it stands, where Kubernetes reads none of it."""
+    """Return the objects of a file; all that it has as it stands, where Kubernetes reads none of it.
+
+    None of a patch, which is a list: kubectl takes an object alone.
+    """
     try:
         _, text = kubernetes_yaml.decoded(content, path)
+        if _is_patch(text, path):
+            return []
         return documents.parse(text, path)
     except UsageError:
         return [content]
+
+
+def _is_patch(text: str, path: str) -> bool:
+    try:
+        return isinstance(nesting.read(lambda: json.loads(text), path), list)
+    except ValueError:
+        return False
 
 
 def _narrowed(document: Any, project: Project, others: set[str]) -> Any:
@@ -208,10 +311,10 @@ def _narrowed(document: Any, project: Project, others: set[str]) -> Any:
         return None if name in {project.argocd.project_of(each) for each in others} else document
     if document.get("kind") != "ApplicationSet":
         return document
-    return json.loads(json.dumps(document), object_hook=lambda item: _own(item, others))
+    return json.loads(json.dumps(document), object_hook=lambda item: _without(item, others))
 
 
-def _own(item: dict[str, Any], others: set[str]) -> dict[str, Any]:
+def _without(item: dict[str, Any], others: set[str]) -> dict[str, Any]:
     """Return a list generator without the elements of other environments; anything else as it is."""
     elements = item.get("elements")
     if not isinstance(elements, list):
@@ -255,6 +358,33 @@ def _weaker(found: Sides, name: str) -> Iterator[str]:
         there = getattr(found.before, key), getattr(found.after, key)
         if there[0] != there[1]:
             yield f"Argo CD watches {key} {there[1]} for {name}, and watched {there[0]}"
+
+
+async def _opened(found: Sides) -> list[Touched]:
+    """Return the environments whose AppProject guards them less than it did, other than by keys of the project file."""
+    path = _projects_of(found.after)
+    opened = []
+    for name in found.before.names:
+        if not (found.before.environment(name).protected and name in found.after.names):
+            continue
+        was, now = [_rules(await _manifests(found, side, name), project, name) for side, project in _both(found)]
+        then, made = [_rules(_made(project, side.repository.prefix), project, name) for side, project in _both(found)]
+        windows = [each.get("syncWindows") for each in (was, now, then, made)]
+        why = []
+        if windows[0] and windows[0] != windows[1] and windows[:2] != windows[2:]:
+            why.append(Reason(path, f"Argo CD may sync {name} at other times than it might"))
+        if now.get("destinations") not in (was.get("destinations"), made.get("destinations")):
+            why.append(Reason(path, f"what is of {name} may be deployed elsewhere than it might"))
+        if why:
+            opened.append(Touched(name, "", why))
+    return opened
+
+
+def _rules(files: Mapping[str, Sequence[Any]], project: Project, environment: str) -> Mapping[str, Any]:
+    """Return what an environment's AppProject says; nothing where there is none."""
+    name = project.argocd.project_of(environment)
+    objects = [each for each in files.get(_projects_of(project), ()) if isinstance(each, Mapping)]
+    return next((manifests.mapping(each.get("spec")) for each in objects if documents.identity(each)[-1] == name), {})
 
 
 def _where(environment: projects.Environment) -> str:

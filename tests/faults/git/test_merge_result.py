@@ -21,6 +21,8 @@ PLACE = f"prod/{APP}"
 BASE = "--base=origin/main"
 REASON = "incident 4711: answers are wrong"
 OTHER = "gitops/prod/other.yaml"
+ARGOCD = "k8s/argocd"
+SET, PROJECTS = f"{ARGOCD}/argocd-applications.yaml", f"{ARGOCD}/appproject.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -440,6 +442,66 @@ def test_a_change_opens_production_at_no_other_times(own):
     assert f"prod: refused: {PROJECT_FILE}: Argo CD may sync prod at other times" in refuses(own, of_run(own))
 
 
+WINDOW = 'protected = true\nwindows = [{schedule = "0 7 * * 1-5", duration = "10h"}]'
+
+
+def patched(own, *operations):
+    """Render with a JSON patch of every AppProject, and commit all of it."""
+    (own.clone.folder / ARGOCD / "p.json").write_text(json.dumps(operations))
+    text = own.clone.read(PROJECT_FILE).decode()
+    (own.clone.folder / PROJECT_FILE).write_text(f'{text}\n[argocd]\npatches.AppProject = "p.json"\n')
+    ci(own.clone, "argocd", "render")
+    own.clone.git("add", "--all")
+    own.clone.git("commit", "--quiet", "--message=Patched")
+
+
+def windowed(own):
+    text = own.clone.read(PROJECT_FILE).decode().replace("protected = true", WINDOW)
+    write(own.clone, PROJECT_FILE, text)
+    ci(own.clone, "argocd", "render")
+    own.clone.git("commit", "--quiet", "--all", "--message=Windows")
+    own.clone.git("push", "--quiet", "origin", "main")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"op": "replace", "path": "/spec/syncWindows", "value": []}, "Argo CD may sync prod at other times"),
+        (
+            {"op": "add", "path": "/spec/destinations/-", "value": {"namespace": "*", "server": "*"}},
+            "what is of prod may be deployed elsewhere",
+        ),
+    ],
+)
+def test_a_patch_takes_no_rule_of_argo_cds_away(own, how, said):
+    windowed(own)
+    patched(own, {"op": "add", "path": "/spec/syncWindows", "value": []}, how)
+
+    assert f"prod: refused: {PROJECTS}: " in (refused := refuses(own, of_run(own)))
+    assert said in refused
+
+
+def test_nobody_takes_rules_of_argo_cds_away_by_hand(own):
+    windowed(own)
+    text = own.clone.read(PROJECTS).decode()
+    write(own.clone, PROJECTS, text.replace("10h", "24h"))
+    assert "Argo CD may sync prod at other times" in refuses(own, of_run(own))
+    own.clone.git("rm", "--quiet", PROJECTS)
+    own.clone.git("commit", "--quiet", "--message=Away")
+    assert "at other times than it might; " in (said := refuses(own, of_run(own)))
+    assert "elsewhere than it might" in said
+
+
+def test_the_project_file_closes_production_and_what_was_opened_by_hand_is_closed(own):
+    text = own.clone.read(PROJECTS).decode()
+    own.clone.commit(PROJECTS, text.replace("namespace: ml-serving\n", "namespace: '*'\n").encode())
+    write(own.clone, PROJECT_FILE, own.clone.read(PROJECT_FILE).decode().replace("protected = true", WINDOW))
+    ci(own.clone, "argocd", "render")
+    own.clone.git("commit", "--quiet", "--all", "--message=Windows")
+
+    assert f"{PLACE}: {PROJECTS}: proven by the test of this run" in passes(own, of_run(own))
+
+
 def test_a_change_does_not_allow_its_own_run_to_serve_something_else(own):
     text = own.clone.read(PROJECT_FILE).decode()
     own.clone.commit(PROJECT_FILE, text.replace("replicas = 1", "").encode())
@@ -456,7 +518,93 @@ def test_what_deploys_besides_the_tree_is_proven_by_no_run(own, kind):
 
     said = refuses(own, of_run(own))
 
-    assert "prod: refused: k8s/argocd/hot.yaml: has an Application" in said
+    assert "prod: refused: k8s/argocd/hot.yaml: has the Application" in said
+
+
+HOT = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: hot, namespace: argocd}\nspec: {}\n"
+OPEN = "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: ml-serving-dev, namespace: argocd}\n"
+SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm, namespace: argocd}\ndata: {a: b}\n"
+MODEL = "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: x, namespace: ml-serving}\n"
+UNREAD = "what nobody reads here, and kubectl may,"
+
+
+def put(own, files, message="By hand"):
+    """Commit files of the folder that kubectl is given."""
+    for name, content in files.items():
+        file = own.clone.folder / ARGOCD / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    own.clone.git("add", "--", ARGOCD)
+    own.clone.git("commit", "--quiet", f"--message={message}")
+
+
+def test_whatever_kubectl_applies_besides_the_projects_own_is_proven_by_no_run(own):
+    one = json.dumps({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "hot"}})
+    told = {
+        "appproject.yaml": (own.clone.read(PROJECTS).decode() + "---\n" + MODEL, "the InferenceService x"),
+        "broken.yaml": (f"{HOT}---\na: [\n", UNREAD),
+        "cm.yml": (SETTINGS, "the ConfigMap argocd-cm"),
+        "list.yaml": (f"apiVersion: v1\nkind: List\nitems: [{one}]\n", "the Application hot"),
+        "open.yaml": (OPEN, "the AppProject ml-serving-dev"),
+        "two.json": (f"{one}\n{one}", UNREAD),
+        "wide.yaml": (HOT.encode("utf-16"), UNREAD),
+    }
+    put(own, {name: content for name, (content, _) in told.items()})
+
+    said = refuses(own, of_run(own))
+
+    for name, (_, what) in told.items():
+        assert f"{ARGOCD}/{name}: has {what}" in said
+    assert said.splitlines()[0].startswith(f"prod: refused: {PROJECTS}: has the InferenceService x besides ")
+
+
+def test_what_is_besides_it_may_have_other_comments_and_what_kubectl_does_not_apply_is_no_matter(own):
+    put(own, {"cm.yaml": SETTINGS})
+    own.clone.git("push", "--quiet", "origin", "main")
+    patch = '[{"op": "remove", "path": "/spec/description"}]'
+    put(own, {"cm.yaml": f"# ours\n{SETTINGS}", "README.md": HOT, "p.json": patch, "patches/hot.yaml": HOT})
+
+    assert passes(own) == "nothing of a protected environment is touched\n"
+
+    put(own, {"cm.yaml": SETTINGS.replace("a: b", "a: c")}, f"Ours\n\nBreak-glass: {REASON}")
+    assert REASON in passes(own)
+    own.clone.git("rm", "--quiet", f"{ARGOCD}/cm.yaml")
+    own.clone.git("commit", "--quiet", "--message=Away")
+    assert f"prod: refused: {ARGOCD}/cm.yaml: has lost the ConfigMap argocd-cm" in refuses(own)
+
+
+def emptied(own):
+    own.clone.git("rm", "--quiet", PROD)
+    own.clone.git("commit", "--quiet", "--message=Away")
+    own.clone.git("push", "--quiet", "origin", "main")
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        (SET, "values/{{ .environment }}.yaml", "values/dev.yaml"),
+        (SET, "prune: true", "prune: false"),
+        (PROJECTS, "namespaceResourceWhitelist:", "namespaceResourceWhitelist:\n    - {group: '*', kind: '*'}"),
+    ],
+)
+def test_what_argo_cd_is_given_for_an_environment_without_applications_is_proven_by_nothing(own, path, old, new):
+    emptied(own)
+    write(own.clone, path, own.clone.read(path).decode().replace(old, new))
+
+    assert f"prod: refused: {path}" in refuses(own)
+
+
+def test_an_environment_without_applications_gets_what_the_project_file_makes(own):
+    file = own.clone.read(SET).decode()
+    own.clone.commit(SET, file.replace("prune: true", "prune: false").encode())
+    emptied(own)
+    text = own.clone.read(PROJECT_FILE).decode()
+    more = '[[environments]]\nname = "prod-us"\nnamespace = "ml-us"\nprotected = true\n\n[throwaway]'
+    write(own.clone, PROJECT_FILE, text.replace("[throwaway]", more, 1))
+    ci(own.clone, "argocd", "render")
+    own.clone.git("commit", "--quiet", "--all", "--message=Another region, and as it is made")
+
+    assert passes(own) == "nothing of a protected environment is touched\n"
 
 
 def test_a_link_among_what_argo_cd_is_given_is_proven_by_no_run(own):
@@ -466,6 +614,11 @@ def test_a_link_among_what_argo_cd_is_given_is_proven_by_no_run(own):
     own.clone.git("commit", "--quiet", "--message=A link")
 
     assert "prod: refused: k8s/argocd/hot.yaml: is a link, which kubectl follows" in refuses(own, of_run(own))
+    own.clone.git("push", "--quiet", "origin", "main")
+    write(own.clone, "docs/notes.md", "A word\n")
+    assert passes(own) == "nothing of a protected environment is touched\n", "a link that was there"
+    write(own.clone, "docs/hot.yaml", HOT)
+    assert "prod: refused: k8s/argocd/hot.yaml: is a link" in refuses(own), "and leads to something else"
 
 
 def test_a_second_application_set_is_told_however_its_kind_is_written(own):
@@ -488,19 +641,15 @@ def test_what_argo_cd_is_given_for_production_is_proven_or_refused(own):
 
 
 def test_what_argo_cd_is_given_is_read_as_kubernetes_reads_it(own):
-    file = "k8s/argocd/more.yaml"
-    text = """\
-apiVersion: v1
-kind: List
-items:
-- {apiVersion: argoproj.io/v1alpha1, kind: AppProject, metadata: {name: ml-serving-dev}, spec: {description: dev}}
-- {apiVersion: v1, kind: ConfigMap, metadata: {name: hours}, data: {opens: 12:30}}
-"""
-    own.clone.commit(file, text.encode())
-    write(own.clone, file, text.replace("description: dev", "description: of dev"))
+    listed = [each for each in yaml.safe_load_all(own.clone.read(PROJECTS)) if each is not None]
+    dev, prod = (next(each for each in listed if each["metadata"]["name"].endswith(name)) for name in ("dev", "prod"))
+    dev["spec"]["description"], prod["metadata"]["annotations"] = "dev", {"opens": "OPENS"}
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": listed}).replace("OPENS", "12:30")
+    own.clone.commit(PROJECTS, text.encode())
+    write(own.clone, PROJECTS, text.replace("description: dev", "description: of dev"))
     assert passes(own) == "nothing of a protected environment is touched\n", "another environment's, in a List"
-    write(own.clone, file, text.replace("12:30", "750"))
-    assert f"{PLACE}: refused: {file}" in refuses(own), "PyYAML takes both for the number 750"
+    write(own.clone, PROJECTS, text.replace("12:30", "750"))
+    assert f"{PLACE}: refused: {PROJECTS}" in refuses(own), "PyYAML takes both for the number 750"
 
 
 def test_another_environment_beside_it_touches_nothing_of_it(own):
