@@ -48,13 +48,17 @@ IGNORED = (*TEMPLATE, "spec", "ignoreDifferences")
 OPTIONS = (*TEMPLATE, "spec", "syncPolicy", "syncOptions")
 KEEPS = "RespectIgnoreDifferences=true"
 PAUSED = (*TEMPLATE, "metadata", "annotations", "argocd.argoproj.io/skip-reconcile")
+CACHED = (*TEMPLATE, "metadata", "annotations", "argocd.argoproj.io/manifest-generate-paths")
+"""Paths of which one has to change for Argo CD to render again; another commit or values alone do not."""
 LABELS = (*TEMPLATE, "spec", "syncPolicy", "managedNamespaceMetadata", "labels")
 """Of the namespace, by which its pods are in the mesh."""
 PROVEN = frozenset({
     "InferenceService", "ServingRuntime", "ClusterServingRuntime", "Rollout", "AnalysisTemplate",
-    "ClusterAnalysisTemplate", "PrometheusRule", "Service", "VirtualService", "DestinationRule", "*",
+    "ClusterAnalysisTemplate", "PrometheusRule", "Service", "VirtualService", "DestinationRule",
 })  # fmt: skip
 """Kinds on which what a run proves rests."""
+GLOB = frozenset("*?[]{}\\")
+"""What makes a pattern of a kind, to Argo CD (util/argo/normalizers/diff_normalizer.go, github.com/gobwas/glob)."""
 OTHERS = ("/metadata/", "/spec/replicas", "/status")
 """How the fields begin that controllers write."""
 ALSO: Mapping[Way, str] = {("spec", "syncPolicy", "applicationsSync"): "create-update"}
@@ -63,6 +67,16 @@ APPLICATION = 'trimSuffix ".yaml" .path.filename'
 EXPRESSIONS = (".environment", ".namespace", APPLICATION)
 """What a value file may be named by: names of lower-case letters, digits and dashes, however Argo CD reads a path."""
 EXPRESSION = re.compile(rf"\{{\{{\s*({'|'.join(map(re.escape, EXPRESSIONS))})\s*\}}\}}")
+MORE = (".cluster", ".protected", ".chart.revision", ".model.version", ".image.tag", ".path.basename", ".path.filename")
+"""What labels, annotations and info may have in them besides: each application has it."""
+NAMING: tuple[Way, ...] = (
+    (*TEMPLATE, "metadata", "annotations"),
+    (*TEMPLATE, "metadata", "labels"),
+    (*TEMPLATE, "spec", "info"),
+    (*TEMPLATE, "spec", "syncPolicy", "managedNamespaceMetadata"),
+)
+"""Where texts are for people and other programs."""
+FIELD = re.compile(rf"\{{\{{\s*({'|'.join(map(re.escape, (*EXPRESSIONS, *MORE)))})\s*\}}\}}")
 SHOWN = 80
 
 
@@ -186,7 +200,7 @@ def read(content: bytes, project: Project, prefix: str = "") -> HelmSource:
         free = any(path[: len(each)] == each for each in (*FREE, VALUE_FILES, IGNORE_MISSING))
         if not free and _value(found, path) != ALSO.get(path, ...):
             raise _refusal(text, project, path, _said(_value(found, path), _value(wanted, path)))
-    for path, said in _unapplied(found, wanted):
+    for path, said in (*_templated(found, wanted), *_unapplied(found, wanted)):
         raise _refusal(text, project, path, said)
     return _source(found, text, project, prefix)
 
@@ -244,6 +258,34 @@ def _value_file(said: Any, project: Project, prefix: str) -> str:
     return own
 
 
+def _templated(found: Any, wanted: Any) -> Iterator[tuple[Way, str]]:
+    """Yield where Argo CD would put in what is not looked at here: it reads expressions in keys and values alike."""
+    for path, text, is_key in _texts(_value(found, TEMPLATE), TEMPLATE):
+        if "{{" not in text or path[: len(VALUE_FILES)] == VALUE_FILES:
+            continue
+        if is_key:
+            if _value(wanted, path) is None:
+                yield path, "an expression in a key: only Argo CD knows which key that is"
+        elif _value(wanted, path) != text:
+            named = any(path[: len(each)] == each for each in NAMING) and "{{" not in FIELD.sub("", text)
+            if not named:
+                where = f"labels, annotations and info alone may name {', '.join((*EXPRESSIONS, *MORE))}"
+                yield path, f"{_shown(text)}: an expression that is not carried out here; {where}"
+
+
+def _texts(value: Any, path: Way) -> Iterator[tuple[Way, str, bool]]:
+    """Yield each text of a document with the way to it, and whether it is a key."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield (*path, key), str(key), True
+            yield from _texts(each, (*path, key))
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _texts(each, (*path, number))
+    elif isinstance(value, str):
+        yield path, value, False
+
+
 def _unapplied(found: Any, wanted: Any) -> Iterator[tuple[Way, str]]:
     """Yield what has Argo CD leave a cluster as it is where it renders something else, with what is wrong with it.
 
@@ -251,6 +293,8 @@ def _unapplied(found: Any, wanted: Any) -> Iterator[tuple[Way, str]]:
     """
     if _value(found, PAUSED) not in (None, "false"):
         yield PAUSED, "has Argo CD apply nothing"
+    if _value(found, CACHED) is not None:
+        yield CACHED, "has Argo CD keep what it rendered of another commit where none of these paths changes"
     for name, value in (_value(wanted, LABELS) or {}).items():
         if (said := _value(found, (*LABELS, name))) != value:
             yield (*LABELS, name), f"is {_shown(said)}, and {FILE} makes it {_shown(value)}: a run has it so"
@@ -259,14 +303,17 @@ def _unapplied(found: Any, wanted: Any) -> Iterator[tuple[Way, str]]:
             yield (*OPTIONS, number), f"{KEEPS} has Argo CD keep fields that it renders otherwise"
     known = _value(wanted, IGNORED) or ()
     for number, each in enumerate(_value(found, IGNORED) or ()):
-        if each in known or not isinstance(each, Mapping) or each.get("kind") not in PROVEN:
+        if each in known or not isinstance(each, Mapping):
+            continue
+        kind = str(each.get("kind"))
+        if kind not in PROVEN and not GLOB & set(kind):
             continue
         pointers = each.get("jsonPointers") or ()
         apart = each.get("jqPathExpressions") or each.get("managedFieldsManagers")
         if apart or not all(str(pointer).startswith(OTHERS) for pointer in pointers):
-            kind = "every kind" if each["kind"] == "*" else each["kind"]
+            whose = kind if kind in PROVEN else f"every kind like {kind}"
             where = ", ".join(OTHERS)
-            yield (*IGNORED, number), f"has Argo CD not apply fields of {kind} that a run proves; free are {where}"
+            yield (*IGNORED, number), f"has Argo CD not apply fields of {whose} that a run proves; free are {where}"
 
 
 def _value(document: Any, path: Way) -> Any:
