@@ -174,7 +174,7 @@ async def _foreign(found: Sides) -> list[Touched]:
     was, now = [await _besides(snapshot, project) for snapshot, project in _both(found)]
     folder = found.after.paths.argocd
     why = [
-        Reason(f"{folder}/{name}", f"{said}, which no run proves")
+        Reason(f"{folder}/{name}".rstrip("/"), f"{said}, which no run proves")
         for name in sorted({*was, *now})
         if (said := _more(was.get(name, {}), now.get(name, {})))
     ]
@@ -203,14 +203,18 @@ def _listed(names: Sequence[str]) -> str:
 async def _besides(snapshot: Snapshot, project: Project) -> dict[str, dict[str, Any]]:
     """Return what kubectl applies besides the project file's own: by file, and by what it is called, what it has."""
     found: dict[str, dict[str, Any]] = {}
+    itself, there = await _followed(snapshot, project.paths.argocd)
+    if itself != there:
+        found[""] = {LINK: there}
     for name, mode in (await snapshot.entries(project.paths.argocd)).items():
         path = f"{project.paths.argocd}/{name}"
         if mode not in git.FILES and mode != git.FOLDER:
             found[name] = {LINK: await _followed(snapshot, path)}
-        elif mode in git.FILES and PurePosixPath(name).suffix in documents.SUFFIXES:
-            foreign: dict[str, list[Any]] = {}
+        elif mode in git.FILES and documents.is_applied(name):
+            foreign: dict[str, list[str]] = {}
             for each in _apart(await snapshot.read(path) or b"", path, project)[1]:
-                foreign.setdefault(_called(each), []).append(each)
+                has = json.dumps(each, sort_keys=True, default=repr)  # 1 is not true, as it is to Python
+                foreign.setdefault(_called(each), []).append(has)
             found[name] = foreign
     return found
 
@@ -246,15 +250,11 @@ def _apart(content: bytes, path: str, project: Project) -> tuple[list[Any], list
 
 def _own(project: Project, path: str) -> Sequence[documents.Identity]:
     """Return what a file has that the project file makes."""
-    group, namespace, names = (
-        application_set.KIND[0],
-        project.argocd.namespace,
-        map(project.argocd.project_of, project.names),
-    )
+    group, namespace = application_set.KIND[0], project.argocd.namespace
     if path == application_set.file_of(project):
         return [(*application_set.KIND, namespace, project.argocd.project)]
     if path == _projects_of(project):
-        return [(group, "AppProject", namespace, name) for name in names]
+        return [(group, "AppProject", namespace, project.argocd.project_of(each)) for each in project.names]
     return ()
 
 

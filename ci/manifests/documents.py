@@ -1,7 +1,6 @@
 """Manifests as parsed documents: read, found, edited, labelled; text is never patched."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from ci.base.errors import CheckFailedError, UsageError
@@ -12,7 +11,7 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "ml-serving-ci"
 CLUSTER_WIDE = ("CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding")
 """Kinds in upstream's manifests that have no namespace."""
-SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+SUFFIXES = (".yaml", ".yml", ".json")
 """Of the files that `kubectl apply -f FOLDER` reads."""
 KUSTOMIZE = "kustomize.config.k8s.io"
 """Group of what kustomize reads and no cluster gets."""
@@ -46,7 +45,7 @@ def of_file(content: bytes, path: str) -> list[Document] | None:
         content: The file.
         path: Its path.
     """
-    if PurePosixPath(path).suffix not in SUFFIXES:
+    if not is_applied(path):
         return None
     try:
         _, text = kubernetes_yaml.decoded(content, path)
@@ -54,6 +53,11 @@ def of_file(content: bytes, path: str) -> list[Document] | None:
     except UsageError:
         return None
     return found if all(map(_is_object, found)) else None
+
+
+def is_applied(path: str) -> bool:
+    """Tell whether `kubectl apply -f FOLDER` reads a file of this name; to Go `.yaml` has that suffix, too."""
+    return path.endswith(SUFFIXES)
 
 
 def located(content: bytes, path: str) -> Iterator[tuple[int, Document]]:

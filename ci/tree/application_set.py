@@ -131,7 +131,7 @@ async def _of(snapshot: Snapshot) -> HelmSource | UsageError:
     except UsageError as error:  # a link
         return error
     there = snapshot.files(project.paths.argocd)
-    files = [each async for each in there if PurePosixPath(each[0]).suffix in documents.SUFFIXES]
+    files = [each async for each in there if documents.is_applied(each[0])]
     return _read(said, content, tuple(files), snapshot.repository.prefix)
 
 

@@ -541,6 +541,7 @@ def put(own, files, message="By hand"):
 def test_whatever_kubectl_applies_besides_the_projects_own_is_proven_by_no_run(own):
     one = json.dumps({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "hot"}})
     told = {
+        ".yaml": (HOT, "the Application hot"),
         "appproject.yaml": (own.clone.read(PROJECTS).decode() + "---\n" + MODEL, "the InferenceService x"),
         "broken.yaml": (f"{HOT}---\na: [\n", UNREAD),
         "cm.yml": (SETTINGS, "the ConfigMap argocd-cm"),
@@ -555,7 +556,7 @@ def test_whatever_kubectl_applies_besides_the_projects_own_is_proven_by_no_run(o
 
     for name, (_, what) in told.items():
         assert f"{ARGOCD}/{name}: has {what}" in said
-    assert said.splitlines()[0].startswith(f"prod: refused: {PROJECTS}: has the InferenceService x besides ")
+    assert said.startswith(f"prod: refused: {ARGOCD}/.yaml: has the Application hot besides the project's own, ")
 
 
 def test_what_is_besides_it_may_have_other_comments_and_what_kubectl_does_not_apply_is_no_matter(own):
@@ -619,6 +620,18 @@ def test_a_link_among_what_argo_cd_is_given_is_proven_by_no_run(own):
     assert passes(own) == "nothing of a protected environment is touched\n", "a link that was there"
     write(own.clone, "docs/hot.yaml", HOT)
     assert "prod: refused: k8s/argocd/hot.yaml: is a link" in refuses(own), "and leads to something else"
+
+
+def test_a_link_in_place_of_the_folder_is_proven_by_no_run(own):
+    own.clone.git("mv", ARGOCD, "given")
+    (own.clone.folder / ARGOCD).parent.mkdir(exist_ok=True)
+    (own.clone.folder / ARGOCD).symlink_to("../given")
+    own.clone.git("add", "k8s")
+    own.clone.git("commit", "--quiet", "--message=A link")
+    assert f"prod: refused: {ARGOCD}: is a link, which kubectl follows" in refuses(own, of_run(own))
+    own.clone.git("push", "--quiet", "origin", "main")
+    write(own.clone, "given/hot.yaml", HOT)
+    assert f"prod: refused: {ARGOCD}: is a link" in refuses(own), "and has something else in it"
 
 
 def test_a_second_application_set_is_told_however_its_kind_is_written(own):
