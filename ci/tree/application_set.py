@@ -198,8 +198,8 @@ def read(content: bytes, project: Project, prefix: str = "") -> HelmSource:
     wanted = _made(project, prefix)
     for path in manifests.differing(found, wanted):
         free = any(path[: len(each)] == each for each in (*FREE, VALUE_FILES, IGNORE_MISSING))
-        if not free and _value(found, path) != ALSO.get(path, ...):
-            raise _refusal(text, project, path, _said(_value(found, path), _value(wanted, path)))
+        if not free and manifests.dig(found, *path) != ALSO.get(path, ...):
+            raise _refusal(text, project, path, _said(manifests.dig(found, *path), manifests.dig(wanted, *path)))
     for path, said in (*_templated(found, wanted), *_unapplied(found, wanted)):
         raise _refusal(text, project, path, said)
     return _source(found, text, project, prefix)
@@ -215,10 +215,10 @@ def _made(project: Project, prefix: str) -> Any:
 
 
 def _source(found: Any, text: str, project: Project, prefix: str) -> HelmSource:
-    missing = _value(found, IGNORE_MISSING)
+    missing = manifests.dig(found, *IGNORE_MISSING)
     if not isinstance(missing, bool | None):
         raise _refusal(text, project, IGNORE_MISSING, "is neither true nor false")
-    named = _value(found, VALUE_FILES)
+    named = manifests.dig(found, *VALUE_FILES)
     if not isinstance(named, list | None):
         raise _refusal(text, project, VALUE_FILES, "is no list")
     files = []
@@ -260,13 +260,13 @@ def _value_file(said: Any, project: Project, prefix: str) -> str:
 
 def _templated(found: Any, wanted: Any) -> Iterator[tuple[Way, str]]:
     """Yield where Argo CD would put in what is not looked at here: it reads expressions in keys and values alike."""
-    for path, text, is_key in _texts(_value(found, TEMPLATE), TEMPLATE):
+    for path, text, is_key in _texts(manifests.dig(found, *TEMPLATE), TEMPLATE):
         if "{{" not in text or path[: len(VALUE_FILES)] == VALUE_FILES:
             continue
         if is_key:
-            if _value(wanted, path) is None:
+            if manifests.dig(wanted, *path) is None:
                 yield path, "an expression in a key: only Argo CD knows which key that is"
-        elif _value(wanted, path) != text:
+        elif manifests.dig(wanted, *path) != text:
             named = any(path[: len(each)] == each for each in NAMING) and "{{" not in FIELD.sub("", text)
             if not named:
                 where = f"labels, annotations and info alone may name {', '.join((*EXPRESSIONS, *MORE))}"
@@ -291,18 +291,18 @@ def _unapplied(found: Any, wanted: Any) -> Iterator[tuple[Way, str]]:
 
     Of an object that is out of sync by what is ignored alone nothing is applied (ApplyOutOfSyncOnly).
     """
-    if _value(found, PAUSED) not in (None, "false"):
+    if manifests.dig(found, *PAUSED) not in (None, "false"):
         yield PAUSED, "has Argo CD apply nothing"
-    if _value(found, CACHED) is not None:
+    if manifests.dig(found, *CACHED) is not None:
         yield CACHED, "has Argo CD keep what it rendered of another commit where none of these paths changes"
-    for name, value in (_value(wanted, LABELS) or {}).items():
-        if (said := _value(found, (*LABELS, name))) != value:
+    for name, value in (manifests.dig(wanted, *LABELS) or {}).items():
+        if (said := manifests.dig(found, *LABELS, name)) != value:
             yield (*LABELS, name), f"is {_shown(said)}, and {FILE} makes it {_shown(value)}: a run has it so"
-    for number, option in enumerate(_value(found, OPTIONS) or ()):
+    for number, option in enumerate(manifests.dig(found, *OPTIONS) or ()):
         if option == KEEPS:
             yield (*OPTIONS, number), f"{KEEPS} has Argo CD keep fields that it renders otherwise"
-    known = _value(wanted, IGNORED) or ()
-    for number, each in enumerate(_value(found, IGNORED) or ()):
+    known = manifests.dig(wanted, *IGNORED) or ()
+    for number, each in enumerate(manifests.dig(found, *IGNORED) or ()):
         if each in known or not isinstance(each, Mapping):
             continue
         kind = str(each.get("kind"))
@@ -314,18 +314,6 @@ def _unapplied(found: Any, wanted: Any) -> Iterator[tuple[Way, str]]:
             whose = kind if kind in PROVEN else f"every kind like {kind}"
             where = ", ".join(OTHERS)
             yield (*IGNORED, number), f"has Argo CD not apply fields of {whose} that a run proves; free are {where}"
-
-
-def _value(document: Any, path: Way) -> Any:
-    """Return what a way leads to; None where there is nothing."""
-    for part in path:
-        if isinstance(document, Mapping):
-            document = document.get(part)
-        elif isinstance(document, list) and isinstance(part, int):
-            document = document[part]
-        else:
-            return None
-    return document
 
 
 def _said(found: Any, wanted: Any) -> str:

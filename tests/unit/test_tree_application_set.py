@@ -240,6 +240,8 @@ WEIGHTS = {
             [{"kind": "Rollout", "jsonPointers": ["/metadata/{{ .environment }}"]}],
             "an expression that is not carried out here",
         ),
+        (("spec", "ignoreDifferences"), [WEIGHTS, {"kind": "{{ .x }}", "jsonPointers": ["/spec"]}], "an expression"),
+        (("spec", "syncPolicy", "syncOptions", 9), '{{ "RespectIgnoreDifferences=true" }}', "an expression that"),
         (("spec", "syncPolicy", "syncOptions"), ['{{ "RespectIgnoreDifferences=true" }}'], "an expression that"),
         (("spec", "syncPolicy", "retry", "backoff", "duration"), "{{ .environment }}", "an expression that"),
         (("metadata", "annotations", '{{ "argocd.argoproj.io/skip-reconcile" }}'), "true", "an expression in a key"),
