@@ -340,7 +340,7 @@ class Proportion:
 
     Attributes:
         count: Inputs that it is true of.
-        total: All of them, at least 1.
+        total: All of them; 0 where there is nothing to compare a candidate with.
         low: Lower end of the interval of the share, from 0 to 1.
         high: Upper end of it.
     """
@@ -353,7 +353,7 @@ class Proportion:
     @property
     def share(self) -> float:
         """The share itself, from 0 to 1."""
-        return self.count / self.total
+        return self.count / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True)

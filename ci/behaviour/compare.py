@@ -57,19 +57,23 @@ class _Row:
         candidate: Whether the candidate was.
         agree: Whether they answered the same.
         failed: Whether the candidate gave no answer, in one of the rounds at least.
+        compared: Whether the candidate is compared with the champion: not where that one alone gave no answer, in one
+            of the rounds at least.
     """
 
     champion: bool
     candidate: bool
     agree: bool
     failed: bool
+    compared: bool
 
 
 def compare(golden: Golden, versions: Sequence[str], champion: Answers, candidate: Answers) -> Behaviour:
     """Return how a candidate differs from the champion.
 
     An input that a version answers differently from round to round, or not at all, has no answer, and that is wrong. So
-    is one whose answer is wrong in one round: what the tolerance lets pass for the same may not all be right.
+    is one whose answer is wrong in one round: what the tolerance lets pass for the same may not all be right. What the
+    champion alone does not answer is compared with nothing: the candidate neither agrees with that nor disagrees.
 
     Args:
         golden: The inputs.
@@ -88,7 +92,9 @@ def compare(golden: Golden, versions: Sequence[str], champion: Answers, candidat
         after, said = _judged(golden, item, of_candidate)
         pairs = zip(of_champion, of_candidate, strict=True)
         agree = before.good and after.good and all(same(golden, one.value, other.value) for one, other in pairs)
-        rows.append(_Row(not was_wrong, not said, agree, not all(answer.good for answer in of_candidate)))
+        failed = not all(answer.good for answer in of_candidate)
+        compared = failed or all(answer.good for answer in of_champion)
+        rows.append(_Row(not was_wrong, not said, agree, failed, compared))
         if said and not was_wrong:
             expected = _text(item.expected) if item.judged else ""
             answered = _text(after.value) if after.good else ""
@@ -111,6 +117,12 @@ def compare(golden: Golden, versions: Sequence[str], champion: Answers, candidat
         champion_failure=_first_failure(champion),
         candidate_failure=_first_failure(candidate),
     )
+
+
+def answered(golden: Golden, answers: Answers) -> list[Input]:
+    """Return the inputs that a version answered in every round, right or wrong, in the file's order."""
+    of_each = zip(golden.inputs, zip(*answers, strict=True), strict=True)
+    return [item for item, rounds in of_each if all(answer.good for answer in rounds)]
 
 
 def same(golden: Golden, one: Any, other: Any) -> bool:
@@ -200,7 +212,7 @@ def _slice(name: str, rows: Sequence[_Row]) -> Slice:
     improvements = sum(row.candidate and not row.champion for row in rows)
     return Slice(
         name,
-        agreement=_proportion(row.agree for row in rows),
+        agreement=_proportion(row.agree for row in rows if row.compared),
         champion=_proportion(row.champion for row in rows),
         candidate=_proportion(row.candidate for row in rows),
         regressions=regressions,
@@ -248,7 +260,7 @@ def _failures(golden: Golden, slices: Iterable[Slice], rows: Sequence[_Row]) -> 
             ("accuracy", found.candidate, gate.accuracy),
         ]
         for what, got, least in shares:
-            if least is not None and got.share < least:
+            if least is not None and got.total and got.share < least:
                 reached = f"{got.count} of {got.total} ({got.share:.1%})"
                 yield f"{what} in slice {name} is {reached}, at least {least:.1%} asked"
         without = sum(row.failed and not row.champion for row in map(rows.__getitem__, golden.inside(name)))

@@ -1,5 +1,6 @@
 """Versions of a model side by side on the cluster, each by the real model server, and golden inputs through them."""
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from ci.base.text import cut, one_line
 from ci.base.wait import NotYet, until
 from ci.behaviour import protocols
 from ci.behaviour.compare import Answer
-from ci.behaviour.golden import Golden
+from ci.behaviour.golden import Golden, Input
 from ci.behaviour.protocols import NoAnswerError
 from ci.canary.observe import traffic
 from ci.canary.observe.traffic import Question, Reply
@@ -111,24 +112,35 @@ async def ask(
     """
     bodies = [json.dumps(golden.body(item)) for item in golden.inputs]
     for url in urls:
-
-        async def answers(url: str = url) -> None:
-            reply = await traffic.ask(kubectl, namespace, url, bodies[0])
-            if not 200 <= reply.status < 300:
-                raise NotYet(_failure(reply))
-
-        await until(f"{url} answers", answers, timeout=ANSWER_SECONDS)
+        await answering(kubectl, namespace, golden, url)
     order = schedule(len(bodies), WARM_UP_ROUNDS + (rounds or rounds_of(len(bodies))), len(urls))
     replies = await traffic.replay(kubectl, namespace, [(urls[version], bodies[item]) for version, item in order])
     return sorted_out(golden, order, replies)
 
 
-def questions(golden: Golden, model: str) -> list[Question]:
+async def answering(kubectl: Kubectl, namespace: str, golden: Golden, url: str) -> None:
+    """Wait until a version answers one of the golden inputs, whichever: one that it never answers tells nothing.
+
+    Raises:
+        WaitTimeoutError: It answers none.
+    """
+    inputs = itertools.cycle(golden.inputs)
+
+    async def answers() -> None:
+        reply = await traffic.ask(kubectl, namespace, url, json.dumps(golden.body(next(inputs))))
+        if not 200 <= reply.status < 300:
+            raise NotYet(_failure(reply))
+
+    await until(f"{url} answers", answers, timeout=ANSWER_SECONDS)
+
+
+def questions(golden: Golden, model: str, inputs: Sequence[Input] | None = None) -> list[Question]:
     """Return golden inputs as the client in the mesh asks them again and again; it knows no schema.
 
     Args:
-        golden: The inputs.
+        golden: The file.
         model: Name of the model that is asked.
+        inputs: Those of the file that are asked; all by default.
     """
     return [
         Question(
@@ -140,7 +152,7 @@ def questions(golden: Golden, model: str) -> list[Question]:
             relative=golden.tolerance.relative,
             judged=item.judged,
         )
-        for item in golden.inputs
+        for item in (golden.inputs if inputs is None else inputs)
     ]
 
 

@@ -19,7 +19,7 @@ def clopper_pearson(count: int, total: int, confidence: float = CONFIDENCE) -> t
 
     Args:
         count: How many of the draws were such.
-        total: Number of draws, at least 1.
+        total: Number of draws; of none, the share may be any.
         confidence: Least chance that the interval holds the true share.
 
     Returns:

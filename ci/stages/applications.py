@@ -10,7 +10,7 @@ from ci.applications import served, subjects
 from ci.applications.deployment import Deployment
 from ci.applications.prepared import Prepared
 from ci.base import tasks
-from ci.base.errors import CheckFailedError
+from ci.base.errors import CheckFailedError, WaitTimeoutError
 from ci.base.progress import note, step, warning
 from ci.behaviour import compare, serve
 from ci.canary import declared
@@ -60,12 +60,12 @@ async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> 
             group.start_soon(install.prepare, run, namespace)
     with step(f"{name}: install {prepared.installed.version}"):
         red = await _installed(run, prepared, place, beside)
+    questions: list[traffic.Question] = []
     if not red:
         for each, at in served:
             await _require_the_set(run, each, at)
-        await _golden(run, prepared, place, [_url(each.application.name, at) for each, at in served])
-        if proof.behaviour is not None and proof.behaviour.champion_failed and prepared.champion is not None:
-            red = f"{proof.behaviour.champion_failed} of its answers failed: {proof.behaviour.champion_failure}"
+        urls = [_url(each.application.name, at) for each, at in served]
+        red, questions = await _golden(run, prepared, place, urls)
     if red:  # the change may be what mends it
         for namespace in (place, beside):
             await namespaces.delete(run, namespace, wait=False)
@@ -80,14 +80,14 @@ async def _prove(run: Run, prepared: Prepared, number: int, again: str = "") -> 
         return
     champion = prepared.installed
     with step(f"{name}: canary to {prepared.candidate.version}"):
-        proof.canary = await _moved(run, prepared, prepared.candidate, place)
+        proof.canary = await _moved(run, prepared, prepared.candidate, place, questions)
     async with tasks.group() as group:  # the pods of the set before are kept for a while
         group.start_soon(readiness.one_revision, run.kubectl, place, champion.application.name)
         await _tested(run, prepared, place)
     await _require_the_set(run, prepared.candidate, place)
     await _built(run, prepared.candidate, place)
     with step(f"{name}: back to {champion.version}"):
-        await _moved(run, prepared, champion, place)
+        await _moved(run, prepared, champion, place, questions)
         proof.back = True
     await namespaces.delete(run, place, wait=False)
 
@@ -189,20 +189,45 @@ async def _ready(run: Run, name: str, place: str) -> None:
         await readiness.rollout(run.kubectl, place, f"{name}-predictor")
 
 
-async def _golden(run: Run, prepared: Prepared, place: str, urls: list[str]) -> None:
-    """Ask the golden inputs of both sets, or of the candidate alone, and hold the candidate to the file's gates."""
+async def _golden(run: Run, prepared: Prepared, place: str, urls: list[str]) -> tuple[str, list[traffic.Question]]:
+    """Ask the golden inputs of both sets, or of the candidate alone, and hold the candidate to the file's gates.
+
+    Returns:
+        Why the champion does not serve, nothing where it does or there is none; and what a canary from it is asked.
+
+    Raises:
+        CheckFailedError: The candidate does not serve, or is below a gate.
+    """
     inputs = prepared.asked
     if inputs is None:
-        return
+        return "", []
     name = prepared.subject.candidate.application.name
     asked = [f"{url}{inputs.url_path(name)}" for url in urls]
     labels = [(prepared.champion or prepared.candidate).version, prepared.candidate.version]
     with step(
         f"{prepared.subject.name}: {len(inputs.inputs)} golden inputs, {serve.rounds_of(len(inputs.inputs))} times"
     ):
+        if prepared.champion is not None:
+            try:
+                await serve.answering(run.kubectl, place, inputs, asked[0])
+            except WaitTimeoutError as error:
+                return error.message, []
         answers = await serve.ask(run.kubectl, place, inputs, asked)
-    prepared.proof.behaviour = compare.compare(inputs, labels, answers[0], answers[-1])  # one alone, against itself
-    compare.require(prepared.proof.behaviour)
+    behaviour = compare.compare(inputs, labels, answers[0], answers[-1])  # one alone, against itself
+    answered = compare.answered(inputs, answers[0])
+    without = len(inputs.inputs) - len(answered)
+    if without and prepared.champion is not None:
+        if not answered:
+            return f"it answers no golden input each time: {behaviour.champion_failure}", []
+        sentence = (
+            f"the set before did not answer {without} of {len(inputs.inputs)} golden inputs each time "
+            f"({behaviour.champion_failure}): they are compared with nothing, and asked of no canary"
+        )
+        note(f"{prepared.subject.name}: {sentence}")
+        prepared.proof.rules.append(sentence)
+    prepared.proof.behaviour = behaviour
+    compare.require(behaviour)
+    return "", serve.questions(inputs, name, answered)
 
 
 async def _tested(run: Run, prepared: Prepared, place: str) -> None:
@@ -216,13 +241,9 @@ async def _tested(run: Run, prepared: Prepared, place: str) -> None:
             prepared.proof.suite = next((each for each in run.report.suites if each.stage == ours), None)
 
 
-def _questions(prepared: Prepared) -> list[traffic.Question]:
-    if prepared.golden is None:
-        return []
-    return serve.questions(prepared.golden, prepared.subject.candidate.application.name)
-
-
-async def _moved(run: Run, prepared: Prepared, to: Deployment, place: str) -> CanaryTimeline | None:
+async def _moved(
+    run: Run, prepared: Prepared, to: Deployment, place: str, questions: Sequence[traffic.Question]
+) -> CanaryTimeline | None:
     """Take the release to another set by its own steps, under traffic, and lose no request.
 
     Args:
@@ -230,6 +251,7 @@ async def _moved(run: Run, prepared: Prepared, to: Deployment, place: str) -> Ca
         prepared: The application.
         to: The set.
         place: The release's namespace.
+        questions: What the traffic asks: golden inputs that the champion answers.
 
     Returns:
         What was seen of the canary; None where there are no golden inputs to make traffic of.
@@ -238,7 +260,6 @@ async def _moved(run: Run, prepared: Prepared, to: Deployment, place: str) -> Ca
         CheckFailedError: It was stopped, or a request failed.
     """
     name, where = to.application.name, prepared.subject.name
-    questions = _questions(prepared)
     if not questions:
         await _deploy(run, to, place)
         await _ready(run, name, place)

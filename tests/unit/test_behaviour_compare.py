@@ -60,6 +60,22 @@ def test_two_versions_that_do_not_answer_do_not_agree():
     assert (result.champion_failure, result.candidate_failure) == ("503: busy", "503: busy")
 
 
+def test_what_the_champion_alone_does_not_answer_is_compared_with_nothing():
+    inputs = golden([0, 0, 0], {"new": {0}}, {"all": {"agreement": 1, "regressions": 0}, "new": {"agreement": 1}})
+    before = answers([None, 0, 0], [0, 0, 0])
+    result = compared(inputs, before, answers([0, 0, 0], [0, 0, 0]))
+    whole, new = result.slices
+    assert (whole.agreement.count, whole.agreement.total, whole.champion.count, whole.champion.total) == (2, 2, 2, 3)
+    assert (new.agreement.count, new.agreement.total, new.agreement.share) == (0, 0, 0)
+    assert result.failures == []
+    assert [each.id for each in compare.answered(inputs, before)] == ["input-1", "input-2"]
+
+    other = compared(inputs, before, answers([0, 0, 1], [0, 0, 1]))
+    assert other.failures[0] == "agreement in slice all is 1 of 2 (50.0%), at least 100.0% asked"
+    neither = compared(inputs, before, answers([None, 0, 0], [0, 0, 0]))
+    assert neither.failures[0] == "agreement in slice all is 2 of 3 (66.7%), at least 100.0% asked"
+
+
 def test_an_input_that_is_answered_now_so_now_so_has_no_answer():
     result = compared(golden([0, 0]), answers([0, 0], [0, 0]), answers([0, 0], [1, 0]))
     assert result.slices[0].candidate.count == 1
@@ -90,13 +106,19 @@ def test_without_a_pair_that_both_answered_there_is_no_latency():
     assert compared(golden([0]), answers([None]), answers([0])).latency == []
 
 
-@given(st.lists(ROW, min_size=1, max_size=40))
+@given(st.lists(ROW.filter(lambda row: (row[1] is None) == (row[2] is None)), min_size=1, max_size=40))
 def test_agreement_does_not_ask_which_version_is_which(rows):
+    forth, back = of_rows(rows), of_rows([(row[0], row[2], row[1], *row[3:]) for row in rows])
+    there, here = ({each.name: each.agreement for each in result.slices} for result in (forth, back))
+    assert there == here
+
+
+@given(st.lists(ROW, min_size=1, max_size=40))
+def test_no_figure_but_agreement_asks_which_version_is_which(rows):
     forth = of_rows(rows)
     back = of_rows([(expected, after, before, *rest) for expected, before, after, *rest in rows])
     for there in forth.slices:
         (here,) = [each for each in back.slices if each.name == there.name]
-        assert there.agreement == here.agreement
         assert (there.champion, there.candidate) == (here.candidate, here.champion)
         assert (there.regressions, there.improvements) == (here.improvements, here.regressions)
         assert there.p_value == here.p_value
@@ -118,7 +140,7 @@ def test_the_counts_of_a_slice_add_up(rows):
     result = of_rows(rows)
     for each in result.slices:
         assert each.candidate.count == each.champion.count - each.regressions + each.improvements
-        assert each.agreement.count <= each.agreement.total - each.regressions - each.improvements
+        assert each.agreement.count <= each.candidate.total - each.regressions - each.improvements
         for share in (each.agreement, each.champion, each.candidate):
             assert 0 <= share.low <= share.share <= share.high <= 1
     assert len(result.regressions) == result.slices[0].regressions
