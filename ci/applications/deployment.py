@@ -7,7 +7,7 @@ from typing import Any
 
 from ci.applications.given import Given
 from ci.applications.subjects import Version
-from ci.base.errors import CheckFailedError, CommandError, UsageError
+from ci.base.errors import CheckFailedError, CommandError, UnnamedError, UsageError
 from ci.base.text import one_line
 from ci.cluster import model_store
 from ci.manifests import documents, overlay
@@ -22,6 +22,10 @@ from ci.supply.supply import Supply
 from ci.tree import dependencies, render, tree
 from ci.tree.git import Repository
 from ci.tree.tree import Application, dotted
+
+
+class UndeployableError(UsageError):
+    """What the project file lets the cluster under test change does not fit a set's own values."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ async def prepared(
         else:
             over, lines = overlay.existing(existing, application.name, layers)
     except UsageError as error:
-        raise UsageError(f"{application.file}: {error.message}") from error
+        raise UndeployableError(f"{application.file}: {error.message}") from error
     model = await _model(application, supply, given)
     image, digest, built = await _image(application, supply, given)
     fixed: dict[str, Any] = {"image": image}
@@ -153,16 +157,28 @@ async def _image(application: Application, supply: Supply, given: Given) -> tupl
     if (own := given.image(application)) is not None:
         return own.reference, own.digest, True
     repository, tag, digest = (application.release[key] for key in tree.IMAGE)
+    reference = tree.image(application.release)
+    try:
+        foreign.parse(reference)
+    except UsageError as error:
+        raise UnnamedError(f"{application.file}: {error.message}", fix=error.fix) from error
     if repository in supply.pins.images and supply.pins.ref(repository) == f"{repository}:{tag}":
         await supply.fetch([repository])
         held = await supply.registry.digest(supply.image(repository)) or ""
         if supply.way == "source":  # the published bytes are not to be had: what is built stands for them, and says so
             return f"{repository}:{tag}", held, True
         if digest and digest != held:
-            raise UsageError(
+            raise UnnamedError(
                 f"{application.file}: image.digest {digest}, but {repository}:{tag} is {held}",
                 fix=f"python ci/main.py bump image --env {application.environment} --to {tag}@{held}",
             )
         return f"{repository}:{tag}@{held}", held, False
-    found = await foreign.published(supply, tree.image(application.release))
+    if not digest:
+        (pin,) = (each for each in tree.unpinned(application.release) if each.key == tree.IMAGE[2])
+        raise UnnamedError(
+            f"{application.file}: {application.name} has {reference} without a digest, which may be another tomorrow",
+            fix=f"pin it: {pin.bump(application.environment, application.name)}, the digest by {pin.how}; "
+            f"or serve the one of the local Docker daemon: --image {reference}",
+        )
+    found = await foreign.published(supply, reference)
     return found.reference, found.digest, False

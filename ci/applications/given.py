@@ -1,5 +1,6 @@
 """Models and images that whoever runs this gives, in place of what stores and registries have."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from ci.applications.subjects import Subject
-from ci.base.errors import UsageError
+from ci.base.errors import UnnamedError, UsageError
 from ci.base.text import counted
 from ci.models import digests, stores
 from ci.supply import foreign
@@ -36,11 +37,14 @@ class Given:
     images: Mapping[Name, foreign.Served] = field(default_factory=dict)
 
     async def of_champion(self, champion: Application) -> "Given":
-        """Return all of it but what was just made, which is the candidate's: only the champion's own digest tells."""
+        """Return all of it but what was just made, which is the candidate's: only the champion's own digest tells.
+
+        An image without a digest is nowhere else to be had: where `--image` names that very one, it is the champion's.
+        """
         models = self.models
         if models is not None and not await anyio.to_thread.run_sync(_has, models, champion):
             models = None
-        return dataclasses.replace(self, models=models, images={})
+        return dataclasses.replace(self, models=models, images={} if champion.release[tree.IMAGE[2]] else self.images)
 
     def image(self, application: Application) -> foreign.Served | None:
         """Return an application's image where it is one of `--image`."""
@@ -72,14 +76,18 @@ async def images(names: Sequence[str], subjects: Sequence[Subject], supply: Supp
 
     Args:
         names: As docker knows them.
-        subjects: What is to be proven; each image has to be a candidate's.
+        subjects: What is to be proven; each image has to be a candidate's, or a champion's that names no digest.
         supply: With the local registry.
 
     Raises:
-        UsageError: No candidate's image has that name, the daemon has none, or it is for another platform.
+        UsageError: No set's image has that name, the daemon has none, or it is for another platform.
     """
     asked = {name(image): image for image in names}
     run = {_image(each.candidate.application): each.name for each in subjects} if asked else {}
+    for each in subjects if asked else ():
+        with contextlib.suppress(UsageError):  # of a champion, no image at all is told later
+            if each.champion is not None and not each.champion.application.release[tree.IMAGE[2]]:
+                run.setdefault(_image(each.champion.application), f"{each.name}, before")
     for key, image in asked.items():
         if key not in run:
             known = ", ".join(f"{_shown(each)} ({place})" for each, place in run.items()) or "none"
@@ -98,7 +106,10 @@ def require_model(models: Path, subjects: Iterable[Subject]) -> None:
     """
     versions = [each for subject in subjects for each in (subject.candidate, subject.champion) if each is not None]
     uris = [uri for each in versions if (uri := each.application.release["model", "storageUri"])]
-    places = [place for uri in uris for place in stores.mirrored(uri, stores.everything(models))]
+    places = []
+    for uri in uris:
+        with contextlib.suppress(UnnamedError):  # told with the application that has it
+            places += stores.mirrored(uri, stores.everything(models))
     if any(place.exists() or place.is_symlink() for place in places):
         return
     if not places:

@@ -40,6 +40,10 @@ class UsageError(CIError):
     exit_code = 2
 
 
+class UnnamedError(UsageError):
+    """A set names no image, or no model, that can be had by it: nothing mends that but another set."""
+
+
 class MachineError(CIError):
     """This machine cannot do it; `fix` names what is missing and the way out (exit 3)."""
 

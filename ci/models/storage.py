@@ -20,7 +20,7 @@ import anyio
 from rich.filesize import decimal
 
 from ci.base import command, oserrors, tasks
-from ci.base.errors import CheckFailedError, CommandError, GoneError, MachineError, UsageError, last_words
+from ci.base.errors import CheckFailedError, CommandError, GoneError, MachineError, UnnamedError, UsageError, last_words
 from ci.base.progress import note, step
 from ci.base.wait import QUIET_SECONDS
 from ci.models import digests, stores
@@ -130,7 +130,7 @@ async def fetched(
         MachineError: The storage library cannot be had, or the model not be written.
     """
     if digest is not None and not DIGEST.fullmatch(digest):
-        raise UsageError(f"{stores.shown(uri)}: digest {digest}: not sha256: and 64 hexadecimal digits")
+        raise UnnamedError(f"{stores.shown(uri)}: digest {digest}: not sha256: and 64 hexadecimal digits")
     given = stores.mirrored(uri, stores.everything(models)) if models is not None else []
     places = [*given, *stores.mirrored(uri, mirrors or {})]
     mirror = next((place for place in places if place.exists() or place.is_symlink()), None)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ci.base import settings
-from ci.base.errors import UsageError
+from ci.base.errors import UnnamedError, UsageError
 
 DIRECTORY = "--models DIR or a mirror of the project file that has its files"
 SECRET = re.compile(r"(?i)key$|secret|token$|headers$|password")
@@ -102,7 +102,8 @@ def of(uri: str) -> Store:
         uri: A model's storageUri.
 
     Raises:
-        UsageError: There is none of that kind, or this tool does not read from it.
+        UnnamedError: There is none of that kind.
+        UsageError: This tool does not read from it.
     """
     azure = re.match(AZURE.pattern, uri)
     for pattern, why in REFUSED.items():
@@ -111,7 +112,7 @@ def of(uri: str) -> Store:
     for store in STORES.values():
         if re.match(store.pattern, uri):
             return store
-    raise UsageError(f"{shown(uri)}: not a storageUri of {', '.join(STORES)}")
+    raise UnnamedError(f"{shown(uri)}: not a storageUri of {', '.join(STORES)}")
 
 
 def shown(uri: str) -> str:
@@ -155,7 +156,7 @@ def require(uri: str) -> None:
     """
     store = of(uri)
     if not urlsplit(uri).netloc:
-        raise UsageError(f"{shown(uri)}: names no bucket, host or owner")
+        raise UnnamedError(f"{shown(uri)}: names no bucket, host or owner")
     given = {name: settings.caller()[name] for name in _set(store.variables, uri)}
     for name, value in given.items():
         if name.endswith(HEADERS) and _object(value) is None:
@@ -197,7 +198,7 @@ def mirrored(uri: str, mirrors: Mapping[str, Path]) -> list[Path]:
         mirrors: Prefixes of URIs ("s3://acme-models/") to folders with what is below them.
 
     Raises:
-        UsageError: The URI leads out of them.
+        UnnamedError: The URI leads out of them.
     """
     place = uri.partition("?")[0]
     found = []
@@ -206,7 +207,7 @@ def mirrored(uri: str, mirrors: Mapping[str, Path]) -> list[Path]:
         if place == prefix or place.startswith(start):
             rest = [part for part in place[len(start) :].split("/") if part]
             if ".." in rest:
-                raise UsageError(f"{shown(uri)}: has .. in its path")
+                raise UnnamedError(f"{shown(uri)}: has .. in its path")
             found.append(mirrors[prefix].joinpath(*rest))
     return found
 

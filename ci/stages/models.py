@@ -10,12 +10,12 @@ from pathlib import Path
 from ci import sample
 from ci.applications import deployable, deployment, given, subjects
 from ci.applications.deployable import Machine
-from ci.applications.deployment import Deployment
+from ci.applications.deployment import Deployment, UndeployableError
 from ci.applications.given import Given
 from ci.applications.prepared import Prepared
 from ci.applications.subjects import Subject, Version
 from ci.base import paths
-from ci.base.errors import CheckFailedError, GoneError, UsageError
+from ci.base.errors import CheckFailedError, GoneError, UnnamedError, UsageError
 from ci.base.progress import note, step
 from ci.behaviour import golden
 from ci.cluster import model_store
@@ -124,9 +124,9 @@ async def _champion(
         return None, ""
     try:
         champion = await got(subject.champion, await here.of_champion(subject.champion.application))
-    except GoneError as error:
+    except (GoneError, UnnamedError) as error:
         return None, f"{subjects.GONE}: {error.message}"
-    except NotBuiltError as error:
+    except (NotBuiltError, UndeployableError) as error:
         return None, f"{UNDEPLOYABLE}: {error.message}"
     try:
         before = await deployment.rendered(champion, supply.tool("helm"))
@@ -151,6 +151,10 @@ def _told(name: str, here: Given, champion: Deployment | None, candidate: Deploy
     if here.image(candidate.application) is not None:
         repository, tag, _ = (release[key] for key in tree.IMAGE)
         yield f"its image is {repository}:{tag} as it was built here, which no registry has under that digest"
+    before = champion.application if champion is not None else None
+    if before is not None and not before.release[tree.IMAGE[2]] and here.image(before) is not None:
+        repository, tag, _ = (before.release[key] for key in tree.IMAGE)
+        yield f"the set before names no digest of its image: {repository}:{tag} as it was built here stands for it"
 
 
 async def _mirrors(run: Run) -> dict[str, Path]:

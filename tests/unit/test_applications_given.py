@@ -7,7 +7,7 @@ import pytest
 
 from ci.applications import deployment, given, subjects
 from ci.applications.given import Given
-from ci.base.errors import UsageError
+from ci.base.errors import UnnamedError, UsageError
 from ci.models import digests
 from ci.project import Throwaway
 from ci.stages import scope
@@ -143,14 +143,70 @@ def test_a_pause_that_cannot_be_cut_is_named_with_the_applications_file(found, t
         anyio.run(prepared)
 
 
-def test_what_was_just_built_is_the_candidates_alone(found):
+def test_what_was_just_built_is_the_candidates_and_a_champions_that_is_pinned_by_nothing(found):
     here = Given({}, None, {IMAGE: BUILT})
     scores = next(each.candidate.application for each in found if each.name == "lab/scores")
     ranks = next(each.candidate.application for each in found if each.name == "lab/ranks")
 
     assert here.image(scores) == BUILT
     assert here.image(ranks) is None
-    assert anyio.run(here.of_champion, scores).image(scores) is None
+    assert anyio.run(here.of_champion, scores).image(scores) == BUILT
+    pinned = scores.with_release({tree.IMAGE[2]: DIGEST})
+    assert anyio.run(here.of_champion, pinned).image(pinned) is None
+
+
+def test_an_image_of_a_champion_that_names_no_digest_can_be_given(found, monkeypatch):
+    async def built(_supply, image, _repository):
+        return replace(BUILT, reference=image)
+
+    monkeypatch.setattr(given.foreign, "built", built)
+    subject = next(each for each in found if each.name == "lab/scores")
+    pinned = subject.candidate.application.with_release({tree.IMAGE[1]: "3.2", tree.IMAGE[2]: DIGEST})
+    moved = replace(subject, candidate=replace(subject.candidate, application=pinned), champion=subject.candidate)
+
+    name = "registry.example.com/scores:3.1"
+    assert anyio.run(given.images, [name], [moved], None) == {IMAGE: replace(BUILT, reference=name)}
+
+    held = subject.candidate.application.with_release({tree.IMAGE[2]: DIGEST})
+    with pytest.raises(UsageError, match="no application of the change runs it"):
+        anyio.run(given.images, [name], [replace(moved, champion=replace(subject.candidate, application=held))], None)
+
+
+@pytest.mark.parametrize(
+    ("release", "said", "way_out"),
+    [
+        (
+            {},
+            "scores has registry.example.com/scores:3.1 without a digest, which may be another tomorrow",
+            "pin it: python ci/main.py bump image --env lab --app scores --to 3.1@sha256:DIGEST, the digest by crane "
+            "digest registry.example.com/scores:3.1; or serve the one of the local Docker daemon: "
+            "--image registry.example.com/scores:3.1",
+        ),
+        ({tree.IMAGE[0]: "Scores"}, "Scores:3.1: not the name of an image", "HOST/REPOSITORY"),
+        ({tree.IMAGE[2]: "sha256:1"}, "registry.example.com/scores:3.1@sha256:1: not the name of an image", "HOST"),
+        ({tree.MODEL_DIGEST: "sha256:1"}, "s3://acme/scores/7: digest sha256:1: not sha256: and 64 hex", ""),
+        ({("model", "storageUri"): "acme/7"}, "acme/7: not a storageUri of s3", ""),
+        ({("model", "storageUri"): "s3://acme/../7"}, "s3://acme/../7: has .. in its path", ""),
+    ],
+    ids=["no digest", "no image", "half a digest", "half a model's digest", "no store", "out of the store"],
+)
+def test_a_set_that_names_nothing_that_can_be_had_is_told_with_both_ways_out(
+    found, models, tmp_path, tool, release, said, way_out
+):
+    version = next(each.candidate for each in found if each.name == "lab/scores")
+    own = version.application.with_release(release)
+    supply = Supply("source", tmp_path / "cache")
+
+    async def prepared():
+        repository = await git.opened(tmp_path / "project")
+        (tmp_path / "work").mkdir()
+        changed, here = replace(version, application=own), Given({}, models)
+        return await deployment.prepared(repository, tool("helm"), changed, supply, here, tmp_path / "work")
+
+    with pytest.raises(UnnamedError) as raised:
+        anyio.run(prepared)
+    assert said in raised.value.message
+    assert way_out in (raised.value.fix or "")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import anyio
 import pytest
 import yaml
 
+from ci.applications import subjects
 from ci.base.errors import CIError, MachineError, UsageError
 from ci.checks import chart, gates, golden, targets
 from ci.checks.targets import Chosen
@@ -184,6 +185,34 @@ def test_a_champion_that_the_folder_has_needs_no_store_and_a_set_without_a_diges
     assert (found.champion.served.model, found.candidate.served.model) == (ran, trained)
     told = f"it names no digest of its model: {trained} was there, and may be another tomorrow"
     assert told in found.proof.rules
+
+
+@pytest.mark.parametrize(
+    ("was", "said"),
+    [
+        ({"digest": ""}, "without a digest, which may be another tomorrow"),
+        ({"tag": "-"}, "not the name of an image"),
+    ],
+    ids=["no digest", "no image"],
+)
+def test_a_champion_that_names_no_image_is_one_that_cannot_be_had(
+    stranger, publisher, credentials, prepared, was, said
+):
+    names = stranger.names
+    stranger.branch("runs")
+    edited(stranger, names.texts, "As on the first day", image=was)
+    stranger.merge()
+    stranger.branch("change")
+    pinned = {"tag": "1", "digest": publisher.publish(names.texts, "1", base=None)}
+    edited(stranger, names.texts, "Pinned", image=pinned)
+
+    found, *_ = prepared()
+
+    assert (found.champion, found.proof.champion) == (None, None)
+    assert found.candidate.served.image == pinned["digest"]
+    (rule,) = found.proof.rules
+    assert rule.startswith(f"{subjects.GONE}: {stranger.file(stranger.first, names.texts)}: ")
+    assert said in rule
 
 
 def test_without_the_login_it_is_named(stranger, publisher, store, credentials, prepared, monkeypatch):
