@@ -1,12 +1,14 @@
 """What a cluster under test cannot hold, found before one is started or touched."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
+from ci.manifests import runtimes
 from ci.manifests.documents import Document
+from ci.manifests.runtimes import Fault
 
 WAY_OUT = (
     "Change it under throwaway.values in ml-serving-ci.toml, which report and evidence will list, "
@@ -14,7 +16,6 @@ WAY_OUT = (
 )
 ON_EXISTING = "Change it under cluster.values in ml-serving-ci.toml, which report and evidence will list"
 """The way out on a cluster that is there, where an application gets a namespace of its own."""
-RUNTIMES = ("ServingRuntime", "ClusterServingRuntime")
 CLOUD_IDENTITIES = (
     "eks.amazonaws.com/role-arn",
     "iam.gke.io/gcp-service-account",
@@ -72,20 +73,17 @@ def objections(documents: Sequence[Document], machine: Machine | None) -> Iterat
                 yield f"{who}: {uri} is a volume of another namespace"
 
 
-def without_runtime(documents: Sequence[Document], runtimes: Collection[str]) -> Iterator[str]:
-    """Yield each serving runtime that an application names and nobody brings, in a line.
+def without_runtime(documents: Sequence[Document], there: Sequence[Document]) -> Iterator[tuple[str, Fault]]:
+    """Yield each model of an application that no serving runtime takes, and why.
 
     Args:
         documents: The application, rendered.
-        runtimes: Those of the cluster.
+        there: The serving runtimes of the cluster.
     """
-    own = {each["metadata"]["name"] for each in documents if each["kind"] in RUNTIMES}
+    known = [*runtimes.of(documents), *there]
     for document in documents:
-        model = ((document.get("spec") or {}).get("predictor") or {}).get("model") or {}
-        name = model.get("runtime") if document["kind"] == "InferenceService" else None
-        if name is not None and name not in own and name not in runtimes:
-            who = f"InferenceService {document['metadata']['name']}"
-            yield f"{who}: no serving runtime is called {name}; there are {', '.join(sorted({*own, *runtimes}))}"
+        if (fault := runtimes.fault(document, known)) is not None:
+            yield f"{document['kind']} {document['metadata']['name']}", fault
 
 
 def _lacks(document: Document, machine: Machine) -> Iterator[str]:

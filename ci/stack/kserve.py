@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64decode, b64encode
+from pathlib import Path
 from typing import Any
 
 from ci.base import command, wait
@@ -11,7 +12,6 @@ from ci.manifests.documents import Document
 from ci.stack import certificates, manifests, probes
 from ci.stack.certificates import ServingCertificate
 from ci.stack.component import READY_SECONDS, StackContext
-from ci.supply.supply import Supply
 
 NAMESPACE = "kserve"
 MANAGER = "kserve-controller-manager"
@@ -74,12 +74,16 @@ async def install(context: StackContext) -> None:
     )
 
 
-async def runtimes(supply: Supply) -> frozenset[str]:
-    """Return the names of the serving runtimes that `install` brings, without a cluster."""
-    helm, chart = supply.tool("helm"), supply.module("kserve") / "charts" / RUNTIMES
+async def runtimes(helm: Path, module: Path) -> list[Document]:
+    """Return the serving runtimes that `install` brings, without a cluster.
+
+    Args:
+        helm: The executable.
+        module: Folder of KServe's Go module.
+    """
+    chart = module / "charts" / RUNTIMES
     done = await command.run([helm, "template", RUNTIMES, chart, "--values=-"], stdin=json.dumps(ENABLED), timeout=60)
-    made = documents.parse(done.stdout, RUNTIMES)
-    return frozenset(each["metadata"]["name"] for each in made if each["kind"] == "ClusterServingRuntime")
+    return [each for each in documents.parse(done.stdout, RUNTIMES) if each["kind"] == "ClusterServingRuntime"]
 
 
 async def _applied(context: StackContext, objects: list[Document]) -> None:

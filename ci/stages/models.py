@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from ci import sample
@@ -22,6 +22,7 @@ from ci.cluster import model_store
 from ci.diff import canary as effects
 from ci.diff.model import OUTCOMES
 from ci.host import limits
+from ci.manifests import places
 from ci.manifests.documents import Document
 from ci.results import Proof
 from ci.stack import kserve
@@ -46,14 +47,14 @@ async def execute(run: Run) -> None:
         note("no application is in the change" if scope is not None else none)
         return
     here = Given(await _mirrors(run), options.models, images)
-    runtimes = await kserve.runtimes(run.supply) if run.existing is None else None
+    runtimes = await _runtimes(run.supply) if run.existing is None else None
     for subject in found:
         with step(f"{subject.name}: model and image"):
             run.applications.append(await _prepared(run, scope.head, subject, here, runtimes))
 
 
 async def _prepared(
-    run: Run, head: Snapshot, subject: Subject, here: Given, runtimes: Collection[str] | None
+    run: Run, head: Snapshot, subject: Subject, here: Given, runtimes: Sequence[Document] | None
 ) -> Prepared:
     supply, helm = run.supply, run.supply.tool("helm")
 
@@ -69,11 +70,10 @@ async def _prepared(
     if lacks := list(deployable.objections(objects, machine if run.existing is None else None)):
         way_out = deployable.WAY_OUT if run.existing is None else deployable.ON_EXISTING
         raise UsageError(f"{application.file}: {lacks[0]}", fix=way_out, detail="\n".join(lacks))
-    if runtimes is not None and (unknown := list(deployable.without_runtime(objects, runtimes))):
-        raise UsageError(
-            f"{application.file}: {unknown[0]}",
-            fix="exampleModel.runtime names one of these, or is empty for a container of one's own",
-        )
+    for who, fault in deployable.without_runtime(objects, runtimes) if runtimes is not None else ():
+        line = places.values_line(application.content.decode(), ("values", "exampleModel", fault.key))
+        place = f"{application.file}:{line}" if line else application.file
+        raise UsageError(f"{place}: {who}: {fault.said}", fix=f"exampleModel.{fault.key}: {fault.remedy}")
     champion, no_canary = await _champion(subject, got, objects, here, supply)
     rules = [*subject.rules, *([no_canary] if no_canary else []), *_told(subject.name, here, champion, candidate)]
     file = application.project.paths.golden_file(application.name)
@@ -155,6 +155,10 @@ def _told(name: str, here: Given, champion: Deployment | None, candidate: Deploy
     if before is not None and not before.release[tree.IMAGE[2]] and here.image(before) is not None:
         repository, tag, _ = (before.release[key] for key in tree.IMAGE)
         yield f"the set before names no digest of its image: {repository}:{tag} as it was built here stands for it"
+
+
+async def _runtimes(supply: Supply) -> list[Document]:
+    return await kserve.runtimes(supply.tool("helm"), supply.module("kserve"))
 
 
 async def _mirrors(run: Run) -> dict[str, Path]:

@@ -117,12 +117,18 @@ def served_by(runtime, *more):
     return [{"kind": "InferenceService", "metadata": {"name": "x"}, "spec": {"predictor": {"model": model}}}, *more]
 
 
+def serving(name, kind="ClusterServingRuntime"):
+    formats = [{"name": "xgboost", "autoSelect": True}]
+    return {"kind": kind, "metadata": {"name": name}, "spec": {"supportedModelFormats": formats}}
+
+
 def test_a_serving_runtime_that_nobody_brings_is_named_with_those_that_are_there():
-    (said,) = deployable.without_runtime(served_by("kserve-xgboost"), {"kserve-xgbserver"})
-    assert said == "InferenceService x: no serving runtime is called kserve-xgboost; there are kserve-xgbserver"
+    ((who, fault),) = deployable.without_runtime(served_by("kserve-xgboost"), [serving("kserve-xgbserver")])
+    assert who == "InferenceService x"
+    assert fault.said == "no serving runtime is called kserve-xgboost; there are kserve-xgbserver"
 
 
 @pytest.mark.parametrize("runtime", ["kserve-xgbserver", "ours", None])
 def test_one_of_kserves_of_the_application_itself_or_none_is_there(runtime):
-    own = {"kind": "ServingRuntime", "metadata": {"name": "ours"}}
-    assert list(deployable.without_runtime(served_by(runtime, own), {"kserve-xgbserver"})) == []
+    own = serving("ours", "ServingRuntime")
+    assert list(deployable.without_runtime(served_by(runtime, own), [serving("kserve-xgbserver")])) == []

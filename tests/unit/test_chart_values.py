@@ -260,7 +260,7 @@ def test_a_container_of_its_own_needs_no_model(chart, bare):
         ({"exampleModel": {"runtime": "", "image": ""}}, ["exampleModel.runtime", "exampleModel.image", "both empty"]),
         (
             {"exampleModel": {"runtime": "triton", "digest": DIGEST}},
-            ["exampleModel.digest needs exampleModel.command with runtime triton"],
+            ["exampleModel.runtime is triton", "kserve-lgbserver", "exampleModel.command", "exampleModel.digest needs"],
         ),
         (
             {"exampleModel": {"runtime": "", "image": "me/mine:1", "digest": DIGEST}},

@@ -272,6 +272,31 @@ def test_an_image_that_no_application_of_the_change_runs_is_refused(stranger, cr
     assert said == f"--image {publisher.repository(names.texts)}:1: no application of the change runs it"
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("modelFormat", "lightgmb", "takes no model of format lightgmb; it takes lightgbm"),
+        ("runtime", "kserve-lgbservr", "no serving runtime is called kserve-lgbservr; there are"),
+    ],
+)
+def test_a_runtime_or_a_format_that_kserve_does_not_have_is_named_with_file_and_line(
+    stranger, credentials, prepared, regression, key, value, said
+):
+    names = stranger.names
+    regression(places.digest_of(places.MODELS["1"]))
+    path = stranger.file(stranger.first, names.regression)
+    content = stranger.data(path)
+    content["values"]["exampleModel"] |= {key: value, "command": ["serve"]}
+    text = yaml.safe_dump(content)
+    (stranger.folder / path).write_text(text)
+    stranger.clone.git("commit", "--quiet", "--all", "--message=A slip")
+
+    line = next(number for number, each in enumerate(text.splitlines(), 1) if f"{key}: {value}" in each)
+    told = refusal(prepared, UsageError)
+    assert told.startswith(f"{path}:{line}: InferenceService {names.regression}: ")
+    assert said in told
+
+
 def test_the_tools_own_command_prints_a_models_digest(stranger, store, credentials):
     names = stranger.names
     ended = stranger.tool("digest", f"s3://{names.bucket}/{names.regression}/1", "--supply=source")

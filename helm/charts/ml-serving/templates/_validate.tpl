@@ -69,7 +69,10 @@
 {{- fail "exampleModel.digest is set, but exampleModel.storageUri is empty: there are no files to compare; set the second or empty the first" }}
 {{- end }}
 {{- if and $model.digest (not (include "ml-serving.entryPoint" .)) }}
-{{- fail (printf "exampleModel.digest needs exampleModel.command with %s: set it to the entry point of the image, which starts once the files are compared" (ternary (printf "runtime %s" $runtime) "a container of your own" (ne $runtime ""))) }}
+{{- if $runtime }}
+{{- fail (printf "exampleModel.runtime is %s, and the chart knows how kserve-sklearnserver, kserve-xgbserver, kserve-lgbserver and kserve-predictiveserver start alone: correct it, or where it is right, set exampleModel.command to the entry point of the image, which exampleModel.digest needs to start it once the files are compared" $runtime) }}
+{{- end }}
+{{- fail "exampleModel.digest needs exampleModel.command with a container of your own: set it to the entry point of the image, which starts once the files are compared" }}
 {{- end }}
 {{- $taken := dict }}
 {{- if not $runtime }}

@@ -1,0 +1,118 @@
+"""What KServe serves a model by: a serving runtime that is there and takes the model's format and protocol.
+
+KServe itself tells so on a cluster alone, by an InferenceService that never gets ready (its
+`pkg/apis/serving/v1beta1/predictor_model.go` and `pkg/controller/v1beta1/inferenceservice/components/predictor.go`).
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ci.manifests.manifests import dig, mapping
+
+KINDS = ("ServingRuntime", "ClusterServingRuntime")
+MODEL = ("spec", "predictor", "model")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why no runtime serves an InferenceService.
+
+    Attributes:
+        key: Of its model: "runtime", "modelFormat" or "protocolVersion".
+        said: What is wrong, in one line.
+        remedy: How to correct it.
+        sure: Whether it is wrong wherever those runtimes are; else a cluster may have another one that does it.
+    """
+
+    key: str
+    said: str
+    remedy: str
+    sure: bool
+
+
+def of(objects: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the serving runtimes among objects."""
+    return [each for each in objects if each.get("kind") in KINDS]
+
+
+def fault(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Fault | None:
+    """Return why no runtime serves an InferenceService; None where one does, or it has a container of its own.
+
+    Args:
+        service: The InferenceService.
+        runtimes: The serving runtimes that there are.
+    """
+    model = mapping(dig(service, *MODEL))
+    if service.get("kind") != "InferenceService" or not model:
+        return None
+    if model.get("runtime") is None:
+        return _by_itself(model, runtimes)
+    wanted = str(model["runtime"])
+    found = {str(dig(each, "metadata", "name")): each for each in reversed(runtimes)}
+    if wanted not in found:
+        near = difflib.get_close_matches(wanted, found, n=1)
+        said = f"no serving runtime is called {wanted}; there are {', '.join(sorted(found))}"
+        return Fault("runtime", said, f"is {near[0]} meant?" if near else "name one that is there", sure=False)
+    return _named(wanted, found[wanted], model, runtimes)
+
+
+def _named(
+    name: str, runtime: Mapping[str, Any], model: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]
+) -> Fault | None:
+    formats, wanted = list(_formats(runtime)), _label(model)
+    if dig(runtime, "spec", "disabled"):
+        return Fault("runtime", f"serving runtime {name} is disabled", "name another one", sure=True)
+    if wanted not in {label for each in formats for label in _labels(each)}:
+        said = f"serving runtime {name} takes no model of format {wanted}; it takes {_shown(formats)}"
+        near = difflib.get_close_matches(wanted, [str(each.get("name")) for each in formats], n=1)
+        others = sorted({str(dig(each, "metadata", "name")) for each in runtimes if _takes(each, wanted)})
+        meant = [f"is {near[0]} meant?"] if near else []
+        meant += [f"{wanted} is a format of {', '.join(others)}"] if others else []
+        return Fault("modelFormat", said, "; ".join(meant) or "name a format that it takes", sure=True)
+    protocol, spoken = model.get("protocolVersion"), dig(runtime, "spec", "protocolVersions")
+    if protocol and spoken and protocol not in spoken:
+        said = f"serving runtime {name} does not speak {protocol}; it speaks {', '.join(map(str, spoken))}"
+        return Fault("protocolVersion", said, "name one that it speaks, or none", sure=True)
+    return None
+
+
+def _by_itself(model: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Fault | None:
+    """Return why KServe would find no runtime where none is named."""
+    wanted, protocol = _label(model), model.get("protocolVersion")
+    free = [each for each in runtimes if not dig(each, "spec", "disabled") and not dig(each, "spec", "multiModel")]
+    chosen = [each for each in free if any(wanted in _labels(one) for one in _formats(each) if one.get("autoSelect"))]
+    if not chosen:
+        names = sorted({str(one.get("name")) for each in free for one in _formats(each) if one.get("autoSelect")})
+        near = difflib.get_close_matches(wanted, names, n=1)
+        said = f"no serving runtime takes models of format {wanted} unless it is named; there are {', '.join(names)}"
+        return Fault("modelFormat", said, f"is {near[0]} meant?" if near else "name the runtime", sure=False)
+    spoken = [dig(each, "spec", "protocolVersions") for each in chosen]
+    if protocol and all(each and protocol not in each for each in spoken):
+        names = sorted(str(dig(each, "metadata", "name")) for each in chosen)
+        said = f"no serving runtime of format {wanted} speaks {protocol}: {', '.join(names)} do not"
+        return Fault("protocolVersion", said, "name one that it speaks, or none", sure=False)
+    return None
+
+
+def _takes(runtime: Mapping[str, Any], label: str) -> bool:
+    return any(label in _labels(each) for each in _formats(runtime))
+
+
+def _formats(runtime: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from (each for each in dig(runtime, "spec", "supportedModelFormats") or () if isinstance(each, Mapping))
+
+
+def _label(model: Mapping[str, Any]) -> str:
+    """Return a model's format as KServe compares it: with its version where it has one."""
+    return "".join(_labels(mapping(model.get("modelFormat")))[-1:])
+
+
+def _labels(each: Mapping[str, Any]) -> list[str]:
+    name, version = each.get("name"), each.get("version")
+    return [str(name), *([f"{name}:{version}"] if version is not None else [])]
+
+
+def _shown(formats: Iterable[Mapping[str, Any]]) -> str:
+    return ", ".join(dict.fromkeys(str(each.get("name")) for each in formats)) or "none"
