@@ -32,10 +32,10 @@ from ci.checks import (
 from ci.checks.merged import merged
 from ci.checks.targets import Chosen, Targets
 from ci.manifests import references
+from ci.manifests import runtimes as serving
 from ci.manifests.chart import DEFAULTS, Rendering, Target
 from ci.project import FILE, Project
 from ci.results import Finding, Gate
-from ci.stack import kserve
 from ci.tree import git
 
 
@@ -175,7 +175,7 @@ async def _targets(run: _Run) -> None:
         for each in renderings:
             run.found += [(each.target.name, finding) for finding in references.check(each.objects)]
         run.found += (*repeated.rendered(renderings), *skipped.rendered(renderings))
-        known = await kserve.runtimes(run.tools.helm, run.tools.crds["kserve"])
+        known = await serving.kserves(run.tools.helm, run.tools.crds["kserve"])
         run.found += runtimes.rendered(renderings, known)
         group.start_soon(_again, run, [each for each in renderings if varying.may_be(each.target)])
         group.start_soon(_throwaway, run, [each.target for each in renderings])

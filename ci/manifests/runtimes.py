@@ -5,14 +5,22 @@ KServe itself tells so on a cluster alone, by an InferenceService that never get
 """
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ci.base import command
+from ci.manifests import documents
+from ci.manifests.documents import Document
 from ci.manifests.manifests import dig, mapping
 
 KINDS = ("ServingRuntime", "ClusterServingRuntime")
 MODEL = ("spec", "predictor", "model")
+CHART = "kserve-runtime-configs"
+ENABLED = {"kserve": {"servingruntime": {"enabled": True}}}
+"""Values of KServe's chart of that name with which it has its runtimes."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,18 @@ class Fault:
     said: str
     remedy: str
     sure: bool
+
+
+async def kserves(helm: Path, module: Path) -> list[Document]:
+    """Return the serving runtimes that KServe brings, without a cluster.
+
+    Args:
+        helm: The executable.
+        module: Folder of KServe's Go module.
+    """
+    argv = [helm, "template", CHART, module / "charts" / CHART, "--values=-"]
+    done = await command.run(argv, stdin=json.dumps(ENABLED), timeout=60)
+    return [each for each in documents.parse(done.stdout, CHART) if each["kind"] in KINDS]
 
 
 def of(objects: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -1,13 +1,11 @@
 """KServe in Standard mode, with a webhook certificate of our own where cert-manager would otherwise be needed."""
 
-import json
 from base64 import b64decode, b64encode
-from pathlib import Path
 from typing import Any
 
-from ci.base import command, wait
+from ci.base import wait
 from ci.base.errors import CommandError
-from ci.manifests import documents
+from ci.manifests import documents, runtimes
 from ci.manifests.documents import Document
 from ci.stack import certificates, manifests, probes
 from ci.stack.certificates import ServingCertificate
@@ -20,8 +18,6 @@ WEBHOOK_SECRET = "kserve-webhook-server-cert"  # noqa: S105 - a Secret's name
 VALIDATOR = "inferenceservice.kserve-webhook-server.validator"
 INJECT_CA_ANNOTATION = "cert-manager.io/inject-ca-from"
 INFERENCE_SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices"
-RUNTIMES = "kserve-runtime-configs"
-ENABLED = {"kserve": {"servingruntime": {"enabled": True}}}
 RESOURCES: dict[str, Any] = {
     "kserve": {
         "controller": {
@@ -64,7 +60,9 @@ async def install(context: StackContext) -> None:
     # The scheduler counts it for the pod's whole life, and a canary's extra pods must fit a two-core node.
     fetcher["resources"]["requests"]["cpu"] = "10m"
     await manifests.apply(context, [documents.namespace(NAMESPACE), secret(certificate), *crds, *resources])
-    served_by = await manifests.from_chart(context, RUNTIMES, charts / RUNTIMES, NAMESPACE, ENABLED)
+    served_by = await manifests.from_chart(
+        context, runtimes.CHART, charts / runtimes.CHART, NAMESPACE, runtimes.ENABLED
+    )
     await probes.available(context, f"deployment/{MANAGER}", NAMESPACE)
     await wait.until(
         "KServe's webhook lets serving runtimes in",
@@ -72,18 +70,6 @@ async def install(context: StackContext) -> None:
         timeout=READY_SECONDS,
         interval=1,
     )
-
-
-async def runtimes(helm: Path, module: Path) -> list[Document]:
-    """Return the serving runtimes that `install` brings, without a cluster.
-
-    Args:
-        helm: The executable.
-        module: Folder of KServe's Go module.
-    """
-    chart = module / "charts" / RUNTIMES
-    done = await command.run([helm, "template", RUNTIMES, chart, "--values=-"], stdin=json.dumps(ENABLED), timeout=60)
-    return [each for each in documents.parse(done.stdout, RUNTIMES) if each["kind"] == "ClusterServingRuntime"]
 
 
 async def _applied(context: StackContext, objects: list[Document]) -> None:

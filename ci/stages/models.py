@@ -22,10 +22,9 @@ from ci.cluster import model_store
 from ci.diff import canary as effects
 from ci.diff.model import OUTCOMES
 from ci.host import limits
-from ci.manifests import places
+from ci.manifests import places, runtimes
 from ci.manifests.documents import Document
 from ci.results import Proof
-from ci.stack import kserve
 from ci.stages.run import Run
 from ci.supply.supply import Supply
 from ci.tree import tree
@@ -47,14 +46,14 @@ async def execute(run: Run) -> None:
         note("no application is in the change" if scope is not None else none)
         return
     here = Given(await _mirrors(run), options.models, images)
-    runtimes = await _runtimes(run.supply) if run.existing is None else None
+    there = await _runtimes(run.supply) if run.existing is None else None
     for subject in found:
         with step(f"{subject.name}: model and image"):
-            run.applications.append(await _prepared(run, scope.head, subject, here, runtimes))
+            run.applications.append(await _prepared(run, scope.head, subject, here, there))
 
 
 async def _prepared(
-    run: Run, head: Snapshot, subject: Subject, here: Given, runtimes: Sequence[Document] | None
+    run: Run, head: Snapshot, subject: Subject, here: Given, there: Sequence[Document] | None
 ) -> Prepared:
     supply, helm = run.supply, run.supply.tool("helm")
 
@@ -70,7 +69,7 @@ async def _prepared(
     if lacks := list(deployable.objections(objects, machine if run.existing is None else None)):
         way_out = deployable.WAY_OUT if run.existing is None else deployable.ON_EXISTING
         raise UsageError(f"{application.file}: {lacks[0]}", fix=way_out, detail="\n".join(lacks))
-    for who, fault in deployable.without_runtime(objects, runtimes) if runtimes is not None else ():
+    for who, fault in deployable.without_runtime(objects, there) if there is not None else ():
         line = places.values_line(application.content.decode(), ("values", "exampleModel", fault.key))
         place = f"{application.file}:{line}" if line else application.file
         raise UsageError(f"{place}: {who}: {fault.said}", fix=f"exampleModel.{fault.key}: {fault.remedy}")
@@ -158,7 +157,7 @@ def _told(name: str, here: Given, champion: Deployment | None, candidate: Deploy
 
 
 async def _runtimes(supply: Supply) -> list[Document]:
-    return await kserve.runtimes(supply.tool("helm"), supply.module("kserve"))
+    return await runtimes.kserves(supply.tool("helm"), supply.module("kserve"))
 
 
 async def _mirrors(run: Run) -> dict[str, Path]:

@@ -6,13 +6,12 @@ import pytest
 from ci.checks import runtimes as check
 from ci.manifests import runtimes
 from ci.manifests.chart import Chart, Rendering, Target, Values
-from ci.stack import kserve
 from ci.supply.supply import Supply
 
 
 @pytest.fixture(scope="module")
 def known(tool):
-    return anyio.run(kserve.runtimes, tool("helm"), Supply("source").module("kserve"))
+    return anyio.run(runtimes.kserves, tool("helm"), Supply("source").module("kserve"))
 
 
 def service(runtime=None, form="sklearn", version=None, protocol=None):
