@@ -125,7 +125,7 @@ def _has(models: Path, application: Application) -> bool:
     """Tell whether a folder of `--models` has the model of a set, which names it by its digest."""
     uri, digest = application.release["model", "storageUri"], application.release[tree.MODEL_DIGEST]
     places = stores.mirrored(uri, stores.everything(models)) if digest else []
-    return any(place.exists() and digests.of_path(place) == digest for place in places)
+    return any(place.exists() and digests.of_path(place, hub=stores.hub(uri)) == digest for place in places)
 
 
 def _image(application: Application) -> Name:

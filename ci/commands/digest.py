@@ -26,7 +26,7 @@ def digest(
 
 
 async def _digest(model: str, way: str) -> str:
-    from ci.models import storage
+    from ci.models import storage, stores
 
     if "://" in model:
         from ci.supply.supply import Supply, choose  # a folder's digest needs nothing of the supply
@@ -36,6 +36,13 @@ async def _digest(model: str, way: str) -> str:
     if not (path.is_dir() or path.is_file()):
         raise UsageError(f"{model}: no folder, no file, and no storageUri such as s3://BUCKET/PATH")
     storage.require_plain(path, [path, *_mirrors().values()])
+    if (path / digests.BOOKKEEPING).exists():
+        raise UsageError(
+            f"{path / digests.BOOKKEEPING}: no part of a model of hf://, and of any other",
+            fix="Remove the folder, or name the model: digest hf://OWNER/MODEL",
+        )
+    if path.is_file() and stores.unpacks("", path.name):
+        raise UsageError(f"{model}: an archive, and a pod has the files in it", fix="Unpack it: digest FOLDER")
     if (found := digests.of_path(path)) is None:
         raise UsageError(f"{model}: no file is in it")
     return found

@@ -47,7 +47,7 @@ async def kserves(helm: Path, module: Path) -> list[Document]:
         helm: The executable.
         module: Folder of KServe's Go module.
     """
-    argv = [helm, "template", CHART, module / "charts" / CHART, "--values=-"]
+    argv: list[str | Path] = [helm, "template", CHART, module / "charts" / CHART, "--values=-"]
     done = await command.run(argv, stdin=json.dumps(ENABLED), timeout=60)
     return [each for each in documents.parse(done.stdout, CHART) if each["kind"] in KINDS]
 

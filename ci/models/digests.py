@@ -9,16 +9,24 @@ from ci.base import files
 from ci.base.errors import UsageError
 
 BOOKKEEPING = Path(".cache", "huggingface")
-"""What the client of hf:// leaves in a model's folder: no file of the model, and different each time."""
+"""What the client of hf:// leaves in a model's folder: no file of the model, and different each time.
+
+A model of any other store has files of its own there: KServe gets them, and a server may load them."""
 UNLISTED = frozenset("\n\r\\")
 """What no file of a model has in its name: a line break would let two models have one listing, and `sha256sum` writes
 each of these in another way. The chart's files/pinned_model.py refuses the same."""
 
 
-def of_files(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file of a model, by its path in the model's folder."""
+def of_files(folder: Path, *, hub: bool = False) -> dict[str, str]:
+    """Return the SHA-256 of every file of a model, by its path in the model's folder.
+
+    Args:
+        folder: With the files.
+        hub: Whether it is one of hf://.
+    """
     found = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name.as_posix(): files.sha256(path) for name, path in found.items() if not name.is_relative_to(BOOKKEEPING)}
+    own = {name: path for name, path in found.items() if not (hub and name.is_relative_to(BOOKKEEPING))}
+    return {name.as_posix(): files.sha256(path) for name, path in own.items()}
 
 
 def pinned(folder: Path) -> str:
@@ -33,11 +41,12 @@ def pinned(folder: Path) -> str:
     return of_listing(of_files(folder))
 
 
-def of_path(path: Path) -> str | None:
+def of_path(path: Path, *, hub: bool = False) -> str | None:
     """Return the digest of a model that is a folder, or one file, which KServe has alone in a folder.
 
     Args:
         path: The folder or file.
+        hub: Whether the model is one of hf://.
 
     Returns:
         None where no file is in it.
@@ -45,7 +54,7 @@ def of_path(path: Path) -> str | None:
     Raises:
         UsageError: A file's name cannot be listed.
     """
-    found = of_files(path) if path.is_dir() else {path.name: files.sha256(path)}
+    found = of_files(path, hub=hub) if path.is_dir() else {path.name: files.sha256(path)}
     return of_listing(found) if found else None
 
 

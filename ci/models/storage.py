@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -151,13 +151,13 @@ async def fetched(
         with partial.scratch(supply.cache / "models") as work:
             folder = work / "files"
             if mirror is not None:
-                await anyio.to_thread.run_sync(_copy, mirror, folder, roots)
+                await anyio.to_thread.run_sync(_copy, uri, mirror, folder, roots)
             else:
                 folder.mkdir()
                 await _download(uri, folder, supply, [place for place in places if not place.exists()])
                 await anyio.to_thread.run_sync(_require_plain_there, uri, folder)
             source = str(mirror) if mirror is not None else stores.shown(uri)
-            found = await anyio.to_thread.run_sync(_finished, folder)
+            found = await anyio.to_thread.run_sync(_finished, uri, folder)
             if not any(path.is_file() for path in folder.rglob("*")):
                 inside = f"in its folder /{IN_IMAGE}" if uri.startswith(stores.OCI.pattern) else "there"
                 raise MissingError(f"{source}: no file is {inside if mirror is None else 'there'}")
@@ -205,7 +205,8 @@ def _looked_at(uri: str, digest: str | None, place: Path, roots: Sequence[Path])
         roots: Folders that links may lead into.
     """
     require_plain(place, roots)
-    found = digests.of_path(place)
+    require_unpacked(uri, place)
+    found = digests.of_path(place, hub=stores.hub(uri))
     if found is None:
         raise WrongFolderError(f"{place}: no file is in it", fix=f"Put the files of {stores.shown(uri)} there.")
     if digest not in (None, found):
@@ -233,6 +234,24 @@ def require_plain(place: Path, roots: Sequence[Path]) -> None:
             raise WrongFolderError(f"{path}: {what}", fix=COPY)
 
 
+def require_unpacked(uri: str, place: Path) -> None:
+    """Refuse an archive of which a pod has what is in it: its own digest is that of another model.
+
+    Args:
+        uri: The model's storageUri.
+        place: The model, in a mirror.
+    """
+    files = [each for each in place.rglob("*") if each.is_file()] if place.is_dir() else [place]
+    # what came out of an archive is unpacked no further
+    if len(files) != 1 or (place.is_dir() and stores.unpacks(uri, PurePosixPath(urlsplit(uri).path).name)):
+        return
+    if stores.unpacks(uri, files[0].name):
+        raise WrongFolderError(
+            f"{files[0]}: an archive, and a pod has the files in it",
+            fix=f"Have them in its place unpacked, in a folder: {place}",
+        )
+
+
 def _require_plain_there(uri: str, folder: Path) -> None:
     """Refuse a model whose store has more than files: the chart, which follows links, would see other files of it."""
     try:
@@ -242,9 +261,10 @@ def _require_plain_there(uri: str, folder: Path) -> None:
         raise RefusedError(f"{stores.shown(uri)}: {said}", fix="Have the files themselves there.") from None
 
 
-def _copy(mirror: Path, folder: Path, roots: Sequence[Path]) -> None:
+def _copy(uri: str, mirror: Path, folder: Path, roots: Sequence[Path]) -> None:
     """Copy a model of a mirror: a folder, or one file, which is then alone in the folder, as KServe has it."""
     require_plain(mirror, roots)
+    require_unpacked(uri, mirror)
     with oserrors.on_disk_of(folder):
         if mirror.is_dir():
             shutil.copytree(mirror, folder, copy_function=shutil.copyfile)
@@ -253,9 +273,9 @@ def _copy(mirror: Path, folder: Path, roots: Sequence[Path]) -> None:
             shutil.copyfile(mirror, folder / mirror.name)
 
 
-def _finished(folder: Path) -> str:
+def _finished(uri: str, folder: Path) -> str:
     """Have all of a model be readable by whoever serves it, and nothing beside it; return its digest."""
-    if (left := folder / digests.BOOKKEEPING).exists():
+    if stores.hub(uri) and (left := folder / digests.BOOKKEEPING).exists():
         partial.remove(left)
         if not any(left.parent.iterdir()):
             left.parent.rmdir()

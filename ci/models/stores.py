@@ -1,6 +1,7 @@
 """Where models are kept, by `storageUri`: who reads each kind of store, with which settings, and which are refused."""
 
 import json
+import mimetypes
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,9 @@ STORES: Mapping[str, Store] = {
     ),
 }  # fmt: skip
 """In the order in which a URI is held against them."""
+ARCHIVES = ("application/x-tar", "application/zip")
+TYPES = mimetypes.MimeTypes()
+"""Python's own, without those of this machine: they are no pod's."""
 REFUSED: Mapping[str, str] = {
     r"pvc://": "only pods of its cluster can read a volume",
     r"file://": "a path of a pod's own file system",
@@ -113,6 +117,29 @@ def of(uri: str) -> Store:
         if re.match(store.pattern, uri):
             return store
     raise UnnamedError(f"{shown(uri)}: not a storageUri of {', '.join(STORES)}")
+
+
+def hub(uri: str) -> bool:
+    """Tell whether a model is one of hf://, whose client leaves more than the model's files in its folder."""
+    return uri.startswith(STORES["hf"].pattern)
+
+
+def unpacks(uri: str, name: str) -> bool:
+    """Tell whether KServe makes other files of a model's only one: it unpacks archives, and what HTTP gives as gzip.
+
+    Source: `_unpack_archive_file` and its callers in python/storage/kserve_storage/kserve_storage.py of KServe.
+
+    Args:
+        uri: The model's storageUri.
+        name: The file's.
+    """
+    if hub(uri) or uri.startswith(OCI.pattern):
+        return False
+    kind, encoding = TYPES.guess_type(name)
+    web = re.match(STORES["https"].pattern, uri) is not None and not re.match(AZURE.pattern, uri)
+    if web and kind is None and (query := urlsplit(uri).query):
+        kind, encoding = TYPES.guess_type(query)
+    return kind in ARCHIVES or (web and encoding == "gzip")
 
 
 def shown(uri: str) -> str:

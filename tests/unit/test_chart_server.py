@@ -33,6 +33,12 @@ def test_kserves_own_servers_start_after_the_comparison_without_being_named(char
     assert container(chart, runtime=runtime, digest=DIGEST, command=["serve"])["command"][3:] == [DIGEST, "serve"]
 
 
+def test_a_model_of_a_hub_is_told_for_what_its_client_leaves(chart):
+    own = {"runtime": "", "image": "me/mine:1", "digest": DIGEST, "command": ["serve"]}
+    assert container(chart, storageUri="hf://acme/iris:1", **own)["command"][3:] == ["--hub", DIGEST, "serve"]
+    assert container(chart, storageUri="s3://acme/hf", **own)["command"][3:] == [DIGEST, "serve"]
+
+
 def test_a_command_starts_the_server_without_a_digest_too(chart):
     assert container(chart, command=["serve", "--x"])["command"] == ["serve", "--x"]
     assert "command" not in container(chart)

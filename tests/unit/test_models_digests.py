@@ -12,10 +12,9 @@ from ci.models import digests
 from tests.harness import cli
 
 PINNED = CHART / "files" / "pinned_model.py"
-LISTED = (
-    "find -L . -path ./.cache/huggingface -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
-)
+LISTED = "find -L . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
 """As docs/gitops.md has it."""
+OF_A_HUB = LISTED.replace("-type f", "-path ./.cache/huggingface -prune -o -type f")
 
 
 @pytest.fixture
@@ -27,27 +26,64 @@ def model(tmp_path):
     return folder
 
 
-def start(model, digest, *command):
+def start(model, *arguments):
     """Run the chart's comparison on a folder that stands for the model's in a pod."""
     script = PINNED.read_text().replace('"/mnt/models"', repr(str(model))).replace('"/dev/termination-log"', '"log"')
-    argv = [sys.executable, "-c", script, digest, *command]
+    argv = [sys.executable, "-c", script, *arguments]
     return subprocess.run(argv, cwd=model.parent, capture_output=True, text=True, timeout=300)
 
 
+def printed(model, command=LISTED):
+    ended = subprocess.run(command, shell=True, cwd=model, check=True, capture_output=True, text=True)
+    return f"sha256:{ended.stdout.split()[0]}"
+
+
 def test_a_models_digest_is_what_the_documented_command_prints(model):
-    printed = subprocess.run(LISTED, shell=True, cwd=model, check=True, capture_output=True, text=True).stdout
-    assert digests.pinned(model) == f"sha256:{printed.split()[0]}"
+    assert digests.pinned(model) == printed(model)
 
 
-def test_what_the_client_of_a_hub_leaves_beside_a_model_is_none_of_it(model):
-    before = digests.pinned(model)
+@pytest.fixture
+def left(model):
+    """What the client of a hub leaves, or somebody else puts there."""
     left = model / ".cache" / "huggingface" / "download" / "model.metadata"
     left.parent.mkdir(parents=True)
     left.write_text("when it was fetched")
+    return left
 
-    test_a_models_digest_is_what_the_documented_command_prints(model)
-    assert digests.pinned(model) == before
-    assert start(model, before, "echo", "serving").returncode == 0
+
+def test_what_the_client_of_a_hub_leaves_beside_a_model_is_none_of_it(model, left):
+    pinned = digests.of_path(model, hub=True)
+    left.write_text("another time")
+
+    assert pinned == digests.of_path(model, hub=True) == printed(model, OF_A_HUB)
+    assert start(model, "--hub", pinned, "echo", "serving").returncode == 0
+    left.unlink()
+    assert digests.pinned(model) == pinned
+
+
+def test_of_any_other_store_what_lies_there_is_a_part_of_the_model(model, left):
+    pinned = digests.of_path(model)
+    assert pinned == digests.pinned(model) == printed(model)
+    assert start(model, pinned, "echo", "serving").returncode == 0
+
+    left.write_text("what a server loads")
+
+    assert digests.of_path(model) != pinned
+    assert start(model, pinned, "echo", "serving").returncode == 1
+
+
+def test_a_folder_that_may_be_of_a_hub_or_not_is_refused_by_what_is_in_it(model, left, tmp_path):
+    refused = digest(model, tmp_path, tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert ".cache/huggingface: no part of a model of hf://, and of any other" in " ".join(refused.stderr.split())
+
+
+def test_an_archive_is_no_model_and_a_folder_that_has_one_among_others_is(model, tmp_path):
+    (model / "extra.tar.gz").write_bytes(b"packed")
+    assert digest(model, tmp_path, tmp_path).stdout == f"{digests.pinned(model)}\n"
+    refused = digest(model / "extra.tar.gz", tmp_path, tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "extra.tar.gz: an archive, and a pod has the files in it" in " ".join(refused.stderr.split())
 
 
 def test_the_server_starts_with_the_files_that_are_pinned(model):

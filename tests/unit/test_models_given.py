@@ -34,8 +34,8 @@ def model(models: Path) -> Path:
 def fetch(tmp_path: Path, models: Path):
     supply = Supply("source", tmp_path / "cache")
 
-    def fetch(digest=None, mirrors=None):
-        return anyio.run(storage.fetched, URI, digest, supply, mirrors, models)
+    def fetch(digest=None, mirrors=None, uri=URI):
+        return anyio.run(storage.fetched, uri, digest, supply, mirrors, models)
 
     fetch.kept = supply.cache / "models"
     return fetch
@@ -178,3 +178,62 @@ def test_a_mirror_of_the_project_is_held_to_the_same(fetch, model, models, tmp_p
 
     with pytest.raises(UsageError, match=f"{place / 'more'}: a link that leads out to {tmp_path}"):
         fetch(None, {"s3://": tmp_path / "mirror"})
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("https://acme-models/model.tar.gz", "model.tar.gz"),
+        ("https://acme-models/model.zip?token=x", "model.zip"),
+        ("https://acme-models/weights.gz", "weights.gz"),
+        ("https://acme-models/get?name=model.tgz", "get"),
+        ("s3://acme-models/iris/v2.tar", "iris/v2.tar"),
+        ("gs://acme-models/iris/v2", "iris/v2/model.zip"),
+    ],
+)
+@pytest.mark.parametrize("mirror", [False, True], ids=["the folder", "a mirror"])
+def test_an_archive_that_a_pod_unpacks_is_refused_by_name(fetch, models, uri, place, mirror):
+    file = models / "acme-models" / place
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"packed")
+    if mirror:
+        file = models.rename(models.parent / "mirror") / "acme-models" / place
+        models.mkdir()
+    mirrors = {uri.partition("acme")[0]: models.parent / "mirror"} if mirror else None
+
+    with pytest.raises(WrongFolderError) as refused:
+        fetch(None, mirrors, uri)
+
+    assert refused.value.message == f"{file}: an archive, and a pod has the files in it"
+
+
+@pytest.mark.parametrize(
+    ("uri", "files"),
+    [
+        ("https://acme-models/model.tar.gz", ["model.tar.gz/inner.zip"]),
+        ("https://acme-models/model.bin", ["model.bin"]),
+        ("s3://acme-models/iris", ["iris/a.zip", "iris/b.bin"]),
+        ("s3://acme-models/weights.gz", ["weights.gz"]),
+        ("hf://acme-models/iris", ["iris/a.zip"]),
+        ("oci://acme-models/iris", ["iris/a.tar"]),
+    ],
+)
+def test_what_a_pod_takes_as_it_is_is_taken(fetch, models, uri, files):
+    for name in files:
+        (models / "acme-models" / name).parent.mkdir(parents=True, exist_ok=True)
+        (models / "acme-models" / name).write_bytes(b"packed")
+
+    found = fetch(uri=uri)
+
+    assert sorted(path.name for path in found.folder.rglob("*")) == sorted(name.rpartition("/")[2] for name in files)
+
+
+@pytest.mark.parametrize(("scheme", "kept"), [("hf", False), ("s3", True)])
+def test_what_the_client_of_a_hub_leaves_is_left_out_of_its_own_models_alone(fetch, model, scheme, kept):
+    (model / ".cache" / "huggingface").mkdir(parents=True)
+    (model / ".cache" / "huggingface" / "model.metadata").write_text("x")
+
+    found = fetch(uri=f"{scheme}://acme-models/iris/v1")
+
+    assert found.digest == digests.of_path(model, hub=not kept) == digests.pinned(found.folder)
+    assert (found.folder / ".cache").exists() == kept

@@ -1,6 +1,6 @@
 """Starts a model server with the very files that are pinned, or not at all: loading a model can run what is in it.
 
-Arguments: the digest, and the command; what KServe adds to it comes after that.
+Arguments: --hub where the model is one of hf://, the digest, and the command; what KServe adds to it comes after that.
 """
 
 import hashlib
@@ -13,17 +13,18 @@ from typing import NoReturn
 MODEL = Path("/mnt/models")
 REASON = Path("/dev/termination-log")
 BOOKKEEPING = MODEL / ".cache" / "huggingface"
-"""What the client of hf:// leaves beside a model: no file of it, and different each time."""
+"""What the client of hf:// leaves beside a model: no file of it, and different each time. Of other models it is a part."""
 UNLISTED = frozenset("\n\r\\")
 """What no file's name has: a line break would let two models have one listing."""
 
 
 def main() -> None:
     """Compare, then become the model server."""
-    pinned, *command = sys.argv[1:]
+    hub = sys.argv[1] == "--hub"
+    pinned, *command = sys.argv[2 if hub else 1 :]
     listing = []
     for folder, _, names in os.walk(MODEL, followlinks=True):
-        if Path(folder).is_relative_to(BOOKKEEPING):
+        if hub and Path(folder).is_relative_to(BOOKKEEPING):
             continue
         for name in names:
             path = f"./{Path(folder, name).relative_to(MODEL).as_posix()}"

@@ -35,6 +35,9 @@ command:
   - -c
   - |
     {{- .Files.Get "files/pinned_model.py" | trim | nindent 4 }}
+  {{- if hasPrefix "hf://" $model.storageUri }}
+  - --hub
+  {{- end }}
   - {{ $model.digest | quote }}
   {{- include "ml-serving.entryPoint" . | fromJsonArray | toYaml | nindent 2 }}
 {{- else if $model.command }}
