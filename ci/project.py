@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ci.base import duration, nesting, schedule
+from ci.base import duration, fields, nesting, schedule
 from ci.base.errors import UsageError
 
 FILE = "ml-serving-ci.toml"
@@ -23,6 +23,7 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 RESERVED = {"defaults": "the chart's own values alone", "quarantine": "the folder of sets that failed"}
 """What no environment may be called, with what the name means."""
 EXPLAINED = "docs/project.md explains every key"
+TOML = f'Text stands in quotes ("main"), yes and no are true and false; {EXPLAINED}'
 BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 PREFIX = re.compile(r"[a-z][a-z0-9+.-]*://\S*")
 ADDRESS = re.compile(r"\S+")
@@ -31,6 +32,12 @@ PATTERN = frozenset("*?![]{}")
 """Argo CD takes what has one of these for a pattern or a template."""
 PATH = PATTERN | frozenset("\\$:")
 """In a path, for a variable or another kind of address, too."""
+GIT = ".git"
+"""In any case, git takes no path with a part of this name
+(https://git-scm.com/docs/git-config#Documentation/git-config.txt-coreprotectNTFS)."""
+MANIFESTS = (".json", ".yaml", ".yml")
+"""How files end that kubectl takes of a folder
+(https://kubernetes.io/docs/reference/kubectl/generated/kubectl_apply/)."""
 MOST_PODS = 2**31 - 1
 """Kubernetes counts replicas in 32 bits
 (https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/deployment-v1/#DeploymentSpec)."""
@@ -65,6 +72,8 @@ def _inside(text: str) -> str:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or str(path) != text or text == ".":
         raise ValueError(f"{text!r} is no path below the project file's folder, such as gitops or deploy/models")
+    if any(part.lower() == GIT for part in path.parts):
+        raise ValueError(f"{text!r} is in git's own folder, of which git keeps no version and Argo CD gets nothing")
     return _literal(text, PATH)
 
 
@@ -429,6 +438,12 @@ class Project(_Strict):
                     yield (*at, "evidence"), f"{source} lets itself in"
                 elif self.names.index(source) > number:
                     yield (*at, "evidence"), f"{source} comes after {each.name}: sets would move in a cycle"
+            if each.protected and not self.evidence_for(each.name):
+                key, way = (
+                    ("evidence", "name one there") if each.evidence is not None else ("protected", "put one first")
+                )
+                said = f"{each.name} takes only what evidence of an earlier environment proves, and there is none of it"
+                yield (*at, key), f"{said}: {way}, or take protected away"
         named = {"tree": self.paths.tree, "chart": self.paths.chart, "argocd": self.paths.argocd}
         for key, path in named.items():
             for other_key, other_path in named.items():
@@ -437,6 +452,10 @@ class Project(_Strict):
         golden, tree = PurePosixPath(self.paths.golden), PurePosixPath(self.paths.tree)
         if tree in (golden, golden.parent):  # where gates.yaml is, and applications are
             yield ("paths", "golden"), f"{golden} has other files of the tree, {tree}, too: golden files need a folder"
+        for kind, file in self.argocd.patches.items():
+            if "/" not in file and PurePosixPath(file).suffix in MANIFESTS:
+                said = f"{file} is no manifest, and kubectl apply -f {self.paths.argocd}/ would take it for one"
+                yield ("argocd", "patches", kind), f"{said}: put it into a folder there, patches/{file}"
 
 
 class _ContradictionError(ValueError):
@@ -500,23 +519,22 @@ def parse(content: bytes, name: str = FILE) -> Project:
         place = re.search(r"at line (\d+)", str(error))
         where = f":{place[1]}" if place else f":{text.count(chr(10)) + 1}"
         said = re.sub(r" \(at (line \d+, column \d+|end of document)\)", "", str(error))
-        raise UsageError(f"{name}{where}: no TOML: {said}") from None
+        raise UsageError(f"{name}{where}: no TOML: {said}", fix=TOML) from None
     try:
         return Project.model_validate(data)
     except ValidationError as error:
-        # an unknown key first: it may be how one that is missing was written
-        errors = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-        wrong = [_told(text, name, item) for item in errors]
+        found = error.errors()
+        contradiction = found[0].get("ctx", {}).get("error") if len(found) == 1 else None
+        if isinstance(contradiction, _ContradictionError):
+            wrong = [_told(text, name, contradiction.path, str(contradiction))]
+        else:
+            wrong = [_told(text, name, *each) for each in fields.wrong(error, Project)]
     more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
     raise UsageError(f"{wrong[0]}{more}", fix=EXPLAINED, detail="\n".join(wrong) if more else None)
 
 
-def _told(text: str, name: str, item: Any) -> str:
-    cause = item.get("ctx", {}).get("error")
-    path: tuple[str | int, ...] = cause.path if isinstance(cause, _ContradictionError) else item["loc"]
+def _told(text: str, name: str, path: tuple[str | int, ...], said: str) -> str:
     path = path[:-1] if path[-1:] == ("[key]",) else path  # what pydantic adds where a key is wrong, and no value
-    said = {"extra_forbidden": "unknown key", "missing": "not given"}.get(item["type"])
-    said = said or item["msg"].removeprefix("Value error, ")
     line = line_of(text, path)
     return f"{name}{f':{line}' if line else ''}: {dotted(path)}: {said}"
 

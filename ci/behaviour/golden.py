@@ -25,7 +25,7 @@ from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node
 
-from ci.base import nesting
+from ci.base import fields, nesting
 from ci.base.errors import UsageError
 from ci.base.text import one_line
 from ci.behaviour import protocols
@@ -360,7 +360,7 @@ def checked(content: Any, name: str, text: str = "") -> Golden:
         golden = Golden.model_validate(content)
         wrong = list(_contradictions(golden))
     except ValidationError as error:
-        wrong = [(item["loc"], item["msg"].removeprefix("Value error, ")) for item in error.errors()]
+        wrong = list(fields.wrong(error, Golden))
     if wrong:
         lines = [f"{name}{_line(text, location)}: {_place(content, location)}{said}" for location, said in wrong]
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
@@ -507,7 +507,7 @@ def _of_question(golden: Golden, item: Input) -> Iterator[tuple[Location, str]]:
     if other in item.model_fields_set:
         yield (other,), f"protocol {golden.protocol} has none: an input of it has `{wanted}`"
     if wanted not in item.model_fields_set:
-        yield (wanted,), "Field required"
+        yield (wanted,), "not given"
         return
     question = getattr(item, wanted)
     if said := protocols.objection(golden.asked, question):
@@ -521,7 +521,7 @@ def _of_answer(golden: Golden, item: Input) -> Iterator[tuple[Location, str]]:
     """Yield what is wrong with the answer that an input expects: the field, and why."""
     if not item.judged:
         if golden.answers is None:
-            yield ("expected",), "Field required: without a `schema` nothing says which answer is right"
+            yield ("expected",), "not given: without a `schema` nothing says which answer is right"
     elif said := golden.objection(item.expected):
         yield ("expected",), said
 

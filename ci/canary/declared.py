@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ci.base import nesting
+from ci.base import fields, nesting
 from ci.base.errors import UsageError
 from ci.manifests import places
 from ci.manifests.chart import DEFAULTS
@@ -144,5 +144,11 @@ def load(folder: Path, tree: str) -> Declared:
     try:
         return Declared.model_validate(data)
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise UsageError(f"{path}: {said}") from error
+        wrong = [_told(text, path, *each) for each in fields.wrong(error, Declared)]
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    raise UsageError(f"{wrong[0]}{more}", fix="docs/gates.md explains every key", detail="\n".join(wrong))
+
+
+def _told(text: str, path: str, way: tuple[str | int, ...], said: str) -> str:
+    line = places.nearest_line(text, way)
+    return f"{path}{f':{line}' if line else ''}: {'.'.join(map(str, way)) or 'all of it'}: {said}"

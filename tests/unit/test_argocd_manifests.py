@@ -560,17 +560,17 @@ def nested(depth):
 )
 @pytest.mark.parametrize("kind", ["AppProject", "ApplicationSet"])
 def test_a_patch_that_makes_no_object_of_it_is_refused(content, said, kind):
-    text = THEIRS.replace("[argocd]", f'[argocd]\npatches.{kind} = "own.json"')
+    text = THEIRS.replace("[argocd]", f'[argocd]\npatches.{kind} = "patches/own.json"')
     if kind == "AppProject":
         content = content.replace('"value": "AppProject"', '"value": "ApplicationSet"')
-    with pytest.raises(UsageError, match=r"argo/own\.json.*:") as error:
+    with pytest.raises(UsageError, match=r"argo/patches/own\.json.*:") as error:
         argocd.render(project.parse(text.encode()), patches={kind: content.encode()})
     assert said in error.value.message
     assert "\n" not in error.value.message
 
 
 def test_a_patch_of_every_project_may_change_what_it_is_for():
-    text = THEIRS.replace("[argocd]", '[argocd]\npatches.AppProject = "own.json"')
+    text = THEIRS.replace("[argocd]", '[argocd]\npatches.AppProject = "patches/own.json"')
     patched = [
         {"op": "replace", "path": "/spec/description", "value": "ours"},
         {"op": "add", "path": "/metadata/labels", "value": {"team": "scoring"}},

@@ -202,14 +202,18 @@ def test_a_step_that_is_too_weak_says_what_would_do(chart, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda data: data.pop("healthy"), "healthy: Field required"),
+        (lambda data: data.pop("healthy"), "healthy: not given"),
         (lambda data: data["power"].update(catch=95), "power.catch"),
-        (lambda data: data.update(powr={}), "powr: Extra inputs"),
+        (lambda data: data.update(powr={}), r"gates.yaml:\d+: powr: unknown key; nearest is power$"),
+        (
+            lambda data: data["power"].update(falseabort=data["power"].pop("falseAbort")),
+            r"gates.yaml:\d+: power.falseabort: unknown key; nearest is falseAbort \(and 1 more\)$",
+        ),
         (lambda data: data.update(answers={"right": [0]}), r"gates.yaml:\d+: answers: no longer needed"),
         (lambda data: data["requestsPerSecond"].pop("defaults"), "requestsPerSecond: none of defaults"),
         (lambda data: data["accepted"].append({"what": "NaN", "environments": ["dev"], "reason": "-"}), "reason"),
     ],
-    ids=["missing", "out of range", "unknown", "old", "no traffic", "no reason"],
+    ids=["missing", "out of range", "unknown", "other case", "old", "no traffic", "no reason"],
 )
 def test_a_wrong_declaration_is_refused_by_the_name_of_its_key(chart, tmp_path, change, said):
     with pytest.raises(UsageError, match=said):

@@ -92,11 +92,12 @@ def test_what_moves_gets_to_protected_environments_by_others():
             ("b", "false", ""),
             ("c", "true", ""),
             ("d", "true", 'evidence = ["b"]'),
-            ("apart", "true", "evidence = []"),
+            ("alone", "false", "evidence = []"),
+            ("apart", "true", 'evidence = ["alone"]'),
         ]
     )
     said = project.parse(f'repository = "https://git.example/acme"\n{four}'.encode())
-    assert [said.guarded(name) for name in said.names] == [("c", "d"), ("c", "d"), (), (), ()]
+    assert [said.guarded(name) for name in said.names] == [("c", "d"), ("c", "d"), (), (), ("apart",), ()]
 
 
 def test_clusters_whose_runs_count_are_known_by_what_no_kubeconfig_can_say():
@@ -126,12 +127,12 @@ def test_an_environment_that_is_not_there_is_told_with_those_that_are():
     ("old", "new", "said"),
     [
         # what is not there, or not known
-        ("protected", "protectd", "12: environments[1].protectd: unknown key"),
-        ("[paths]", "[path]", "3: path: unknown key"),
-        ("repository", "repo", "1: repo: unknown key (and 1 more)"),
-        ("[[environments]]", "[[envs]]", "5: envs: unknown key (and 1 more)"),
+        ("protected", "protectd", "12: environments[1].protectd: unknown key; nearest is protected"),
+        ("[paths]", "[path]", "3: path: unknown key; nearest is paths"),
+        ("repository", "repo", "1: repo: unknown key; there are repository, branch, forge, "),
+        ("[[environments]]", "[[envs]]", "5: envs: unknown key; there are repository, branch, forge, "),
         ('namespace = "ml-dev"\n', "", "5: environments[0].namespace: not given"),
-        ("replicas = 1", "replica = 1", "22: throwaway.replica: unknown key"),
+        ("replicas = 1", "replica = 1", "22: throwaway.replica: unknown key; nearest is replicas"),
         # of another type
         ('branch = "main"', "branch = 3", "2: branch: Input should be a valid string"),
         ("protected = true", 'protected = "yes"', "12: environments[1].protected: Input should be a valid boolean"),
@@ -187,10 +188,29 @@ def test_an_environment_that_is_not_there_is_told_with_those_that_are():
         ('cluster = "eu"', 'cluster = ""', "19: environments[2].cluster: String should have at least 1 character"),
         ('"observability"', '"Observability"', "27: cluster.prometheus.namespace: 'Observability': not a name"),
         ('"observability"', '"o"\nport = 0', "28: cluster.prometheus.port: Input should be greater than or equal to 1"),
-        ('"observability"', '"o"\naddress = "x"', "28: cluster.prometheus.address: unknown key"),
+        (
+            '"observability"',
+            '"o"\naddress = "x"',
+            "28: cluster.prometheus.address: unknown key; there are namespace, service",
+        ),
         ('"5f0f7a0e-', '"', "29: cluster.evidence.staging-eu: '1c58-4d0e-9d39-2b6f6d0b8c11': not the uid of a names"),
+        ('schedule = "0', 'schedul = "0', "14: environments[1].windows[0].schedul: unknown key; nearest is schedule"),
+        ('schedule = "0', 'Schedule = "0', "14: environments[1].windows[0].Schedule: unknown key; nearest is schedule"),
         ("[cluster.evidence]", "[clusters.evidence]", "28: clusters: unknown key"),
+        ('tree = "deploy"', 'argocd = ".git/x"', "4: paths.argocd: '.git/x' is in git's own folder"),
+        ('tree = "deploy"', 'golden = "sub/.GIT"', "4: paths.golden: 'sub/.GIT' is in git's own folder"),
         # against each other
+        (
+            'soak = "24h"',
+            "evidence = []",
+            "13: environments[1].evidence: live takes only what evidence of an earlier en",
+        ),
+        ('"ml-dev"\n', '"ml-dev"\nprotected = true\n', "8: environments[0].protected: dev takes only what evidence of"),
+        (
+            'tree = "deploy"',
+            'tree = "deploy"\n[argocd.patches]\nAppProject = "p.json"',
+            "6: argocd.patches.AppProject: p.json is no manifest, and kubectl apply -f k8s/argocd/ would take it for one",
+        ),
         ('name = "live"', 'name = "dev"', "10: environments[1].name: there are two environments dev"),
         ('name = "live"', 'name = "quarantine"', "10: environments[1].name: quarantine is taken"),
         ('name = "live"', 'name = "defaults"', "10: environments[1].name: defaults is taken"),
@@ -217,6 +237,24 @@ def test_an_environment_that_is_not_there_is_told_with_those_that_are():
 def test_what_is_wrong_is_one_line_with_its_place(old, new, said):
     assert old in GOOD
     assert refused(GOOD.replace(old, new)).startswith(f"ml-serving-ci.toml:{said}")
+
+
+@pytest.mark.parametrize("path", [".github/argocd", ".gitops", "k8s.git"])
+def test_a_folder_that_is_called_nearly_as_gits_own_is_one_like_others(path):
+    assert project.parse(GOOD.replace('tree = "deploy"', f'argocd = "{path}"').encode()).paths.argocd == path
+
+
+@pytest.mark.parametrize("path", ["patches/p.json", "p.patch"])
+def test_a_patch_that_kubectl_does_not_take_for_a_manifest_may_be_called_anything(path):
+    said = project.parse(GOOD.replace("[paths]", f'[argocd]\npatches.AppProject = "{path}"\n[paths]').encode())
+    assert said.argocd.patches == {"AppProject": path}
+
+
+def test_what_is_no_toml_is_told_with_how_a_value_is_written():
+    with pytest.raises(UsageError) as error:
+        project.parse(GOOD.replace("protected = true", "protected = yes").encode())
+    assert error.value.message == "ml-serving-ci.toml:12: no TOML: Invalid value"
+    assert "yes and no are true and false" in error.value.fix
 
 
 def test_a_file_that_lacks_what_it_must_have_has_no_line_to_name():
