@@ -34,12 +34,14 @@ class Changed:
         after: None where it goes. Its path is another one where it was renamed.
         contents: What it has on both sides, where that is to be shown as text.
         rendered: Whose objects are made of it: ENV/NAME, or how these begin; None where no application's are.
+        later: Who reads it at a commit of its own, so that this change is none there yet; empty where nobody does.
     """
 
     before: File | None
     after: File | None
     contents: tuple[bytes | None, bytes | None] | None = None
     rendered: str | None = None
+    later: str = ""
 
     @property
     def path(self) -> str:

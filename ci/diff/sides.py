@@ -84,8 +84,9 @@ async def both(
     for side in sides:
         side.environments = [each for each in known if each in environments or not environments]
     left, wrong = await application_set.left_behind(sides[0].snapshot)
-    base_inputs = await _inputs(sides[0], left, remote, plain=False)
-    head_inputs = await _inputs(sides[1], await application_set.of(sides[1].snapshot), remote, plain=True)
+    source = await application_set.of(sides[1].snapshot)
+    base_inputs = await _inputs(sides[0], left, remote)
+    head_inputs = await _inputs(sides[1], source, remote, sides[0])
     if wrong is not None:
         note(f"before, rendered as {projects.FILE} has it: {wrong.message}")
     helm = tools.installed("helm")
@@ -116,7 +117,9 @@ async def both(
                 for place, (revision, key) in own.items():
                     if place not in other or other[place][1] != key:
                         group.start_soon(rendered, charts, side, place, revision)
-    return *sides, await _files(*sides)
+    later = source.later(sides[1].applications.values(), sides[1].snapshot.branch)
+    found = [replace(each, later=later.get(each.path, "")) for each in await _files(*sides)]
+    return *sides, found
 
 
 async def _environments(sides: Sequence[Side]) -> list[str]:
@@ -126,12 +129,14 @@ async def _environments(sides: Sequence[Side]) -> list[str]:
 
 
 async def _inputs(
-    side: Side, source: HelmSource, remote: str, *, plain: bool
+    side: Side, source: HelmSource, remote: str, base: Side | None = None
 ) -> dict[str, tuple[str, tuple[object, ...]]]:
     """Find a side's applications; return place to the chart's commit, and all that Helm would be given.
 
-    A file that cannot be read is told of where it is left behind (not `plain`), and refused where it is to be merged.
+    A file that cannot be read is told of where it is left behind, and refused where it is to be merged, on the side
+    that has a `base`; but not where it could not be read before and is as it was: it is nothing of this change then.
     """
+    plain = base is not None
     snapshot = side.snapshot
     found: dict[str, tuple[str, tuple[object, ...]]] = {}
     applications: dict[str, Application] = {}
@@ -141,11 +146,18 @@ async def _inputs(
         for name in await tree.names(snapshot, environment):
             place = f"{environment}/{name}"
             try:
+                if not tree.NAME.fullmatch(name):
+                    file = f"{(await tree.project(snapshot)).paths.tree}/{place}.yaml"
+                    raise UsageError(f"{file}: not the name of an application (lower-case letters, digits and dashes)")
                 application = (await tree.load(snapshot, environment, name)).checked()
             except UsageError as error:
-                if plain:
+                if base is None:
+                    side.unread[place] = error.message
+                elif place in base.unread and await _is_as_it_was(base, side, environment, name):
+                    del base.unread[place]
+                    note(f"not of this change: {error.message}")
+                else:
                     raise
-                side.unread[place] = error.message
                 continue
             commit = await tree.chart_commit(snapshot, application, remote)
             applications[place] = application
@@ -155,6 +167,16 @@ async def _inputs(
             found[place] = commit, (chart, *given, application.content)
     side.applications = applications
     return found
+
+
+async def _is_as_it_was(base: Side, head: Side, environment: str, name: str) -> bool:
+    """Tell whether both sides have the very same file of an application."""
+    contents = []
+    for snapshot in (base.snapshot, head.snapshot):
+        folder = (await tree.project(snapshot)).paths.tree
+        path = snapshot.repository.at(f"{folder}/{environment}/{name}.yaml")
+        contents.append(await snapshot.repository.object_of(f"{snapshot.commit}:{path}"))
+    return contents[0] == contents[1]
 
 
 async def _files(base: Side, head: Side) -> list[Changed]:

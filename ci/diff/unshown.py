@@ -28,7 +28,7 @@ def files(changed: Sequence[Changed], shown: Collection[str], places: Collection
             why, diff = _text(*each.contents)
             yield FileChange(visible(each.path), _change(each), "; ".join([*said, *why]), diff)
         elif said or not _is_shown(each, shown, places):
-            yield FileChange(visible(each.path), _change(each), "; ".join([*said, NOTHING]))
+            yield FileChange(visible(each.path), _change(each), "; ".join([*said, each.later or NOTHING]))
 
 
 def _change(changed: Changed) -> Change:

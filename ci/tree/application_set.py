@@ -7,7 +7,7 @@ does; all else is refused by name, for something else would be deployed than is 
 
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,7 +17,7 @@ from ci.base.errors import UsageError
 from ci.base.text import cut
 from ci.manifests import documents, kubernetes_yaml, manifests, places
 from ci.project import FILE, PATH, Project
-from ci.tree import argocd, tree
+from ci.tree import argocd, git, tree
 from ci.tree.git import Snapshot
 from ci.tree.tree import Application
 
@@ -78,6 +78,8 @@ NAMING: tuple[Way, ...] = (
 """Where texts are for people and other programs."""
 FIELD = re.compile(rf"\{{\{{\s*({'|'.join(map(re.escape, (*EXPRESSIONS, *MORE)))})\s*\}}\}}")
 SHOWN = 80
+SHORT = 12
+"""Characters of a commit."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,28 @@ class HelmSource:
         names = (application.environment, application.namespace, application.name)
         said = dict(zip(EXPRESSIONS, names, strict=True))
         return tuple(dict.fromkeys(EXPRESSION.sub(lambda found: said[found[1]], file) for file in self.value_files))
+
+    def later(self, applications: Iterable[Application], branch: str) -> dict[str, str]:
+        """Return the values files that are read at other revisions than the branch, each with a line that says by whom.
+
+        Args:
+            applications: Those that may read them.
+            branch: The one that Argo CD watches.
+        """
+        readers: dict[str, list[Application]] = {}
+        for each in applications:
+            if not git.follows(each.release[tree.CHART[0]], branch):
+                for file in self.files(each):
+                    readers.setdefault(file, []).append(each)
+        return {file: _later(several) for file, several in readers.items()}
+
+
+def _later(readers: Sequence[Application]) -> str:
+    first, *more = readers
+    revisions = list(dict.fromkeys(each.release[tree.CHART[0]] for each in readers))
+    at = f"{revisions[0][:SHORT]}{f' and {len(revisions) - 1} others' if len(revisions) > 1 else ''}"
+    who = f"{first.environment}/{first.name} {f'and {len(more)} more read' if more else 'reads'}"
+    return f"{who} it at chart.revision {at}: it arrives there once that is raised, as the next promotion does"
 
 
 async def of(snapshot: Snapshot) -> HelmSource:
@@ -197,8 +221,8 @@ def read(content: bytes, project: Project, prefix: str = "") -> HelmSource:
     text = content.decode("utf-8-sig")
     wanted = _made(project, prefix)
     for path in manifests.differing(found, wanted):
-        free = any(path[: len(each)] == each for each in (*FREE, VALUE_FILES, IGNORE_MISSING))
-        if not free and manifests.dig(found, *path) != ALSO.get(path, ...):
+        if not _is_free(path) and manifests.dig(found, *path) != ALSO.get(path, ...):
+            path = _first(found, wanted, path)
             raise _refusal(text, project, path, _said(manifests.dig(found, *path), manifests.dig(wanted, *path)))
     for path, said in (*_templated(found, wanted), *_unapplied(found, wanted)):
         raise _refusal(text, project, path, said)
@@ -314,6 +338,22 @@ def _unapplied(found: Any, wanted: Any) -> Iterator[tuple[Way, str]]:
             whose = kind if kind in PROVEN else f"every kind like {kind}"
             where = ", ".join(OTHERS)
             yield (*IGNORED, number), f"has Argo CD not apply fields of {whose} that a run proves; free are {where}"
+
+
+def _is_free(path: Way) -> bool:
+    return any(path[: len(each)] == each for each in (*FREE, VALUE_FILES, IGNORE_MISSING))
+
+
+def _first(found: Any, wanted: Any, path: Way) -> Way:
+    """Return the way to the first value that differs below one that does: lists may be of two lengths."""
+    lists = manifests.dig(found, *path), manifests.dig(wanted, *path)
+    if not all(isinstance(each, list) for each in lists):
+        return path
+    for number, (mine, its) in enumerate(zip(*lists, strict=False)):
+        within = manifests.differing(mine, its, (*path, number))
+        if first := next((each for each in within if not _is_free(each)), None):
+            return _first(found, wanted, first)
+    return (*path, min(map(len, lists)))
 
 
 def _said(found: Any, wanted: Any) -> str:

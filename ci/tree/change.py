@@ -244,7 +244,7 @@ async def between(base: Snapshot, head: Snapshot) -> Change:
         head.commit,
         platform=platform,
         applications=tuple(sorted(changes, key=lambda each: after.order((each.environment, each.name)))),
-        aside=comparison.aside(found, {*wrong, *(reason.path for reason in platform)}),
+        aside=comparison.aside(applications, found, {*wrong, *(reason.path for reason in platform)}),
         malformed={path: said for path, said in wrong.items() if path not in untouched},
         untouched=untouched,
         alone=not platform and comparison.alone(changes),
@@ -462,10 +462,13 @@ class _Comparison:
         shared = (path for path in self.paths if _inside(path, folders) or _is_attributes(path))
         return bool(served) and all(path in own for path in shared)
 
-    def aside(self, changes: Sequence[ApplicationChange], told: set[str]) -> tuple[Reason, ...]:
+    def aside(
+        self, found: Mapping[Key, Application], changes: Sequence[ApplicationChange], told: set[str]
+    ) -> tuple[Reason, ...]:
         """Return what differs and is no reason.
 
         Args:
+            found: The applications of head that can be read.
             changes: The applications that are in.
             told: Other paths that are told of.
         """
@@ -477,7 +480,8 @@ class _Comparison:
         if projects.FILE in self.paths and projects.FILE not in explained and not settings:
             settings = [Reason(projects.FILE, "its text alone")]
         explained.add(projects.FILE)
-        return (*settings, *(Reason(path) for path in self.paths if not _inside(path, explained)))
+        later = self.after.source.later(found.values(), self.after.snapshot.branch)
+        return (*settings, *(Reason(path, later.get(path, "")) for path in self.paths if not _inside(path, explained)))
 
     def _text(self, key: Key, application: Application) -> Iterator[Reason]:
         """Yield how an application's file differs."""

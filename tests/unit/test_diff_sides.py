@@ -418,6 +418,39 @@ def test_a_file_that_cannot_be_read_and_goes_is_named_and_one_that_comes_is_refu
         change.difference(base=base)
 
 
+def test_a_file_that_could_not_be_read_before_and_is_as_it_was_blocks_no_change(change, capsys):
+    change.write(PROD, "values: {}\n")
+    change.write("gitops/dev/No_Name.yaml", "values: {}\n")
+    base = change.commit()
+    change.edit(DEV, OLD_MODEL, NEW_MODEL)
+
+    difference = change.difference(base=base)
+
+    assert {each.place for each in difference.objects} == {"dev/sklearn-iris"}
+    assert difference.applications == ()
+    told = capsys.readouterr().err
+    assert f"not of this change: {PROD}:1: " in told
+    assert "not of this change: gitops/dev/No_Name.yaml: not the name of an application" in told
+
+    change.write(PROD, "values: {}  # touched\n")
+    with pytest.raises(UsageError, match=f"{PROD}:1: "):
+        change.difference(base=base)
+
+
+def test_values_that_an_application_reads_at_its_own_revision_are_told_to_arrive_later(change, monkeypatch):
+    monkeypatch.chdir(change.clone.folder)
+    revision = re.search(r"revision: (\w+)", (change.clone.folder / PROD).read_text())[1]
+    for environment in ("dev", "prod"):
+        change.write(f"gitops/{environment}/values.yaml", "autoscaling: {maxReplicas: 7}\n")
+
+    difference = change.difference()
+
+    assert {each.place for each in difference.objects} == {"dev/sklearn-iris"}
+    (file,) = difference.files
+    assert file.path == "gitops/prod/values.yaml"
+    assert file.said.startswith(f"prod/sklearn-iris reads it at chart.revision {revision[:12]}: it arrives there once")
+
+
 # --- which commits ---
 
 

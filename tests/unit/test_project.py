@@ -203,13 +203,13 @@ def test_an_environment_that_is_not_there_is_told_with_those_that_are():
         (
             'soak = "24h"',
             "evidence = []",
-            "13: environments[1].evidence: live takes only what evidence of an earlier en",
+            "13: environments[1].evidence: live takes only what evidence of an earl",
         ),
         ('"ml-dev"\n', '"ml-dev"\nprotected = true\n', "8: environments[0].protected: dev takes only what evidence of"),
         (
             'tree = "deploy"',
             'tree = "deploy"\n[argocd.patches]\nAppProject = "p.json"',
-            "6: argocd.patches.AppProject: p.json is no manifest, and kubectl apply -f k8s/argocd/ would take it for one",
+            "6: argocd.patches.AppProject: p.json is no manifest, and kubectl apply -f k8s/argocd/ would take it",
         ),
         ('name = "live"', 'name = "dev"', "10: environments[1].name: there are two environments dev"),
         ('name = "live"', 'name = "quarantine"', "10: environments[1].name: quarantine is taken"),

@@ -278,6 +278,24 @@ def test_what_is_no_application_set_is_refused_with_its_file(content):
         application_set.read(content, SAID)
 
 
+@pytest.mark.parametrize(
+    ("elements", "said"),
+    [
+        (
+            lambda old: old[:-1],
+            r"elements\[2\]: is not there, and ml-serving-ci.toml makes it {'environment': 'prod', ",
+        ),
+        (lambda old: old[1:], r"elements\[0\].environment: is 'staging', and ml-serving-ci.toml makes it 'dev'"),
+        (lambda old: [*old, {"environment": "qa"}], r"elements\[3\]: is not carried out here"),
+        (lambda old: [{**old[0], "cluster": "far"}, *old], r"elements\[0\].cluster: is 'far', and ml-serving-ci.toml"),
+    ],
+)
+def test_of_lists_of_two_lengths_the_first_value_that_differs_is_named(elements, said):
+    old = application_set._value(application_set._made(SAID, ""), ELEMENTS)
+    with pytest.raises(UsageError, match=rf"^{FILE}:\d+: spec.generators.*{said}"):
+        application_set.read(changed(ELEMENTS, elements(old)), SAID)
+
+
 def test_a_patch_that_asks_for_it_is_named():
     said = project.parse(f'{remotes.PROJECT}\n[argocd]\npatches.ApplicationSet = "patches/set.json"\n'.encode())
     with pytest.raises(UsageError) as refused:

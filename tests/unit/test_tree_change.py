@@ -658,6 +658,23 @@ def test_applications_are_in_the_order_of_promotion(work):
     assert list(kinds(work.change())) == [("west", "abuse"), ("west", "ranking"), ("east", "abuse")]
 
 
+def test_values_that_an_application_reads_at_its_own_revision_are_told_to_arrive_later(work):
+    for path in ("deploy/models/east/values.yaml", "charts/serve/values/east.yaml", "deploy/models/west/values.yaml"):
+        work.write(path, "replicas: 4\n")
+    work.write("deploy/models/README.md", "The models\n")
+
+    found = work.change()
+
+    assert reasons(found) == ["deploy/models/west/values.yaml: new"]
+    later = "east/ranking reads it at chart.revision 0123456789ab: it arrives there once that is raised"
+    told = {reason.path: reason.said.partition(",")[0] for reason in found.aside}
+    assert told == {
+        "charts/serve/values/east.yaml": later,
+        "deploy/models/README.md": "",
+        "deploy/models/east/values.yaml": later,
+    }
+
+
 # --- what is wrong ---
 
 
