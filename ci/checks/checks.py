@@ -16,6 +16,7 @@ from ci.checks import (
     gates,
     golden,
     links,
+    mirrors,
     pinned,
     quarantine,
     repeated,
@@ -116,6 +117,8 @@ async def lint(
         run.found += [("", each) for each in quarantine.findings(root, project, chosen)]
         if chosen.whole:
             run.found += [("", each) for each in golden.strays(root, project)]
+            text = (root / FILE).read_text(encoding="utf-8-sig")
+            run.found += [("", each) for each in mirrors.findings(text, project, found.applications)]
         async with tasks.group() as group:
             group.start_soon(_style, run)
             if found.judged:
