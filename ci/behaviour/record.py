@@ -23,6 +23,8 @@ from ci.behaviour.protocols import NoAnswerError
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 60
+EXPLAINED = "docs/behaviour.md shows one"
+WEB = ("http://", "https://")
 SHOWN = 200
 """Characters of a response that an error shows."""
 WIDTH = 1 << 20
@@ -67,9 +69,13 @@ def record(asking: Asking, file: Path, out: Path) -> Golden:
         What was written.
 
     Raises:
-        UsageError: `out` is there already, a question cannot be asked by the protocol, or a field is wrong.
+        UsageError: The URL is none of HTTP, `out` is there already, a question cannot be asked by the protocol, or a
+            field is wrong.
         CheckFailedError: The version does not answer one of the questions.
     """
+    if not asking.url.lower().startswith(WEB):
+        fix = "" if "://" in asking.url else f"--url http://{asking.url}"
+        raise UsageError(f"--url {asking.url}: begins with neither {' nor '.join(WEB)}", fix=fix or None)
     if out.exists():
         raise UsageError(f"{out}: is there already, and is not overwritten", fix="give another --out, or move it away")
     questions = _questions(file)
@@ -95,9 +101,9 @@ def _questions(file: Path) -> Sequence[Any]:
             try:
                 found += [json.loads(line)] if line.strip() else []
             except ValueError as error:
-                raise UsageError(f"{file}:{number}: no JSON: {error}") from error
+                raise UsageError(f"{file}:{number}: no JSON: {error}", fix=EXPLAINED) from error
     if not isinstance(found, list) or not found:
-        raise UsageError(f"{file}: no list of questions", fix="docs/behaviour.md shows one")
+        raise UsageError(f"{file}: no list of questions", fix=EXPLAINED)
     return found
 
 
@@ -164,7 +170,10 @@ def _answer(session: requests.Session, url: str, asked: Golden, item: Input) -> 
     except requests.RequestException as error:
         raise CheckFailedError(f"{target}: {item.id}: {one_line(str(error))}", fix="Is --url reached?") from error
     if not response.ok:
-        raise CheckFailedError(f"{target}: {item.id}: {response.status_code} {cut(one_line(response.text), SHOWN)}")
+        raise CheckFailedError(
+            f"{target}: {item.id}: {response.status_code} {cut(one_line(response.text), SHOWN)}",
+            fix=f"Is it called {asked.name} there, and asked by protocol {asked.protocol}? --name, --protocol, --path.",
+        )
     try:
         return protocols.read(asked.asked, asked.keys, response.content.decode(errors="replace"))
     except NoAnswerError as error:

@@ -22,6 +22,10 @@ from ci.tree.tree import Application, Key
 
 CHECK = "golden"
 VALUE = tuple(known_answer.VALUE.split("."))
+ASKS = ("canary", "analysis", "knownAnswer")
+"""Whether the chart asks every canary its known question, where it has one."""
+ANALYSED = (("features", "canaryDeployment"), ("features", "sloMonitoring"))
+"""Without them no canary is judged."""
 
 
 def findings(
@@ -94,6 +98,11 @@ def _of(target: Target, path: str, read: Golden | UsageError | None, why: Earlie
         except UsageError:  # which Helm says with its file and line
             return
         known = given if isinstance(given, Mapping) and given else None
+        if known is None and read.known is None and _asks(target):
+            told = "no input is `known`, and the values have no known answer: the chart asks no canary a question"
+            remedy = "`known: ID`, of an input whose answer is checked; `bump model` writes it into the values"
+            yield Finding(CHECK, path, 0, told, remedy, "warning")
+            return
         said = known_answer.differs(read, known, target.application)
         if said is not None:
             file, line = target.place(VALUE) if known else (target.values[0].file, 0)
@@ -103,3 +112,7 @@ def _of(target: Target, path: str, read: Golden | UsageError | None, why: Earlie
                 return
             remedy = f"write there what {path} says; bump model does so, and promote carries it on"
             yield Finding(CHECK, file, line, said, remedy)
+
+
+def _asks(target: Target) -> bool:
+    return all(target.value(each) is True for each in (*ANALYSED, ASKS))

@@ -333,6 +333,9 @@ def test_an_answer_that_no_file_can_hold_is_told_and_nothing_is_written(tmp_path
         ({"answer": "$.outputs"}, "[50, 2]\n", CheckFailedError, "input-1: nothing at $.outputs: {"),
         ({}, '["x", "y"]\n', CheckFailedError, "/v1/models/prices:predict: input-1: 500 "),
         ({"url": "http://127.0.0.1:9"}, "[50, 2]\n", CheckFailedError, "/v1/models/prices:predict: input-1: "),
+        ({"url": "127.0.0.1:8080"}, "[50, 2]\n", UsageError, "--url 127.0.0.1:8080: begins with neither http:// nor"),
+        ({"url": "localhost:8080"}, "[50, 2]\n", UsageError, "--url localhost:8080: begins with neither http:// nor"),
+        ({"name": "other"}, "[50, 2]\n", CheckFailedError, "/v1/models/other:predict: input-1: 404 "),
     ],
 )
 def test_what_cannot_be_recorded_is_told_in_one_line_and_nothing_is_written(tmp_path, asking, questions, error, said):
@@ -342,6 +345,7 @@ def test_what_cannot_be_recorded_is_told_in_one_line_and_nothing_is_written(tmp_
         with pytest.raises(error) as raised:
             record.record(given, tmp_path / "q.jsonl", tmp_path / "out.yaml")
     assert said in raised.value.message and "\n" not in raised.value.message
+    assert raised.value.fix
     assert [path.name for path in tmp_path.iterdir()] == ["q.jsonl"]
 
 

@@ -95,6 +95,23 @@ def test_one_that_is_not_the_golden_files_is_found(found, given, file, said):
     assert finding.file == file
 
 
+@pytest.mark.parametrize(
+    ("tree", "warned"),
+    [
+        ("{}\n", True),
+        ("canary: {analysis: {knownAnswer: false}}\n", False),
+        ("features: {canaryDeployment: false}\n", False),
+        (values(RIGHT), False),
+    ],
+    ids=["as recorded", "not asked", "no canary", "by hand"],
+)
+def test_a_golden_file_without_a_known_input_leaves_the_chart_nothing_to_ask(made, found, tree, warned):
+    made.write(FILE, yaml.safe_dump({key: value for key, value in QUESTIONS.items() if key != "known"}))
+    told = found(tree=tree)
+    assert [(each.file, each.severity) for each in told] == [(FILE, "warning")] * warned
+    assert all("the chart asks no canary a question" in each.message for each in told)
+
+
 def test_a_file_that_is_no_text_is_found_as_the_stage_would_refuse_it(made, found):
     made.write(
         FILE, yaml.safe_dump({**QUESTIONS, "source": "made in M\u00fcnchen"}, allow_unicode=True).encode("latin-1")
