@@ -186,8 +186,28 @@ async def _require_on(repository: Repository, remote: str, branch: str) -> None:
 
 async def _promotion(snapshot: Snapshot, source: str, target: str, name: str | None) -> Promotion:
     """Return the promotion from one environment to another, as `promote` would make it."""
+    await _require_there(snapshot, source, target, name)
     moving = await tree.load(snapshot, source, name)
     into = await tree.destination(snapshot, target, moving)
     commit = await snapshot.resolve(moving.release[tree.CHART[0]])
     moved = into.promoted(moving, {**moving.release, tree.CHART[0]: commit})
     return Promotion(snapshot, moving, moved, commit, tools.installed("helm"))
+
+
+async def _require_there(snapshot: Snapshot, source: str, target: str, name: str | None) -> None:
+    """Refuse a promotion of what its source has not, with how it gets there."""
+    if name is not None:
+        tree.require_name(name)
+    known = await tree.names(snapshot, source)
+    if known if name is None else name in known:
+        return
+    project = await tree.project(snapshot)
+    said = f"{source} has no {name or 'application'} at {snapshot.commit[:12]} that could be promoted to {target}"
+    fix = f"Add {project.paths.tree}/{source}/{name or 'NAME'}.yaml"
+    for each in project.evidence_for(source):
+        there = await tree.names(snapshot, each)
+        if there if name is None else name in there:
+            own = f"promote --from {each} --to {source} --app {name or there[0]}"
+            fix = f"{own} comes first; the evidence for {target} is of the `test` that proves what {source} has then"
+            break
+    raise UsageError(said, fix=fix)
