@@ -33,11 +33,16 @@ def wrong(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> I
 
 def unknown(key: str, known: Collection[str]) -> str:
     """Return what is said of a key that is none of those that are known."""
+    if near := nearest(key, known):
+        return f"unknown key; nearest is {near}"
+    return f"unknown key; there are {', '.join(known)}" if known else "unknown key"
+
+
+def nearest(key: str, known: Collection[str]) -> str | None:
+    """Return the key that another one may mean; None where none is like it."""
     by_lower = {each.lower(): each for each in known}
     near = difflib.get_close_matches(key.lower(), by_lower, n=1)
-    if near:
-        return f"unknown key; nearest is {by_lower[near[0]]}"
-    return f"unknown key; there are {', '.join(known)}" if known else "unknown key"
+    return by_lower[near[0]] if near else None
 
 
 def _fields(kind: Any, way: Way) -> list[str]:

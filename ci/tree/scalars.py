@@ -252,7 +252,7 @@ def _missing(path: KeyPath, found: Mapping[KeyPath, list[_Node]], name: str) -> 
         return _refusal(name, path, None, "the file has nothing in it", "Write the key into the file first.")
     event, merges = found[way][0].event, found[(*way, MERGE)]
     said = f"{_dotted(way)} has no {path[len(way)]}"
-    fix = "Name what is in the file, or write it there first: nothing is added."
+    fix = "Write it there; docs/gitops.md shows what a file has."
     if isinstance(event, yaml.AliasEvent):
         said = f"{_dotted(way)} is the alias *{event.anchor}"
         fix = f"Write a mapping in its place, or set the one at &{event.anchor}."

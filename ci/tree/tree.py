@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ci import project as projects
+from ci.base import fields
 from ci.base.errors import UsageError
 from ci.manifests import kubernetes_yaml, places
 from ci.project import Environment, Project
@@ -130,7 +131,8 @@ class Application:
         """
         try:
             release = scalars.read(self.content, KEYS, self.file)
-        except UsageError:
+        except UsageError as error:
+            self._require_spelled(error)
             release = scalars.read(self.content, [key for key in KEYS if key != MODEL_DIGEST], self.file)
             if MODEL_DIGEST[1] in self._loaded[MODEL_DIGEST[0]]:
                 raise
@@ -148,6 +150,28 @@ class Application:
             said = f"{dotted(CHART[0])}: is empty, which is the repository's own branch to Argo CD, whatever that is"
             raise UsageError(f"{self._at(CHART[0])}: {said}", fix=f"A commit, or {self.project.branch}.")
         return release
+
+    def _require_spelled(self, error: UsageError) -> None:
+        """Refuse a file that lacks a key of the set: by the key that is written in its place, or as what it is.
+
+        Args:
+            error: What is wrong; left alone where it is something else.
+        """
+        try:
+            found = self._loaded
+        except UsageError:
+            return
+        for *way, key in ((*path[:depth], path[depth]) for path in KEYS for depth in range(len(path))):
+            section: Any = found
+            for part in way:
+                section = section.get(part) if isinstance(section, Mapping) else None
+            if not isinstance(section, Mapping) or key in section:
+                continue
+            own = {path[len(way)] for path in KEYS if list(path[: len(way)]) == way}
+            for each in section.keys() - own:
+                if fields.nearest(each, [str(key)]):
+                    said = f"{dotted((*way, each))}: {fields.unknown(each, [str(key)])}"
+                    raise UsageError(f"{self._at((*way, each))}: {said}", fix=f"Call it {key}.") from error
 
     def checked(self) -> "Application":
         """Return this application, once its file is seen to be one's.
@@ -434,6 +458,12 @@ async def chart_commit(snapshot: Snapshot, application: Application, remote: str
             fix=f"git fetch {remote} {revision}",
         )
     return commit
+
+
+def called(release: Release) -> str:
+    """Return what a set is called: by its model's version, or by its image, where that brings the model along."""
+    version, tag = release[VERSION], release["image", "tag"]
+    return f"model {version}" if version else f"image {tag}"
 
 
 def image(release: Release) -> str:

@@ -71,8 +71,37 @@ def test_what_argo_cd_would_read_in_another_way_is_refused_with_its_line(made, o
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "said", "fix"),
+    [
+        (
+            "storageUri:",
+            "storageURI:",
+            "4: model.storageURI: unknown key; nearest is storageUri",
+            "Call it storageUri.",
+        ),
+        (
+            '  digest: ""\nimage',
+            '  digset: ""\nimage',
+            "5: model.digset: unknown key; nearest is digest",
+            "Call it digest.",
+        ),
+        ("revision:", "revison:", "1: chart.revison: unknown key; nearest is revision", "Call it revision."),
+        ("repository:", "repo:", "7: image.repository: image has no repository", "Write it there; docs/gitops.md"),
+        ("image:", "Image:", "6: Image: unknown key; nearest is image", "Call it image."),
+    ],
+)
+def test_a_key_that_is_misspelled_is_named_with_the_one_that_is_meant(made, old, new, said, fix):
+    application = tree.Application(made.project, ENVIRONMENT, NAME, changed(old, new))
+    with pytest.raises(UsageError) as raised:
+        application.checked()
+    assert raised.value.message == f"{PATH}:{said}"
+    assert raised.value.fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "read"),
     [
+        ("model:\n", "model:\n  digests: 1\n", lambda found: found.release["model", "version"] == "7"),
         ("tag: v1.10", 'tag: "1.10"', lambda found: found.release["image", "tag"] == "1.10"),
         ("tag: v1.10", "tag: 1.10.0", lambda found: found.release["image", "tag"] == "1.10.0"),
         ("tag: v1.10", "tag: 12:30", lambda found: found.release["image", "tag"] == "12:30"),
@@ -139,3 +168,9 @@ def test_text_that_looks_like_something_else_reaches_helm_as_text(made, tool):
 def test_text_of_any_characters_reaches_helm_as_it_is(made, tool):
     values = r'{exampleModel: {podAnnotations: {note: "\U0001F680 \u2028\\U0001F680\\\U0010FFFF\xE9"}}}'
     assert annotations(made, tool, values)["note"] == "\U0001f680 \u2028\\U0001F680\\\U0010ffff\xe9"
+
+
+@pytest.mark.parametrize(("old", "new", "called"), [("", "", "model 7"), ('version: "7"', 'version: ""', "image v1.10")])
+def test_a_set_is_called_by_its_model_or_by_the_image_that_has_it(made, old, new, called):
+    application = tree.Application(made.project, ENVIRONMENT, NAME, changed(old, new))
+    assert tree.called(application.release) == called
