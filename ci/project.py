@@ -439,8 +439,8 @@ class Project(_Strict):
                 elif self.names.index(source) > number:
                     yield (*at, "evidence"), f"{source} comes after {each.name}: sets would move in a cycle"
             if each.protected and not self.evidence_for(each.name):
-                named = each.evidence is not None
-                key, way = ("evidence", "name one there") if named else ("protected", "put one before it")
+                given = each.evidence is not None
+                key, way = ("evidence", "name one there") if given else ("protected", "put one before it")
                 said = f"{each.name} takes only what evidence of an earlier environment proves, and there is none of it"
                 yield (*at, key), f"{said}: {way}, or take protected away"
         named = {"tree": self.paths.tree, "chart": self.paths.chart, "argocd": self.paths.argocd}

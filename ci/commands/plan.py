@@ -112,6 +112,8 @@ def _show(found: Change, last: Last) -> None:
         typer.echo("nothing to run")
     for line in dict.fromkeys(found.untouched.values()):
         note(f"not of this change: {line}")
+    if found.everything and found.applications:
+        note("unchanged: nothing is compared without --base; whether it was ever deployed is not looked at")
     if found.only_deletes:
         note("there is nothing to serve: lint and template alone, on what is left")
     if found.aside:

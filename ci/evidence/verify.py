@@ -326,8 +326,8 @@ async def _served(evidence: Evidence, promotion: Promotion) -> str:
             f"the run had {had.get(key) or 'none'}; {moving.get(key) or 'none'} is about to be promoted",
             "Run `test` on a commit that has the set.",
         )
-    version, uri = moving["model.version"], moving["model.storageUri"]
-    return f"set: model {version} from {uri or 'its image'}, served with the values of {proven.environment}"
+    uri, called = moving["model.storageUri"], tree.called(promotion.source.release)
+    return f"set: {called}{f' from {uri}' if uri else ''}, served with the values of {proven.environment}"
 
 
 async def _tested(evidence: Evidence, promotion: Promotion) -> str:

@@ -99,7 +99,7 @@ class Promote:
             target.file,
             target.differing(release),
             message(
-                f"Promote {target.name} from {self.source} to {self.target}: model {release[('model', 'version')]}",
+                f"Promote {target.name} from {self.source} to {self.target}: {tree.called(release)}",
                 target,
                 "promote",
                 [*tree.changes(before, release), *said, f"Proven: {health.text}", *again.lines],

@@ -255,7 +255,7 @@ def _called(changed: Collection[KeyPath], good: Release) -> str:
     """Return what a set is called that brings these keys: by its model, or by its image where that alone goes back."""
     if set(changed) <= set(tree.IMAGE):
         return f"image {good['image', 'tag']}"
-    return f"model {good[tree.VERSION]}"
+    return tree.called(good)
 
 
 def _set(release: Release) -> str:

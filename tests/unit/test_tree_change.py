@@ -915,6 +915,8 @@ def test_without_a_base_everything_is_in_with_the_minutes_of_the_last_whole_run(
         ["east/ranking", "unchanged"],
     ]
 
+    assert "unchanged: nothing is compared without --base" in work.plan().stderr
+
     (work.folder / "report" / "report.json").write_text("{}")
     assert work.plan().stdout.splitlines()[0].split() == ["platform"]
 

@@ -257,6 +257,7 @@ def test_a_model_that_its_image_brings_along_needs_no_digest(own, monkeypatch):
     promote(own, own.evidence(monkeypatch, own.said()), said=(said := []))
 
     assert "model: in its image" in said
+    assert f"set: model {content['model']['version']}, served with the values of staging" in said
     assert yaml.safe_load(own.clone.read(PROD))["model"]["storageUri"] == ""
 
 
@@ -905,6 +906,18 @@ def test_evidence_is_verified_without_a_promotion(scene, monkeypatch):
     assert ended.stdout.startswith("evidence.dsse.json sha256:")
     assert ended.stdout.rstrip().endswith(f"proves {APP} of staging for prod")
     assert "manifests rendered again and compared" in ended.stderr
+
+
+def test_what_the_environment_before_has_not_yet_is_told_with_the_promotion_that_comes_first(own, monkeypatch):
+    file = own.evidence(monkeypatch)
+    own.clone.git("rm", "--quiet", STAGING)
+    own.clone.git("commit", "--quiet", "--message=Not yet")
+
+    ended = verified(own, file)
+
+    assert ended.returncode == 2
+    assert "error: staging has no application at " in ended.stderr and "could be promoted to prod" in ended.stderr
+    assert f"promote --from dev --to staging --app {APP} comes first" in " ".join(ended.stderr.split())
 
 
 def test_a_refusal_is_exit_code_1_and_names_the_field(scene, monkeypatch):
