@@ -146,10 +146,7 @@ async def _inputs(
         for name in await tree.names(snapshot, environment):
             place = f"{environment}/{name}"
             try:
-                if not tree.NAME.fullmatch(name):
-                    file = f"{(await tree.project(snapshot)).paths.tree}/{place}.yaml"
-                    raise UsageError(f"{file}: not the name of an application (lower-case letters, digits and dashes)")
-                application = (await tree.load(snapshot, environment, name)).checked()
+                application = await _loaded(snapshot, environment, name)
             except UsageError as error:
                 if base is None:
                     side.unread[place] = error.message
@@ -167,6 +164,14 @@ async def _inputs(
             found[place] = commit, (chart, *given, application.content)
     side.applications = applications
     return found
+
+
+async def _loaded(snapshot: Snapshot, environment: str, name: str) -> Application:
+    """Return an application, once its file is seen to be one's; what is wrong names the file."""
+    if not tree.NAME.fullmatch(name):
+        file = f"{(await tree.project(snapshot)).paths.tree}/{environment}/{name}.yaml"
+        raise UsageError(f"{file}: not the name of an application (lower-case letters, digits and dashes)")
+    return (await tree.load(snapshot, environment, name)).checked()
 
 
 async def _is_as_it_was(base: Side, head: Side, environment: str, name: str) -> bool:

@@ -170,7 +170,9 @@ def test_text_of_any_characters_reaches_helm_as_it_is(made, tool):
     assert annotations(made, tool, values)["note"] == "\U0001f680 \u2028\\U0001F680\\\U0010ffff\xe9"
 
 
-@pytest.mark.parametrize(("old", "new", "called"), [("", "", "model 7"), ('version: "7"', 'version: ""', "image v1.10")])
+@pytest.mark.parametrize(
+    ("old", "new", "called"), [("", "", "model 7"), ('version: "7"', 'version: ""', "image v1.10")]
+)
 def test_a_set_is_called_by_its_model_or_by_the_image_that_has_it(made, old, new, called):
     application = tree.Application(made.project, ENVIRONMENT, NAME, changed(old, new))
     assert tree.called(application.release) == called

@@ -112,7 +112,8 @@ def test_a_patch_of_the_project_file_is_carried_out_by_bump(clone):
     """It asks for values that the chart refuses, which is seen before anything is committed."""
     patch = [{"op": "add", "path": f"{VALUES_FILES}/-", "value": "/gitops/all.yaml"}]
     clone.commit("k8s/argocd/patches/set.json", json.dumps(patch).encode())
-    clone.commit("ml-serving-ci.toml", f'{remotes.PROJECT}\n[argocd]\npatches.ApplicationSet = "patches/set.json"\n'.encode())
+    text = f'{remotes.PROJECT}\n[argocd]\npatches.ApplicationSet = "patches/set.json"\n'
+    clone.commit("ml-serving-ci.toml", text.encode())
     ci(clone, "argocd", "render")
     clone.commit(FILE, clone.read(FILE))
     assert yaml.safe_load(clone.read(FILE))["spec"]["template"]["spec"]["source"]["helm"]["valueFiles"][2]
