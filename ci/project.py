@@ -438,11 +438,9 @@ class Project(_Strict):
                     yield (*at, "evidence"), f"{source} lets itself in"
                 elif self.names.index(source) > number:
                     yield (*at, "evidence"), f"{source} comes after {each.name}: sets would move in a cycle"
-            if each.protected and not self.evidence_for(each.name):
-                given = each.evidence is not None
-                key, way = ("evidence", "name one there") if given else ("protected", "put one before it")
-                said = f"{each.name} takes only what evidence of an earlier environment proves, and there is none of it"
-                yield (*at, key), f"{said}: {way}, or take protected away"
+            if each.protected and each.evidence == ():
+                said = f"{each.name} is protected, and by this no evidence would let a set in"
+                yield (*at, "evidence"), f"{said}: name an environment, or leave it out for the one before"
         named = {"tree": self.paths.tree, "chart": self.paths.chart, "argocd": self.paths.argocd}
         for key, path in named.items():
             for other_key, other_path in named.items():

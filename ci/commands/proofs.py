@@ -16,6 +16,7 @@ from ci.evidence import merge, statement, touched
 from ci.evidence import verify as verifying
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.verify import Evidence, Promotion
+from ci.release import promote
 from ci.supply import tools
 from ci.tree import git, merge_base, tree
 from ci.tree.forge import github
@@ -151,9 +152,10 @@ async def verify(
         await _require_on(repository, remote, on)
     branch = (await repository.head() or "").removeprefix(git.HEADS)
     snapshot = Snapshot(repository, await repository.commit_of("HEAD"), branch)
-    sources = (await tree.project(snapshot)).evidence_for(environment)
+    project = await tree.project(snapshot)
+    sources = project.evidence_for(environment)
     if not sources:
-        raise UsageError(f"--env {environment}: no set is promoted there", fix="bump is how it gets one")
+        raise UsageError(f"--env {environment}: no set is promoted there", fix=promote.unpromoted(project, environment))
     served = {each.environment for each in proof.statement.predicate.applications}
     refused: list[CIError] = []
     for source in sorted(sources, key=lambda each: each not in served):  # the likeliest is told of

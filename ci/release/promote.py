@@ -136,8 +136,15 @@ def require_next(project: Project, source: str, target: str) -> None:
     if source not in allowed:
         raise UsageError(
             f"--from {source} --to {target}: a version moves {' → '.join(project.names)}, step by step",
-            fix=f"--from {' or '.join(allowed)}" if allowed else f"bump is how a set gets into {target}",
+            fix=f"--from {' or '.join(allowed)}" if allowed else unpromoted(project, target),
         )
+
+
+def unpromoted(project: Project, target: str) -> str:
+    """Return how an environment gets a set that takes none from another one."""
+    if project.environment(target).protected:
+        return f'bump --env {target} --break-glass "REASON": no environment before it could prove a set'
+    return f"bump is how a set gets into {target}"
 
 
 def require_proven(source: Application, health: Health) -> str:

@@ -212,7 +212,7 @@ def _project_file(
         table = tomlkit.table()
         table["name"] = name
         table[NAMESPACE] = said[NAMESPACE].value
-        if name == OLD_PROTECTED and name != order[0]:  # evidence is that of an earlier one
+        if name == OLD_PROTECTED:
             table["protected"] = True
         if SOAK in said:
             table[SOAK] = said[SOAK].value

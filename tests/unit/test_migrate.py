@@ -1,6 +1,5 @@
 """`migrate`: an older tree comes to today's form, byte for byte but for what moves, or not at all."""
 
-import shutil
 import subprocess
 
 import pytest
@@ -93,13 +92,6 @@ def run(folder, *args):
 
 def planned(folder, order=(), origin=None):
     return migrate.plan(folder, order, origin)
-
-
-def test_production_alone_is_not_protected_where_nothing_could_be_promoted_to_it(old):
-    for name in ("dev", "staging"):
-        shutil.rmtree(old / "gitops" / name)
-    project_file = planned(old).contents[project.FILE]
-    assert [(each.name, each.protected) for each in project.parse(project_file).environments] == [("prod", False)]
 
 
 def every(folder):

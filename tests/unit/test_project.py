@@ -118,6 +118,11 @@ def test_an_environment_may_take_nothing_from_others():
     assert said.targets("live") == ()
 
 
+def test_the_first_environment_may_be_protected_by_what_runs_of_a_change_prove_there():
+    said = project.parse(GOOD.replace('"ml-dev"\n', '"ml-dev"\nprotected = true\n').encode())
+    assert said.environment("dev").protected and said.evidence_for("dev") == ()
+
+
 def test_an_environment_that_is_not_there_is_told_with_those_that_are():
     with pytest.raises(UsageError, match="prod: not one of the environments dev, live, live-eu"):
         project.parse(GOOD.encode()).environment("prod")
@@ -203,9 +208,8 @@ def test_an_environment_that_is_not_there_is_told_with_those_that_are():
         (
             'soak = "24h"',
             "evidence = []",
-            "13: environments[1].evidence: live takes only what evidence of an earl",
+            "13: environments[1].evidence: live is protected, and by this no evidence",
         ),
-        ('"ml-dev"\n', '"ml-dev"\nprotected = true\n', "8: environments[0].protected: dev takes only what evidence of"),
         (
             'tree = "deploy"',
             'tree = "deploy"\n[argocd.patches]\nAppProject = "p.json"',

@@ -192,7 +192,8 @@ def test_an_environments_values_in_the_chart_count_there_alone(work):
     work.edit("charts/serve/values/east.yaml", "2", "3")
     found = work.change()
     assert kinds(found) == {}
-    assert aside(found) == ["charts/serve/values/east.yaml"]  # east is pinned
+    (said,) = aside(found)  # east is pinned
+    assert said.startswith("charts/serve/values/east.yaml: east/ranking reads it at chart.revision 0123456789ab: ")
 
     work.edit("charts/serve/values/west.yaml", "1", "3")
     assert kinds(work.change()) == {("west", "pricing"): "changed", ("west", "ranking"): "changed"}
@@ -304,7 +305,7 @@ def test_a_branch_counts_for_those_that_begin_or_cease_to_follow_it(work):
         ("[cluster.prometheus.labels]\nteam = 'a'\n", WEST | EAST),
         ('[cluster.evidence]\nlab = "00000000-0000-0000-0000-000000000000"\n', set()),
         ('[argocd]\nnamespace = "gitops"\nproject = "acme"\n', set()),
-        ('[argocd.patches]\nAppProject = "patch.json"\n', set()),
+        ('[argocd.patches]\nAppProject = "patches/own.json"\n', set()),
     ],
 )
 def test_what_a_run_makes_of_applications_puts_those_in_that_it_is_made_of(work, more, who):

@@ -10,12 +10,14 @@ import anyio
 import pytest
 import yaml
 
+from ci import project
+from ci.base.errors import UsageError
 from ci.release.health import Health, NotProvenError, Pod, wanted
-from ci.release.promote import Promote
+from ci.release.promote import Promote, require_next
 from ci.tree import git, writeback
 from ci.tree.quarantine import QuarantinedError
 from ci.tree.writeback import LocalBranch
-from tests.harness.remote import FILE, MODEL, bump, ci, helm
+from tests.harness.remote import FILE, MODEL, PROJECT, bump, ci, helm
 
 STAGING = "gitops/staging/sklearn-iris.yaml"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -186,3 +188,14 @@ def test_every_decision_is_a_line(clone):
     assert "model.version: 1.0 → 2.0" in said
     assert "not quarantined" in said
     assert any("ml-serving-ci.toml asks for 600 s" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("more", "fix"),
+    [("", "bump is how a set gets into dev"), ("protected = true\n", 'bump --env dev --break-glass "REASON"')],
+)
+def test_the_first_environment_takes_no_promotion_and_says_how_it_gets_a_set(more, fix):
+    own = project.parse(PROJECT.replace('name = "dev"\n', f'name = "dev"\n{more}').encode())
+    with pytest.raises(UsageError) as refused:
+        require_next(own, "staging", "dev")
+    assert refused.value.fix.startswith(fix)
