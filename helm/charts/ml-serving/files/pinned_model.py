@@ -13,7 +13,7 @@ from typing import NoReturn
 MODEL = Path("/mnt/models")
 REASON = Path("/dev/termination-log")
 BOOKKEEPING = MODEL / ".cache" / "huggingface"
-"""What the client of hf:// leaves beside a model: no file of it, and different each time. Of other models it is a part."""
+"""What the client of hf:// leaves beside a model, and different each time; of other models it is a part."""
 UNLISTED = frozenset("\n\r\\")
 """What no file's name has: a line break would let two models have one listing."""
 
