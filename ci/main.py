@@ -10,17 +10,23 @@ from typing import Annotated, Any
 if __package__ in (None, ""):  # `python ci/main.py`: make the package importable from the checkout
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from ci.base import process
+try:
+    from ci.base import process
 
-if __name__ == "__main__":  # before the imports below, which take a moment
-    process.prepare()
+    if __name__ == "__main__":  # before the imports below, which take a moment
+        process.prepare()
 
-import typer
-import typer.core
-import typer.main
+    import typer
+    import typer.core
+    import typer.main
 
-from ci.base import settings
-from ci.base.paths import ROOT
+    from ci.base import settings
+    from ci.base.paths import ROOT
+except ModuleNotFoundError as missing:  # of what every command needs: there is nothing yet to tell it better
+    lock = Path(__file__).resolve().parent.parent / "requirements.txt"
+    print(f"error: {missing.name}: not installed for {sys.executable}", file=sys.stderr)
+    print(f"  fix: {sys.executable} -m pip install --require-hashes --requirement {lock}", file=sys.stderr)
+    sys.exit(3)
 
 COMMANDS = {
     "doctor": "Show what this machine has and how each need will be met; exit 3 if `test` cannot run.",

@@ -1,5 +1,6 @@
 """What is installed is locked: each package by version and hash, in workflows, in the own image and in .ci/run."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -55,6 +56,15 @@ def test_the_lists_agree():
         same = [all_of for other, all_of in tool[package] if other == specifier]
         assert same, f"{package}: {specifier} in the image"
         assert set(hashes) <= set(same[0]), package
+
+
+def test_without_anything_installed_a_line_says_what_installs_it():
+    command = [sys.executable, "-S", "-E", ROOT / "ci" / "main.py", "lint"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    error, fix = ended.stderr.splitlines()
+    assert re.fullmatch(rf"error: \w+: not installed for {re.escape(sys.executable)}", error)
+    assert fix == f"  fix: {sys.executable} -m pip install --require-hashes --requirement {ROOT / 'requirements.txt'}"
 
 
 @pytest.mark.parametrize(("command", "module"), [(("gates",), "scipy"), (("lint",), "celpy"), (("test",), "cyclonedx")])
