@@ -106,7 +106,7 @@ async def test_a_bump_is_synced_and_canaries_through(loop, bumped, in_environmen
 @pytest.mark.parametrize(
     ("program", "says"),
     [
-        (["helm", "version", "--template={{.Version}}"], {pins.load().modules["argo-cd-helm"].version}),
+        (["helm", "version", "--template={{.Version}}"], {pins.load().modules["helm"].version}),
         (["env", "TZ=Europe/Berlin", "date", "+%Z"], {"CET", "CEST"}),  # a sync window may name a time zone
     ],
     ids=["Helm", "time zones"],

@@ -5,6 +5,7 @@ import yaml
 
 from ci import project
 from ci.base.errors import UsageError
+from ci.manifests import manifests
 from ci.tree import application_set, argocd, tree
 from tests.harness import remote as remotes
 
@@ -291,7 +292,7 @@ def test_what_is_no_application_set_is_refused_with_its_file(content):
     ],
 )
 def test_of_lists_of_two_lengths_the_first_value_that_differs_is_named(elements, said):
-    old = application_set._value(application_set._made(SAID, ""), ELEMENTS)
+    old = manifests.dig(application_set._made(SAID, ""), *ELEMENTS)
     with pytest.raises(UsageError, match=rf"^{FILE}:\d+: spec.generators.*{said}"):
         application_set.read(changed(ELEMENTS, elements(old)), SAID)
 

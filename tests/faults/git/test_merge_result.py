@@ -447,9 +447,10 @@ WINDOW = 'protected = true\nwindows = [{schedule = "0 7 * * 1-5", duration = "10
 
 def patched(own, *operations):
     """Render with a JSON patch of every AppProject, and commit all of it."""
-    (own.clone.folder / ARGOCD / "p.json").write_text(json.dumps(operations))
+    (own.clone.folder / ARGOCD / "patches").mkdir()
+    (own.clone.folder / ARGOCD / "patches" / "p.json").write_text(json.dumps(operations))
     text = own.clone.read(PROJECT_FILE).decode()
-    (own.clone.folder / PROJECT_FILE).write_text(f'{text}\n[argocd]\npatches.AppProject = "p.json"\n')
+    (own.clone.folder / PROJECT_FILE).write_text(f'{text}\n[argocd]\npatches.AppProject = "patches/p.json"\n')
     ci(own.clone, "argocd", "render")
     own.clone.git("add", "--all")
     own.clone.git("commit", "--quiet", "--message=Patched")

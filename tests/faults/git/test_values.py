@@ -88,8 +88,7 @@ def test_10_a_missing_key_is_an_error(clone):
     result = bump(clone, "2.0", check=False)
 
     assert result.returncode == 2
-    assert f"{FILE}:" in result.stderr
-    assert "model.storageUri" in result.stderr
+    assert f"{FILE}:6: model.storageURI: unknown key; nearest is storageUri" in result.stderr
     assert clone.read() == before
 
 
