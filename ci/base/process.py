@@ -44,6 +44,7 @@ def prepare() -> None:
     with contextlib.suppress(locale.Error):
         locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
     register()
+    settings.no_plugins()
     sys.stdout = _stream(sys.stdout, 1, {errno.EPIPE, *({errno.EIO} if _mode(1, stat.S_ISCHR) else {})})
     sys.stderr = _stream(sys.stderr, 2, set(errno.errorcode))
 

@@ -216,6 +216,11 @@ def show_all() -> None:
     os.environ[DEBUG] = YES[0]
 
 
+def no_plugins() -> None:
+    """Have pydantic look for no plugins: it would read the records of all that is installed at every start."""
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = YES[0]
+
+
 def project() -> Path | None:
     """Return the folder of the project file that the user names, or None.
 

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,12 +12,14 @@ from ci.base.command import redacted
 from ci.base.errors import UsageError
 from ci.base.progress import note
 from ci.base.secret import Secret
-from ci.cluster.kubectl import Kubectl
 from ci.commands.options import RemoteOption as RemoteOption
 from ci.supply import tools
 from ci.tree import git, writeback
 from ci.tree.git import Repository, Snapshot
 from ci.tree.writeback import Change, Edit, LocalBranch, RemoteBranch, Target
+
+if TYPE_CHECKING:
+    from ci.cluster.kubectl import Kubectl
 
 BranchOption = Annotated[
     str | None,
@@ -115,9 +117,10 @@ async def tip(destination: Destination) -> Snapshot:
     return Snapshot(repository, await target.tip(), target.branch)
 
 
-async def kubectl(kubeconfig: Path | None, context: str | None) -> Kubectl:
+async def kubectl(kubeconfig: Path | None, context: str | None) -> "Kubectl":
     """Return kubectl on the cluster that the options name."""
     from ci.cluster.existing import existing_cluster  # most commands ask no cluster
+    from ci.cluster.kubectl import Kubectl
 
     tool = tools.installed("kubectl")
     file = kubeconfig or settings.kubeconfig()

@@ -151,6 +151,22 @@ def test_a_look_at_the_tree_loads_neither_a_forge_nor_a_cluster_nor_what_renders
     assert [modules & (NOT_FOR_HELP | {"ci.cluster.existing"}) for modules in found.values()] == [set()] * 3
 
 
+def test_a_plugin_that_is_installed_beside_it_takes_no_part(project: Path, tmp_path: Path):
+    Made(project).commit()
+    record = tmp_path / "site" / "spy-1.dist-info"
+    record.mkdir(parents=True)
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: spy\nVersion: 1\n")
+    (record / "entry_points.txt").write_text("[pydantic]\nspy = spy:plugin\n")
+    (record.parent / "spy.py").write_text(f"open({str(tmp_path / 'loaded')!r}, 'w')\nplugin = None\n")
+
+    argv = [sys.executable, "ci/main.py", "history", "--env", "lab"]  # a process begun anew loads pydantic itself
+    environment = {**os.environ, "PYTHONPATH": str(record.parent)}
+    ended = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+    assert not (tmp_path / "loaded").exists()
+
+
 def test_the_list_of_commands_loads_none_of_them():
     modules = loaded(["--help"])["--help"]
     assert modules.isdisjoint({"dagger", "pydantic", "scipy", "kubernetes", "requests", "rich", "ci.commands"})
