@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 
 from ci.base.paths import ROOT
 from ci.supply import pins
+from tests.harness import project as projects
 
 PACKAGE = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CORE = PACKAGE["project"]["dependencies"]
@@ -68,10 +69,12 @@ def test_without_anything_installed_a_line_says_what_installs_it():
 
 
 @pytest.mark.parametrize(("command", "module"), [(("gates",), "scipy"), (("lint",), "celpy"), (("test",), "cyclonedx")])
-def test_a_command_says_what_is_not_installed(command, module):
+def test_a_command_says_what_is_not_installed(tmp_path, command, module):
+    projects.made(tmp_path / "own").commit()
     without = f"import runpy, sys; sys.modules[{module!r}] = None; sys.argv = ['ci/main.py', *sys.argv[1:]]; "
     start = f"{without}runpy.run_path('ci/main.py', run_name='__main__')"
-    ended = subprocess.run([sys.executable, "-c", start, *command], cwd=ROOT, capture_output=True, text=True)
+    words = [sys.executable, "-c", start, f"--project={tmp_path / 'own'}", *command]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 3
     said = " ".join(ended.stderr.split())
     assert said.startswith(

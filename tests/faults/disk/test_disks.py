@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.harness import project
+
 FILL = 'head -c 1M /dev/zero > "$M/fill" 2>/dev/null;'
 NO_INODES = '(set +e; for n in 1 2 3 4 5 6 7 8 9; do : > "$M/$n"; done) 2>/dev/null;'
 
@@ -57,9 +59,10 @@ def lines(ended):
         ),
     ],
 )
-def test_a_report_folder_there_is_one_line_with_the_way_out(disk, options, before, said, fix):
+def test_a_report_folder_there_is_one_line_with_the_way_out(disk, tmp_path, options, before, said, fix):
+    own = project.made(tmp_path / "own").folder
     there = disk(options)
-    ended = there.run(f'{before} CI test --report "$M/report"')
+    ended = there.run(f'{before} CI --project {own} test --report "$M/report"')
     shown = lines(ended)
     assert ended.returncode == 3, ended.stderr
     assert shown[0] == f"error: {there.path}{said}"
