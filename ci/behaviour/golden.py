@@ -3,7 +3,6 @@
 The format is explained in docs/behaviour.md.
 """
 
-import difflib
 import itertools
 import json
 import re
@@ -150,8 +149,8 @@ def _unsaid(resource: Resource[Any], keywords: set[str]) -> Iterator[str]:
     """Yield what a schema, or one within it, says to nobody: no keyword of the draft, a format that is not checked."""
     if isinstance(resource.contents, dict):
         for unknown in sorted(resource.contents.keys() - keywords):
-            meant = difflib.get_close_matches(unknown, keywords, n=1)
-            yield f"{unknown}: no keyword of its draft of JSON schema" + (f": is it {meant[0]}?" if meant else "")
+            meant = fields.nearest(unknown, keywords)
+            yield f"{unknown}: no keyword of its draft of JSON schema" + (f": is it {meant}?" if meant else "")
         named = resource.contents.get("format")
         if named is not None and named not in FORMATS:
             yield f"format {named}: is not checked, only {', '.join(FORMATS)}: say it by a `pattern`, or leave it out"

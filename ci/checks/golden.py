@@ -4,10 +4,10 @@ Where an earlier model runs than the one that a golden file is of, the known ans
 environment was rolled back to one, that is told, for the next bump: nothing is wrong with the tree.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ci.base import fields
 from ci.base.errors import UsageError
 from ci.behaviour import golden, known_answer
 from ci.behaviour.golden import Golden
@@ -66,9 +66,9 @@ def strays(folder: Path, project: Project) -> Iterator[Finding]:
     for file in there:
         if file.suffix == ".yaml" and file.stem in names:
             continue
-        near = difflib.get_close_matches(file.stem, without, n=1)
+        near = fields.nearest(file.stem, without)
         said = f"no application has {file.name} for its golden file, so nothing is asked of it"
-        remedy = f"call it {near[0]}.yaml" if near else "call it as its application, NAME.yaml, or remove it"
+        remedy = f"call it {near}.yaml" if near else "call it as its application, NAME.yaml, or remove it"
         yield Finding(CHECK, file.relative_to(folder).as_posix(), 0, said, remedy, "warning")
 
 

@@ -1,10 +1,10 @@
 """Mirrors of the project file that stand for no model of the project, as one that is misspelled does."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ci import project as projects
+from ci.base import fields
 from ci.base.errors import UsageError
 from ci.models import stores
 from ci.project import FILE, Project
@@ -29,8 +29,8 @@ def findings(text: str, project: Project, applications: Mapping[Key, Application
         if any(_stands_for(prefix, uri) for uri in uris):
             continue
         way = ("models", "mirrors", prefix)
-        near = difflib.get_close_matches(prefix, beginnings, n=1)
-        remedy = f"nearest is {near[0]}" if near else "write what a model's storageUri begins with, or remove it"
+        near = fields.nearest(prefix, beginnings)
+        remedy = f"nearest is {near}" if near else "write what a model's storageUri begins with, or remove it"
         said = f"{projects.dotted(way)}: no model's storageUri begins so, and the mirror is never looked at"
         yield Finding(CHECK, FILE, projects.line_of(text, way), said, remedy, "warning")
 

@@ -4,14 +4,13 @@ KServe itself tells so on a cluster alone, by an InferenceService that never get
 `pkg/apis/serving/v1beta1/predictor_model.go` and `pkg/controller/v1beta1/inferenceservice/components/predictor.go`).
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ci.base import command
+from ci.base import command, fields
 from ci.manifests import documents
 from ci.manifests.documents import Document
 from ci.manifests.manifests import dig, mapping
@@ -72,9 +71,9 @@ def fault(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> 
     wanted = str(model["runtime"])
     found = {str(dig(each, "metadata", "name")): each for each in reversed(runtimes)}
     if wanted not in found:
-        near = difflib.get_close_matches(wanted, found, n=1)
+        near = fields.nearest(wanted, found)
         said = f"no serving runtime is called {wanted}; there are {', '.join(sorted(found))}"
-        return Fault("runtime", said, f"is {near[0]} meant?" if near else "name one that is there", sure=False)
+        return Fault("runtime", said, f"is {near} meant?" if near else "name one that is there", sure=False)
     return _named(wanted, found[wanted], model, runtimes)
 
 
@@ -86,9 +85,9 @@ def _named(
         return Fault("runtime", f"serving runtime {name} is disabled", "name another one", sure=True)
     if wanted not in {label for each in formats for label in _labels(each)}:
         said = f"serving runtime {name} takes no model of format {wanted}; it takes {_shown(formats)}"
-        near = difflib.get_close_matches(wanted, [str(each.get("name")) for each in formats], n=1)
+        near = fields.nearest(wanted, [str(each.get("name")) for each in formats])
         others = sorted({str(dig(each, "metadata", "name")) for each in runtimes if _takes(each, wanted)})
-        meant = [f"is {near[0]} meant?"] if near else []
+        meant = [f"is {near} meant?"] if near else []
         meant += [f"{wanted} is a format of {', '.join(others)}"] if others else []
         return Fault("modelFormat", said, "; ".join(meant) or "name a format that it takes", sure=True)
     protocol, spoken = model.get("protocolVersion"), dig(runtime, "spec", "protocolVersions")
@@ -105,9 +104,9 @@ def _by_itself(model: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) 
     chosen = [each for each in free if any(wanted in _labels(one) for one in _formats(each) if one.get("autoSelect"))]
     if not chosen:
         names = sorted({str(one.get("name")) for each in free for one in _formats(each) if one.get("autoSelect")})
-        near = difflib.get_close_matches(wanted, names, n=1)
+        near = fields.nearest(wanted, names)
         said = f"no serving runtime takes models of format {wanted} unless it is named; there are {', '.join(names)}"
-        return Fault("modelFormat", said, f"is {near[0]} meant?" if near else "name the runtime", sure=False)
+        return Fault("modelFormat", said, f"is {near} meant?" if near else "name the runtime", sure=False)
     spoken = [dig(each, "spec", "protocolVersions") for each in chosen]
     if protocol and all(each and protocol not in each for each in spoken):
         names = sorted(str(dig(each, "metadata", "name")) for each in chosen)
