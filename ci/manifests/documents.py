@@ -5,14 +5,13 @@ from typing import Any
 
 from ci.base.errors import CheckFailedError, UsageError
 from ci.manifests import kubernetes_yaml
+from ci.project import MANIFESTS
 
 Document = dict[str, Any]
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "ml-serving-ci"
 CLUSTER_WIDE = ("CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding")
 """Kinds in upstream's manifests that have no namespace."""
-SUFFIXES = (".yaml", ".yml", ".json")
-"""Of the files that `kubectl apply -f FOLDER` reads."""
 KUSTOMIZE = "kustomize.config.k8s.io"
 """Group of what kustomize reads and no cluster gets."""
 
@@ -57,7 +56,7 @@ def of_file(content: bytes, path: str) -> list[Document] | None:
 
 def is_applied(path: str) -> bool:
     """Tell whether `kubectl apply -f FOLDER` reads a file of this name; to Go `.yaml` has that suffix, too."""
-    return path.endswith(SUFFIXES)
+    return path.endswith(MANIFESTS)
 
 
 def located(content: bytes, path: str) -> Iterator[tuple[int, Document]]:
