@@ -178,8 +178,7 @@ async def _targets(run: _Run) -> None:
         for each in renderings:
             run.found += [(each.target.name, finding) for finding in references.check(each.objects)]
         run.found += (*repeated.rendered(renderings), *skipped.rendered(renderings))
-        known = await serving.kserves(run.tools.helm, run.tools.crds["kserve"])
-        run.found += runtimes.rendered(renderings, known)
+        group.start_soon(_runtimes, run, renderings)
         group.start_soon(_again, run, [each for each in renderings if varying.may_be(each.target)])
         group.start_soon(_throwaway, run, [each.target for each in renderings])
         group.start_soon(run.keep_named, schema.validate, run.client, run.tools, renderings, folder / "schema")
@@ -189,6 +188,11 @@ async def _targets(run: _Run) -> None:
         own = [rule for each in renderings if each.target.name == DEFAULTS for rule in rules.sources(each.objects)]
         if own and (run.root / rules.TESTS).is_dir():  # the tests are about the chart's own values
             group.start_soon(run.keep, rules.test, run.client, run.tools.promtool, run.root, own)
+
+
+async def _runtimes(run: _Run, renderings: Sequence[Rendering]) -> None:
+    known = await serving.kserves(run.tools.helm, run.tools.crds["kserve"])
+    run.found += runtimes.rendered(renderings, known)
 
 
 async def _again(run: _Run, renderings: Sequence[Rendering]) -> None:

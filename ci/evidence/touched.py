@@ -363,12 +363,13 @@ def _weaker(found: Sides, name: str) -> Iterator[str]:
 async def _opened(found: Sides) -> list[Touched]:
     """Return the environments whose AppProject guards them less than it did, other than by keys of the project file."""
     path = _projects_of(found.after)
+    files = [_made(project, side.repository.prefix) for side, project in _both(found)]
     opened = []
     for name in found.before.names:
         if not (found.before.environment(name).protected and name in found.after.names):
             continue
         was, now = [_rules(await _manifests(found, side, name), project, name) for side, project in _both(found)]
-        then, made = [_rules(_made(project, side.repository.prefix), project, name) for side, project in _both(found)]
+        then, made = [_rules(each, project, name) for each, (_, project) in zip(files, _both(found), strict=True)]
         windows = [each.get("syncWindows") for each in (was, now, then, made)]
         why = []
         if windows[0] and windows[0] != windows[1] and windows[:2] != windows[2:]:
