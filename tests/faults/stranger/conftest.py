@@ -54,7 +54,8 @@ def supply(filled, distribution, tmp_path, monkeypatch):
     made._start_registry = start
     for name in set(os.environ) - KEPT:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))  # where there is no supply either
+    monkeypatch.setenv("PATH", os.pathsep.join((str(filled.tool("helm").parent), os.environ["PATH"])))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     yield made
     if local.process is not None:
