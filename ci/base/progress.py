@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ci.base.calling import as_called
 from ci.base.text import legal, one_line
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def step(name: str) -> Iterator[None]:
 
 def note(text: str) -> None:
     """Show one line that is not a step."""
-    shown(f"    {legal(text)}")
+    shown(f"    {legal(as_called(text))}")
 
 
 def heading(text: str) -> None:
@@ -69,7 +70,7 @@ def warning(what: str, why: str = "") -> None:
         what: In one line.
         why: Its cause.
     """
-    shown((one_line(what), "yellow bold"), (f": {one_line(why)}" if why else "", "yellow"))
+    shown((one_line(what), "yellow bold"), (f": {one_line(as_called(why))}" if why else "", "yellow"))
 
 
 def failure(message: str, fix: str | None = None) -> None:
@@ -79,6 +80,6 @@ def failure(message: str, fix: str | None = None) -> None:
         message: In one line.
         fix: What to do.
     """
-    shown(("error: ", "red bold"), one_line(message))
+    shown(("error: ", "red bold"), one_line(as_called(message)))
     if fix:
-        shown(("  fix: ", "bold"), legal(fix))
+        shown(("  fix: ", "bold"), legal(as_called(fix)))

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ci.base import paths
+from ci.base.calling import as_called
 from ci.base.errors import MachineError
 from ci.commands.runner import run_async
 from ci.host import machine
@@ -96,4 +97,4 @@ def _show(checks: list[Check]) -> None:
         console.print(f"[{colour}]{sign} {words:12}[/{colour}] {escape(check.need)}: {escape(check.how)}")
     for check in checks:
         if check.fix:
-            console.print(f"\n{escape(check.need)}, to fix:\n  {escape(check.fix)}")
+            console.print(f"\n{escape(check.need)}, to fix:\n  {escape(as_called(check.fix))}")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ci.base import settings
+from ci.base.calling import as_called
 from ci.base.errors import UsageError
 from ci.commands import here
 from ci.commands.runner import run_async
@@ -38,7 +39,8 @@ async def _migrate(order: list[str], dry_run: bool) -> None:
         migration.write(folder)
     for line in migration.told:
         typer.echo(line)
-    typer.echo("not written (--dry-run)" if dry_run else "then: python ci/main.py argocd render; look at git diff")
+    then = as_called("then: python ci/main.py argocd render; look at git diff")
+    typer.echo("not written (--dry-run)" if dry_run else then)
 
 
 def _folder() -> Path:

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ci.base.calling import as_called
 from ci.base.text import counted, inert
 from ci.report import applications as words
 from ci.report import behaviour as plots
@@ -225,7 +226,7 @@ def findings(items: Sequence[Finding]) -> Group:
                 (f"{mark} ", style), (finding.place, "bold"), f" {finding.message} ", (f"({finding.check})", "dim")
             )
         )
-        lines.append(Text(f"  → {finding.remedy}"))
+        lines.append(Text(f"  → {as_called(finding.remedy)}"))
     errors = sum(finding.severity == "error" for finding in items)
     lines.append(Text(f"{counted(errors, 'error')}, {counted(len(items) - errors, 'warning')}", style="bold"))
     return Group(*lines)
