@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
+from string import Template
 
 from ci.base.errors import UsageError
 from ci.canary.plan import Plan
 from ci.canary.recording import HOW, NAME, TARGET, Given, Recording, Series
 from ci.canary.series import Sample
-from ci.manifests import series
+from ci.manifests.series import Read
 
 REVISION = "revision"
 TOLERANCE = 0.2
@@ -44,21 +45,22 @@ class Overlay:
     notes: Sequence[str]
 
 
-def lay(recording: Recording, plan: Plan, given: Given) -> Overlay:
+def lay(recording: Recording, plan: Plan, given: Given, read: Read) -> Overlay:
     """Lay a recording over a canary.
 
     Args:
         recording: What Prometheus recorded.
         plan: The canary, judged by figures alone.
         given: What the user says about the recording.
+        read: What Prometheus made of the canary's queries.
 
     Raises:
         UsageError: A series that a query reads is not in the recording, or its start or its revisions are not clear.
     """
-    chosen = _chosen(recording, plan, given)
+    chosen = _chosen(recording, plan, given, read)
     spans = _spans(chosen)
     revisions = _revisions(recording, spans, given)
-    _require(recording, plan, revisions, chosen)
+    _require(recording, plan, revisions, chosen, read)
     canary = spans[revisions["Latest"]]
     apart = _apart(chosen) or plan.scrape_seconds
     start = canary.first if given.start is None else given.start
@@ -84,10 +86,10 @@ def lay(recording: Recording, plan: Plan, given: Given) -> Overlay:
     return Overlay([*_samples(plan, chosen, start)], revisions, canary.last + apart - start, notes)
 
 
-def _chosen(recording: Recording, plan: Plan, given: Given) -> list[Series]:
+def _chosen(recording: Recording, plan: Plan, given: Given, read: Read) -> list[Series]:
     """Return the series of this release that the canary's queries read by name."""
     target = {label: given.labels.get(label, str(getattr(plan, label))) for label in TARGET}
-    readers = {name: metric.name for metric in plan.metrics for name in series.read(metric.query)}
+    readers = {name: metric.name for metric in plan.metrics for name in read[metric.query].names}
     chosen = []
     for name, reader in readers.items():
         named = [each for each in recording.series if each.name == name]
@@ -138,12 +140,15 @@ def _revisions(recording: Recording, spans: Mapping[str, Span], given: Given) ->
     return {"Stable": stable, "Latest": canary}
 
 
-def _require(recording: Recording, plan: Plan, revisions: Mapping[str, str], chosen: Sequence[Series]) -> None:
+def _require(
+    recording: Recording, plan: Plan, revisions: Mapping[str, str], chosen: Sequence[Series], read: Read
+) -> None:
     """Refuse a recording without a revision's series that a query reads: "none" and "not recorded" look alike."""
     there = {(each.name, each.labels.get(REVISION)) for each in chosen}
     for metric in plan.metrics:
-        for selector in series.selectors(metric.about(revisions)):
-            revision = selector.labels.get(REVISION)
+        for selector in read[metric.query].selectors:
+            asked = selector.labels.get(REVISION)
+            revision = Template(asked).substitute(revisions) if asked is not None else None
             if revision is not None and (selector.name, revision) not in there:
                 missing = _text(selector.name, {REVISION: revision})
                 raise UsageError(f"{recording.file}: no {missing}, which {metric.name} reads", fix=HOW)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from ci.base.errors import CheckFailedError
 from ci.canary import engine, judge, overlay, replay
 from ci.canary.assessment import Recorded, Share
 from ci.canary.engine import Engine
@@ -24,10 +25,17 @@ async def replayed(prometheus: Path, promtool: Path, plan: Plan, recording: Reco
         given: What the user says about it.
 
     Raises:
+        CheckFailedError: A query of the canary's is no PromQL.
         UsageError: The recording does not have what the canary's queries read.
     """
     canary = plan.by_figures()
-    laid = overlay.lay(recording, canary, given)
+    async with engine.empty(prometheus) as reader:
+        read = await reader.read({metric.query for metric in canary.metrics})
+    for metric in canary.metrics:
+        if error := read[metric.query].error:
+            said = f"metric {metric.name}: Prometheus does not take its query: {error}"
+            raise CheckFailedError(said, detail=metric.query)
+    laid = overlay.lay(recording, canary, given, read)
     async with engine.running(prometheus, promtool, laid.samples) as running:
         known = await judge.answers(running, canary, laid.revisions, int(min(laid.end, canary.seconds)), canary.grid)
         shares = [await _share(running, laid, *step) for step in _steps(canary, laid.end)]

@@ -8,7 +8,7 @@ import dagger
 
 from ci.base import tasks
 from ci.base.errors import CheckFailedError, UsageError
-from ci.canary import declared
+from ci.canary import declared, engine
 from ci.checks import (
     argocd,
     chart,
@@ -35,6 +35,7 @@ from ci.checks.targets import Chosen, Targets
 from ci.manifests import references
 from ci.manifests import runtimes as serving
 from ci.manifests.chart import DEFAULTS, Rendering, Target
+from ci.manifests.manifests import Manifest
 from ci.project import FILE, Project
 from ci.results import Finding, Gate
 from ci.tree import git
@@ -175,8 +176,6 @@ async def _targets(run: _Run) -> None:
         renderings = [each for each in all_of_them if not each.findings]
         if not renderings:
             return
-        for each in renderings:
-            run.found += [(each.target.name, finding) for finding in references.check(each.objects)]
         run.found += (*repeated.rendered(renderings), *skipped.rendered(renderings))
         group.start_soon(_runtimes, run, renderings)
         group.start_soon(_again, run, [each for each in renderings if varying.may_be(each.target)])
@@ -185,9 +184,23 @@ async def _targets(run: _Run) -> None:
         group.start_soon(run.keep_named, rules.check, run.client, run.tools.promtool, renderings, folder / "rules")
         whole = not run.targets.findings and len(renderings) == len(all_of_them)
         group.start_soon(_gates, run, renderings, run.targets.known if whole else ())
-        own = [rule for each in renderings if each.target.name == DEFAULTS for rule in rules.sources(each.objects)]
-        if own and (run.root / rules.TESTS).is_dir():  # the tests are about the chart's own values
+        own: list[Manifest] = []
+        if (run.root / rules.TESTS).is_dir():  # its tests are about the chart's own values
+            own += (rule for each in renderings if each.target.name == DEFAULTS for rule in rules.sources(each.objects))
+        group.start_soon(_expressions, run, renderings, own)
+        if own and rules.tests(run.root):
             group.start_soon(run.keep, rules.test, run.client, run.tools.promtool, run.root, own)
+
+
+async def _expressions(run: _Run, renderings: Sequence[Rendering], own: Sequence[Manifest]) -> None:
+    """Check what needs every expression read: each text once, by one Prometheus."""
+    tests = [path.read_text() for path in rules.tests(run.root)] if own else []
+    texts = rules.expressions(tests).union(*(references.expressions(each.objects) for each in renderings))
+    async with engine.empty(run.tools.prometheus) as reader:
+        read = await reader.read(texts)
+    for each in renderings:
+        run.found += [(each.target.name, finding) for finding in references.check(each.objects, read)]
+    run.found += [("", finding) for finding in rules.untested(own, tests, read)]
 
 
 async def _runtimes(run: _Run, renderings: Sequence[Rendering]) -> None:

@@ -60,38 +60,43 @@ async def check(
     ]
 
 
+def tests(root: Path) -> list[Path]:
+    """Return the files with the chart's tests of its rules.
+
+    Args:
+        root: The project's folder.
+    """
+    return sorted((root / TESTS).glob("*_test.yaml"))
+
+
 async def test(client: dagger.Client, promtool: Path, root: Path, rules: Sequence[manifests.Manifest]) -> list[Finding]:
     """Run the chart's tests of its rules.
 
     Args:
         client: The Dagger session.
         promtool: The executable on the host.
-        root: The project's folder, with the tests in `TESTS`.
+        root: The project's folder, with a test in `TESTS` at least.
         rules: The PrometheusRules that the chart's own values make.
 
     Returns:
-        What the tests see go wrong, and which rules they leave out.
+        What the tests see go wrong.
     """
-    files = sorted((root / TESTS).glob("*_test.yaml"))
-    left_out = untested(rules, [path.read_text() for path in files])
-    if not files:
-        return left_out
-    tests = client.host().directory(str(root / TESTS), include=["*_test.yaml"])
+    folder = client.host().directory(str(root / TESTS), include=["*_test.yaml"])
     ended = (
         tools.static(client, promtool)
-        .with_mounted_directory("/src", tests.with_new_file(RULES_FILE, text(rules)))
+        .with_mounted_directory("/src", folder.with_new_file(RULES_FILE, text(rules)))
         .with_exec(
-            ["test", f"--junit={JUNIT}", "rules", *(path.name for path in files)],
+            ["test", f"--junit={JUNIT}", "rules", *(path.name for path in tests(root))],
             use_entrypoint=True,
             expect=dagger.ReturnType.ANY,
         )
     )
     if await ended.exit_code() == 0:
-        return left_out
+        return []
     found = results(await ended.file(JUNIT).contents(), root)
     if not found:
         raise CheckFailedError("promtool test rules failed", detail=await ended.stderr())
-    return [*found, *left_out]
+    return found
 
 
 def sources(objects: Sequence[manifests.Manifest]) -> list[manifests.Manifest]:
@@ -159,7 +164,21 @@ def _line(manifest: manifests.Manifest, path: places.Path) -> int:
     return found[0] if len(found) == 1 else manifest.line(path)
 
 
-def untested(sources: Sequence[manifests.Manifest], tests: Sequence[str]) -> list[Finding]:
+def expressions(tests: Sequence[str]) -> set[str]:
+    """Return every expression that `untested` wants to have read.
+
+    Args:
+        tests: The text of each test file.
+    """
+    return {
+        str(case.get("expr"))
+        for test in _tests(tests)
+        for _, case in manifests.entries(test.get("promql_expr_test"))
+        if case.get("exp_samples")
+    }
+
+
+def untested(sources: Sequence[manifests.Manifest], tests: Sequence[str], read: series.Read) -> list[Finding]:
     """Find the rules that no test covers.
 
     A recording rule needs a test with a sample expected of it; an alert one in which it fires with the labels that its
@@ -168,11 +187,12 @@ def untested(sources: Sequence[manifests.Manifest], tests: Sequence[str]) -> lis
     Args:
         sources: The PrometheusRules.
         tests: The text of each test file.
+        read: What Prometheus made of their `expressions`; what is no PromQL is promtool's own finding.
 
     Returns:
         One finding for each test that is missing.
     """
-    covered = _covered(tests)
+    covered = _covered(tests, read)
     found = [
         Finding("rules", manifest.file, _line(manifest, path), f"rule {_name(rule)} has no test {what}", remedy)
         for manifest, path, rule in _rules(sources)
@@ -189,20 +209,23 @@ class _Covered:
     quiet: set[str] = field(default_factory=set)
 
 
-def _covered(tests: Sequence[str]) -> _Covered:
-    covered = _Covered()
-    for text in tests:
-        for _, test in manifests.entries(manifests.dig(_parsed(text), "tests")):
-            for _, case in manifests.entries(test.get("promql_expr_test")):
-                if case.get("exp_samples"):
-                    covered.recorded |= _series(str(case.get("expr")))
-            for _, case in manifests.entries(test.get("alert_rule_test")):
-                name = str(case.get("alertname"))
-                if not case.get("exp_alerts"):
-                    covered.quiet.add(name)
-                for _, alert in manifests.entries(case.get("exp_alerts")):
-                    covered.fired.append((name, manifests.mapping(alert.get("exp_labels"))))
+def _covered(tests: Sequence[str], read: series.Read) -> _Covered:
+    covered = _Covered(recorded={name for text in expressions(tests) for name in read[text].names})
+    for test in _tests(tests):
+        for _, case in manifests.entries(test.get("alert_rule_test")):
+            name = str(case.get("alertname"))
+            if not case.get("exp_alerts"):
+                covered.quiet.add(name)
+            for _, alert in manifests.entries(case.get("exp_alerts")):
+                covered.fired.append((name, manifests.mapping(alert.get("exp_labels"))))
     return covered
+
+
+def _tests(texts: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield each test of these files."""
+    for text in texts:
+        for _, test in manifests.entries(manifests.dig(_parsed(text), "tests")):
+            yield test
 
 
 def _missing(rule: Mapping[str, Any], covered: _Covered) -> Iterator[tuple[str, str]]:
@@ -235,13 +258,6 @@ def _rules(
         for group, content in manifests.entries(manifest.dig("spec", "groups")):
             for index, rule in manifests.entries(content.get("rules")):
                 yield manifest, ("spec", "groups", group, "rules", index), rule
-
-
-def _series(expression: str) -> set[str]:
-    try:
-        return series.read(expression)
-    except ValueError:
-        return set()  # promtool's own finding
 
 
 def results(junit: str, root: Path) -> list[Finding]:

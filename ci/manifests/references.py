@@ -3,10 +3,11 @@
 No cluster would say so in time: each object is valid alone, and a wrong name shows only when a canary goes nowhere.
 """
 
+import contextlib
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,11 +57,13 @@ class Objects:
 
     Attributes:
         manifests: Every rendered object.
+        read: What Prometheus made of the expressions in them.
         services: By name.
         pods: By kind and name of their workload.
     """
 
     manifests: Sequence[Manifest]
+    read: series.Read
     services: dict[str, Service] = field(default_factory=dict)
     pods: dict[tuple[str, str], Pods] = field(default_factory=dict)
 
@@ -87,7 +90,7 @@ class Objects:
 
     def of(self, *kinds: str) -> Iterator[Manifest]:
         """Yield the rendered objects of these kinds."""
-        return (manifest for manifest in self.manifests if manifest.kind in kinds)
+        return _of(self.manifests, *kinds)
 
     def selected(self, selector: Mapping[str, Any]) -> list[Pods]:
         """Return the pods that a label selector means."""
@@ -130,16 +133,30 @@ class Objects:
             self.services[name] = Service(name, ((80, first), *further))
 
 
-def check(manifests: Sequence[Manifest]) -> list[Finding]:
+def expressions(manifests: Sequence[Manifest]) -> set[str]:
+    """Return every expression that `check` wants to have read.
+
+    Args:
+        manifests: The objects of one rendering.
+    """
+    found = {query for _, _, query in _queries(manifests)}
+    for _, text in _carried(manifests):
+        with contextlib.suppress(json.JSONDecodeError):  # a finding of `check`
+            found |= {dashboards.promql(query) for _, _, query in dashboards.queries(json.loads(text))}
+    return found
+
+
+def check(manifests: Sequence[Manifest], read: series.Read) -> list[Finding]:
     """Check every link between the objects of one rendering.
 
     Args:
         manifests: The objects.
+        read: What Prometheus made of their `expressions`.
 
     Returns:
         One finding for each link that leads nowhere.
     """
-    objects = Objects(manifests)
+    objects = Objects(manifests, read)
     return list(itertools.chain.from_iterable(link(objects) for link in LINKS))
 
 
@@ -536,25 +553,24 @@ def _accounts(objects: Objects) -> Iterator[Finding]:
 def _series(objects: Objects) -> Iterator[Finding]:
     """Rules and analysis queries → series that a rule records or a monitor makes."""
     recorded, made = _known(objects)
-    for manifest, path, text in _queries(objects):
-        for message, remedy in _unknown(recorded, made, text):
+    for manifest, path, query in _queries(objects.manifests):
+        for message, remedy in _unknown(recorded, made, objects.read[query]):
             yield _finding(manifest, path, message, remedy)
 
 
 def _dashboards(objects: Objects) -> Iterator[Finding]:
     """Dashboards → series that a rule records or a monitor makes."""
     recorded, made = _known(objects)
-    for manifest in objects.of("ConfigMap"):
-        for file, text in dashboards.carried(manifest):
-            try:
-                dashboard = json.loads(text)
-            except json.JSONDecodeError as error:
-                yield Finding("references", file, error.lineno, f"no JSON: {error.msg}", "mend the syntax")
-                continue
-            for path, owner, query in dashboards.queries(dashboard):
-                for message, remedy in _unknown(recorded, made, dashboards.promql(query)):
-                    line = places.values_line(text, path)
-                    yield Finding("references", file, line, f"{owner}: {message}", remedy)
+    for file, text in _carried(objects.manifests):
+        try:
+            dashboard = json.loads(text)
+        except json.JSONDecodeError as error:
+            yield Finding("references", file, error.lineno, f"no JSON: {error.msg}", "correct the syntax")
+            continue
+        for path, owner, query in dashboards.queries(dashboard):
+            for message, remedy in _unknown(recorded, made, objects.read[dashboards.promql(query)]):
+                line = places.values_line(text, path)
+                yield Finding("references", file, line, f"{owner}: {message}", remedy)
 
 
 def _known(objects: Objects) -> tuple[set[str], list[str]]:
@@ -572,14 +588,11 @@ def _known(objects: Objects) -> tuple[set[str], list[str]]:
     return recorded, made
 
 
-def _unknown(recorded: set[str], made: Sequence[str], text: str) -> Iterator[tuple[str, str]]:
+def _unknown(recorded: set[str], made: Sequence[str], read: series.Expression) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the series that an expression reads, and what to do about it."""
-    try:
-        names = series.read(text)
-    except ValueError as error:
-        yield f"no PromQL: {error}", "mend the expression"
-        return
-    for name in sorted(names):
+    if read.error:
+        yield f"no PromQL: {read.error}", "correct the expression"
+    for name in sorted(read.names):
         known = (
             name in recorded or series.EXPORTED.fullmatch(name) or any(_fullmatch(pattern, name) for pattern in made)
         )
@@ -590,16 +603,28 @@ def _unknown(recorded: set[str], made: Sequence[str], text: str) -> Iterator[tup
             )
 
 
-def _queries(objects: Objects) -> Iterator[tuple[Manifest, tuple[str | int, ...], str]]:
-    for manifest in objects.of("PrometheusRule"):
+def _queries(manifests: Iterable[Manifest]) -> Iterator[tuple[Manifest, tuple[str | int, ...], str]]:
+    """Yield the PromQL of rules and AnalysisTemplates, with its object and its place there."""
+    for manifest in _of(manifests, "PrometheusRule"):
         for group, content in entries(_spec(manifest, "groups")):
             for index, rule in entries(content.get("rules")):
                 yield manifest, ("spec", "groups", group, "rules", index, "expr"), str(rule.get("expr"))
-    for manifest in objects.of("AnalysisTemplate", "ClusterAnalysisTemplate"):
+    for manifest in _of(manifests, "AnalysisTemplate", "ClusterAnalysisTemplate"):
         for index, metric in entries(_spec(manifest, "metrics")):
             query = dig(metric, "provider", "prometheus", "query")
             if query is not None:
-                yield manifest, ("spec", "metrics", index, "provider", "prometheus", "query"), str(query)
+                path = ("spec", "metrics", index, "provider", "prometheus", "query")
+                yield manifest, path, series.filled(str(query))
+
+
+def _carried(manifests: Iterable[Manifest]) -> Iterator[tuple[str, str]]:
+    """Yield the file and the text of every dashboard."""
+    for manifest in _of(manifests, "ConfigMap"):
+        yield from dashboards.carried(manifest)
+
+
+def _of(manifests: Iterable[Manifest], *kinds: str) -> Iterator[Manifest]:
+    return (manifest for manifest in manifests if manifest.kind in kinds)
 
 
 def _matches(selector: Mapping[str, Any], labels: Mapping[str, str | None]) -> bool:

@@ -1,11 +1,9 @@
-"""Series: which ones an expression reads, and which ones a monitor's relabelling makes."""
+"""Series: which ones an expression reads, as Prometheus says, and which ones a monitor's relabelling makes."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import promql_parser
 
 from ci.manifests.manifests import Manifest, entries
 
@@ -14,6 +12,8 @@ EXPORTED = re.compile(
     # Prometheus itself, then KServe's Python server
     r"up|scrape_\w+|ALERTS(_FOR_STATE)?|request_(preprocess|predict|postprocess|explain)_seconds_(bucket|sum|count)"
 )
+PARAMETER = 'invalid parameter "query": '
+"""Before what Prometheus' parser says."""
 
 
 @dataclass(frozen=True)
@@ -29,24 +29,46 @@ class Selector:
     labels: Mapping[str, str]
 
 
-def read(text: str) -> set[str]:
-    """Return the names of the series that an expression reads.
+@dataclass(frozen=True)
+class Expression:
+    """An expression as Prometheus reads it.
+
+    Attributes:
+        selectors: What it selects; nothing where it is no PromQL.
+        error: Why it is none, in Prometheus' words; empty where it is.
+    """
+
+    selectors: tuple[Selector, ...] = ()
+    error: str = ""
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the series that it reads."""
+        return {selector.name for selector in self.selectors if selector.name}
+
+
+Read = Mapping[str, Expression]
+"""What Prometheus made of expressions, by their text."""
+
+
+def filled(text: str) -> str:
+    """Return an analysis query as PromQL.
 
     Args:
-        text: PromQL; in an analysis query, `{{args.…}}` may stand for a number, a duration or a part of a string.
-
-    Returns:
-        The names.
-
-    Raises:
-        ValueError: It is no PromQL.
+        text: With `{{args.…}}` in place of a number, a duration or a part of a string: 1 is any of them.
     """
-    return {selector.name for selector in selectors(text) if selector.name}
+    return ARGUMENT.sub("1", text)
 
 
-def selectors(text: str) -> list[Selector]:
-    """Return what an expression selects; text and errors are those of `read`."""
-    return [_selector(found) for found in _selections(_expression(text))]
+def parsed(answer: Mapping[str, Any]) -> Expression:
+    """Return what Prometheus says of an expression.
+
+    Args:
+        answer: Its answer to `/api/v1/parse_query` (web/api/v1/translate_ast.go in its source makes the tree).
+    """
+    if answer["status"] != "success":
+        return Expression(error=str(answer["error"]).removeprefix(PARAMETER))
+    return Expression(tuple(_selectors(answer["data"])))
 
 
 def relabelled(monitor: Manifest) -> Iterator[str]:
@@ -93,29 +115,14 @@ def _groups(regex: str) -> dict[int, str]:
     return found
 
 
-def _expression(text: str) -> promql_parser.Expr:
-    """Parse PromQL with `{{args.…}}` in it: an argument stands for a number, or for a duration."""
-    try:
-        return promql_parser.parse(ARGUMENT.sub("1", text))
-    except ValueError:
-        return promql_parser.parse(ARGUMENT.sub("1m", text))
-
-
-def _selections(expression: Any) -> Iterator[promql_parser.VectorSelector]:
-    """Yield every selector of an expression."""
-    if isinstance(expression, promql_parser.VectorSelector):
-        yield expression
-    elif isinstance(expression, promql_parser.Call):
-        for argument in expression.args:
-            yield from _selections(argument)
-    else:
-        inner = (getattr(expression, name, None) for name in ("expr", "lhs", "rhs", "vector_selector", "param"))
-        for part in inner:
-            if isinstance(part, promql_parser.Expr):
-                yield from _selections(part)
-
-
-def _selector(found: promql_parser.VectorSelector) -> Selector:
-    equal = {item.name: item.value for item in found.matchers.matchers if item.op == promql_parser.MatchOp.Equal}
-    name = equal.pop("__name__", "")
-    return Selector(found.name or name, equal)
+def _selectors(node: Any) -> Iterator[Selector]:
+    """Yield every selector in a part of a syntax tree."""
+    if isinstance(node, Mapping):
+        if "matchers" in node:
+            equal = {item["name"]: item["value"] for item in node["matchers"] if item["type"] == "="}
+            yield Selector(equal.pop("__name__", ""), equal)  # a name before the braces is a matcher, too
+        for part in node.values():
+            yield from _selectors(part)
+    elif isinstance(node, list):
+        for part in node:
+            yield from _selectors(part)

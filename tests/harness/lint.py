@@ -5,6 +5,7 @@ from functools import partial
 import anyio
 
 from ci import project
+from ci.canary import engine
 from ci.checks import argocd, gates, golden, pinned
 from ci.manifests import references
 from tests.harness.gates import executables
@@ -28,6 +29,7 @@ def findings(folder):
             ],
         )
     )
+    unlinked = anyio.run(links, renderings)
     canaries = anyio.run(partial(gates.assess, *executables(), folder, given.paths.tree, renderings, known=known))
     return [
         *wrong,
@@ -35,7 +37,16 @@ def findings(folder):
         *of_files,
         *golden.strays(folder, given),
         *(finding for found in of_helm for finding in found),
-        *(finding for each in renderings for finding in (*each.findings, *references.check(each.objects))),
+        *(finding for each in renderings for finding in each.findings),
+        *unlinked,
         *(finding for _, finding in made.on_throwaway(helm)),
         *canaries.findings,
     ]
+
+
+async def links(renderings):
+    """Return the links between rendered objects that lead nowhere."""
+    texts = set().union(*(references.expressions(each.objects) for each in renderings))
+    async with engine.empty(find_tool("prometheus")) as reader:
+        read = await reader.read(texts)
+    return [finding for each in renderings for finding in references.check(each.objects, read)]

@@ -5,14 +5,17 @@ import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 import yaml
+from anyio.from_thread import start_blocking_portal
 
 from ci.base import settings
 from ci.base.paths import CHART
+from ci.canary import engine
 from ci.manifests import documents
 from ci.project import FILE
 from ci.supply.supply import Supply, choose
@@ -45,6 +48,15 @@ def tool():
 @pytest.fixture(scope="session")
 def promtool():
     return find_tool("promtool")
+
+
+@pytest.fixture(scope="session")
+def read():
+    """Return what the pinned Prometheus makes of expressions, one for all tests."""
+    with start_blocking_portal() as portal:
+        empty = portal.call(engine.empty, find_tool("prometheus"))
+        with portal.wrap_async_context_manager(empty) as reader:
+            yield partial(portal.call, reader.read)
 
 
 ENVIRONMENTS = sorted(file.stem for file in (CHART / "values").glob("*.yaml"))

@@ -41,13 +41,14 @@ def test_the_rules_record_and_alert_as_written_in_tests_rules(rendered, promtool
         assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_every_rule_has_a_test(rendered):
-    assert rules.untested(rendered, [test.read_text() for test in TESTS]) == []
+def test_every_rule_has_a_test(rendered, read):
+    texts = [test.read_text() for test in TESTS]
+    assert rules.untested(rendered, texts, read(rules.expressions(texts))) == []
 
 
-def test_a_rule_that_nobody_tests_is_found_at_its_line_in_the_chart(rendered):
+def test_a_rule_that_nobody_tests_is_found_at_its_line_in_the_chart(rendered, read):
     texts = [test.read_text().replace("window: 3d", "window: 7d") for test in TESTS]
-    (finding,) = rules.untested(rendered, texts)
+    (finding,) = rules.untested(rendered, texts, read(rules.expressions(texts)))
     assert "window: 3d" in finding.message
     assert (ROOT / finding.file).read_text().splitlines()[
         finding.line - 1

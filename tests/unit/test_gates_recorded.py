@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from dataclasses import replace
 
 import anyio
 import anyio.to_thread
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ci.base import paths
-from ci.base.errors import UsageError
+from ci.base.errors import CheckFailedError, UsageError
 from ci.canary import engine, judge, overlay, recorded, recording
 from ci.canary.engine import BASE
 from ci.canary.recording import Given
@@ -65,10 +66,11 @@ def kept(canary):
 class Record:
     """A recording of one shape, to be changed and read."""
 
-    def __init__(self, kept, canary, folder):
+    def __init__(self, kept, canary, folder, read):
         self.case, self.simulated, answer, self.at_steps = kept
         self.answer = copy.deepcopy(answer)
         self.canary = canary
+        self.asked = read({metric.query for metric in canary.metrics})
         self.file = folder / "canary.json"
 
     @property
@@ -93,15 +95,15 @@ class Record:
         return recording.read(self.file)
 
     def lay(self, **given):
-        return overlay.lay(self.read(), self.canary.by_figures(), Given(**given))
+        return overlay.lay(self.read(), self.canary.by_figures(), Given(**given), self.asked)
 
     def replayed(self, **given):
         return anyio.run(recorded.replayed, *executables(), self.canary, self.read(), Given(**given))
 
 
 @pytest.fixture
-def record(kept, canary, tmp_path):
-    return lambda shape: Record(kept[shape], canary, tmp_path)
+def record(kept, canary, tmp_path, read):
+    return lambda shape: Record(kept[shape], canary, tmp_path, read)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -109,6 +111,16 @@ def test_a_recording_of_simulated_series_is_judged_as_they_were(record, shape):
     replay = record(shape)
 
     assert replay.replayed(start=BASE).outcome == replay.simulated
+
+
+def test_a_query_that_is_no_promql_is_told_in_prometheus_words(record, canary):
+    replay = record("noise")
+    first, *others = canary.background
+    replay.canary = replace(canary, background=[replace(first, query="sum(up"), *others])
+
+    with pytest.raises(CheckFailedError, match=f"{first.name}: .* 1:7: parse error: unclosed left") as refused:
+        replay.replayed(start=BASE)
+    assert refused.value.detail == "sum(up"
 
 
 def test_the_shapes_above_end_in_different_ways(kept):
@@ -355,10 +367,11 @@ def test_a_truncated_recording_is_refused(tmp_path_factory, length):
         recording.read(file)
 
 
-def test_a_recording_of_something_else_says_how_to_make_one(canary, tmp_path):
+def test_a_recording_of_something_else_says_how_to_make_one(canary, tmp_path, read):
     file = tmp_path / "canary.json"
     file.write_text(json.dumps(SMALL).replace(TOTAL, "up"))
+    asked = read({metric.query for metric in canary.metrics})
 
     with pytest.raises(UsageError, match=f"no {TOTAL}") as refused:
-        overlay.lay(recording.read(file), canary.by_figures(), Given())
+        overlay.lay(recording.read(file), canary.by_figures(), Given(), asked)
     assert "docs/gates.md" in refused.value.fix

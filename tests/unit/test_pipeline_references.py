@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import re
 
 import pytest
 
@@ -19,6 +20,11 @@ def rendered(chart):
         str(file.relative_to(CHART)): file.read_text() for file in (CHART / "templates").rglob("*") if file.is_file()
     }
     return manifests.parse(result.stdout, templates, str(CHART.relative_to(ROOT)))
+
+
+@pytest.fixture(scope="module")
+def check(read):
+    return lambda objects: references.check(objects, read(references.expressions(objects)))
 
 
 def broken(rendered, kind, path, value, name=None):
@@ -193,32 +199,32 @@ BROKEN = {
 }
 
 
-def test_the_chart_as_it_is_has_no_broken_link(rendered):
-    assert references.check(rendered) == []
+def test_the_chart_as_it_is_has_no_broken_link(rendered, check):
+    assert check(rendered) == []
 
 
 @pytest.mark.parametrize("link", BROKEN)
-def test_each_broken_link_is_found(rendered, link):
+def test_each_broken_link_is_found(rendered, link, check):
     kind, path, value, expected = BROKEN[link]
-    findings = references.check(broken(rendered, kind, path, value))
+    findings = check(broken(rendered, kind, path, value))
     matching = [finding for finding in findings if expected in finding.message]
     assert matching, "\n".join(finding.message for finding in findings) or "nothing was found"
     assert all(finding.remedy and finding.file.startswith("helm/charts/ml-serving/") for finding in matching)
 
 
-def test_a_selector_that_misses_the_pods_is_found(rendered):
-    findings = references.check(broken(rendered, "Service", ("spec", "selector"), {"app": "nope"}, name="-metrics"))
+def test_a_selector_that_misses_the_pods_is_found(rendered, check):
+    findings = check(broken(rendered, "Service", ("spec", "selector"), {"app": "nope"}, name="-metrics"))
     assert any("its selector means no pods" in finding.message for finding in findings)
 
 
-def test_a_switched_service_with_a_selector_of_its_own_must_mean_the_rollouts_pods(rendered):
-    findings = references.check(broken(rendered, "Service", ("spec", "selector"), {"app": "nope"}, name="-canary"))
+def test_a_switched_service_with_a_selector_of_its_own_must_mean_the_rollouts_pods(rendered, check):
+    findings = check(broken(rendered, "Service", ("spec", "selector"), {"app": "nope"}, name="-canary"))
     assert any("does not mean the pods of Rollout" in finding.message for finding in findings)
 
 
-def test_a_finding_stands_at_the_key_in_the_template(rendered):
+def test_a_finding_stands_at_the_key_in_the_template(rendered, check):
     changed = broken(rendered, "Rollout", (*CANARY, "stableService"), "nope")
-    finding = next(item for item in references.check(changed) if "stableService names" in item.message)
+    finding = next(item for item in check(changed) if "stableService names" in item.message)
     line = (ROOT / finding.file).read_text().splitlines()[finding.line - 1]
     assert line.strip().startswith("stableService:")
 
@@ -235,20 +241,20 @@ def test_the_objects_of_a_list_are_seen_one_by_one():
     assert json.loads(one.text) == one.data
 
 
-def test_an_object_of_another_shape_is_no_crash(rendered):
+def test_an_object_of_another_shape_is_no_crash(rendered, check):
     for kind in ("Rollout", "VirtualService", "AnalysisTemplate", "HorizontalPodAutoscaler", "ServiceMonitor"):
         for value in ("text", 3, ["a"], {"http": "x", "metrics": {"a": 1}, "endpoints": "y", "selector": [1]}):
-            references.check(broken(rendered, kind, ("spec",), value))
+            check(broken(rendered, kind, ("spec",), value))
 
 
 FLAGS = ("kserve", "canaryDeployment", "sloMonitoring", "autoscaling")
 
 
 @pytest.mark.parametrize("on", list(itertools.product((True, False), repeat=len(FLAGS))), ids=str)
-def test_no_combination_of_flags_leaves_a_link_dangling(chart, on):
+def test_no_combination_of_flags_leaves_a_link_dangling(chart, on, check):
     result = chart.template({"features": dict(zip(FLAGS, on, strict=True))})
     assert result.returncode == 0, result.stderr
-    assert references.check(manifests.parse(result.stdout, {}, "chart")) == []
+    assert check(manifests.parse(result.stdout, {}, "chart")) == []
 
 
 def with_dashboard(rendered, change):
@@ -267,8 +273,8 @@ def with_dashboard(rendered, change):
         ('"schemaVersion": 39,', '"schemaVersion": 39', "no JSON"),
     ],
 )
-def test_a_dashboard_that_shows_nothing_is_found_at_its_line(rendered, old, new, expected):
-    (finding,) = references.check(with_dashboard(rendered, lambda text: text.replace(old, new, 1)))
+def test_a_dashboard_that_shows_nothing_is_found_at_its_line(rendered, old, new, expected, check):
+    (finding,) = check(with_dashboard(rendered, lambda text: text.replace(old, new, 1)))
     assert expected in finding.message
     assert finding.file == "helm/charts/ml-serving/dashboards/canary.json"
     lines = (ROOT / finding.file).read_text().splitlines()
@@ -276,12 +282,84 @@ def test_a_dashboard_that_shows_nothing_is_found_at_its_line(rendered, old, new,
     assert old in (lines[finding.line - 2] if expected == "no JSON" else lines[finding.line - 1])
 
 
-def test_a_panel_in_a_folded_row_is_looked_at(rendered):
+def test_a_panel_in_a_folded_row_is_looked_at(rendered, check):
     row = '{"panels": [{"title": "row", "panels": [{"title": "a", "targets": [{"expr": "nope"}]}]}]}'
-    (finding,) = references.check(with_dashboard(rendered, lambda _: row))
+    (finding,) = check(with_dashboard(rendered, lambda _: row))
     assert finding.message.startswith("panel a: series nope")
 
 
 @pytest.mark.parametrize("text", ["[]", '"text"', '{"panels": 3}', '{"panels": [{"targets": {}}], "templating": []}'])
-def test_a_dashboard_of_another_shape_is_no_crash(rendered, text):
-    assert references.check(with_dashboard(rendered, lambda _: text)) == []
+def test_a_dashboard_of_another_shape_is_no_crash(rendered, text, check):
+    assert check(with_dashboard(rendered, lambda _: text)) == []
+
+
+PANEL = re.compile(r'(?<="expr": ")(?:[^"\\]|\\.)*')
+OWN = """\
+kind: AnalysisTemplate
+metadata: {name: own}
+spec:
+  metrics:
+    - name: errors
+      provider:
+        prometheus:
+          query: """
+
+
+def promql(check, rendered, query):
+    """Return what is said of an expression as a panel's and as an analysis query."""
+    quoted = json.dumps(query)
+    changed = with_dashboard(rendered, lambda text: PANEL.sub(lambda _: quoted[1:-1], text, count=1))
+    own = manifests.parse(f"# Source: c/templates/x.yaml\n{OWN}{quoted}", {"templates/x.yaml": OWN + quoted}, "chart")
+    return [finding for finding in check([*changed, *own]) if "no PromQL" in finding.message]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        # newer than many a parser of PromQL
+        "rate(up[4m + 1m])",
+        "rate(up[2 * 5m:1m] offset (1m + 30s))",
+        "sum_over_time(up[step() * 5])",
+        "rate(up[5m] anchored)",
+        "increase(up[5m] smoothed)",
+        "up * 1_000",
+        # as ever
+        "first_over_time(up[300])",
+        '{"up"} or {__name__="up"}',
+        'histogram_quantile(0.9, sum by (le) (rate(up{pod!~"a.*"}[5m] @ end()))) and on () absent(up)',
+    ],
+)
+def test_what_the_pinned_prometheus_takes_is_promql(check, rendered, query):
+    assert promql(check, rendered, query) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("sum(up", "1:7: parse error: unclosed left parenthesis"),
+        ("up ==\n  0 0", '2:5: parse error: unexpected number "0"'),
+        ("rate(up)", '1:6: parse error: expected type range vector in call to function "rate", got instant vector'),
+        ("a.b", "1:2: parse error: unexpected character: '.'"),
+        ("", "unknown position: parse error: no expression found in input"),
+        # only with --enable-feature, which no Prometheus of the stack has
+        ("limitk(2, up)", "1:1: parse error: limitk() is experimental and must be enabled"),
+        ("info(up)", '1:1: parse error: function "info" is not enabled'),
+        ("up + fill(0) up", "1:1: parse error: binop fill modifiers are experimental and not enabled"),
+    ],
+)
+def test_what_it_does_not_take_is_told_in_its_words_at_the_key(check, rendered, query, said):
+    template, panel = sorted(promql(check, rendered, query), key=lambda finding: finding.file)
+
+    assert template.message.startswith(f"AnalysisTemplate own: no PromQL: {said}")
+    assert template.place == "chart/templates/x.yaml:8"
+    assert panel.message.startswith(f"panel Request rate by revision: no PromQL: {said}")
+    assert '"expr":' in (ROOT / panel.file).read_text().splitlines()[panel.line - 1]
+
+
+@pytest.mark.parametrize("argument", ["{{args.seconds}}", "{{ args.seconds }}"])
+def test_an_argument_of_an_analysis_query_is_a_number_a_duration_or_a_part_of_a_string(check, rendered, argument):
+    query = 'rate(up{pod="-X-"}[X]) > X or avg_over_time(up[Xm:X] @ X offset X)'.replace("X", argument)
+
+    (of_the_panel,) = promql(check, rendered, query)
+
+    assert of_the_panel.message.startswith("panel ")

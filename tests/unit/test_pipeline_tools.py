@@ -199,6 +199,11 @@ def test_a_failed_rule_test_is_found_at_its_name(promtool, tmp_path):
     assert "alertname: Down" in finding.message
 
 
+@pytest.fixture(scope="module")
+def untested(read):
+    return lambda tests: rules.untested(objects(COVERED_RULES), tests, read(rules.expressions(tests)))
+
+
 COVERED_RULES = """\
     kind: PrometheusRule
     metadata: {name: slo}
@@ -229,10 +234,10 @@ tests:
 """
 
 
-def test_rules_whose_every_value_and_alert_is_expected_somewhere_are_tested():
+def test_rules_whose_every_value_and_alert_is_expected_somewhere_are_tested(untested):
     expressions, alerts = COVERING_TESTS.split("  - alert_rule_test:")
-    assert rules.untested(objects(COVERED_RULES), [COVERING_TESTS]) == []
-    assert rules.untested(objects(COVERED_RULES), [expressions, f"tests:\n  - alert_rule_test:{alerts}"]) == []
+    assert untested([COVERING_TESTS]) == []
+    assert untested([expressions, f"tests:\n  - alert_rule_test:{alerts}"]) == []
 
 
 @pytest.mark.parametrize(
@@ -266,24 +271,22 @@ def test_rules_whose_every_value_and_alert_is_expected_somewhere_are_tested():
         ),
     ],
 )
-def test_a_rule_without_a_test_is_found_at_its_place_in_the_template(tested, otherwise, line, what):
+def test_a_rule_without_a_test_is_found_at_its_place_in_the_template(tested, otherwise, line, what, untested):
     assert tested in COVERING_TESTS
-    (finding,) = rules.untested(objects(COVERED_RULES), [COVERING_TESTS.replace(tested, otherwise)])
+    (finding,) = untested([COVERING_TESTS.replace(tested, otherwise)])
     assert (finding.check, finding.file, finding.line) == ("rules", "chart/templates/x.yaml", line)
     assert finding.message.startswith("rule ")
     assert what in finding.message
     assert rules.TESTS in finding.remedy
 
 
-def test_an_alert_that_is_never_expected_to_stay_quiet_has_no_test():
-    found = rules.untested(
-        objects(COVERED_RULES), [COVERING_TESTS.replace("      - {alertname: Burn, exp_alerts: []}\n", "")]
-    )
+def test_an_alert_that_is_never_expected_to_stay_quiet_has_no_test(untested):
+    found = untested([COVERING_TESTS.replace("      - {alertname: Burn, exp_alerts: []}\n", "")])
     assert {finding.message for finding in found} == {"rule Burn has no test in which it stays quiet"}
 
 
-def test_without_any_test_every_rule_is_found():
-    assert len(rules.untested(objects(COVERED_RULES), [])) == 6
+def test_without_any_test_every_rule_is_found(untested):
+    assert len(untested([])) == 6
 
 
 def test_a_rule_from_a_loop_is_found_where_the_loop_names_it():
@@ -315,7 +318,7 @@ def test_a_rule_from_a_loop_is_found_where_the_loop_names_it():
                 - alert: Burn
         """
     sources = manifests.parse(textwrap.dedent(rendered), {"templates/x.yaml": textwrap.dedent(template)}, "chart")
-    assert [(finding.line, finding.message.split()[1]) for finding in rules.untested(sources, [])] == [
+    assert [(finding.line, finding.message.split()[1]) for finding in rules.untested(sources, [], {})] == [
         (6, "sli:requests:5m"),
         (8, "sli:latency_p95:5m"),
         (8, "sli:latency_p99:5m"),

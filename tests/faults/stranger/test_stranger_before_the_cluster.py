@@ -14,7 +14,6 @@ from ci.applications import subjects
 from ci.base.errors import CIError, MachineError, UsageError
 from ci.checks import chart, gates, golden, targets
 from ci.checks.targets import Chosen
-from ci.manifests import references
 from ci.models.storage import RefusedError, WrongFolderError, WrongModelError
 from ci.results import Report
 from ci.stages import models as models_stage
@@ -22,6 +21,7 @@ from ci.stages import scope as scopes
 from ci.stages.run import Options, Run
 from ci.tree import git
 from ci.tree.tree import Asked
+from tests.harness import lint
 from tests.harness.gates import executables
 from tests.harness.project import executed
 from tests.stranger import places, project
@@ -314,7 +314,7 @@ def test_the_checks_that_need_no_container_have_nothing_against_it(stranger, fil
             commands = chart.commands(found.judged, "template")
             outputs = executed(filled.tool("helm"), commands, folder)
             made = [chart.rendered(each, output) for each, output in zip(found.judged, outputs, strict=True)]
-            said = [finding for each in made for finding in (*each.findings, *references.check(each.objects))]
+            said = [*(finding for each in made for finding in each.findings), *await lint.links(made)]
             assess = partial(gates.assess, *executables(), stranger.folder, project.TREE, made, known=found.known)
             return [*said, *(await assess()).findings]
 
