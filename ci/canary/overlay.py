@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
-from string import Template
 
 from ci.base.errors import UsageError
-from ci.canary.plan import Plan
+from ci.canary.plan import Plan, about
 from ci.canary.recording import HOW, NAME, TARGET, Given, Recording, Series
 from ci.canary.series import Sample
 from ci.manifests.series import Read
@@ -148,7 +147,7 @@ def _require(
     for metric in plan.metrics:
         for selector in read[metric.query].selectors:
             asked = selector.labels.get(REVISION)
-            revision = Template(asked).substitute(revisions) if asked is not None else None
+            revision = about(asked, revisions) if asked is not None else None
             if revision is not None and (selector.name, revision) not in there:
                 missing = _text(selector.name, {REVISION: revision})
                 raise UsageError(f"{recording.file}: no {missing}, which {metric.name} reads", fix=HOW)

@@ -71,7 +71,12 @@ class Metric:
 
     def about(self, revisions: Mapping[str, str]) -> str:
         """Return its query about these pod-template hashes of the "Stable" and of the "Latest" revision."""
-        return Template(self.query).substitute(revisions)
+        return about(self.query, revisions)
+
+
+def about(text: str, revisions: Mapping[str, str]) -> str:
+    """Return a query, or a part of one, about these revisions; another $ is the query's own, as in "5..$"."""
+    return Template(text).safe_substitute(revisions)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,13 @@ def test_a_chart_of_ones_own_is_read():
     found = read()
     assert [metric.success for metric in found.background] == ["result[0] >= 0.95", "isNaN(result) || result >= 0.95"]
     assert found.background[0].query == 'good{revision="${Latest}"}'
+    assert found.background[0].about({"Latest": "7d9f"}) == 'good{revision="7d9f"}'
+
+
+@pytest.mark.parametrize("own", ['code=~"5..$"', 'code=~"$|5.."', 'path="/a$1"', 'path="$5{x}"'])
+def test_a_dollar_of_a_querys_own_stays(own):
+    (metric, *_) = read(TEMPLATE.replace("good{", f"good{{{own}, ")).background
+    assert metric.about({"Latest": "7d9f", "Stable": "5c4b"}) == f'good{{{own}, revision="7d9f"}}'
 
 
 @pytest.mark.parametrize(
