@@ -328,7 +328,7 @@ def test_a_known_answer_that_cannot_be_asked_is_refused_in_one_line(chart, known
         {"slo": {"latency": {"p95Threshold": "0.3", "p99Threshold": "1.0"}, "availability": {"target": "0.99"}}},
         {"canary": {"steps": [{"weight": 20, "pause": "5m", "analysis": {"successRate": "1.0"}}]}},
         # Free forms that Kubernetes knows.
-        {"autoscaling": {"cpu": 2}, "canary": {"maxSurge": 1, "maxUnavailable": "10%"}},
+        {"autoscaling": {"cpu": 0.5}, "canary": {"maxSurge": 1, "maxUnavailable": "10%"}},
         {"global": {"anything": 1}},
         # A tolerance of 0 is none.
         {"exampleModel": {"knownAnswer": {**KNOWN_ANSWER, "absolute": 0, "relative": 0.0}}},

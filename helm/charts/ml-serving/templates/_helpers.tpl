@@ -53,6 +53,21 @@ name: {{ include "ml-serving.predictor" . }}
 namespace={{ .Release.Namespace | quote }}, model={{ .Values.exampleModel.name | quote }}
 {{- end }}
 
+{{/*
+A Kubernetes quantity as a number: 1.5 for 1500m, 1024 for 1Ki. `mulf` counts in decimals, so that 100m equals 0.1 exactly. A
+number of the values may come as 1.073741824e+09, which has no unit.
+*/}}
+{{- define "ml-serving.quantity" -}}
+{{- $units := dict "" 1 "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 -}}
+{{- range $power, $letter := list "" "K" "M" "G" "T" "P" "E" -}}
+{{- $factor := 1 -}}
+{{- range until $power }}{{ $factor = mul $factor 1024 }}{{ end -}}
+{{- if $letter }}{{ $_ := set $units (printf "%si" $letter) $factor }}{{ end -}}
+{{- end -}}
+{{- $unit := regexFind "([KMGTPE]i|[numkMGTPE])$" (toString .) -}}
+{{ mulf (trimSuffix $unit (toString .)) (get $units $unit) }}
+{{- end }}
+
 {{/* Seconds of a duration such as 30s, 5m, 1h. */}}
 {{- define "ml-serving.seconds" -}}
 {{- $factor := dict "s" 1 "m" 60 "h" 3600 -}}

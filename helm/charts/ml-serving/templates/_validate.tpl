@@ -4,6 +4,10 @@
 {{- $analysis := $canary.analysis }}
 {{- if include "ml-serving.model" . }}
 {{- include "ml-serving.validateServer" . }}
+{{- include "ml-serving.validateResources" . }}
+{{- if .Values.features.autoscaling }}
+{{- include "ml-serving.validateAutoscaling" . }}
+{{- end }}
 {{- end }}
 {{- include "ml-serving.validateKnownAnswer" . }}
 {{- if ge (int .Values.exampleModel.drainSeconds) (int .Values.exampleModel.terminationGracePeriodSeconds) }}
@@ -11,9 +15,6 @@
 {{- end }}
 {{- if gt (float64 .Values.slo.latency.p95Threshold) (float64 .Values.slo.latency.p99Threshold) }}
 {{- fail (printf "slo.latency.p95Threshold (%v) is above slo.latency.p99Threshold (%v): 95 %% of the requests cannot be slower than 99 %% of them; lower the first or raise the second" .Values.slo.latency.p95Threshold .Values.slo.latency.p99Threshold) }}
-{{- end }}
-{{- if and .Values.features.autoscaling (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
-{{- fail (printf "autoscaling.minReplicas (%v) is above autoscaling.maxReplicas (%v): lower the first or raise the second" .Values.autoscaling.minReplicas .Values.autoscaling.maxReplicas) }}
 {{- end }}
 {{- if .Values.features.canaryDeployment }}
 {{- $previous := 0 }}

@@ -1,0 +1,88 @@
+{{/*
+What the pods are given, and what the autoscaler makes of it. Kubernetes' own rules are those of its
+ValidateContainerResourceRequirements; KServe's Deployment that breaks one is refused where nobody looks.
+*/}}
+{{- define "ml-serving.validateResources" -}}
+{{- $resources := default dict .Values.exampleModel.resources }}
+{{- range $part := list "requests" "limits" }}
+{{- range $name, $quantity := default dict (get $resources $part) }}
+{{- $key := include "ml-serving.resourceKey" (list $part $name) }}
+{{- if not (or (contains "/" $name) (has $name (list "cpu" "memory" "ephemeral-storage")) (hasPrefix "hugepages-" $name)) }}
+{{- fail (printf "%s is no resource of Kubernetes: write cpu, memory or ephemeral-storage, or a device as its plugin calls it, such as nvidia.com/gpu" $key) }}
+{{- end }}
+{{- $amount := include "ml-serving.quantity" $quantity | float64 }}
+{{- if and (include "ml-serving.isDevice" $name) (contains "/" $name) (ne $amount (floor $amount)) }}
+{{- fail (printf "%s (%v) is a part of a device: write a whole number" $key $quantity) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $limits := default dict $resources.limits }}
+{{- range $name, $request := $resources.requests }}
+{{- $asked := include "ml-serving.resourceKey" (list "requests" $name) }}
+{{- $limited := include "ml-serving.resourceKey" (list "limits" $name) }}
+{{- $device := include "ml-serving.isDevice" $name }}
+{{- if hasKey $limits $name }}
+{{- $limit := get $limits $name }}
+{{- $difference := subf (include "ml-serving.quantity" $request) (include "ml-serving.quantity" $limit) }}
+{{- if and $device (ne $difference 0.0) }}
+{{- fail (printf "%s (%v) and %s (%v) differ, and Kubernetes takes a device's request only where it equals the limit: write the same in both, or the limit alone" $asked $request $limited $limit) }}
+{{- else if gt $difference 0.0 }}
+{{- fail (printf "%s (%v) is above %s (%v), which Kubernetes refuses: lower the first or raise the second" $asked $request $limited $limit) }}
+{{- end }}
+{{- else if $device }}
+{{- fail (printf "%s (%v) has no limit, without which Kubernetes refuses it: write %v in %s; the request may be left out then" $asked $request $request $limited) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Where a resource stands in the values, as messages name it; takes `requests` or `limits`, and its name. */}}
+{{- define "ml-serving.resourceKey" -}}
+{{- $name := last . -}}
+exampleModel.resources.{{ first . }}{{ if regexMatch "^[a-z]+$" $name }}.{{ $name }}{{ else }}[{{ quote $name }}]{{ end }}
+{{- end }}
+
+{{/* Not empty for a resource of which a pod must ask for as much as its limit; takes its name. */}}
+{{- define "ml-serving.isDevice" -}}
+{{- if or (hasPrefix "hugepages-" .) (and (contains "/" .) (not (contains "kubernetes.io/" .))) }}true{{ end }}
+{{- end }}
+
+{{- define "ml-serving.validateAutoscaling" -}}
+{{- $scaling := .Values.autoscaling }}
+{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
+{{- fail (printf "autoscaling.minReplicas (%v) is above autoscaling.maxReplicas (%v): lower the first or raise the second" $scaling.minReplicas $scaling.maxReplicas) }}
+{{- end }}
+{{- if not (or (hasKey $scaling "cpu") (hasKey $scaling "memory") (include "ml-serving.scalesOnRequests" .)) }}
+{{- fail "autoscaling.cpu and autoscaling.memory are left out, and autoscaling.requestsPerSecond is 0 or features.sloMonitoring off: the autoscaler has nothing to go by; set one of them, or switch features.autoscaling off" }}
+{{- end }}
+{{- $resources := default dict .Values.exampleModel.resources }}
+{{- $requests := default dict $resources.requests }}
+{{- $limits := default dict $resources.limits }}
+{{- range $name := list "cpu" "memory" }}
+{{- if hasKey $scaling $name }}
+{{- $target := get $scaling $name }}
+{{- $aim := include "ml-serving.quantity" $target }}
+{{- if eq (float64 $aim) 0.0 }}
+{{- fail (printf "autoscaling.%s (%v) is no target: write one above 0, or null to leave it out" $name $target) }}
+{{- end }}
+{{- if hasKey $limits $name }}
+{{- $limit := get $limits $name }}
+{{- /* Within a tenth of its target an autoscaler does nothing. */}}
+{{- if le (subf (include "ml-serving.quantity" $limit) (mulf $aim 1.1)) 0.0 }}
+{{- fail (printf "autoscaling.%s (%v) is too high for exampleModel.resources.limits.%s (%v): the autoscaler adds a pod only where use is more than 10 %% above its target, and the limit does not let it get there; lower the first or raise the second" $name $target $name $limit) }}
+{{- end }}
+{{- end }}
+{{- /* At rest a model uses much of the memory that it asks for, and hardly any CPU. */}}
+{{- if and (eq $name "memory") (hasKey $requests $name) }}
+{{- $request := get $requests $name }}
+{{- if lt (subf $aim (divf (include "ml-serving.quantity" $request) 2)) 0.0 }}
+{{- fail (printf "autoscaling.%s (%v) is less than half of exampleModel.resources.requests.%s (%v): the autoscaler would go to autoscaling.maxReplicas with nothing to do; raise the first or lower the second" $name $target $name $request) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Not empty where the requests per second are one of the autoscaler's metrics. */}}
+{{- define "ml-serving.scalesOnRequests" -}}
+{{- if and .Values.features.sloMonitoring (gt (int .Values.autoscaling.requestsPerSecond) 0) }}true{{ end }}
+{{- end }}

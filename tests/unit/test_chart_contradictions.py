@@ -1,0 +1,147 @@
+"""Values that are each right and together wrong: refused by their keys, and what is ordinary beside them is taken."""
+
+import pytest
+
+GPU = "nvidia.com/gpu"
+
+
+def resources(**given):
+    return {"exampleModel": {"resources": given}}
+
+
+def scaled(*, target, **given):
+    """Resources, and what the autoscaler aims at beside them."""
+    return resources(**given) | {"autoscaling": target}
+
+
+def of_gpu(part):
+    return f'exampleModel.resources.{part}["{GPU}"]'
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        # A request above its limit, whether or not the other one is the chart's.
+        (
+            resources(requests={"memory": "2Gi"}),
+            ["exampleModel.resources.requests.memory (2Gi) is above exampleModel.resources.limits.memory (1Gi)"],
+        ),
+        (resources(limits={"cpu": "50m"}), ["requests.cpu (100m) is above exampleModel.resources.limits.cpu (50m)"]),
+        (resources(requests={"cpu": 2}, limits={"cpu": "1500m"}), ["requests.cpu (2) is above"]),
+        (resources(requests={"memory": "1073741825"}), ["requests.memory (1073741825) is above"]),
+        (resources(requests={"memory": "1.1e9"}, limits={"memory": "1G"}), ["requests.memory (1.1e+09) is above"]),
+        (resources(requests={"memory": "1Ti"}, limits={"memory": "1T"}), ["requests.memory (1Ti) is above"]),
+        (resources(limits={"cpu": 0}), ["requests.cpu (100m) is above exampleModel.resources.limits.cpu (0)"]),
+        (
+            resources(requests={"ephemeral-storage": "2G"}, limits={"ephemeral-storage": "1G"}),
+            ['exampleModel.resources.requests["ephemeral-storage"] (2G) is above'],
+        ),
+        # A device is asked for as often as it is given.
+        (resources(requests={GPU: 1}, limits={GPU: 2}), [of_gpu("requests"), of_gpu("limits"), "differ"]),
+        (resources(requests={GPU: "2"}, limits={GPU: 1}), [of_gpu("requests"), of_gpu("limits"), "differ"]),
+        (resources(requests={GPU: 1}), [f"{of_gpu('requests')} (1) has no limit", f"write 1 in {of_gpu('limits')}"]),
+        (resources(requests={"hugepages-2Mi": "2Mi"}), ["has no limit"]),
+        (resources(requests={"amd.com/gpu": 1}, limits={GPU: 1}), ['requests["amd.com/gpu"] (1) has no limit']),
+        (resources(limits={GPU: "500m"}), [f"{of_gpu('limits')} (500m) is a part of a device"]),
+        (resources(limits={GPU: 0.5}), [f"{of_gpu('limits')} (0.5) is a part of a device"]),
+        (resources(limits={"gpu": 1}), ["exampleModel.resources.limits.gpu is no resource", "nvidia.com/gpu"]),
+        # A target that the limit keeps the pods below.
+        (
+            scaled(limits={"cpu": "500m"}, target={"cpu": "1400m"}),
+            ["autoscaling.cpu (1400m) is too high for exampleModel.resources.limits.cpu (500m)"],
+        ),
+        (resources(limits={"cpu": "500m"}), ["autoscaling.cpu (700m)", "exampleModel.resources.limits.cpu (500m)"]),
+        ({"autoscaling": {"cpu": 2}}, ["autoscaling.cpu (2)", "exampleModel.resources.limits.cpu (1)"]),
+        ({"autoscaling": {"memory": "1Gi"}}, ["autoscaling.memory (1Gi)", "exampleModel.resources.limits.memory"]),
+        ({"autoscaling": {"memory": "1024000Ki"}}, ["autoscaling.memory (1024000Ki)"]),
+        # A target that the pods are above at rest.
+        (
+            resources(requests={"memory": "16Gi", GPU: 1}, limits={"memory": "16Gi", "cpu": 4, GPU: 1}),
+            ["autoscaling.memory (800Mi)", "exampleModel.resources.requests.memory (16Gi)", "maxReplicas"],
+        ),
+        (
+            resources(requests={"memory": "2Gi"}, limits={"memory": 4e9}),
+            ["autoscaling.memory (800Mi)", "exampleModel.resources.requests.memory (2Gi)"],
+        ),
+        ({"autoscaling": {"memory": "100M"}}, ["autoscaling.memory (100M)", "requests.memory (256Mi)"]),
+        # No target at all.
+        ({"autoscaling": {"cpu": 0}}, ["autoscaling.cpu (0) is no target"]),
+        ({"autoscaling": {"memory": "0.0Gi"}}, ["autoscaling.memory (0.0Gi) is no target", "null"]),
+        (
+            {"autoscaling": {"cpu": None, "memory": None, "requestsPerSecond": 0}},
+            ["autoscaling.cpu and autoscaling.memory are left out", "features.autoscaling"],
+        ),
+        (
+            {"features": {"sloMonitoring": False}, "autoscaling": {"cpu": None, "memory": None}},
+            ["autoscaling.cpu and autoscaling.memory are left out", "features.sloMonitoring"],
+        ),
+    ],
+)
+def test_what_kubernetes_or_the_autoscaler_cannot_use_is_refused_by_key(chart, values, words):
+    message = chart.refusal(values)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("limits", {"memory": -1}),
+        ("limits", {"memory": "1Gb"}),
+        ("requests", {"cpu": "-100m"}),
+        ("requests", {GPU: None}),
+    ],
+)
+def test_what_is_no_quantity_is_refused_by_key(chart, path, value):
+    (name,) = value
+    assert f"/exampleModel/resources/{path}/{name.replace('/', '~1')}" in chart.refusal(resources(**{path: value}))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        # The same amount, written in two ways.
+        resources(requests={"memory": 1073741824, "cpu": "1000m"}),
+        resources(requests={"cpu": "0.1e1", "memory": "1048576Ki"}),
+        resources(requests={"cpu": "1100u"}, limits={"cpu": "1"}),
+        resources(requests={"ephemeral-storage": "1.5Gi"}, limits={"ephemeral-storage": 1610612736}),
+        # As quantities may be written.
+        resources(requests={"memory": "1e8"}, limits={"memory": "1.E"}),
+        resources(requests={"cpu": ".5"}, limits={"cpu": 1.5}),
+        # A device by its limit alone, in both, or none; a resource of Kubernetes' own name may be promised twice.
+        resources(limits={GPU: 1}),
+        resources(requests={GPU: "1"}, limits={GPU: 1}),
+        resources(requests={GPU: 0}, limits={GPU: 0}),
+        resources(requests={"kubernetes.io/batch-cpu": 1000}, limits={"kubernetes.io/batch-cpu": 2000}),
+        # No limit, no request, neither.
+        resources(requests={"cpu": 2}, limits={"cpu": None}),
+        resources(requests={"cpu": None}),
+        {"exampleModel": {"resources": None}},
+        # Targets with room above and below.
+        scaled(limits={"cpu": "500m"}, target={"cpu": "450m"}),
+        scaled(requests={"memory": "16Gi"}, limits={"memory": "20Gi"}, target={"memory": "14Gi"}),
+        scaled(requests={"memory": "1600Mi"}, limits={"memory": "2Gi"}, target={"memory": "800Mi"}),
+        resources(requests={"cpu": 8}, limits={"cpu": 8}),
+        scaled(requests={"memory": "16Gi"}, limits={"memory": "16Gi"}, target={"memory": None}),
+        scaled(limits={"cpu": None}, target={"cpu": 20}),
+        # Nothing is scaled, or nothing is there.
+        {"features": {"autoscaling": False}, **scaled(limits={"cpu": "500m"}, target={"cpu": 0})},
+        {"exampleModel": {"enabled": False, "resources": {"requests": {"memory": "2Gi"}}}},
+    ],
+)
+def test_amounts_that_agree_are_taken(chart, values):
+    chart.render(values)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "metrics"),
+    [
+        ({}, ["cpu", "memory", "inference_requests_per_second"]),
+        ({"memory": None}, ["cpu", "inference_requests_per_second"]),
+        ({"cpu": None, "requestsPerSecond": 0}, ["memory"]),
+        ({"cpu": None, "memory": None}, ["inference_requests_per_second"]),
+    ],
+)
+def test_null_leaves_a_metric_of_the_autoscaler_out(chart, scaling, metrics):
+    scaler = chart.render({"autoscaling": scaling})["HorizontalPodAutoscaler", "sklearn-iris-predictor-hpa"]["spec"]
+    named = [each.get("containerResource") or each["pods"]["metric"] for each in scaler["metrics"]]
+    assert [each["name"] for each in named] == metrics
