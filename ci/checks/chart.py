@@ -30,9 +30,9 @@ PLACES = (
     re.compile(rf"{TEMPLATE}[^\s:]+):(?P<line>\d+):\d+\n(?P<what>(?:\s+.+\n?)+)"),
     re.compile(rf"YAML parse error on {TEMPLATE}\S+): (?P<what>.+)"),
 )
-NAMED = re.compile(r"(?<![\w/.-])\.?(?:Values\.)?([A-Za-z]\w*(?:\.[A-Za-z]\w*|\[\d+\])+)(?![\w/])")
-"""In what a template says, a value by its keys."""
-PART = re.compile(r"\w+")
+NAMED = re.compile(r"(?<![\w/.-])\.?(?:Values\.)?([A-Za-z]\w*(?:\.[A-Za-z]\w*|\[\d+\]|\[\"[^\"\]]+\"\])+)(?![\w/])")
+"""In what a template says, a value by its keys: a.b, a.b[0], a["b.c/d"]."""
+PART = re.compile(r"(?<=\")[^\"\]]+(?=\")|\w+")
 LINT = re.compile(
     r"^\[(?P<severity>WARNING|ERROR)\] (?P<file>[^:\s]+): (?P<what>(?:.+\n?)+?)(?=^\[|^\s*$|\Z)", re.MULTILINE
 )
@@ -172,7 +172,7 @@ def _values(target: Target, output: str) -> Iterator[Finding]:
         line = _syntax_line(values.text)
         yield Finding("values", values.file, line, f"no YAML: {match['what']}", "correct the syntax")
     for match in VALUES.finditer(output):
-        path = tuple(match["at"].strip("/").split("/")) if match["at"].strip("/") else ()
+        path = tuple(_unescaped(part) for part in match["at"].split("/")[1:])
         extra = NAMED_KEYS.findall(match["what"]) if "additional propert" in match["what"] else [""]
         for key in extra:
             whole = (*path, key) if key else path
@@ -183,6 +183,11 @@ def _values(target: Target, output: str) -> Iterator[Finding]:
                 yield Finding("values", file, line, f"{name}: unknown key", f"remove it or correct its name; {listed}")
             else:
                 yield Finding("values", file, line, f"{name}: {match['what']}", "give it what values.schema.json asks")
+
+
+def _unescaped(part: str) -> str:
+    """Return a key as a JSON pointer has it (RFC 6901)."""
+    return part.replace("~1", "/").replace("~0", "~")
 
 
 def _indices(path: tuple[str, ...]) -> tuple[str | int, ...]:

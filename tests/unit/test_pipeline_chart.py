@@ -151,6 +151,24 @@ def test_values_that_a_template_refuses_are_found_where_the_application_has_them
     assert f" (said by {CHART_FOLDER}/templates/" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("part", "amount", "line"),
+    [
+        # A template says the one, the schema the other.
+        ("requests", {"nvidia.com/gpu": 1}, "nvidia.com/gpu: 1"),
+        ("requests", {"ephemeral-storage": "2Gi", "nvidia.com/gpu": 3}, "nvidia.com/gpu: 3"),
+        ("limits", {"nvidia.com/gpu": "one"}, "nvidia.com/gpu: one"),
+    ],
+)
+def test_a_key_with_dots_and_slashes_is_found_where_the_application_has_it(made, findings, part, amount, line):
+    made.deploy("lab", "fraud-score", values={"exampleModel": {"resources": {part: amount}}})
+
+    (finding,) = findings()
+
+    assert (finding.file, finding.line) == (APPLICATION, line_of(made, APPLICATION, line))
+    assert "nvidia.com/gpu" in finding.message
+
+
 def test_of_two_values_that_contradict_each_other_the_stronger_files_is_named(made, findings):
     made.deploy("lab", "fraud-score", values={"autoscaling": {"maxReplicas": 2}})
     made.write(IN_TREE, "autoscaling:\n  minReplicas: 9\n")
