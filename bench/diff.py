@@ -47,13 +47,13 @@ def _few(folder: Path) -> str:
     made = project.made(folder, applications=("model",))
     first = made.commit()
     for environment in ENVIRONMENTS:
-        made.deploy(environment, "model", first, {"canary": {"maxSurge": "10%"}})
+        made.deploy(environment, "model", first, {"canary": {"revisionHistoryLimit": 4}})
     base = made.commit()
     values = folder / CHART_FOLDER / "values.yaml"
     values.write_text(values.read_text().replace("maxReplicas: ", "maxReplicas: 1"))
     second = made.commit()
     for environment in ENVIRONMENTS:
-        made.deploy(environment, "model", second, {"canary": {"maxSurge": "20%"}})
+        made.deploy(environment, "model", second, {"canary": {"revisionHistoryLimit": 5}})
     made.commit()
     return base
 

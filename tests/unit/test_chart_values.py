@@ -177,7 +177,6 @@ def test_an_unknown_key_is_refused_by_name(chart, path, value):
         ("canary.steps", [{"weight": 120}]),
         ("canary.steps", [{"pause": "20s"}]),
         ("canary.steps", [{"weight": 20, "pause": 20}]),
-        ("canary.maxSurge", "a few"),
         ("canary.analysis.window", "soon"),
         ("canary.analysis.errorBudgetBurn", 0),
         ("canary.analysis.latencyIncrease", -1),
@@ -245,7 +244,9 @@ def test_a_container_of_its_own_needs_no_model(chart, bare):
             {"canary": {"steps": [{"weight": 50, "pause": "5m"}, {"weight": 50}]}},
             ["canary.steps[1].weight (50)", "ascending"],
         ),
-        ({"canary": {"maxSurge": 0, "maxUnavailable": "0%"}}, ["canary.maxSurge", "canary.maxUnavailable"]),
+        ({"canary": {"maxSurge": 1}}, ["canary.maxSurge (1) does not change a canary", "canary.steps", "remove it"]),
+        ({"canary": {"maxSurge": "25%", "maxUnavailable": 0}}, ["canary.maxSurge (25%) does not change a canary"]),
+        ({"canary": {"maxUnavailable": "100%"}}, ["canary.maxUnavailable (100%) does not change a canary"]),
         ({"canary": {"analysis": {"fromStep": 3}}}, ["canary.analysis.fromStep (3)", "2 canary.steps"]),
         ({"canary": {"analysis": {"window": "20s"}}}, ["canary.analysis.window (20s)", "monitoring.scrapeInterval"]),
         (
@@ -328,7 +329,7 @@ def test_a_known_answer_that_cannot_be_asked_is_refused_in_one_line(chart, known
         {"slo": {"latency": {"p95Threshold": "0.3", "p99Threshold": "1.0"}, "availability": {"target": "0.99"}}},
         {"canary": {"steps": [{"weight": 20, "pause": "5m", "analysis": {"successRate": "1.0"}}]}},
         # Free forms that Kubernetes knows.
-        {"autoscaling": {"cpu": 0.5}, "canary": {"maxSurge": 1, "maxUnavailable": "10%"}},
+        {"autoscaling": {"cpu": 0.5}, "podDisruptionBudget": {"maxUnavailable": "10%"}},
         {"global": {"anything": 1}},
         # A tolerance of 0 is none.
         {"exampleModel": {"knownAnswer": {**KNOWN_ANSWER, "absolute": 0, "relative": 0.0}}},

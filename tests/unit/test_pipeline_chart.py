@@ -46,7 +46,7 @@ def test_a_project_as_it_should_be_has_no_finding(findings, command):
 @pytest.mark.parametrize("command", ["lint", "template"])
 @pytest.mark.parametrize("file", [IN_TREE, IN_CHART])
 def test_a_wrong_type_names_the_key_and_its_line(made, findings, command, file):
-    made.write(file, "canary:\n  maxSurge: 1\nautoscaling:\n  minReplicas: many\n")
+    made.write(file, "canary:\n  rollbackWindow: 1\nautoscaling:\n  minReplicas: many\n")
 
     (finding,) = findings(command)
 

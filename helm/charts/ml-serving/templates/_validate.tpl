@@ -24,8 +24,10 @@
 {{- end }}
 {{- $previous = int $step.weight }}
 {{- end }}
-{{- if and (has (toString $canary.maxSurge) (list "0" "0%")) (has (toString $canary.maxUnavailable) (list "0" "0%")) }}
-{{- fail "canary.maxSurge and canary.maxUnavailable are both 0: no pod could ever be replaced; raise one of them" }}
+{{- range $key := list "maxSurge" "maxUnavailable" }}
+{{- if not (kindIs "invalid" (index $canary $key)) }}
+{{- fail (printf "canary.%s (%v) does not change a canary: where a mesh routes the traffic, Argo Rollouts keeps every stable pod and adds as many as canary.steps[].weight asks for; remove it" $key (index $canary $key)) }}
+{{- end }}
 {{- end }}
 {{- if .Values.features.sloMonitoring }}
 {{- if gt (int $analysis.fromStep) (len $canary.steps) }}
