@@ -173,16 +173,27 @@ def _values(target: Target, output: str) -> Iterator[Finding]:
         yield Finding("values", values.file, line, f"no YAML: {match['what']}", "correct the syntax")
     for match in VALUES.finditer(output):
         path = tuple(_unescaped(part) for part in match["at"].split("/")[1:])
-        extra = NAMED_KEYS.findall(match["what"]) if "additional propert" in match["what"] else [""]
-        for key in extra:
-            whole = (*path, key) if key else path
+        unknown, missing = "additional propert" in match["what"], match["what"].startswith("missing propert")
+        for key in NAMED_KEYS.findall(match["what"]) if unknown or missing else ():
+            whole = (*path, key)
             file, line = target.place(_indices(whole))
-            name = ".".join(whole) or "the values"
-            if key:
+            name = ".".join(whole)
+            if unknown:
                 listed = f"{target.chart.name}/values.yaml lists the keys"
                 yield Finding("values", file, line, f"{name}: unknown key", f"remove it or correct its name; {listed}")
+            elif line:  # what a file has and Helm does not is null there
+                remedy = "give it a value, or remove the line and the chart's own value holds"
+                yield Finding("values", file, line, f"{name}: null, and the chart needs a value here", remedy)
             else:
-                yield Finding("values", file, line, f"{name}: {match['what']}", "give it what values.schema.json asks")
+                yield _refused(target, path, f"missing property '{key}'")
+        if not (unknown or missing):
+            yield _refused(target, path, match["what"])
+
+
+def _refused(target: Target, path: tuple[str, ...], what: str) -> Finding:
+    file, line = target.place(_indices(path))
+    name = ".".join(path) or "the values"
+    return Finding("values", file, line, f"{name}: {what}", "give it what values.schema.json asks")
 
 
 def _unescaped(part: str) -> str:

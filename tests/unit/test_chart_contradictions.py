@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.unit.test_chart_values import VALUES, nested
+
 GPU = "nvidia.com/gpu"
 
 
@@ -145,3 +147,56 @@ def test_null_leaves_a_metric_of_the_autoscaler_out(chart, scaling, metrics):
     scaler = chart.render({"autoscaling": scaling})["HorizontalPodAutoscaler", "sklearn-iris-predictor-hpa"]["spec"]
     named = [each.get("containerResource") or each["pods"]["metric"] for each in scaler["metrics"]]
     assert [each["name"] for each in named] == metrics
+
+
+def keys(values, path=""):
+    """Yield every key of the chart's values, sections and what is below them."""
+    for key, value in values.items():
+        here = f"{path}.{key}".lstrip(".")
+        yield here
+        if isinstance(value, dict):
+            yield from keys(value, here)
+
+
+def holes(value):
+    """Yield what is left of a value that was not there, in what is rendered."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from holes(each)
+    elif value is None or (isinstance(value, str) and ("<nil>" in value or "%!" in value)):
+        yield value
+
+
+@pytest.mark.parametrize("path", sorted(keys(VALUES)))
+def test_null_leaves_a_value_out_or_is_refused_by_its_key(chart, path):
+    values = nested(path, None)
+    result = chart.template(values)
+    section, _, key = path.rpartition(".")
+    if result.returncode:
+        assert f"at '{section and '/'}{section.replace('.', '/')}': missing property '{key}'" in result.stderr
+    else:
+        assert not list(holes(list(chart.render(values).values())))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "autoscaling.memory",
+        "exampleModel.resources.limits.cpu",
+        "exampleModel.podSecurityContext.runAsUser",
+        "exampleModel.podSecurityContext",
+        "exampleModel.topologySpread",
+        "monitoring.labels",
+        "monitoring.labels.release",
+        "monitoring.dashboards.labels.grafana_dashboard",
+    ],
+)
+def test_null_is_how_a_value_of_the_chart_is_left_out(chart, path):
+    chart.render(nested(path, None))
+
+
+def test_a_prometheus_that_selects_all_needs_no_label(chart):
+    found = chart.render({"monitoring": {"labels": {"release": None}}})
+    labels = found["ServiceMonitor", "sklearn-iris-predictor"]["metadata"]["labels"]
+    assert "app.kubernetes.io/instance" in labels
+    assert "release" not in labels

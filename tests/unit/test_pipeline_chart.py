@@ -98,6 +98,26 @@ def test_an_unknown_key_names_itself(made, findings, command):
     assert found == {(3, "autoscaling.maxReplica: unknown key"), (4, "nothing: unknown key")}
 
 
+@pytest.mark.parametrize("command", ["lint", "template"])
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("autoscaling:\n  cpu: 500m\n  minReplicas: null\n", 3, "autoscaling.minReplicas"),
+        ("exampleModel:\n  probes:\n", 2, "exampleModel.probes"),
+        ("# nothing differs yet\ncanary:\n", 2, "canary"),
+        ("slo: {latency: {p99Threshold: ~}}\n", 1, "slo.latency.p99Threshold"),
+    ],
+)
+@pytest.mark.parametrize("file", [IN_TREE, IN_CHART])
+def test_null_where_the_chart_needs_a_value_names_the_key_and_its_line(made, findings, command, file, text, line, key):
+    made.write(file, text)
+
+    (finding,) = findings(command)
+
+    assert (finding.file, finding.line) == (file, line)
+    assert finding.message == f"{key}: null, and the chart needs a value here"
+
+
 def test_a_wrong_type_in_the_chart_s_own_values_is_found_there(made, findings):
     text = (made.folder / OWN).read_text()
     made.write(OWN, text.replace("p95Threshold: 0.5", "p95Threshold: fast"))

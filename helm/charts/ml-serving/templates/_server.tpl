@@ -65,10 +65,14 @@ ports:
   - name: http
     containerPort: {{ $model.port }}
     protocol: TCP
+{{- with $model.resources }}
 resources:
-  {{- toYaml $model.resources | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $model.securityContext }}
 securityContext:
-  {{- toYaml $model.securityContext | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with $model.drainSeconds }}
 lifecycle:
   preStop:
