@@ -39,6 +39,7 @@ VALUES = {
     "exampleModel": {
         "storageUri": model_store.uri(MODEL, "v1"),
         "storageSecret": SECRET,
+        "probes": {"startupSeconds": 40},
     },
     "features": {"autoscaling": False},
     "canary": {

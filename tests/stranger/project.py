@@ -50,7 +50,11 @@ SENTENCES = {
 
 # What a cluster of one node on two cores can hold, and looks that fit pauses of 20 s.
 THROWAWAY = {
-    "exampleModel": {"drainSeconds": 1, "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}},
+    "exampleModel": {
+        "drainSeconds": 1,
+        "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}},
+        "probes": {"startupSeconds": 150},
+    },
     "canary": {"progressDeadlineSeconds": 180, "analysis": canary.ANALYSIS},
     "monitoring": canary.MONITORING,
 }

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.unit.conftest import ENVIRONMENTS
 from tests.unit.test_chart_values import VALUES, nested
 
 GPU = "nvidia.com/gpu"
@@ -147,6 +148,50 @@ def test_null_leaves_a_metric_of_the_autoscaler_out(chart, scaling, metrics):
     scaler = chart.render({"autoscaling": scaling})["HorizontalPodAutoscaler", "sklearn-iris-predictor-hpa"]["spec"]
     named = [each.get("containerResource") or each["pods"]["metric"] for each in scaler["metrics"]]
     assert [each["name"] for each in named] == metrics
+
+
+def loading(seconds, deadline, **features):
+    """Seconds that a model may take to load, and those that a canary may take."""
+    return {
+        "exampleModel": {"probes": {"startupSeconds": seconds}},
+        "canary": {"progressDeadlineSeconds": deadline},
+        "features": features,
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (loading(300, 180), ["exampleModel.probes.startupSeconds (300)", "canary.progressDeadlineSeconds (180)"]),
+        (loading(600, 600), ["exampleModel.probes.startupSeconds (600)", "canary.progressDeadlineSeconds (600)"]),
+        ({"exampleModel": {"probes": {"startupSeconds": 1800}}}, ["startupSeconds (1800)", "(600)"]),
+        ({"canary": {"progressDeadlineSeconds": 120}}, ["startupSeconds (300)", "progressDeadlineSeconds (120)"]),
+    ],
+)
+def test_a_model_that_may_load_longer_than_its_canary_may_take_is_refused_by_key(chart, values, words):
+    message = chart.refusal(values)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        loading(150, 180),
+        loading(1800, 3600),
+        loading(1800, 600, canaryDeployment=False),
+        loading(300, 180, kserve=False),
+    ],
+)
+def test_a_model_that_is_loaded_within_the_deadline_is_taken(chart, values):
+    chart.render(values)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_a_model_of_an_environment_is_loaded_within_its_deadline(chart, env):
+    found = chart.render(env=env)
+    model = found["InferenceService", "sklearn-iris"]["spec"]["predictor"]["model"]
+    deadline = found["Rollout", "sklearn-iris-predictor"]["spec"]["progressDeadlineSeconds"]
+    assert model["startupProbe"]["failureThreshold"] * model["startupProbe"]["periodSeconds"] < deadline
 
 
 def keys(values, path=""):

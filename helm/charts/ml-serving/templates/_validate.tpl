@@ -1,5 +1,6 @@
 {{/* Values that are each right but contradict each other. Every message says what to change. */}}
 {{- define "ml-serving.validate" -}}
+{{- $model := .Values.exampleModel }}
 {{- $canary := .Values.canary }}
 {{- $analysis := $canary.analysis }}
 {{- if include "ml-serving.model" . }}
@@ -23,6 +24,9 @@
 {{- fail (printf "canary.steps[%d].weight (%v) is not above the step before it (%d): put the weights in ascending order" $index $step.weight $previous) }}
 {{- end }}
 {{- $previous = int $step.weight }}
+{{- end }}
+{{- if and (include "ml-serving.model" .) (ge (int $model.probes.startupSeconds) (int $canary.progressDeadlineSeconds)) }}
+{{- fail (printf "exampleModel.probes.startupSeconds (%v) lets a model load until canary.progressDeadlineSeconds (%v) has aborted its canary: lower the first below the second, or raise the second" $model.probes.startupSeconds $canary.progressDeadlineSeconds) }}
 {{- end }}
 {{- range $key := list "maxSurge" "maxUnavailable" }}
 {{- if not (kindIs "invalid" (index $canary $key)) }}
