@@ -194,6 +194,67 @@ def test_a_model_of_an_environment_is_loaded_within_its_deadline(chart, env):
     assert model["startupProbe"]["failureThreshold"] * model["startupProbe"]["periodSeconds"] < deadline
 
 
+def budget(most, **more):
+    return {"podDisruptionBudget": {"maxUnavailable": most, **more}}
+
+
+def scraped(interval, window="10m", **features):
+    return {
+        "monitoring": {"scrapeInterval": interval},
+        "canary": {"analysis": {"window": window}},
+        "features": features,
+    }
+
+
+def aimed(target, **features):
+    """An SLO, and a canary that may spend its budget no faster than that."""
+    return {
+        "slo": {"availability": {"target": target}},
+        "canary": {"analysis": {"errorBudgetBurn": 1}},
+        "features": features,
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        *((budget(most), [f"podDisruptionBudget.maxUnavailable ({most})", "drained"]) for most in (0, "0%", "00%")),
+        (budget("101%"), ["podDisruptionBudget.maxUnavailable (101%) is above 100%"]),
+        *(
+            (scraped(interval), [f"monitoring.scrapeInterval ({interval})", "two scrapes in the 5 minutes"])
+            for interval in ("5m", "151s", "3m", "1h")
+        ),
+        (scraped("5m", canaryDeployment=False), ["monitoring.scrapeInterval (5m)"]),
+        *(
+            (aimed(target), [f"slo.availability.target ({target})", "14.4", "0.9306"])
+            for target in (0.9, 0.5, 0.93, "0.80")
+        ),
+        (aimed(0.9, canaryDeployment=False), ["slo.availability.target (0.9)"]),
+    ],
+)
+def test_a_budget_or_alert_that_can_never_be_met_is_refused_by_key(chart, values, words):
+    message = chart.refusal(values)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *(budget(most) for most in (1, 3, "1%", "100%")),
+        budget(0, enabled=False),
+        scraped("150s"),
+        scraped("2m", "5m"),
+        scraped("5m", sloMonitoring=False),
+        aimed(0.931),
+        aimed("0.95"),
+        aimed(0.9, sloMonitoring=False),
+        {"exampleModel": {"enabled": False}, **budget(0)},
+    ],
+)
+def test_a_budget_or_alert_that_can_be_met_is_taken(chart, values):
+    chart.render(values)
+
+
 def keys(values, path=""):
     """Yield every key of the chart's values, sections and what is below them."""
     for key, value in values.items():

@@ -9,6 +9,12 @@
 {{- if .Values.features.autoscaling }}
 {{- include "ml-serving.validateAutoscaling" . }}
 {{- end }}
+{{- if .Values.podDisruptionBudget.enabled }}
+{{- include "ml-serving.validateBudget" . }}
+{{- end }}
+{{- if .Values.features.sloMonitoring }}
+{{- include "ml-serving.validateRules" . }}
+{{- end }}
 {{- end }}
 {{- include "ml-serving.validateKnownAnswer" . }}
 {{- if ge (int .Values.exampleModel.drainSeconds) (int .Values.exampleModel.terminationGracePeriodSeconds) }}
@@ -60,6 +66,29 @@
 {{- fail (printf "canary.analysis could stop a bad canary only after %d s, but the pauses from canary.analysis.fromStep on end after %d s: lengthen canary.steps' pauses, or lower canary.analysis.initialDelay, interval or the limits" $decided $judged) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "ml-serving.validateBudget" -}}
+{{- $most := .Values.podDisruptionBudget.maxUnavailable }}
+{{- $number := trimSuffix "%" (toString $most) | int }}
+{{- if eq $number 0 }}
+{{- fail (printf "podDisruptionBudget.maxUnavailable (%v) lets no pod be evicted, so no node could ever be drained: write 1 or more, or switch podDisruptionBudget.enabled off" $most) }}
+{{- end }}
+{{- if and (kindIs "string" $most) (gt $number 100) }}
+{{- fail (printf "podDisruptionBudget.maxUnavailable (%v) is above 100%%, which Kubernetes refuses: lower it" $most) }}
+{{- end }}
+{{- end }}
+
+{{/* The windows and factors that prometheusrule.yaml has of its own. */}}
+{{- define "ml-serving.validateRules" -}}
+{{- $interval := .Values.monitoring.scrapeInterval }}
+{{- if gt (include "ml-serving.seconds" $interval | int) 150 }}
+{{- fail (printf "monitoring.scrapeInterval (%s) leaves less than two scrapes in the 5 minutes of the recorded rates, which would be empty, and the alerts silent: write 150s or less" $interval) }}
+{{- end }}
+{{- $target := .Values.slo.availability.target }}
+{{- if ge (mulf 14.4 (subf 1 $target)) 1.0 }}
+{{- fail (printf "slo.availability.target (%v) allows so many errors that 14.4 times as many, from which its first alert fires, are more than all requests: write more than 0.9306" $target) }}
 {{- end }}
 {{- end }}
 
