@@ -1,7 +1,10 @@
 """Values that are each right and together wrong: refused by their keys, and what is ordinary beside them is taken."""
 
+import re
+
 import pytest
 
+from tests.harness import chart as charts
 from tests.unit.conftest import ENVIRONMENTS
 from tests.unit.test_chart_values import VALUES, nested
 
@@ -253,6 +256,25 @@ def test_a_budget_or_alert_that_can_never_be_met_is_refused_by_key(chart, values
 )
 def test_a_budget_or_alert_that_can_be_met_is_taken(chart, values):
     chart.render(values)
+
+
+@pytest.mark.parametrize(
+    ("version", "label"),
+    [
+        (f"1.2.3-{'a' * 80}", f"ml-serving-1.2.3-{'a' * 46}"),
+        (f"1.2.3-{'a' * 41}.1-x+{'f' * 40}", f"ml-serving-1.2.3-{'a' * 41}.1-x"),
+        (f"1.2.3-{'a' * 45}.1", f"ml-serving-1.2.3-{'a' * 45}"),
+        ("1.2.3-rc.1+build.5", "ml-serving-1.2.3-rc.1_build.5"),
+    ],
+)
+def test_a_version_becomes_a_label_whatever_its_length(chart, tmp_path, version, label):
+    folder = tmp_path / "ml-serving"
+    charts.copy(folder)
+    manifest = folder / "Chart.yaml"
+    manifest.write_text(re.sub("^version: .+", f"version: {version}", manifest.read_text(), flags=re.MULTILINE))
+    found = chart.render(folder=folder)
+    labels = {each["metadata"]["labels"].get("helm.sh/chart") for each in found.values()}
+    assert labels == {label, None}  # the InferenceService has none
 
 
 def keys(values, path=""):
