@@ -259,6 +259,19 @@ def test_a_budget_or_alert_that_can_be_met_is_taken(chart, values):
 
 
 @pytest.mark.parametrize(
+    "address",
+    ["http://{{args.prometheus}}:9090", "https://prometheus.example.com/{{ tenant }}", "http://a.b/{{", "http://{a}"],
+)
+def test_an_address_that_argo_rollouts_would_fill_in_is_refused_by_key(chart, address):
+    assert "/monitoring/prometheusAddress" in chart.refusal({"monitoring": {"prometheusAddress": address}})
+
+
+@pytest.mark.parametrize("address", ["http://a.b:9090", "https://mimir.example.com/prometheus?x=%7B%7B&y=[1]"])
+def test_an_address_without_braces_is_taken(chart, address):
+    chart.render({"monitoring": {"prometheusAddress": address}})
+
+
+@pytest.mark.parametrize(
     ("version", "label"),
     [
         (f"1.2.3-{'a' * 80}", f"ml-serving-1.2.3-{'a' * 46}"),
