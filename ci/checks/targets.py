@@ -26,8 +26,12 @@ ELSEWHERE: Mapping[places.Path, places.Path] = {
     (MODEL, "storageUri"): ("model", "storageUri"),
     (MODEL, "digest"): ("model", "digest"),
     (MODEL, "image"): ("image",),
+    (MODEL, "name"): ("model",),
 }
-"""What `render.values` puts over an application's own values, and where in its file that stands."""
+"""What `render.values` puts over an application's own values, and where in its file that stands.
+
+The name is the file's own, and has no line.
+"""
 
 
 @dataclass(frozen=True)

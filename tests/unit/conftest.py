@@ -78,15 +78,17 @@ class Chart:
         self.helm = helm
         self._once = functools.cache(self._template)
 
-    def template(self, values=None, *, release="ml-serving", env=None, folder=CHART, model=MODEL):
-        """Run `helm template` in namespace ml-serving; once for all tests, where nothing is a test's own but values."""
+    def template(
+        self, values=None, *, release="ml-serving", namespace="ml-serving", env=None, folder=CHART, model=MODEL
+    ):
+        """Run `helm template`; once for all tests, where nothing is a test's own but values."""
         template = self._once if (folder, model) == (CHART, MODEL) else self._template
-        return template(yaml.safe_dump(values or {}), release, env, folder, model)
+        return template(yaml.safe_dump(values or {}), release, namespace, env, folder, model)
 
-    def _template(self, values, release, env, folder, model):
+    def _template(self, values, release, namespace, env, folder, model):
         files = ["-f", folder / "values" / f"{env}.yaml"] if env else []
         return subprocess.run(
-            [self.helm, "template", release, folder, "--namespace", "ml-serving", "-f", model, *files, "-f", "-"],
+            [self.helm, "template", release, folder, "--namespace", namespace, "-f", model, *files, "-f", "-"],
             input=values,
             capture_output=True,
             text=True,

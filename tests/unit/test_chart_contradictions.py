@@ -258,6 +258,26 @@ def test_a_budget_or_alert_that_can_be_met_is_taken(chart, values):
     chart.render(values)
 
 
+def named(length):
+    return {"exampleModel": {"name": "i" * length}}
+
+
+@pytest.mark.parametrize(
+    ("length", "namespace"), [(35, "ml-serving-staging"), (45, "ml-serving"), (2, "n" * 51), (43, "acme-score")]
+)
+def test_a_name_that_kserve_cannot_make_a_host_of_is_refused_by_key(chart, length, namespace):
+    message = chart.refusal(named(length), namespace=namespace)
+    for word in (f"exampleModel.name ({'i' * length})", f"namespace {namespace}", str(length + len(namespace) + 11)):
+        assert word in message, message
+
+
+@pytest.mark.parametrize(
+    ("length", "namespace"), [(35, "ml-serving-dev"), (34, "ml-serving-staging"), (45, "default"), (1, "n" * 51)]
+)
+def test_a_name_as_long_as_kserve_takes_it_is_taken(chart, length, namespace):
+    chart.render(named(length), namespace=namespace)
+
+
 @pytest.mark.parametrize(
     "address",
     ["http://{{args.prometheus}}:9090", "https://prometheus.example.com/{{ tenant }}", "http://a.b/{{", "http://{a}"],

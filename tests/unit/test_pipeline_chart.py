@@ -189,6 +189,17 @@ def test_a_key_with_dots_and_slashes_is_found_where_the_application_has_it(made,
     assert "nvidia.com/gpu" in finding.message
 
 
+def test_a_name_that_is_too_long_is_found_in_the_file_that_has_it(made, chart):
+    name = "fraud-score-" + "i" * 33
+    (made.folder / APPLICATION).unlink()
+    file = made.deploy("lab", name)
+
+    (finding,) = made.helm(chart.helm, "template", defaults=False)[f"lab/{name}"].findings
+
+    assert (finding.file, finding.line) == (file, line_of(made, file, "model:"))
+    assert finding.message.startswith(f"exampleModel.name ({name}) is too long for namespace acme-lab")
+
+
 def test_of_two_values_that_contradict_each_other_the_stronger_files_is_named(made, findings):
     made.deploy("lab", "fraud-score", values={"autoscaling": {"maxReplicas": 2}})
     made.write(IN_TREE, "autoscaling:\n  minReplicas: 9\n")

@@ -94,6 +94,10 @@
 
 {{- define "ml-serving.validateServer" -}}
 {{- $model := .Values.exampleModel }}
+{{- $host := printf "%s-%s" (include "ml-serving.predictor" .) .Release.Namespace }}
+{{- if gt (len $host) 63 }}
+{{- fail (printf "exampleModel.name (%s) is too long for namespace %s: KServe makes %s of them, which as a part of a host name has 63 characters at most and here %d; shorten one of them" $model.name .Release.Namespace $host (len $host)) }}
+{{- end }}
 {{- $runtime := include "ml-serving.runtime" . }}
 {{- if and $runtime (not $model.storageUri) }}
 {{- fail "exampleModel.storageUri is empty: set it to the model's URI, or switch exampleModel.enabled off" }}
