@@ -310,6 +310,74 @@ def test_a_version_becomes_a_label_whatever_its_length(chart, tmp_path, version,
     assert labels == {label, None}  # the InferenceService has none
 
 
+ROW = [5.1, 3.5, 1.4, 0.2]
+
+
+def v1(rows, at, expected, key="instances", **model):
+    known = {"protocol": "v1", "request": {key: [ROW] * rows}, "at": at, "expected": expected}
+    return {"exampleModel": {"knownAnswer": known, **model}}
+
+
+def asking(*instances):
+    return {"protocol": "v1", "request": {"instances": list(instances)}, "at": "$.predictions"}
+
+
+def v2(rows, at, expected, **model):
+    tensor = {"name": "x", "shape": [rows, 4], "datatype": "FP64", "data": ROW * rows}
+    known = {"protocol": "v2", "request": {"inputs": [tensor]}, "at": at, "expected": expected}
+    return {"exampleModel": {"knownAnswer": known, **model}}
+
+
+KNOWN = "exampleModel.knownAnswer"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (v1(2, "$.predictions", [0]), [f"{KNOWN}.expected (answers: 1)", f"{KNOWN}.request (questions: 2)"]),
+        (v1(1, "$.predictions", [0, 1]), [f"{KNOWN}.expected (answers: 2)", f"{KNOWN}.request (questions: 1)"]),
+        (v1(3, "$.predictions", [0, 1], key="inputs"), [f"{KNOWN}.request (questions: 3)"]),
+        (v1(2, "$['predictions']", [0] * 3, runtime="kserve-lgbserver", modelFormat="lightgbm"), ["(answers: 3)"]),
+        (v1(2, "$.predictions", 0), [f"{KNOWN}.expected is one value", f"{KNOWN}.at $.predictions[0]"]),
+        (v1(2, "$.predictions[2]", 0), [f"{KNOWN}.at ($.predictions[2]) is beyond", f"{KNOWN}.request (questions: 2)"]),
+        (v1(1, "$.predictions[1].label", "a"), [f"{KNOWN}.at ($.predictions[1].label) is beyond"]),
+        (v2(2, "$.outputs[0].data", [0, 1, 2]), [f"{KNOWN}.expected (answers: 3)", "(questions: 2)"]),
+        (v2(3, "$.outputs[0].data", [0]), [f"{KNOWN}.expected (answers: 1)", "(questions: 3)"]),
+        (v2(1, "$.outputs[0].data", 0), [f"{KNOWN}.expected is one value", "$.outputs[0].data[0]"]),
+    ],
+)
+def test_a_known_answer_with_more_or_fewer_answers_than_questions_is_refused_by_key(chart, values, words):
+    message = chart.refusal(values)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        v1(2, "$.predictions", [0, 1]),
+        v1(2, "$.predictions[1]", 0),
+        v1(2, "$.predictions[1]", [0.1, 0.2, 0.7]),
+        v1(1, "$.meta", "iris"),
+        v1(1, "$", 0),
+        v2(2, "$.outputs[0].data", [0, 1]),
+        # The probability of each of three classes.
+        v2(2, "$.outputs[0].data", [0.1, 0.2, 0.7, 0.8, 0.1, 0.1]),
+        v2(1, "$.outputs[0].data[2]", 0.7),
+        v2(1, "$.outputs[0].shape", [1, 3]),
+        # An object may hold many rows, and what is no question at all is the server's to refuse.
+        {"exampleModel": {"knownAnswer": {**asking({"a": [1, 2]}, {"a": [3]}), "expected": [0, 1, 1]}}},
+        {"exampleModel": {"knownAnswer": {**asking(), "request": {"instances": 7}, "expected": [0]}}},
+        v2(1, "$.outputs[0].data", [0, 1]) | {"features": {"canaryDeployment": False}},
+        # Another server may well make one answer of many questions, and many of one.
+        v1(1, "$.predictions", [0.1, 0.9], runtime="", image="me/mine:1"),
+        v1(2, "$.predictions", 0.5, runtime="triton"),
+        v2(4, "$.outputs[0].data", [0.5], runtime="triton"),
+    ],
+)
+def test_a_known_answer_with_an_answer_to_each_question_is_taken(chart, values):
+    chart.render(values)
+
+
 def keys(values, path=""):
     """Yield every key of the chart's values, sections and what is below them."""
     for key, value in values.items():

@@ -128,7 +128,7 @@ def test_where_nothing_tells_right_from_wrong_that_escape_is_known_and_no_other(
     assert {each.shape for each in found.gates if each.wrong} <= {"wrong answers", "5xx 1 %"}
 
 
-NUMBERS = {"protocol": "v1", "request": {"instances": [[1]]}, "at": "$.predictions"}
+NUMBERS = {"protocol": "v1", "request": {"instances": [[1]]}, "at": "$.figures"}
 
 
 @pytest.mark.parametrize(

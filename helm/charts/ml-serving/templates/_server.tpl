@@ -3,12 +3,17 @@ What starts the model server once the files are compared: what the values say, o
 the runtime.
 */}}
 {{- define "ml-serving.entryPoint" -}}
-{{- $known := regexFind "^kserve-(sklearn|xgb|lgb|predictive)server$" (include "ml-serving.runtime" .) -}}
+{{- $known := include "ml-serving.kserveServer" . -}}
 {{- if .Values.exampleModel.command -}}
 {{ toJson .Values.exampleModel.command }}
 {{- else if $known -}}
 {{ list "python" "-m" (trimPrefix "kserve-" $known) | toJson }}
 {{- end -}}
+{{- end }}
+
+{{/* The runtime, where it is one of KServe's own servers for rows of features; else empty. */}}
+{{- define "ml-serving.kserveServer" -}}
+{{ regexFind "^kserve-(sklearn|xgb|lgb|predictive)server$" (include "ml-serving.runtime" .) }}
 {{- end }}
 
 {{/* Environment that KServe reads of a container without a runtime: what `model` says of one with a runtime. */}}

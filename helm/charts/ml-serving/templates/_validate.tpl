@@ -168,5 +168,45 @@
 {{- fail (printf "exampleModel.knownAnswer.%s is a tolerance for numbers, but exampleModel.knownAnswer.expected has none: remove the first or correct the second" $tolerance) }}
 {{- end }}
 {{- end }}
+{{- if include "ml-serving.kserveServer" . }}
+{{- include "ml-serving.validateKnownNumbers" . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* As many answers as questions: KServe's own servers answer each row, whatever the model. */}}
+{{- define "ml-serving.validateKnownNumbers" -}}
+{{- $known := .Values.exampleModel.knownAnswer }}
+{{- $steps := include "ml-serving.knownAnswerSteps" . | fromJsonArray }}
+{{- $rows := 0 }}
+{{- $all := false }}
+{{- if and (eq $known.protocol "v1") (eq (toString (first $steps)) "predictions") }}
+{{- $questions := default $known.request.instances $known.request.inputs }}
+{{- /* An object may hold more than one row. */}}
+{{- if and (kindIs "slice" $questions) (not (contains "{" (toJson $questions))) }}{{ $rows = len $questions }}{{ end }}
+{{- $all = eq (len $steps) 1 }}
+{{- else if and (eq $known.protocol "v2") (regexMatch "^\\[\"outputs\",[0-9]+,\"data\"[],]" (toJson $steps)) }}
+{{- range kindIs "slice" $known.request.inputs | ternary $known.request.inputs list }}
+{{- if kindIs "map" . }}
+{{- if kindIs "slice" .shape }}{{ $rows = first .shape | default 0 | int }}{{ end }}
+{{- end }}
+{{- end }}
+{{- $all = eq (len $steps) 3 }}
+{{- end }}
+{{- $asks := printf "exampleModel.knownAnswer.request (questions: %d)" $rows }}
+{{- if and $rows $all }}
+{{- if not (kindIs "slice" $known.expected) }}
+{{- fail (printf "exampleModel.knownAnswer.expected is one value, but %s is a list with the answer to each of %s: write a list, or in exampleModel.knownAnswer.at %s[0]" $known.at $asks $known.at) }}
+{{- end }}
+{{- $answers := len $known.expected }}
+{{- /* v2 writes the answers to all rows one behind the other, each of them as many values as the model gives. */}}
+{{- if ternary (ne $answers $rows) (ne (mod $answers $rows) 0) (eq $known.protocol "v1") }}
+{{- fail (printf "exampleModel.knownAnswer.expected (answers: %d) does not fit %s, for each is answered: write as many, or look at one of them with exampleModel.knownAnswer.at" $answers $asks) }}
+{{- end }}
+{{- else if and $rows (eq $known.protocol "v1") }}
+{{- $index := index $steps 1 }}
+{{- if and (kindIs "float64" $index) (ge (int $index) $rows) }}
+{{- fail (printf "exampleModel.knownAnswer.at (%s) is beyond the last answer to %s: lower its number, or ask more" $known.at $asks) }}
+{{- end }}
 {{- end }}
 {{- end }}
