@@ -24,8 +24,11 @@ UNPARSABLE_VALUES = re.compile(
 )
 TEMPLATE = r"[^\s/(]+/(?P<file>(?:charts/[^\s/]+/)*templates/"
 """A template as Helm names it, the chart's name first; that of a chart in `charts/` is not the chart's own."""
+REFUSED = re.compile(rf"execution error at \({TEMPLATE}[^\s:)]+):(?P<line>\d+)(?::\d+)?\): (?P<what>.+)")
+"""What a template says with `fail` or `required`."""
 PLACES = (
-    re.compile(rf"execution error at \({TEMPLATE}[^\s:)]+):(?P<line>\d+)(?::\d+)?\): (?P<what>.+)"),
+    REFUSED,
+    re.compile(rf"Error: template: {TEMPLATE}[^\s:]+):(?P<line>\d+):\d+: (?P<what>.+)"),
     re.compile(rf"parse error at \({TEMPLATE}[^\s:)]+):(?P<line>\d+)(?::\d+)?\): (?P<what>.+)"),
     re.compile(rf"{TEMPLATE}[^\s:]+):(?P<line>\d+):\d+\n(?P<what>(?:\s+.+\n?)+)"),
     re.compile(rf"YAML parse error on {TEMPLATE}\S+): (?P<what>.+)"),
@@ -230,7 +233,11 @@ def _templates(target: Target, output: str) -> Iterator[Finding]:
             )
             if own := _own(target, found.message):
                 file, line_there = own
-                found = replace(found, file=file, line=line_there, message=f"{found.message} (said by {found.place})")
+                if pattern is REFUSED:
+                    message, remedy = found.message, "change what it names; `helm template` says when it is right"
+                else:  # the template may well be what is wrong
+                    message, remedy = f"{found.message} (said by {found.place})", found.remedy
+                found = replace(found, file=file, line=line_there, message=message, remedy=remedy)
             yield found
 
 

@@ -168,7 +168,17 @@ def test_values_that_a_template_refuses_are_found_where_the_application_has_them
 
     assert (finding.file, finding.line) == (APPLICATION, line_of(made, APPLICATION, "drainSeconds: 599"))
     assert finding.message.startswith("exampleModel.drainSeconds (599) leaves nothing of ")
-    assert f" (said by {CHART_FOLDER}/templates/" in finding.message
+    assert "templates/" not in finding.message + finding.remedy
+
+
+def test_values_that_a_template_stumbles_over_are_found_there_too_and_the_template_is_named(made, findings):
+    line = append(made, SCALER, "\n{{ len .Values.autoscaling.maxReplicas }}\n")
+    made.deploy("lab", "fraud-score", values={"autoscaling": {"maxReplicas": 2}})
+
+    (finding,) = findings()
+
+    assert (finding.file, finding.line) == (APPLICATION, line_of(made, APPLICATION, "maxReplicas: 2"))
+    assert f" (said by {SCALER}:{line})" in finding.message
 
 
 @pytest.mark.parametrize(
@@ -187,6 +197,32 @@ def test_a_key_with_dots_and_slashes_is_found_where_the_application_has_it(made,
 
     assert (finding.file, finding.line) == (APPLICATION, line_of(made, APPLICATION, line))
     assert "nvidia.com/gpu" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"exampleModel": {"resources": {"requests": {"memory": "2Gi"}}}}, "memory: 2Gi"),
+        ({"exampleModel": {"resources": {"limits": {"cpu": "500m"}}}}, "cpu: 500m"),
+        ({"autoscaling": {"memory": 0}}, "memory: 0"),
+        ({"canary": {"progressDeadlineSeconds": 180}}, "progressDeadlineSeconds: 180"),
+        ({"canary": {"maxSurge": 1}}, "maxSurge: 1"),
+        ({"podDisruptionBudget": {"maxUnavailable": 0}}, "maxUnavailable: 0"),
+        ({"monitoring": {"scrapeInterval": "5m"}, "canary": {"analysis": {"window": "10m"}}}, "scrapeInterval: 5m"),
+        (
+            {"slo": {"availability": {"target": 0.9}}, "canary": {"analysis": {"errorBudgetBurn": 2}}},
+            "target: 0.9",
+        ),
+        ({"monitoring": {"prometheusAddress": "http://{{a}}"}}, "prometheusAddress: http://{{a}}"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_contradiction_is_found_at_the_applications_own_part_of_it(made, findings, values, line):
+    made.deploy("lab", "fraud-score", values=values)
+
+    (finding,) = findings()
+
+    assert (finding.file, finding.line) == (APPLICATION, line_of(made, APPLICATION, line))
 
 
 def test_a_name_that_is_too_long_is_found_in_the_file_that_has_it(made, chart):
