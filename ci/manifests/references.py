@@ -19,6 +19,7 @@ KSERVE_COMPONENTS = ("predictor", "transformer", "explainer")
 POD_HASH_LABEL = "rollouts-pod-template-hash"
 STANDARD_MODES = ("Standard", "RawDeployment")
 SIDECAR = "istio-proxy"
+AS_EXPORTED = "write it as Grafana exports it, with the type of its data source"
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def expressions(manifests: Sequence[Manifest]) -> set[str]:
     found = {query for _, _, query in _queries(manifests)}
     for _, text in _carried(manifests):
         with contextlib.suppress(json.JSONDecodeError):  # a finding of `check`
-            found |= {dashboards.promql(query) for _, _, query in dashboards.queries(json.loads(text))}
+            found |= {dashboards.filled(query) for _, _, query in dashboards.queries(json.loads(text))}
     return found
 
 
@@ -567,10 +568,17 @@ def _dashboards(objects: Objects) -> Iterator[Finding]:
         except json.JSONDecodeError as error:
             yield Finding("references", file, error.lineno, f"no JSON: {error.msg}", "correct the syntax")
             continue
-        for path, owner, query in dashboards.queries(dashboard):
-            for message, remedy in _unknown(recorded, made, objects.read[dashboards.promql(query)]):
-                line = places.values_line(text, path)
-                yield Finding("references", file, line, f"{owner}: {message}", remedy)
+        for path, owner, query, problem in dashboards.asked(dashboard):
+            found = [(f"not understood, and not checked: {problem}", AS_EXPORTED)]
+            certain = not problem
+            if not problem:
+                read = objects.read[dashboards.filled(query)]
+                found = list(_unknown(recorded, made, read))
+                certain = not (read.error and dashboards.is_guess(query))
+            for message, remedy in found:
+                line = places.values_line(text.replace("\t", " "), path)  # YAML has no tabs where JSON has
+                said = f"{owner}: {message}"
+                yield Finding("references", file, line, said, remedy, "error" if certain else "warning")
 
 
 def _known(objects: Objects) -> tuple[set[str], list[str]]:
@@ -594,7 +602,10 @@ def _unknown(recorded: set[str], made: Sequence[str], read: series.Expression) -
         yield f"no PromQL: {read.error}", "correct the expression"
     for name in sorted(read.names):
         known = (
-            name in recorded or series.EXPORTED.fullmatch(name) or any(_fullmatch(pattern, name) for pattern in made)
+            name in recorded
+            or dashboards.WORD in name
+            or series.EXPORTED.fullmatch(name)
+            or any(_fullmatch(pattern, name) for pattern in made)
         )
         if not known:
             yield (

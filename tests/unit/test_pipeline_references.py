@@ -1,15 +1,17 @@
 """Each link between the chart's objects, broken once: the finding names the object and what it should point at."""
 
 import copy
+import functools
 import itertools
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from ci.base.errors import CheckFailedError
 from ci.base.paths import CHART, ROOT
-from ci.manifests import manifests, references
+from ci.manifests import dashboards, manifests, references
 
 
 @pytest.fixture(scope="module")
@@ -291,6 +293,174 @@ def test_a_panel_in_a_folded_row_is_looked_at(rendered, check):
 @pytest.mark.parametrize("text", ["[]", '"text"', '{"panels": 3}', '{"panels": [{"targets": {}}], "templating": []}'])
 def test_a_dashboard_of_another_shape_is_no_crash(rendered, text, check):
     assert check(with_dashboard(rendered, lambda _: text)) == []
+
+
+EXPORTED = sorted((Path(__file__).parent / "fixtures" / "dashboards").glob("*.json"))
+GRAFANA = {file.stem: file.read_text() for file in EXPORTED}
+
+
+@pytest.mark.parametrize("exported", GRAFANA)
+def test_a_dashboard_as_grafana_exports_it_is_no_finding(rendered, exported, check):
+    assert check(with_dashboard(rendered, lambda _: GRAFANA[exported])) == []
+
+
+@pytest.mark.parametrize(
+    ("exported", "around", "owner"),
+    [
+        ("grafana-9", "label_values(_, namespace", "variable namespace"),
+        ("grafana-9", "label_values(_{namespace=~", "variable model"),
+        ("grafana-9", "query_result(topk($top, sum by (pod) (rate(_{", "variable busy"),
+        ("grafana-9", "sum by ($label) (rate(_{", "panel Requests"),
+        ("grafana-9", "histogram_quantile($quantile, sum by (le) (rate(_{", "panel Latency"),
+        ("grafana-10", '"_{alertstate', "annotation Alerts"),
+        ("grafana-10", "changes(_{", "annotation Restarts"),
+        ("grafana-10", "label_values(_,namespace", "variable namespace"),
+        ("grafana-10", '"sum(rate(_{', "panel Errors a request"),
+        ("grafana-11", '"_{namespace', "variable model"),
+        ("grafana-11", '"_{model', "panel Availability"),
+        ("grafana-11", "count by (pod) (_{", "panel Pods"),
+        ("grafana-12", "sum by (revision) (rate(_{", "panel Requests"),
+        ("grafana-12", "label_values(_, model", "variable model"),
+        ("grafana-12", "label_values(_{model", "variable pod"),
+        ("grafana-12", '"_{alertstate', "annotation Alerts"),
+        ("grafana-12", '"_ == 0', "annotation Down"),
+        ("grafana-12-v2alpha1", "count(_{", "panel Pods"),
+        ("grafana-12-v2alpha1", "label_values(_, model", "variable model"),
+    ],
+)
+def test_whatever_a_dashboard_asks_prometheus_is_looked_at(rendered, exported, around, owner, check):
+    before, after = around.rsplit("_", 1)
+    pattern = re.escape(before) + r"[\w:]+" + re.escape(after)
+    text = re.sub(pattern, lambda _: f"{before}nope{after}", GRAFANA[exported])
+
+    (finding,) = check(with_dashboard(rendered, lambda _: text))
+
+    assert finding.message.startswith(f"{owner}: series nope: no rule records it")
+    assert finding.severity == "error"
+    assert finding.file.endswith("dashboards/canary.json")
+    assert f"{before}nope{after}" in text.splitlines()[finding.line - 1]
+
+
+PROMETHEUS = {"type": "prometheus", "uid": "p"}
+SOURCE = {"templating": {"list": [{"type": "datasource", "name": "source", "query": "prometheus"}]}}
+
+
+def v1(kind, **item):
+    """Return a dashboard of schema v1 with one variable, annotation or panel."""
+    if kind == "panel":
+        return {"panels": [{"title": "a", "datasource": PROMETHEUS, "targets": [item]}]}
+    own = {"name": "a", "type": "query", "datasource": PROMETHEUS, **item}
+    return {"panels": [], {"variable": "templating", "annotation": "annotations"}[kind]: {"list": [own]}}
+
+
+def v2(kind, group="prometheus", **query):
+    """Return a dashboard of schema v2 with one variable, annotation or panel."""
+    asked = {"name": "a", "title": "a", "query": {"kind": "DataQuery", "group": group, "spec": query}}
+    if kind == "panel":
+        data = {"kind": "QueryGroup", "spec": {"queries": [{"kind": "PanelQuery", "spec": asked}]}}
+        return {"elements": {"p": {"kind": "Panel", "spec": {"title": "a", "data": data}}}}
+    kinds = {"variable": ("variables", "QueryVariable"), "annotation": ("annotations", "AnnotationQuery")}
+    return {"elements": {}, kinds[kind][0]: [{"kind": kinds[kind][1], "spec": asked}]}
+
+
+def of_dashboard(check, rendered, dashboard):
+    return check(with_dashboard(rendered, lambda _: json.dumps(dashboard, indent="\t")))
+
+
+@pytest.mark.parametrize(
+    "dashboard",
+    [
+        v1("variable", query="label_values(up, pod"),
+        v1("variable", query="label_values()"),
+        v1("variable", query="metrics()"),
+        v1("variable", query="query_result(up) by pod"),
+        v1("variable", query=""),
+        v1("variable", query={"qryType": 3, "varQuery": "up"}),
+        v1("annotation", target={"refId": "Anno"}),
+        v1("annotation", expr=3),
+        v1("panel", refId="A", query="up"),
+        v1("panel", refId="A", expr=["up"]),
+        v1("panel", expr="up", datasource="metrics"),
+        v1("panel", expr="up", datasource={"uid": "$source"}),
+        {"panels": [{"title": "a", "targets": {"expr": "up"}}]},
+        v2("variable", qryType=3),
+        v2("annotation", expression="up"),
+        v2("panel", refId="A", query="up"),
+        {"elements": {"a": {"kind": "Chart", "spec": {}}}},
+    ],
+    ids=json.dumps,
+)
+def test_what_may_ask_prometheus_and_is_not_understood_is_a_warning_at_its_line(rendered, check, dashboard):
+    (finding,) = of_dashboard(check, rendered, dashboard)
+
+    assert finding.severity == "warning"
+    assert " a: not understood, and not checked: " in finding.message
+    assert finding.line > 1
+
+
+@pytest.mark.parametrize(
+    "dashboard",
+    [
+        v1("variable", query="label_names()"),
+        v1("variable", query="label_names(up)"),
+        v1("variable", query="label_values(pod)"),
+        v1("variable", query='label_values({job="x, y"}, pod) '),
+        v1("variable", query="metrics(.*)"),
+        v1("variable", query="", definition="label_values(up, pod)"),
+        v1("variable", query="nope", type="custom"),
+        v1("variable", query="*", datasource={"type": "elasticsearch", "uid": "e"}),
+        v1("annotation", builtIn=1, datasource=None),
+        v1("annotation", datasource="-- Grafana --", tags=["a"]),
+        v1("annotation", datasource={"type": "loki", "uid": "l"}, expr='{a="b"} |= `c`'),
+        v1("panel", refId="A", hide=False),
+        {"panels": [{"type": "text", "title": "a", "targets": [{"refId": "A", "expr": ""}]}]},
+        v1("panel", expr="up", datasource=None),
+        v1("panel", expr="sum by ([[label]]) (up)", datasource="$source") | SOURCE,
+        v1("panel", expr="$aggregation(rate(inference_${what}_total[${minutes}m] offset $ago)) > $limit"),
+        v1("panel", expr='{a="b"} |~ "c"', datasource={"uid": "${logs}"})
+        | {"templating": {"list": [{"type": "datasource", "name": "logs", "query": "loki"}]}},
+        v2("variable", "loki", label="app"),
+        v2("annotation", "grafana", type="dashboard"),
+        v2("panel", "loki", expr='{a="b"} |~ "c"'),
+    ],
+    ids=json.dumps,
+)
+def test_what_asks_for_no_series_or_somebody_else_is_left_alone(rendered, check, dashboard):
+    assert of_dashboard(check, rendered, dashboard) == []
+
+
+def nested(value, path=()):
+    """Yield the way to everything in a value."""
+    for part, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield (*path, part)
+        yield from nested(item, (*path, part))
+
+
+@pytest.mark.parametrize("exported", GRAFANA)
+def test_a_dashboard_with_any_value_of_another_type_is_no_crash(exported):
+    for path in nested(json.loads(GRAFANA[exported])):
+        for value in ([], {}, 3, None, "text", [[1]], {"a": {"b": 1}}):
+            dashboard = json.loads(GRAFANA[exported])
+            *parents, last = path
+            functools.reduce(lambda holder, part: holder[part], parents, dashboard)[last] = value
+            for each in dashboards.asked(dashboard):
+                dashboards.filled(each.query)
+
+
+@pytest.mark.parametrize(
+    ("query", "severity"),
+    [
+        ('up{pod="$pod"', "error"),
+        ("sum by ($label) up", "error"),
+        ("sum($metric)", "warning"),
+        ("$query $n", "warning"),
+    ],
+)
+def test_what_is_no_promql_only_by_what_a_variable_may_be_is_a_warning(rendered, check, query, severity):
+    (finding,) = of_dashboard(check, rendered, v1("panel", expr=query))
+
+    assert "panel a: no PromQL: " in finding.message
+    assert finding.severity == severity
 
 
 PANEL = re.compile(r'(?<="expr": ")(?:[^"\\]|\\.)*')
