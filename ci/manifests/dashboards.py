@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ci.manifests import places
@@ -9,6 +10,8 @@ from ci.manifests.manifests import Manifest, dig, entries, mapping
 
 FOLDER = "dashboards"
 """Of the chart, with a file a dashboard."""
+LOADED = "grafana_dashboard"
+"""The label by which the sidecar of Grafana's chart finds a ConfigMap."""
 WORD = "__any"
 """Stands in for a variable of Grafana's, where it is a name or a part of one."""
 
@@ -71,18 +74,88 @@ class _Query(NamedTuple):
     fields: Fields
 
 
-def carried(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """Yield the chart's file of each dashboard in a ConfigMap, as a path from the top of the checkout, and its text.
+@dataclass(frozen=True)
+class Carried:
+    """What a ConfigMap carries for Grafana.
+
+    Attributes:
+        config_map: The ConfigMap.
+        key: Of its data.
+        text: The dashboard.
+    """
+
+    config_map: Manifest
+    key: str
+    text: str
+
+    @property
+    def meant(self) -> bool:
+        """Whether it must be a dashboard; any other ConfigMap may have JSON of its own."""
+        return self._of_folder or any(LOADED in label for label in self.config_map.labels)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of the chart's; else it stands in the template."""
+        return self._of_folder or not self.config_map.template
+
+    @property
+    def file(self) -> str:
+        """Where the text stands, as a path from the top of the checkout."""
+        if not self.is_file:
+            return self.config_map.file
+        chart = self.config_map.file.rpartition("/templates/")[0]
+        stem, _, suffix = self.key.rpartition(".")
+        return f"{chart}/{FOLDER}/{stem.rpartition('.')[2]}.{suffix}"
+
+    def line(self, path: places.Path) -> int:
+        """Return the line of something in it; 0 where that cannot be known.
+
+        Args:
+            path: Its place. The chart fills words into a dashboard but no lines: a line of the text is one of the file.
+        """
+        if not self.is_file:
+            return self.config_map.line(("data", self.key))
+        return places.values_line(self.text.replace("\t", " "), path)  # YAML has no tabs where JSON has
+
+    @property
+    def _of_folder(self) -> bool:
+        return f"{FOLDER}/" in self.config_map.template
+
+
+def carried(manifest: Manifest) -> Iterator[Carried]:
+    """Yield what a ConfigMap carries for Grafana.
 
     Args:
-        manifest: A ConfigMap. The chart fills words into a dashboard but no lines, so that a line of the text is one of
-            the file.
+        manifest: A ConfigMap.
     """
     for key, text in mapping(manifest.dig("data")).items():
-        stem, _, suffix = str(key).rpartition(".")
-        if suffix == "json":
-            chart = manifest.file.rpartition("/templates/")[0]
-            yield f"{chart}/{FOLDER}/{stem.rpartition('.')[2]}.json", str(text)
+        found = Carried(manifest, str(key), str(text))
+        suffix = found.key.rpartition(".")[2]
+        if suffix == "json" or (found.meant and suffix != "url"):  # a .url is where the sidecar fetches one
+            yield found
+
+
+def misshapen(dashboard: Any) -> tuple[str, str] | None:
+    """Return why something is no dashboard, and what to do about it; None where it is one.
+
+    Args:
+        dashboard: What JSON makes of it.
+    """
+    if not isinstance(dashboard, Mapping):
+        return "no dashboard: JSON, but no object", "export the dashboard from Grafana, and keep the object alone"
+    _, body = _body(dashboard)
+    if isinstance(body.get("elements"), Mapping) or any(isinstance(body.get(key), list) for key in ("panels", "rows")):
+        return None
+    for wrapper in ("dashboard", "Dashboard"):
+        if isinstance(dashboard.get(wrapper), Mapping):
+            return (
+                f"no dashboard: it has one under `{wrapper}`, where Grafana does not look",
+                "keep what is in there alone",
+            )
+    if any(key in dashboard for key in ("targets", "model", "libraryPanel", "gridPos")):
+        return "no dashboard: a panel alone", "export the dashboard that has the panel"
+    remedy = "export the dashboard from Grafana, and keep it whole"
+    return "no dashboard: neither a list of `panels` (schema v1) nor `elements` (v2)", remedy
 
 
 def queries(dashboard: Any) -> Iterator[tuple[places.Path, str, str]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ci.manifests import dashboards, places, series
+from ci.manifests import dashboards, series
 from ci.manifests.manifests import Manifest, dig, entries, mapping, named
 from ci.results import Finding
 
@@ -141,9 +141,9 @@ def expressions(manifests: Sequence[Manifest]) -> set[str]:
         manifests: The objects of one rendering.
     """
     found = {query for _, _, query in _queries(manifests)}
-    for _, text in _carried(manifests):
+    for each in _carried(manifests):
         with contextlib.suppress(json.JSONDecodeError):  # a finding of `check`
-            found |= {dashboards.filled(query) for _, _, query in dashboards.queries(json.loads(text))}
+            found |= {dashboards.filled(query) for _, _, query in dashboards.queries(json.loads(each.text))}
     return found
 
 
@@ -562,11 +562,20 @@ def _series(objects: Objects) -> Iterator[Finding]:
 def _dashboards(objects: Objects) -> Iterator[Finding]:
     """Dashboards → series that a rule records or a monitor makes."""
     recorded, made = _known(objects)
-    for file, text in _carried(objects.manifests):
+    for carried in _carried(objects.manifests):
+        if not carried.key.endswith(".json"):
+            said = f"key {carried.key}: Grafana reads a dashboard from a file that ends in .json"
+            yield Finding("references", carried.file, carried.line(()), said, "write it in JSON, with such a name")
+            continue
         try:
-            dashboard = json.loads(text)
+            dashboard = json.loads(carried.text)
         except json.JSONDecodeError as error:
-            yield Finding("references", file, error.lineno, f"no JSON: {error.msg}", "correct the syntax")
+            line = error.lineno if carried.is_file else carried.line(())
+            yield Finding("references", carried.file, line, f"no JSON: {error.msg}", "correct the syntax")
+            continue
+        misshapen = dashboards.misshapen(dashboard) if carried.meant else None
+        if misshapen:
+            yield Finding("references", carried.file, carried.line(()), *misshapen)
             continue
         for path, owner, query, problem in dashboards.asked(dashboard):
             found = [(f"not understood, and not checked: {problem}", AS_EXPORTED)]
@@ -576,9 +585,8 @@ def _dashboards(objects: Objects) -> Iterator[Finding]:
                 found = list(_unknown(recorded, made, read))
                 certain = not (read.error and dashboards.is_guess(query))
             for message, remedy in found:
-                line = places.values_line(text.replace("\t", " "), path)  # YAML has no tabs where JSON has
-                said = f"{owner}: {message}"
-                yield Finding("references", file, line, said, remedy, "error" if certain else "warning")
+                line, said = carried.line(path), f"{owner}: {message}"
+                yield Finding("references", carried.file, line, said, remedy, "error" if certain else "warning")
 
 
 def _known(objects: Objects) -> tuple[set[str], list[str]]:
@@ -628,8 +636,8 @@ def _queries(manifests: Iterable[Manifest]) -> Iterator[tuple[Manifest, tuple[st
                 yield manifest, path, series.filled(str(query))
 
 
-def _carried(manifests: Iterable[Manifest]) -> Iterator[tuple[str, str]]:
-    """Yield the file and the text of every dashboard."""
+def _carried(manifests: Iterable[Manifest]) -> Iterator[dashboards.Carried]:
+    """Yield what ConfigMaps carry for Grafana."""
     for manifest in _of(manifests, "ConfigMap"):
         yield from dashboards.carried(manifest)
 

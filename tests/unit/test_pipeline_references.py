@@ -290,9 +290,91 @@ def test_a_panel_in_a_folded_row_is_looked_at(rendered, check):
     assert finding.message.startswith("panel a: series nope")
 
 
-@pytest.mark.parametrize("text", ["[]", '"text"', '{"panels": 3}', '{"panels": [{"targets": {}}], "templating": []}'])
-def test_a_dashboard_of_another_shape_is_no_crash(rendered, text, check):
+NEITHER = "neither a list of `panels` (schema v1) nor `elements` (v2)"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "JSON, but no object"),
+        ('[{"panels": []}]', "JSON, but no object"),
+        ("null", "JSON, but no object"),
+        ("{}", NEITHER),
+        ('{"panels": 3}', NEITHER),
+        ('{"spec": {"elements": []}, "kind": "Dashboard"}', NEITHER),
+        ('{"kind": "Dashboard", "spec": {"panels": {"a": {"kind": "Panel"}}}}', NEITHER),
+        ('{"meta": {}, "dashboard": {"panels": []}}', "it has one under `dashboard`"),
+        ('{"dashboard": {}, "overwrite": true}', "it has one under `dashboard`"),
+        ('{"Dashboard": {"panels": []}}', "it has one under `Dashboard`"),
+        ('{"type": "stat", "targets": [{"expr": "up"}]}', "a panel alone"),
+        ('{"uid": "a", "kind": 1, "model": {"type": "stat"}}', "a panel alone"),
+        ('{"gridPos": {}, "libraryPanel": {"uid": "a"}}', "a panel alone"),
+    ],
+)
+def test_what_is_no_dashboard_is_told_with_its_file(rendered, text, said, check):
+    (finding,) = check(with_dashboard(rendered, lambda _: text))
+
+    assert finding.message == f"no dashboard: {said}" or finding.message.startswith(f"no dashboard: {said},")
+    assert finding.place == "helm/charts/ml-serving/dashboards/canary.json"
+    assert finding.severity == "error"
+
+
+@pytest.mark.parametrize("text", ['{"panels": []}', '{"rows": []}', '{"elements": {}}', '{"spec": {"panels": []}}'])
+def test_a_dashboard_without_a_panel_is_one(rendered, text, check):
     assert check(with_dashboard(rendered, lambda _: text)) == []
+
+
+CONFIG_MAP = """\
+kind: ConfigMap
+metadata:
+  name: own
+  labels: {%s}
+data:
+  a.b: c
+  %s: |
+    %s
+"""
+
+
+def config_map(label, key, text):
+    """Return a ConfigMap whose data stands in its template."""
+    template = CONFIG_MAP % (label, key, text)
+    return manifests.parse(f"# Source: c/templates/x.yaml\n{template}", {"templates/x.yaml": template}, "chart")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "said"),
+    [
+        ("a.json", "{}", f"no dashboard: {NEITHER}"),
+        ("a.json", '{"panels": [}', "no JSON: Expecting value"),
+        ("a.json", '{"panels": [{"title": "a", "targets": [{"expr": "nope"}]}]}', "panel a: series nope"),
+    ],
+)
+def test_a_dashboard_in_a_template_is_told_at_its_key(key, text, said, check):
+    found = check(config_map('grafana_dashboard: "1"', key, text))
+
+    (finding,) = [each for each in found if "key a.b" not in each.message]
+    assert finding.message.startswith(said)
+    assert finding.place == "chart/templates/x.yaml:7"
+
+
+@pytest.mark.parametrize("key", ["a.yaml", "a.yml", "a.JSON", "a"])
+def test_a_dashboard_under_a_name_that_grafana_does_not_read_is_told(key, check):
+    found = check(config_map('grafana_dashboard: "1"', key, "panels: []"))
+
+    assert [each.message.split(":")[0] for each in found] == ["key a.b", f"key {key}"]
+    assert [each.line for each in found] == [6, 7]
+
+
+@pytest.mark.parametrize(
+    ("label", "key"), [("app: x", "a.json"), ("app: x", "a.yaml"), ("app: x", "a.txt"), ("", "config.json")]
+)
+def test_json_and_yaml_of_other_purposes_are_left_alone(label, key, check):
+    assert check(config_map(label, key, '{"port": 80}')) == []
+
+
+def test_what_the_sidecar_downloads_is_left_alone(check):
+    assert "key a.json.url" not in str(check(config_map('grafana_dashboard: "1"', "a.json.url", "http://x/y")))
 
 
 EXPORTED = sorted((Path(__file__).parent / "fixtures" / "dashboards").glob("*.json"))
