@@ -32,7 +32,7 @@ from ci.checks import (
 )
 from ci.checks.merged import merged
 from ci.checks.targets import Chosen, Targets
-from ci.manifests import references
+from ci.manifests import dashboards, references
 from ci.manifests import runtimes as serving
 from ci.manifests.chart import DEFAULTS, Rendering, Target
 from ci.manifests.manifests import Manifest
@@ -177,6 +177,8 @@ async def _targets(run: _Run) -> None:
         if not renderings:
             return
         run.found += (*repeated.rendered(renderings), *skipped.rendered(renderings))
+        charts = {each.target.chart.folder: each.target.chart for each in renderings}
+        run.found += (("", finding) for each in charts.values() for finding in dashboards.left_out(each))
         group.start_soon(_runtimes, run, renderings)
         group.start_soon(_again, run, [each for each in renderings if varying.may_be(each.target)])
         group.start_soon(_throwaway, run, [each.target for each in renderings])

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ci.manifests import places
+from ci.manifests.chart import Chart
 from ci.manifests.manifests import Manifest, dig, entries, mapping
+from ci.results import Finding
 
 FOLDER = "dashboards"
 """Of the chart, with a file a dashboard."""
@@ -15,6 +17,7 @@ LOADED = "grafana_dashboard"
 WORD = "__any"
 """Stands in for a variable of Grafana's, where it is a name or a part of one."""
 
+TAKEN = re.compile(rf"""\.Files\.(?:Glob|Get|Lines)\s+["`]({FOLDER}/[^"`]+)["`]""")
 LABEL = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 DURATION = re.compile(r"\$__(?:rate_interval|interval|range)\b|\$\{__(?:rate_interval|interval|range)\}")
 VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)[^}]*\}|\[\[(\w+)(?::\w+)?\]\]")
@@ -133,6 +136,24 @@ def carried(manifest: Manifest) -> Iterator[Carried]:
         suffix = found.key.rpartition(".")[2]
         if suffix == "json" or (found.meant and suffix != "url"):  # a .url is where the sidecar fetches one
             yield found
+
+
+def left_out(chart: Chart) -> Iterator[Finding]:
+    """Yield each file among a chart's dashboards that looks like one, and that no template takes.
+
+    Args:
+        chart: The chart. One whose templates name no files of the folder is left alone.
+    """
+    taken = sorted({pattern for text in chart.templates.values() for pattern in TAKEN.findall(text)})
+    if not taken or any("**" in pattern or "{" in pattern for pattern in taken):  # pathlib does not know these
+        return
+    for file in sorted((chart.folder / FOLDER).rglob("*")):
+        path = file.relative_to(chart.folder)
+        meant = file.is_file() and file.suffix.lower() in (".json", ".yaml", ".yml")
+        if meant and not any(path.match(pattern) for pattern in taken):
+            said = f"no template takes it; of the dashboards they take {', '.join(taken)}"
+            remedy = "write it as JSON where they look, or remove it"
+            yield Finding("references", f"{chart.name}/{path.as_posix()}", 0, said, remedy)
 
 
 def misshapen(dashboard: Any) -> tuple[str, str] | None:

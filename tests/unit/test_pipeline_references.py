@@ -12,6 +12,7 @@ import pytest
 from ci.base.errors import CheckFailedError
 from ci.base.paths import CHART, ROOT
 from ci.manifests import dashboards, manifests, references
+from ci.manifests.chart import Chart
 
 
 @pytest.fixture(scope="module")
@@ -375,6 +376,52 @@ def test_json_and_yaml_of_other_purposes_are_left_alone(label, key, check):
 
 def test_what_the_sidecar_downloads_is_left_alone(check):
     assert "key a.json.url" not in str(check(config_map('grafana_dashboard: "1"', "a.json.url", "http://x/y")))
+
+
+@pytest.fixture
+def own_chart(tmp_path):
+    """Return a function that makes a chart of files under dashboards/ and a template that takes some."""
+
+    def made(template, *names):
+        for name, text in {"templates/x.yaml": template, **{f"dashboards/{name}": "{}" for name in names}}.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return Chart(tmp_path, "chart")
+
+    return made
+
+
+OURS = '{{ range $path, $_ := .Files.Glob "dashboards/*.json" }}'
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.yml", "a.JSON", "more/a.json"])
+def test_a_dashboard_that_no_template_takes_is_told(own_chart, name):
+    (finding,) = dashboards.left_out(own_chart(OURS, "b.json", name))
+
+    assert finding.place == f"chart/dashboards/{name}"
+    assert finding.message == "no template takes it; of the dashboards they take dashboards/*.json"
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        (OURS, "a.json"),
+        (OURS, "README.md"),
+        (OURS, "a.jsonnet"),
+        ('{{ .Files.Glob "dashboards/**.json" }}', "more/a.json"),
+        ('{{ .Files.Glob "dashboards/*.{json,yaml}" }}', "a.yaml"),
+        ('{{ $.Files.Get "dashboards/more/a.json" }}', "more/a.json"),
+        ("{{ .Files.Glob .Values.dashboards }}", "a.yaml"),
+        ("", "a.yaml"),
+    ],
+)
+def test_a_file_that_is_taken_or_no_dashboard_is_left_alone(own_chart, template, name):
+    assert list(dashboards.left_out(own_chart(template, name))) == []
+
+
+def test_the_charts_own_dashboards_are_all_taken():
+    assert list(dashboards.left_out(Chart(CHART, "chart"))) == []
+    assert dashboards.TAKEN.findall("".join(Chart(CHART, "chart").templates.values())) == ["dashboards/*.json"]
 
 
 EXPORTED = sorted((Path(__file__).parent / "fixtures" / "dashboards").glob("*.json"))
