@@ -5,7 +5,7 @@ import json
 import sys
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from hypothesis import given
@@ -19,6 +19,7 @@ from ci.behaviour.record import Asking
 from ci.canary.observe import traffic
 from ci.canary.observe.files import traffic_client
 from tests.harness import cli, guide
+from tests.harness.listening import Server
 
 pytestmark = pytest.mark.anyio
 SECONDS = 60
@@ -50,7 +51,7 @@ def entities(request, key="found"):
     return {"result": {key: [{"text": word, "score": 0.9} for word in request["text"].split() if word.istitle()]}}
 
 
-class Server(BaseHTTPRequestHandler):
+class Model(BaseHTTPRequestHandler):
     """Answers each path by its model, others with 404; a model that raises is a 500."""
 
     protocol_version = "HTTP/1.1"
@@ -74,8 +75,8 @@ class Server(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(models):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        server.daemon_threads, server.models = True, models
+    with Server(("127.0.0.1", 0), Model) as server:
+        server.models = models
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

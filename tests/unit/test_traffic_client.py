@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import anyio
@@ -20,6 +20,7 @@ from ci.base.wait import NotYet, until
 from ci.canary.observe import traffic
 from ci.canary.observe.files import traffic_client
 from ci.canary.observe.traffic import Question
+from tests.harness.listening import Server
 
 pytestmark = pytest.mark.anyio
 SPECIES = {5.1: 0, 5.9: 1, 6.7: 2}
@@ -68,15 +69,9 @@ class Model(BaseHTTPRequestHandler):
         pass
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 128
-    """Python's own is five: of sixteen that connect while this process waits for its turn, some would be let down."""
-
-
 @contextmanager
 def serving(manner=lambda number: ""):
     with Server(("127.0.0.1", 0), Model) as server:
-        server.daemon_threads = True
         server.manner, server.numbers, server.connections = manner, iter(range(1 << 30)), set()
         server.open, server.paths = set(), Counter()
         server.released = threading.Event()

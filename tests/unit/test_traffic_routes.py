@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import anyio
@@ -21,6 +21,7 @@ from ci.base.errors import WaitTimeoutError
 from ci.base.wait import NotYet, until
 from ci.canary.observe import timeline, traffic
 from ci.canary.observe.traffic import Question
+from tests.harness.listening import Server
 
 pytestmark = pytest.mark.anyio
 
@@ -153,8 +154,7 @@ class Mesh:
 
 @contextmanager
 def serving(host):
-    with ThreadingHTTPServer((host, 0), Revision) as server:
-        server.daemon_threads = True
+    with Server((host, 0), Revision) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:
             yield server
