@@ -301,19 +301,6 @@ class Repository:
             rest = rest[start + size + 1 :]
         return contents
 
-    async def changes(self, old: str, new: str) -> list[tuple[str, str]] | None:
-        """Return what the commits after one did up to a later one, also what they took back: git's letter and the path.
-
-        Returns:
-            Paths are from the project's folder. None where the one is no ancestor of the other.
-        """
-        if (await self.run("merge-base", "--is-ancestor", old, new, check=False)).returncode != 0:
-            return None
-        words = ("log", "--diff-merges=separate", "-r", "-z", "--name-status", "--no-renames", "--format=")
-        told = (await self.run(*words, f"{old}..{new}")).stdout.split("\0")
-        fields = [field.strip("\n") for field in told if field]
-        return [(letter, self.own(path)) for letter, path in zip(fields[::2], fields[1::2], strict=True)]
-
     async def has_uncommitted(self) -> bool:
         """Return whether files of the project that git knows are not as they were committed."""
         words = ("status", "--porcelain", "--untracked-files=no", "--", self.prefix or ".")
@@ -582,10 +569,6 @@ class Snapshot:
                 for (mode, _, content), path in ((words.split(), path) for words, _, path in lines)
             }
         return self._folders[folder]
-
-    def has_read(self, path: str) -> bool:
-        """Tell whether a file was read, or looked for."""
-        return path in self._files
 
     async def read(self, path: str) -> bytes | None:
         """Return a file's content, byte for byte, or None where there is none.

@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
@@ -276,32 +275,6 @@ async def project(snapshot: Snapshot) -> Project:
             raise UsageError(f"{projects.FILE} is not committed", fix=f"git add {projects.FILE}, then git commit")
         raise UsageError(f"{projects.FILE}: no such file at {snapshot.commit[:12]}", fix="python ci/main.py migrate")
     return projects.parse(content)
-
-
-async def only_others(looked: Snapshot, now: Snapshot) -> bool:
-    """Tell whether whoever looked at one commit of the tree would see the same at a later one.
-
-    It would where nothing but the contents of application files differs that it did not read, in between as well: what
-    is there, and what everything else has, is as it was.
-
-    Args:
-        looked: What was looked at.
-        now: What is there now.
-    """
-    if looked.commit == now.commit:
-        return True
-    own = await project(looked)
-    changes = await looked.repository.changes(looked.commit, now.commit)
-    return changes is not None and all(
-        change == "M" and not looked.has_read(path) and _is_application(own, path) for change, path in changes
-    )
-
-
-def _is_application(own: Project, path: str) -> bool:
-    """Return whether a path is that of an application's file."""
-    pure = PurePosixPath(path)
-    within = pure.parent.name in own.names and pure.parent.parent == PurePosixPath(own.paths.tree)
-    return within and pure.suffix == ".yaml" and pure.stem not in RESERVED
 
 
 def file_of(project: Project, environment: str, name: str) -> str:

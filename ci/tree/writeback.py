@@ -12,7 +12,7 @@ import tenacity
 
 from ci.base import locks
 from ci.base.errors import CheckFailedError, CommandError, MachineError, UsageError
-from ci.tree import blocks, scalars, tree
+from ci.tree import blocks, scalars
 from ci.tree.git import HEADS, LockedError, PushRefusedError, Repository, Snapshot, told
 from ci.tree.scalars import KeyPath
 from ci.tree.tree import Blocks
@@ -107,8 +107,7 @@ class Written:
 async def write(repository: Repository, target: Target, change: Change) -> Written | None:
     """Make a change on the branch's tip; when somebody else was faster, make it again on theirs.
 
-    The edit is never merged or rebased. It is put onto the new tip where only applications differ that it did not look
-    at, and else made anew from that tip's own bytes, so both changes survive.
+    The edit is never merged or rebased: it is made anew from the new tip's own bytes, so both changes survive.
 
     Args:
         repository: Where commits are made.
@@ -122,31 +121,30 @@ async def write(repository: Repository, target: Target, change: Change) -> Writt
         ChangedMeanwhileError: Another commit changed the same key.
         PushRefusedError: The branch stays where it is and takes no commit of ours.
     """
-    first = await _tip(repository, target)
-    look = await _looked(first, change)  # before the turn, which others wait for: most of the work is in here
-    if look is None:
-        return None
+    first: Snapshot | None = None
+    edit: Edit | None = None
     refusals = 0
 
     async def attempt() -> Written | None:
-        nonlocal look, refusals
-        assert look is not None
-        now = await _tip(repository, target)
-        if not await tree.only_others(look.snapshot, now):
-            await _require_unchanged(first, now, look.edit)
-            look = await _looked(now, change)
-        if look is None:
+        nonlocal first, edit, refusals
+        snapshot = Snapshot(repository, await target.tip(), target.branch)
+        first = first or snapshot
+        if edit is not None:
+            await _require_unchanged(first, snapshot, edit)
+        edit = await change(snapshot)
+        if edit is None:
             return None
-        commit = await now.with_files(look.files, look.edit.message)
+        files = await edit.files(snapshot)
+        commit = await snapshot.with_files(files, edit.message)
         try:
-            commit = await target.advance(now.commit, commit, look.files)
+            commit = await target.advance(snapshot.commit, commit, files)
         except PushRefusedError as error:
-            if await target.tip() != now.commit:
+            if await target.tip() != snapshot.commit:
                 refusals = 0
                 raise RaceLostError(error.message, detail=error.detail) from error
             refusals += 1
             raise
-        return Written(commit, look.edit)
+        return Written(commit, edit)
 
     retrying = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(PushRefusedError),
@@ -156,24 +154,6 @@ async def write(repository: Repository, target: Target, change: Change) -> Writt
     )
     async with _turn(repository):
         return await retrying(attempt)
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What a commit needs, and the files that differ by it."""
-
-    snapshot: Snapshot
-    edit: Edit
-    files: Mapping[str, bytes]
-
-
-async def _tip(repository: Repository, target: Target) -> Snapshot:
-    return Snapshot(repository, await target.tip(), target.branch)
-
-
-async def _looked(snapshot: Snapshot, change: Change) -> _Look | None:
-    edit = await change(snapshot)
-    return None if edit is None else _Look(snapshot, edit, await edit.files(snapshot))
 
 
 @contextlib.asynccontextmanager

@@ -6,16 +6,11 @@ import subprocess
 import sys
 import textwrap
 
-import anyio
 import pytest
 import yaml
 
-from ci import project
-from ci.release.bump import Bump
-from ci.tree import git, writeback
-from ci.tree.writeback import RemoteBranch
 from tests.harness import cli
-from tests.harness.remote import APPLICATION, FILE, MODEL, bump, helm
+from tests.harness.remote import FILE, MODEL, bump
 
 REJECTIONS = (
     "fetch first",
@@ -204,81 +199,3 @@ def test_what_a_person_has_not_committed_is_not_touched(clone):
     assert f"{FILE}: has changes that are not committed" in result.stderr
     assert clone.read() == content
     assert clone.git("log", "--format=%s") == "First"
-
-
-class Overtaken:
-    """A branch that somebody writes to right after it was first looked at."""
-
-    def __init__(self, own, write):
-        self.own, self.write, self.branch = own, write, own.branch
-
-    async def tip(self):
-        found = await self.own.tip()
-        write, self.write = self.write, lambda: None
-        write()
-        return found
-
-    async def advance(self, old, new, files):
-        return await self.own.advance(old, new, files)
-
-
-async def looks(clone, write):
-    """Bump while somebody else writes, and return how often the tree was looked at for it."""
-    repository = await git.opened(clone.folder, "origin")
-    change = Bump("model", "dev", "2.0", "", "sklearn-iris", "", "", helm())
-    looked = []
-
-    async def look(snapshot):
-        looked.append(snapshot.commit)
-        return await change.edit(snapshot)
-
-    await writeback.write(repository, Overtaken(RemoteBranch(repository, "origin", "main"), write), look)
-    return len(looked)
-
-
-STAGING = "gitops/staging/sklearn-iris.yaml"
-
-
-def test_what_others_make_of_their_own_applications_needs_no_other_look(remote, clone, other):
-    def theirs():
-        other.commit(STAGING, other.read(STAGING).replace(b"1.0", b"3.0"), "Theirs")
-        other.commit(STAGING, other.read(STAGING).replace(b"3.0", b"4.0"), "Theirs again")
-
-    assert anyio.run(looks, clone, theirs) == 1
-    assert remote.commits() == ["Bump sklearn-iris model in dev to 2.0", "Theirs again", "Theirs", "First"]
-    assert remote.data()["model"]["version"] == "2.0"
-    assert remote.data(STAGING)["model"]["version"] == "4.0"
-
-
-@pytest.mark.parametrize(
-    ("path", "change"),
-    [
-        (FILE, lambda content: content.replace(b"values: {}", b"values: {slo: {latency: {p95Threshold: 0.4}}}")),
-        (project.FILE, lambda content: content.replace(b'"24h"', b'"25h"')),
-        ("helm/charts/ml-serving/values.yaml", lambda content: content + b"# more\n"),
-        ("gitops/dev/values.yaml", lambda content: b"slo: {latency: {p95Threshold: 0.4}}\n"),
-        ("gitops/dev/another.yaml", lambda content: APPLICATION.format(environment="dev").encode()),
-    ],
-    ids=["its own", "project file", "chart", "values file", "new"],
-)
-def test_whatever_else_others_do_is_looked_at(remote, clone, other, path, change):
-    there = (other.folder / path).exists()
-    assert anyio.run(looks, clone, lambda: other.commit(path, change(other.read(path) if there else b""))) == 2
-    assert remote.commits() == ["Bump sklearn-iris model in dev to 2.0", "Somebody else's change", "First"]
-
-
-def test_what_was_changed_and_taken_back_meanwhile_is_looked_at(remote, clone, other):
-    def theirs():
-        before = other.read(project.FILE)
-        other.commit(project.FILE, before.replace(b'"24h"', b'"25h"'))
-        other.commit(project.FILE, before)
-
-    assert anyio.run(looks, clone, theirs) == 2
-
-
-def test_a_branch_that_was_put_elsewhere_meanwhile_is_looked_at(remote, clone, other):
-    other.commit("notes.txt", b"gone in a moment\n")
-    first = remote.git("rev-parse", "main~1")
-
-    assert anyio.run(looks, clone, lambda: remote.git("update-ref", "refs/heads/main", first)) == 2
-    assert remote.commits() == ["Bump sklearn-iris model in dev to 2.0", "First"]
