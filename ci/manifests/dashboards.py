@@ -236,24 +236,15 @@ def _body(dashboard: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
 
 def _queries(body: Mapping[str, Any], base: tuple[str, ...]) -> Iterator[_Query]:
     """Yield each query of variables, annotations and panels: what the one schema has, the other has elsewhere."""
+    path: places.Path
     for index, item in entries(dig(body, "templating", "list")):
         if item.get("type") == "query":
-            yield _Query(
-                (*base, "templating", "list", index),
-                f"variable {item.get('name')}",
-                item,
-                item.get("datasource"),
-                CHOICES,
-            )
+            path = (*base, "templating", "list", index)
+            yield _Query(path, f"variable {item.get('name')}", item, item.get("datasource"), CHOICES)
     for index, item in entries(dig(body, "annotations", "list")):
         if not item.get("builtIn"):
-            yield _Query(
-                (*base, "annotations", "list", index),
-                f"annotation {item.get('name')}",
-                item,
-                item.get("datasource"),
-                EVENTS,
-            )
+            path = (*base, "annotations", "list", index)
+            yield _Query(path, f"annotation {item.get('name')}", item, item.get("datasource"), EVENTS)
     for place, panel in panels(body, base):
         for at, target in entries(None if str(panel.get("type")) in MUTE else panel.get("targets")):
             if target.keys() - INERT:
@@ -267,9 +258,8 @@ def _queries(body: Mapping[str, Any], base: tuple[str, ...]) -> Iterator[_Query]
     for index, item in entries(body.get("annotations")):
         spec = mapping(item.get("spec"))
         if not spec.get("builtIn"):
-            yield _Query(
-                (*base, "annotations", index, "spec"), f"annotation {spec.get('name')}", spec, _source(spec), EVENTS
-            )
+            path = (*base, "annotations", index, "spec")
+            yield _Query(path, f"annotation {spec.get('name')}", spec, _source(spec), EVENTS)
     for name, element in mapping(body.get("elements")).items():
         view = mapping(dig(element, "spec", "vizConfig"))
         if {str(view.get("group")), str(view.get("kind"))} & MUTE:
@@ -277,13 +267,8 @@ def _queries(body: Mapping[str, Any], base: tuple[str, ...]) -> Iterator[_Query]
         for at, item in entries(dig(element, "spec", "data", "spec", "queries")):
             spec = mapping(item.get("spec"))
             if mapping(dig(spec, "query", "spec")).keys() - INERT:
-                yield _Query(
-                    (*base, "elements", name, "spec", "data", "spec", "queries", at, "spec"),
-                    f"panel {dig(element, 'spec', 'title')}",
-                    spec,
-                    _source(spec),
-                    EXPRESSION,
-                )
+                path = (*base, "elements", name, "spec", "data", "spec", "queries", at, "spec")
+                yield _Query(path, f"panel {dig(element, 'spec', 'title')}", spec, _source(spec), EXPRESSION)
 
 
 def panels(dashboard: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[places.Path, Mapping[str, Any]]]:
