@@ -18,7 +18,9 @@ BARE: Mapping[str, Any] = {
 Limits stay, for latency depends on them; it requests little, for versions stand beside everything else.
 """
 
-ESCAPED = re.compile("[\x7f-\uffff]")
+ESCAPED = re.compile("[^\x00-\x7e]")
+MOST_ESCAPED = 0xFFFF
+"""What lies beyond is a pair of codes in JSON."""
 
 
 def read(text: str, name: str) -> Mapping[str, Any]:
@@ -50,4 +52,9 @@ def written(values: Mapping[str, Any]) -> str:
     Helm reads it as YAML. To that some characters beyond ASCII are line breaks, so they are escaped; but not those that
     JSON escapes as a pair of codes, for to YAML each code is a character.
     """
-    return ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(values, ensure_ascii=False))
+    return ESCAPED.sub(_escaped, json.dumps(values, ensure_ascii=False))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return found[0] if code > MOST_ESCAPED else f"\\u{code:04x}"

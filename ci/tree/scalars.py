@@ -22,8 +22,6 @@ PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9._/:@+-]*[A-Za-z0-9._/@+-])?")
 """What is written without quotes; inside `{}` and `[]` it needs none either."""
 NOT_STRINGS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"})
 """Words that YAML 1.1, YAML 1.2 or Helm may read as something else, in any case."""
-UNWRITABLE = re.compile("[^\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What YAML does not call printable, and the carriage return, which no value has on purpose."""
 LINE_BREAK = re.compile("[\n\x85\u2028\u2029]")
 BLOCK_SCALAR = re.compile(r"[|>][-+0-9]*(?P<comment>[^\r\n]*)(?P<body>.*)", re.DOTALL)
 NO_MARKS = {"start_mark": None, "end_mark": None}
@@ -60,7 +58,8 @@ def set_scalars(content: bytes, values: Mapping[KeyPath, str], name: str = "file
         UsageError: The file is not YAML in UTF-8, a path leads to no scalar of its own, or YAML cannot carry a value.
     """
     for path, value in values.items():
-        if unwritable := UNWRITABLE.search(value):
+        # what YAML does not call printable, and the carriage return, which no value has on purpose
+        if unwritable := yaml.reader.Reader.NON_PRINTABLE.search(value) or re.search("\r", value):
             said = f"the new value has U+{ord(unwritable[0]):04X}, which YAML cannot carry"
             raise _refusal(name, path, None, said, "Leave that character out.")
     mark, text = kubernetes_yaml.decoded(content, name)
