@@ -5,10 +5,15 @@ from typing import Any, Literal
 
 from ci.checks.targets import MODEL
 from ci.manifests import runtimes
-from ci.manifests.chart import Rendering
+from ci.manifests.chart import Rendering, Target
+from ci.manifests.manifests import Manifest
 from ci.results import Finding
 
 CHECK = "runtimes"
+PATHS = {"readinessProbe": "readinessPath", "livenessProbe": "livenessPath"}
+"""The chart's keys of what a probe asks; the start-up's is the same as the liveness probe's."""
+METRICS = {"port": "metricsPort", "path": "metricsPath"}
+"""The chart's keys of where it has metrics from."""
 
 
 def rendered(renderings: Sequence[Rendering], known: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Finding]]:
@@ -25,6 +30,8 @@ def rendered(renderings: Sequence[Rendering], known: Sequence[Mapping[str, Any]]
         for manifest in rendering.objects:
             fault = runtimes.fault(manifest.data, there)
             if fault is None:
+                found = _assumed(rendering.target, manifest, there)
+                yield from ((rendering.target.name, finding) for finding in found)
                 continue
             severity: Literal["error", "warning"] = "error" if fault.sure else "warning"
             file, line = rendering.target.place((MODEL, fault.key))
@@ -33,3 +40,30 @@ def rendered(renderings: Sequence[Rendering], known: Sequence[Mapping[str, Any]]
                 path = (*runtimes.MODEL, fault.key)
                 file, line, said = manifest.file, manifest.line(path), f"{manifest}: {fault.said}"
             yield rendering.target.name, Finding(CHECK, file, line, said, fault.remedy, severity)
+
+
+def _assumed(target: Target, manifest: Manifest, there: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Yield what the chart takes for granted of a server, nobody has written, and its runtime says otherwise."""
+    runtime = target.value((MODEL, "runtime"))
+    if not runtime:
+        return
+    file, line = target.place((MODEL, "runtime"))
+    for probe, (path, theirs) in runtimes.other_paths(manifest.data, there).items():
+        key = PATHS.get(probe)
+        if key is not None and not _written(target, "probes", key):
+            said = (
+                f"{MODEL}.runtime: {runtime} is asked {theirs} by its own probes, and the chart's {probe} asks {path}"
+            )
+            remedy = f"{MODEL}.probes.{key}: {theirs}; or write {path} there, where that server has it"
+            yield Finding(CHECK, file, line, said, remedy)
+    for what, (ours, theirs) in runtimes.other_metrics(manifest.data, there).items():
+        if not _written(target, METRICS[what]):
+            said = f"{MODEL}.runtime: {runtime} has its metrics at {what} {theirs}, and the chart asks {what} {ours}"
+            remedy = f"{MODEL}.{METRICS[what]}: {theirs}"
+            yield Finding(CHECK, file, line, said, remedy, "warning")
+
+
+def _written(target: Target, *keys: str) -> bool:
+    """Tell whether somebody has written a value of the model, beside the chart itself."""
+    file, line = target.place((MODEL, *keys))
+    return bool(line) and file != target.values[-1].file

@@ -18,6 +18,9 @@ from ci.manifests.manifests import dig, mapping
 KINDS = ("ServingRuntime", "ClusterServingRuntime")
 MODEL = ("spec", "predictor", "model")
 CHART = "kserve-runtime-configs"
+PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
+METRICS = {"port": "8080", "path": "/metrics"}
+"""Where a server has its own metrics unless its runtime says otherwise, by an annotation of KServe's."""
 ENABLED = {"kserve": {"servingruntime": {"enabled": True}}}
 """Values of KServe's chart of that name with which it has its runtimes."""
 
@@ -75,6 +78,55 @@ def fault(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> 
         said = f"no serving runtime is called {wanted}; there are {', '.join(sorted(found))}"
         return Fault("runtime", said, f"is {near} meant?" if near else "name one that is there", sure=False)
     return _named(wanted, found[wanted], model, runtimes)
+
+
+def other_paths(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Mapping[str, tuple[str, str]]:
+    """Return each probe of an InferenceService that asks what its runtime's own probes do not: its path, and theirs.
+
+    KServe puts the InferenceService's in the place of the runtime's.
+
+    Args:
+        service: The InferenceService.
+        runtimes: The serving runtimes that there are.
+    """
+    model = mapping(dig(service, *MODEL))
+    runtime = _by_name(model, runtimes)
+    theirs = [path for container in _containers(runtime) for each in PROBES if (path := _path(container, each))]
+    asked = {each: path for each in PROBES if (path := _path(model, each))}
+    return {each: (path, theirs[0]) for each, path in asked.items() if theirs and path not in theirs}
+
+
+def other_metrics(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Mapping[str, tuple[str, str]]:
+    """Return "port" and "path" of the metrics that an InferenceService is asked for where its runtime's are others.
+
+    Args:
+        service: The InferenceService.
+        runtimes: The serving runtimes that there are.
+    """
+    runtime = _by_name(mapping(dig(service, *MODEL)), runtimes)
+    asked = mapping(dig(service, "spec", "predictor", "annotations"))
+    annotations = mapping(dig(runtime, "spec", "annotations"))
+    found = {
+        each: (str(asked[f"prometheus.io/{each}"]), str(annotations.get(f"prometheus.kserve.io/{each}", usual)))
+        for each, usual in METRICS.items()
+        if runtime and f"prometheus.io/{each}" in asked
+    }
+    return {each: (ours, theirs) for each, (ours, theirs) in found.items() if ours != theirs}
+
+
+def _by_name(model: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the runtime that a model names; empty where there is none of that name."""
+    return next((each for each in runtimes if dig(each, "metadata", "name") == model.get("runtime")), {})
+
+
+def _containers(runtime: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from (each for each in dig(runtime, "spec", "containers") or () if isinstance(each, Mapping))
+
+
+def _path(container: Mapping[str, Any], probe: str) -> str:
+    """Return what a probe asks by HTTP; empty where it does not, or where KServe fills in a part of it."""
+    path = str(dig(container, probe, "httpGet", "path") or "")
+    return "" if "{{" in path else path
 
 
 def _named(

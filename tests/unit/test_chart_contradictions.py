@@ -429,3 +429,11 @@ def test_a_prometheus_that_selects_all_needs_no_label(chart):
     labels = found["ServiceMonitor", "sklearn-iris-predictor"]["metadata"]["labels"]
     assert "app.kubernetes.io/instance" in labels
     assert "release" not in labels
+
+
+@pytest.mark.parametrize(("written", "empty"), [("hosts", "gateways"), ("gateways", "hosts")])
+def test_callers_outside_the_mesh_need_a_gateway_and_a_name(chart, written, empty):
+    given = {"hosts": ["iris.example.com"], "gateways": ["istio-ingress/models"]}
+    message = chart.refusal({"virtualService": {written: given[written]}})
+    assert f"virtualService.{written} ({given[written][0]})" in message
+    assert f"virtualService.{empty} is empty" in message

@@ -229,3 +229,18 @@ def test_the_network_policy_lets_in_clients_prometheus_and_the_analysis_only(cha
     ]
     silent = chart.render(values)["NetworkPolicy", PREDICTOR]["spec"]
     assert namespaces(silent["ingress"][0]) == ["frontend"], "without a known answer the analysis asks Prometheus alone"
+
+
+OUTSIDE = {"virtualService": {"hosts": ["iris.example.com"], "gateways": ["istio-ingress/models"]}}
+
+
+@pytest.mark.parametrize("canary", [True, False])
+def test_callers_outside_the_mesh_take_the_same_route_as_those_within(chart, canary):
+    features = {"features": {"canaryDeployment": canary}}
+    spec = chart.render(features | OUTSIDE)["VirtualService", PREDICTOR]["spec"]
+    assert spec["hosts"] == [PREDICTOR, "iris.example.com"]
+    assert spec["gateways"] == ["mesh", "istio-ingress/models"], "one alone would take the mesh's callers off it"
+    (route,) = spec["http"]
+    services = [f"{PREDICTOR}-stable", f"{PREDICTOR}-canary"] if canary else [f"{PREDICTOR}-stable"]
+    assert [each["destination"]["host"] for each in route["route"]] == services
+    assert "gateways" not in chart.render()["VirtualService", PREDICTOR]["spec"]

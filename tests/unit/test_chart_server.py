@@ -1,5 +1,7 @@
 """The model server's container: KServe's own runtimes, one of the user's, and a container without any."""
 
+import json
+
 import pytest
 
 PREDICTOR = "sklearn-iris-predictor"
@@ -132,3 +134,14 @@ def test_the_servers_own_metrics_are_where_the_values_say(chart):
     assert told() == {"scrape": "true", "port": "8080", "path": "/metrics"}
     assert told(metricsPort=9102, metricsPath="/m") == {"scrape": "true", "port": "9102", "path": "/m"}
     assert told(metricsPath="") == {}
+
+
+def test_the_proxies_let_a_long_answer_end_when_they_are_told_how_long_one_takes(chart):
+    annotation = "proxy.istio.io/config"
+    assert annotation not in predictor(chart)["annotations"]
+    config = json.loads(predictor(chart, longestAnswerSeconds=600)["annotations"][annotation])
+    assert config == {"drainDuration": "600s"}
+    own = {"podAnnotations": {annotation: "{}"}}
+    assert predictor(chart, **own)["annotations"][annotation] == "{}"
+    refusal = chart.refusal({"exampleModel": {"longestAnswerSeconds": 600, **own}})
+    assert "exampleModel.podAnnotations has proxy.istio.io/config, which exampleModel.longestAnswerSeconds" in refusal

@@ -191,6 +191,9 @@ def test_an_unknown_key_is_refused_by_name(chart, path, value):
         ("monitoring.prometheusAddress", "prometheus:9090"),
         ("monitoring.runbookBase", "docs/runbooks"),
         ("networkPolicy.clientNamespaces", "frontend"),
+        ("virtualService.hosts", ["https://iris.example.com"]),
+        ("virtualService.gateways", ["mesh"]),
+        ("exampleModel.longestAnswerSeconds", 30),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_key(chart, path, value):

@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+import yaml
 
 from ci.checks import runtimes as check
 from ci.manifests import runtimes
@@ -93,7 +94,11 @@ def test_what_it_does_not_take_is_told_with_what_is_meant(known, asked, key, sai
 
 def rendering(tmp_path, own, made):
     chart = Chart(tmp_path, "chart")
-    values = [Values("gitops/dev/x.yaml", own, top=("values",)), Values("chart/values.yaml", "exampleModel: {}\n")]
+    given = yaml.safe_dump(yaml.safe_load(own or "values: {}")["values"])
+    values = [
+        Values("gitops/dev/x.yaml", own, given, top=("values",)),
+        Values("chart/values.yaml", "exampleModel: {}\n"),
+    ]
     return Rendering(Target("dev", "x", "x", "x", chart, values, "1.36"), made)
 
 
@@ -121,3 +126,56 @@ def test_a_runtime_that_another_application_brings_is_there(tmp_path, known):
     spec = "spec: {supportedModelFormats: [{name: lightgmb}]}\n"
     other = f"apiVersion: serving.kserve.io/v1alpha1\nkind: ServingRuntime\nmetadata: {{name: ours}}\n{spec}"
     assert list(check.rendered([one, rendering(tmp_path, "", other)], known)) == []
+
+
+SERVED = """apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: x}
+spec:
+  predictor:
+    annotations: {prometheus.io/port: "8080", prometheus.io/path: /metrics}
+    model:
+      modelFormat: {name: FORMAT}
+      runtime: RUNTIME
+      startupProbe: {httpGet: {path: /v2/health/live, port: 8080}}
+      livenessProbe: {httpGet: {path: /v2/health/live, port: 8080}}
+      readinessProbe: {httpGet: {path: /v2/models/x/ready, port: 8080}}
+"""
+
+
+def assumed(tmp_path, known, runtime, form, own=""):
+    values = f"values:\n  exampleModel:\n    runtime: {runtime}\n{own}"
+    one = rendering(tmp_path, values, SERVED.replace("RUNTIME", runtime).replace("FORMAT", form))
+    return [finding for _, finding in check.rendered([one], known)]
+
+
+def test_probes_that_the_runtime_itself_asks_otherwise_are_told_by_their_key(tmp_path, known):
+    found = assumed(tmp_path, known, "kserve-vllmserver", "vLLM")
+    assert {(each.file, each.line, each.severity) for each in found} == {("gitops/dev/x.yaml", 3, "error")}
+    assert [each.message for each in found] == [
+        "exampleModel.runtime: kserve-vllmserver is asked /v1/models by its own probes, and the chart's readinessProbe "
+        "asks /v2/models/x/ready",
+        "exampleModel.runtime: kserve-vllmserver is asked /v1/models by its own probes, and the chart's livenessProbe "
+        "asks /v2/health/live",
+    ]
+    assert found[1].remedy.startswith("exampleModel.probes.livenessPath: /v1/models; or write /v2/health/live there")
+
+
+def test_a_person_s_own_word_on_probes_and_metrics_stands(tmp_path, known):
+    own = "    probes: {livenessPath: /v2/health/live, readinessPath: /v2/models/x/ready}\n"
+    assert assumed(tmp_path, known, "kserve-vllmserver", "vLLM", own) == []
+    assert assumed(tmp_path, known, "kserve-tritonserver", "onnx", "    metricsPort: 8080\n") == []
+
+
+def test_metrics_that_the_runtime_has_at_another_port_are_told(tmp_path, known):
+    (found,) = assumed(tmp_path, known, "kserve-tritonserver", "onnx")
+    assert (found.line, found.severity, found.remedy) == (3, "warning", "exampleModel.metricsPort: 8002")
+    assert "kserve-tritonserver has its metrics at port 8002, and the chart asks port 8080" in found.message
+
+
+@pytest.mark.parametrize(
+    ("runtime", "form"),
+    [("kserve-sklearnserver", "sklearn"), ("kserve-mlserver", "sklearn"), ("kserve-huggingfaceserver", "huggingface")],
+)
+def test_a_runtime_that_says_nothing_else_is_taken_at_the_charts_word(tmp_path, known, runtime, form):
+    assert assumed(tmp_path, known, runtime, form) == []

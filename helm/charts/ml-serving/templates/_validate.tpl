@@ -9,6 +9,7 @@
 {{- if .Values.features.autoscaling }}
 {{- include "ml-serving.validateAutoscaling" . }}
 {{- end }}
+{{- include "ml-serving.validateGateways" . }}
 {{- if .Values.podDisruptionBudget.enabled }}
 {{- include "ml-serving.validateBudget" . }}
 {{- end }}
@@ -69,6 +70,16 @@
 {{- end }}
 {{- end }}
 
+{{- define "ml-serving.validateGateways" -}}
+{{- $outside := .Values.virtualService }}
+{{- if and $outside.hosts (not $outside.gateways) }}
+{{- fail (printf "virtualService.hosts (%s) are names for callers outside the mesh, who come through a gateway, and virtualService.gateways is empty: name the Gateway, or empty the first" (join ", " $outside.hosts)) }}
+{{- end }}
+{{- if and $outside.gateways (not $outside.hosts) }}
+{{- fail (printf "virtualService.gateways (%s) let callers outside the mesh in, and virtualService.hosts is empty: write the names that they ask, or empty the first" (join ", " $outside.gateways)) }}
+{{- end }}
+{{- end }}
+
 {{- define "ml-serving.validateBudget" -}}
 {{- $most := .Values.podDisruptionBudget.maxUnavailable }}
 {{- $number := trimSuffix "%" (toString $most) | int }}
@@ -97,6 +108,9 @@
 {{- $host := printf "%s-%s" (include "ml-serving.predictor" .) .Release.Namespace }}
 {{- if gt (len $host) 63 }}
 {{- fail (printf "exampleModel.name (%s) is too long for namespace %s: KServe makes %s of them, which as a part of a host name has 63 characters at most and here %d; shorten one of them" $model.name .Release.Namespace $host (len $host)) }}
+{{- end }}
+{{- if and (ne (int $model.longestAnswerSeconds) 45) (hasKey $model.podAnnotations "proxy.istio.io/config") }}
+{{- fail "exampleModel.podAnnotations has proxy.istio.io/config, which exampleModel.longestAnswerSeconds writes: put drainDuration into the first, and leave the second out, or remove the first" }}
 {{- end }}
 {{- $runtime := include "ml-serving.runtime" . }}
 {{- if and $runtime (not $model.storageUri) }}
