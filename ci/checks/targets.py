@@ -204,7 +204,7 @@ class _Reader:
             return []
         if not tree.NAME.fullmatch(file.name):
             said = f"{file.name} is no name of an application"
-            self.findings.append(Finding("tree", file.path, 0, said, "lower-case letters, digits and dashes only"))
+            self.findings.append(Finding("tree", file.path, 0, said, tree.NAMED))
             return []
         if same is not None:
             said = tree.clash((file.environment, file.name), same.path)

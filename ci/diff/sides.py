@@ -170,7 +170,7 @@ async def _loaded(snapshot: Snapshot, environment: str, name: str) -> Applicatio
     """Return an application, once its file is seen to be one's; what is wrong names the file."""
     if not tree.NAME.fullmatch(name):
         file = f"{(await tree.project(snapshot)).paths.tree}/{environment}/{name}.yaml"
-        raise UsageError(f"{file}: not the name of an application (lower-case letters, digits and dashes)")
+        raise UsageError(f"{file}: not the name of an application ({tree.NAMED})")
     return (await tree.load(snapshot, environment, name)).checked()
 
 

@@ -298,7 +298,7 @@ class _Side:
         if key[0] not in self.project.names:
             return f"{key[0]} is not one of the environments {', '.join(self.project.names)}"
         if not tree.NAME.fullmatch(key[1]):
-            return "not the name of an application (lower-case letters, digits and dashes)"
+            return f"not the name of an application ({tree.NAMED})"
         return None if mode in git.FILES else f"not a file (git mode {mode})"
 
     def below(self, folder: str) -> dict[str, tuple[str, str]]:

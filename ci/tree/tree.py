@@ -24,6 +24,7 @@ VALUES = "values.yaml"
 RESERVED = {VALUES.removesuffix(".yaml"): f"TREE/ENVIRONMENT/{VALUES} has what all its applications share"}
 """What no application may be called, with what the name means."""
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
+NAMED = "lower-case letters, digits and dashes, 53 at most"
 
 CHART = (("chart", "revision"),)
 MODEL_DIGEST = ("model", "digest")
@@ -308,7 +309,7 @@ def require_name(name: str) -> None:
     if name in RESERVED:
         raise UsageError(f"--app {name}: not the name of an application: {RESERVED[name]}")
     if not NAME.fullmatch(name):
-        raise UsageError(f"--app {name}: not the name of an application (lower-case letters, digits and dashes)")
+        raise UsageError(f"--app {name}: not the name of an application ({NAMED})")
 
 
 def clashes(applications: Iterable[Key]) -> dict[Key, Key]:
