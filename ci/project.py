@@ -161,12 +161,14 @@ class Paths(_Strict):
         chart: The chart that its applications are made with.
         argocd: What Argo CD is given, made by `argocd render`.
         golden: GOLDEN/NAME.yaml, a golden file an application.
+        crds: CRDs of the project's own, which lint and throw-away clusters know beside the stack's; empty: none.
     """
 
     tree: Folder = "gitops"
     chart: Folder = "helm/charts/ml-serving"
     argocd: Folder = "k8s/argocd"
     golden: Folder = "golden"
+    crds: Folder | Literal[""] = ""
 
     def golden_file(self, application: str) -> str:
         """Return the path of an application's golden file, which it need not have."""
@@ -442,6 +444,7 @@ class Project(_Strict):
                 said = f"{each.name} is protected, and by this no evidence would let a set in"
                 yield (*at, "evidence"), f"{said}: name an environment, or leave it out for the one before"
         named = {"tree": self.paths.tree, "chart": self.paths.chart, "argocd": self.paths.argocd}
+        named |= {"crds": self.paths.crds} if self.paths.crds else {}
         for key, path in named.items():
             for other_key, other_path in named.items():
                 if key != other_key and PurePosixPath(path).is_relative_to(other_path):

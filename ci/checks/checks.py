@@ -32,7 +32,7 @@ from ci.checks import (
 )
 from ci.checks.merged import merged
 from ci.checks.targets import Chosen, Targets
-from ci.manifests import dashboards, references
+from ci.manifests import crds, dashboards, references
 from ci.manifests import runtimes as serving
 from ci.manifests.chart import DEFAULTS, Rendering, Target
 from ci.manifests.manifests import Manifest
@@ -112,7 +112,7 @@ async def lint(
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
         run.found += [("", each) for each in await converted.findings(repository, project)]
         run.found += [("", each) for each in await links.findings(repository)]
-        run.found += [("", each) for each in repeated.files(root, project)]
+        run.found += [("", each) for each in (*repeated.files(root, project), *crds.strays(root, project))]
         run.found += [("", each) for each in pinned.findings(project, found.judged, found.applications)]
         run.found += golden.findings(root, project, found.judged, found.applications)
         run.found += [("", each) for each in quarantine.findings(root, project, chosen)]
@@ -182,7 +182,10 @@ async def _targets(run: _Run) -> None:
         group.start_soon(_runtimes, run, renderings)
         group.start_soon(_again, run, [each for each in renderings if varying.may_be(each.target)])
         group.start_soon(_throwaway, run, [each.target for each in renderings])
-        group.start_soon(run.keep_named, schema.validate, run.client, run.tools, renderings, folder / "schema")
+        own_crds = crds.own(run.root, run.project)
+        group.start_soon(
+            run.keep_named, schema.validate, run.client, run.tools, renderings, own_crds, folder / "schema"
+        )
         group.start_soon(run.keep_named, rules.check, run.client, run.tools.promtool, renderings, folder / "rules")
         whole = not run.targets.findings and len(renderings) == len(all_of_them)
         group.start_soon(_gates, run, renderings, run.targets.known if whole else ())

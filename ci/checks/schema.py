@@ -13,8 +13,9 @@ import dagger
 
 from ci.base.errors import CheckFailedError
 from ci.checks import tools
-from ci.manifests import manifests
+from ci.manifests import crds, documents, manifests
 from ci.manifests.chart import Rendering
+from ci.manifests.documents import Document
 from ci.results import Finding
 
 CRDS = {
@@ -28,12 +29,13 @@ CRDS = {
 OPENAPI = "api/openapi-spec/v3"
 PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 UNKNOWN_FIELD = "value provided for unknown field"
+NO_API = "use an API that the pinned versions serve, or put its CRD into the folder that paths.crds names"
 # said beside the error that is the reason for it
 ECHO = "some validation rules were not checked"
 
 
 async def validate(
-    client: dagger.Client, tool: tools.Tools, renderings: Sequence[Rendering], folder: Path
+    client: dagger.Client, tool: tools.Tools, renderings: Sequence[Rendering], own: Sequence[Document], folder: Path
 ) -> list[tuple[str, Finding]]:
     """Validate the objects of renderings.
 
@@ -41,6 +43,7 @@ async def validate(
         client: The Dagger session.
         tool: The executables and module folders.
         renderings: Without findings.
+        own: CRDs of the project's own.
         folder: An empty one of the host.
 
     Returns:
@@ -49,19 +52,29 @@ async def validate(
     container = tools.static(client, tool.kubectl_validate)
     rendered = {each.target.name: each.objects for each in renderings}
     arguments = [*(f"{name}.yaml" for name in rendered), "--output=json", "--local-schemas=/schemas"]
+    brought = {
+        documents.identity(each): each for each in crds.of(one.data for each in renderings for one in each.objects)
+    }
+    if known := {**brought, **{documents.identity(each): each for each in own}}:
+        for number, each in enumerate(known.values()):
+            file = folder / "crds" / f"{number}.yaml"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(each))
+        container = container.with_mounted_directory("/crds/own", client.host().directory(str(folder / "crds")))
+        arguments.append("--local-crds=/crds/own")
     for name, objects in rendered.items():
-        file = folder / f"{name}.yaml"
+        file = folder / "src" / f"{name}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("---\n".join(manifest.text.rstrip("\n") + "\n" for manifest in objects))
     for name, pattern in CRDS.items():
         files = tool.crds[name].resolve() / pattern
-        crds = client.host().directory(str(files.parent), include=[files.name], exclude=["kustomization.yaml"])
-        container = container.with_mounted_directory(f"/crds/{name}", crds)
+        pinned = client.host().directory(str(files.parent), include=[files.name], exclude=["kustomization.yaml"])
+        container = container.with_mounted_directory(f"/crds/{name}", pinned)
         arguments.append(f"--local-crds=/crds/{name}")
     versions = {str(manifest.data.get("apiVersion")) for objects in rendered.values() for manifest in objects}
     container = container.with_mounted_directory("/schemas", _openapi(client, tool.kubernetes, versions))
-    documents = client.host().directory(str(folder))
-    output = await tools.execute(container.with_mounted_directory("/src", documents), arguments)
+    source = client.host().directory(str(folder / "src"))
+    output = await tools.execute(container.with_mounted_directory("/src", source), arguments)
     return [(name, finding) for name, found in findings(output, rendered).items() for finding in found]
 
 
@@ -113,7 +126,7 @@ def _finding(manifest: manifests.Manifest, cause: Mapping[str, str]) -> Finding:
     if UNKNOWN_FIELD in message:
         what, remedy = "unknown field", f"remove it or correct its name: {manifest.data.get('apiVersion')} has none"
     elif "failed to locate OpenAPI spec" in message:
-        what, remedy = f"no such API: {manifest.data.get('apiVersion')}", "use an API that the pinned versions serve"
+        what, remedy = f"no such API: {manifest.data.get('apiVersion')}", NO_API
     else:
         what, remedy = message.removeprefix("Invalid value: "), "give the field what its schema asks for"
     return manifest.finding("schema", path, f"{field}: {what}" if field else what, remedy)

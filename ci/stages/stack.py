@@ -3,6 +3,7 @@
 from ci import sample
 from ci.base import tasks
 from ci.cluster import model_store
+from ci.manifests import crds
 from ci.models import digests
 from ci.stack import install
 from ci.stack.component import StackContext
@@ -19,7 +20,13 @@ async def execute(run: Run) -> None:
         return
     async with tasks.group() as group:
         group.start_soon(_model_store, run)
+        group.start_soon(_own_crds, run)
         await install.install(context, lasting=run.options.keep)
+
+
+async def _own_crds(run: Run) -> None:
+    if found := crds.own(run.options.project, run.project):
+        await run.kubectl.apply(found)
 
 
 async def _model_store(run: Run) -> None:
