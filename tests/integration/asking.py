@@ -14,6 +14,8 @@ from ci.cluster.kubectl import Kubectl
 from ci.results import Example
 
 ANSWER_SECONDS = 10
+HOST, GATEWAY = "second.example.com", "ingress/models"
+"""By which callers outside the mesh ask for the second release, and the Istio Gateway that they come through."""
 FLOWERS = (
     ([5.1, 3.5, 1.4, 0.2], 0),
     ([5.9, 3.0, 4.2, 1.5], 1),

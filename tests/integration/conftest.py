@@ -230,6 +230,7 @@ async def second(release, before_second, sample, watched, next_model):
     model = f"{release.model}-second"
     second = replace(release, name=f"{release.name}-second", model=model)
     values["exampleModel"]["name"] = model
+    values["virtualService"] = {"hosts": [asking.HOST], "gateways": [asking.GATEWAY]}
     values["canary"]["steps"] = [{"weight": 20}]
     values["canary"]["rollbackWindow"] = 0  # the version before is a canary, too
     values["canary"]["analysis"]["noDataLimit"] = 60  # Prometheus may take three minutes to hear of it
