@@ -170,6 +170,11 @@ class Paths(_Strict):
     golden: Folder = "golden"
     crds: Folder | Literal[""] = ""
 
+    @property
+    def named(self) -> Mapping[str, str]:
+        """Each that there is, by its key."""
+        return {key: path for key, path in self.model_dump().items() if path}
+
     def golden_file(self, application: str) -> str:
         """Return the path of an application's golden file, which it need not have."""
         return f"{self.golden}/{application}.yaml"

@@ -81,8 +81,7 @@ async def folders_of(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def _folders(repository: Repository, project: Project, chart: Sequence[str]) -> tuple[str, ...]:
-    paths = project.paths
-    own = [repository.at(path) for path in (paths.tree, *chart, paths.argocd, paths.golden)]
+    own = [repository.at(path) for path in (*project.paths.named.values(), *chart)]
     return tuple(sorted({*own, *(TOOL if repository.folder == ROOT else ())}))
 
 

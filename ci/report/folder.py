@@ -85,7 +85,7 @@ def require_apart(folder: Path, top: Path, project: Project) -> None:
     Raises:
         UsageError: It is a folder that the project file names, in one, or around one.
     """
-    for key, path in project.paths.model_dump().items():
+    for key, path in project.paths.named.items():
         own = Path(os.path.realpath(top / path))
         if folder.is_relative_to(own) or own.is_relative_to(folder):
             how = "is" if folder == own else "is inside" if folder.is_relative_to(own) else "holds"

@@ -456,7 +456,7 @@ class _Comparison:
         """Return whether only files of applications that are in differ, of all that a project is made of."""
         where = self.after.project.paths
         charts = {*self.before.charts, *self.after.charts}
-        folders = {where.tree, where.golden, *charts, where.argocd, projects.FILE}
+        folders = {*where.named.values(), *charts, projects.FILE}
         served = [(each.environment, each.name) for each in changes if each.kind != "deleted"]
         own = {place(key) for key in served for place in (self.after.file, self.after.golden)}
         shared = (path for path in self.paths if _inside(path, folders) or _is_attributes(path))

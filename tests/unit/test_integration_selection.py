@@ -34,7 +34,7 @@ OFF = {
 }
 SAMPLES_ALONE = {
     *("test_inference.py", "test_canary.py", "test_first_deploy.py", "test_two_releases.py", "test_upgrade.py"),
-    *("test_uninstall.py", "test_dashboards.py", "test_gitops.py", "test_bad_releases.py"),
+    *("test_uninstall.py", "test_gateway.py", "test_dashboards.py", "test_gitops.py", "test_bad_releases.py"),
 }
 
 
