@@ -69,6 +69,18 @@ def test_each_flag_takes_its_own_part_away_and_leaves_nothing_dangling(chart, fl
         assert ("Pods" in [metric["type"] for metric in scaler["metrics"]]) is slo
 
 
+def test_an_autoscaler_of_ones_own_finds_no_number_of_pods_set(chart):
+    """Neither `helm upgrade` nor Argo CD then takes back what it has set."""
+    own = {"features": {"autoscaling": False}, "exampleModel": {"replicas": None}}
+    found = chart.render(own)
+    assert "replicas" not in found["Rollout", PREDICTOR]["spec"]
+    assert not [kind for kind, _ in found if kind == "HorizontalPodAutoscaler"]
+    own["features"]["canaryDeployment"] = False
+    inference = chart.render(own)["InferenceService", "sklearn-iris"]
+    assert inference["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] == "external"
+    assert "minReplicas" not in inference["spec"]["predictor"]
+
+
 def test_without_the_example_model_the_release_is_empty_but_for_its_namespace(chart):
     assert chart.render({"exampleModel": {"enabled": False}}) == {}
     only = chart.render({"exampleModel": {"enabled": False}, "namespace": {"create": True}})

@@ -48,6 +48,11 @@ kind: Deployment
 name: {{ include "ml-serving.predictor" . }}
 {{- end }}
 
+{{/* Not empty where the values say how many pods there are. Elsewhere that is an autoscaler's alone, and no object may say it. */}}
+{{- define "ml-serving.fixedReplicas" -}}
+{{- if and (not .Values.features.autoscaling) (hasKey .Values.exampleModel "replicas") }}true{{ end }}
+{{- end }}
+
 {{/* Label matchers of the model's series. */}}
 {{- define "ml-serving.matchers" -}}
 namespace={{ .Release.Namespace | quote }}, model={{ .Values.exampleModel.name | quote }}
