@@ -79,16 +79,25 @@ class Chart:
         self._once = functools.cache(self._template)
 
     def template(
-        self, values=None, *, release="ml-serving", namespace="ml-serving", env=None, folder=CHART, model=MODEL
+        self,
+        values=None,
+        *,
+        release="ml-serving",
+        namespace="ml-serving",
+        env=None,
+        folder=CHART,
+        model=MODEL,
+        kubernetes=None,
     ):
         """Run `helm template`; once for all tests, where nothing is a test's own but values."""
         template = self._once if (folder, model) == (CHART, MODEL) else self._template
-        return template(yaml.safe_dump(values or {}), release, namespace, env, folder, model)
+        return template(yaml.safe_dump(values or {}), release, namespace, env, folder, model, kubernetes)
 
-    def _template(self, values, release, namespace, env, folder, model):
-        files = ["-f", folder / "values" / f"{env}.yaml"] if env else []
+    def _template(self, values, release, namespace, env, folder, model, kubernetes):
+        options = ["-f", folder / "values" / f"{env}.yaml"] if env else []
+        options += ["--kube-version", kubernetes] if kubernetes else []
         return subprocess.run(
-            [self.helm, "template", release, folder, "--namespace", namespace, "-f", model, *files, "-f", "-"],
+            [self.helm, "template", release, folder, "--namespace", namespace, "-f", model, *options, "-f", "-"],
             input=values,
             capture_output=True,
             text=True,

@@ -56,20 +56,34 @@ def of_gpu(part):
             scaled(limits={"cpu": "500m"}, target={"cpu": "1400m"}),
             ["autoscaling.cpu (1400m) is too high for exampleModel.resources.limits.cpu (500m)"],
         ),
-        (resources(limits={"cpu": "500m"}), ["autoscaling.cpu (700m)", "exampleModel.resources.limits.cpu (500m)"]),
+        (
+            scaled(limits={"cpu": "500m"}, target={"cpu": "700m"}),
+            ["autoscaling.cpu (700m)", "exampleModel.resources.limits.cpu (500m)"],
+        ),
         ({"autoscaling": {"cpu": 2}}, ["autoscaling.cpu (2)", "exampleModel.resources.limits.cpu (1)"]),
         ({"autoscaling": {"memory": "1Gi"}}, ["autoscaling.memory (1Gi)", "exampleModel.resources.limits.memory"]),
         ({"autoscaling": {"memory": "1024000Ki"}}, ["autoscaling.memory (1024000Ki)"]),
         # A target that the pods are above at rest.
         (
-            resources(requests={"memory": "16Gi", GPU: 1}, limits={"memory": "16Gi", "cpu": 4, GPU: 1}),
+            scaled(
+                requests={"memory": "16Gi", GPU: 1},
+                limits={"memory": "16Gi", "cpu": 4, GPU: 1},
+                target={"memory": "800Mi"},
+            ),
             ["autoscaling.memory (800Mi)", "exampleModel.resources.requests.memory (16Gi)", "maxReplicas"],
         ),
         (
-            resources(requests={"memory": "2Gi"}, limits={"memory": 4e9}),
+            scaled(requests={"memory": "2Gi"}, limits={"memory": 4e9}, target={"memory": "800Mi"}),
             ["autoscaling.memory (800Mi)", "exampleModel.resources.requests.memory (2Gi)"],
         ),
         ({"autoscaling": {"memory": "100M"}}, ["autoscaling.memory (100M)", "requests.memory (256Mi)"]),
+        # Nothing to make a target of.
+        (
+            resources(limits={"cpu": None}),
+            ["autoscaling.cpu is empty", "exampleModel.resources.limits.cpu", "autoscaling.cpu to null"],
+        ),
+        ({"exampleModel": {"resources": None}, "autoscaling": {"cpu": 1}}, ["exampleModel.resources.limits.memory"]),
+        (resources(requests={"memory": 0}, limits={"memory": "1Mi"}), ["autoscaling.memory (0Mi) is no target"]),
         # No target at all.
         ({"autoscaling": {"cpu": 0}}, ["autoscaling.cpu (0) is no target"]),
         ({"autoscaling": {"memory": "0.0Gi"}}, ["autoscaling.memory (0.0Gi) is no target", "null"]),
@@ -119,9 +133,9 @@ def test_what_is_no_quantity_is_refused_by_key(chart, path, value):
         resources(requests={GPU: 0}, limits={GPU: 0}),
         resources(requests={"kubernetes.io/batch-cpu": 1000}, limits={"kubernetes.io/batch-cpu": 2000}),
         # No limit, no request, neither.
-        resources(requests={"cpu": 2}, limits={"cpu": None}),
+        scaled(requests={"cpu": 2}, limits={"cpu": None}, target={"cpu": 1}),
         resources(requests={"cpu": None}),
-        {"exampleModel": {"resources": None}},
+        {"exampleModel": {"resources": None}, "autoscaling": {"cpu": 1, "memory": None}},
         # Targets with room above and below.
         scaled(limits={"cpu": "500m"}, target={"cpu": "450m"}),
         scaled(requests={"memory": "16Gi"}, limits={"memory": "20Gi"}, target={"memory": "14Gi"}),
@@ -129,13 +143,21 @@ def test_what_is_no_quantity_is_refused_by_key(chart, path, value):
         resources(requests={"cpu": 8}, limits={"cpu": 8}),
         scaled(requests={"memory": "16Gi"}, limits={"memory": "16Gi"}, target={"memory": None}),
         scaled(limits={"cpu": None}, target={"cpu": 20}),
+        # Targets that follow the limits.
+        resources(limits={"cpu": "500m"}),
+        resources(requests={"memory": "16Gi", GPU: 1}, limits={"memory": "16Gi", "cpu": 4, GPU: 1}),
         # Nothing is scaled, or nothing is there.
+        {"features": {"autoscaling": False}, **resources(limits={"cpu": None})},
         {"features": {"autoscaling": False}, **scaled(limits={"cpu": "500m"}, target={"cpu": 0})},
         {"exampleModel": {"enabled": False, "resources": {"requests": {"memory": "2Gi"}}}},
     ],
 )
 def test_amounts_that_agree_are_taken(chart, values):
     chart.render(values)
+
+
+def scaler_of(chart, values, **options):
+    return chart.render(values, **options)["HorizontalPodAutoscaler", "sklearn-iris-predictor-hpa"]["spec"]
 
 
 @pytest.mark.parametrize(
@@ -148,9 +170,42 @@ def test_amounts_that_agree_are_taken(chart, values):
     ],
 )
 def test_null_leaves_a_metric_of_the_autoscaler_out(chart, scaling, metrics):
-    scaler = chart.render({"autoscaling": scaling})["HorizontalPodAutoscaler", "sklearn-iris-predictor-hpa"]["spec"]
+    scaler = scaler_of(chart, {"autoscaling": scaling})
     named = [each.get("containerResource") or each["pods"]["metric"] for each in scaler["metrics"]]
     assert [each["name"] for each in named] == metrics
+
+
+@pytest.mark.parametrize(
+    ("limits", "targets"),
+    [
+        ({}, ["700m", "800Mi"]),
+        ({"cpu": "2", "memory": "2Gi"}, ["1400m", "1600Mi"]),
+        ({"cpu": 16, "memory": "16Gi", GPU: 1}, ["11200m", "12800Mi"]),
+        ({"cpu": "150m", "memory": "1G"}, ["105m", "745Mi"]),
+        ({"memory": 1.6e12}, ["700m", "1192092Mi"]),
+    ],
+)
+def test_the_autoscalers_targets_follow_the_limits(chart, limits, targets):
+    metrics = scaler_of(chart, resources(limits=limits))["metrics"]
+    assert [each["containerResource"]["target"]["averageValue"] for each in metrics[:2]] == targets
+
+
+@pytest.mark.parametrize(
+    ("scaling", "canary", "version", "tolerance"),
+    [
+        ({}, True, "1.37.0", "500m"),
+        ({"cpu": None}, True, "v1.35.2-eks-1de2ab1", "500m"),
+        ({"memory": None}, True, "1.36.1", "500m"),
+        # What comes with the traffic alone does not grow with the pods.
+        ({"cpu": None, "memory": None}, True, "1.37.0", None),
+        ({}, False, "1.37.0", None),
+        # An API server that does not know the field refuses it, or drops it without a word.
+        ({}, True, "1.34.9", None),
+    ],
+)
+def test_half_of_a_target_takes_no_pod_away_where_a_canary_doubles_the_pods(chart, scaling, canary, version, tolerance):
+    values = {"autoscaling": scaling, "features": {"canaryDeployment": canary}}
+    assert scaler_of(chart, values, kubernetes=version)["behavior"]["scaleDown"].get("tolerance") == tolerance
 
 
 def loading(seconds, deadline, **features):
@@ -401,7 +456,9 @@ def test_null_leaves_a_value_out_or_is_refused_by_its_key(chart, path):
     values = nested(path, None)
     result = chart.template(values)
     section, _, key = path.rpartition(".")
-    if result.returncode:
+    if path.startswith("exampleModel.resources") and result.returncode:
+        assert re.search(r"autoscaling\.\w+ is empty, and so is exampleModel\.resources\.limits\.", result.stderr)
+    elif result.returncode:
         assert f"at '{section and '/'}{section.replace('.', '/')}': missing property '{key}'" in result.stderr
     else:
         assert not list(holes(list(chart.render(values).values())))
@@ -411,7 +468,8 @@ def test_null_leaves_a_value_out_or_is_refused_by_its_key(chart, path):
     "path",
     [
         "autoscaling.memory",
-        "exampleModel.resources.limits.cpu",
+        "exampleModel.replicas",
+        "exampleModel.resources.requests.cpu",
         "exampleModel.podSecurityContext.runAsUser",
         "exampleModel.podSecurityContext",
         "exampleModel.topologySpread",

@@ -59,7 +59,10 @@ exampleModel.resources.{{ first . }}{{ if regexMatch "^[a-z]+$" $name }}.{{ $nam
 {{- $limits := default dict $resources.limits }}
 {{- range $name := list "cpu" "memory" }}
 {{- if hasKey $scaling $name }}
-{{- $target := get $scaling $name }}
+{{- if not (or (hasKey $limits $name) (toString (get $scaling $name))) }}
+{{- fail (printf "autoscaling.%s is empty, and so is exampleModel.resources.limits.%s, of which it is a part: set one of them, or autoscaling.%s to null to leave it out" $name $name $name) }}
+{{- end }}
+{{- $target := include "ml-serving.scalingTarget" (list $ $name) }}
 {{- $aim := include "ml-serving.quantity" $target }}
 {{- if eq (float64 $aim) 0.0 }}
 {{- fail (printf "autoscaling.%s (%v) is no target: write one above 0, or null to leave it out" $name $target) }}
@@ -80,6 +83,35 @@ exampleModel.resources.{{ first . }}{{ if regexMatch "^[a-z]+$" $name }}.{{ $nam
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/*
+What the autoscaler aims at: what the values say, or where that is empty a part of the limit. Empty where they leave it out;
+takes root, and `cpu` or `memory`.
+*/}}
+{{- define "ml-serving.scalingTarget" -}}
+{{- $values := (first .).Values -}}
+{{- $name := last . -}}
+{{- if hasKey $values.autoscaling $name -}}
+{{- $target := get $values.autoscaling $name | toString -}}
+{{- if $target }}{{ $target }}
+{{- else -}}
+{{- $limit := include "ml-serving.quantity" (get $values.exampleModel.resources.limits $name) -}}
+{{- if eq $name "cpu" }}{{ mulf $limit 700 | floor | int64 }}m{{ else }}{{ divf (mulf $limit 0.78125) 1048576 | floor | int64 }}Mi{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+Not empty where the autoscaler must not take what the pods of both versions use at rest for traffic. Only Kubernetes 1.35 and
+later can be told; requests come with the traffic alone.
+*/}}
+{{- define "ml-serving.holdsInCanary" -}}
+{{- if and (include "ml-serving.multipliesInCanary" .) (semverCompare ">=1.35-0" .Capabilities.KubeVersion.Version) }}true{{ end }}
+{{- end }}
+
+{{- define "ml-serving.multipliesInCanary" -}}
+{{- if and .Values.features.canaryDeployment (or (hasKey .Values.autoscaling "cpu") (hasKey .Values.autoscaling "memory")) }}true{{ end }}
 {{- end }}
 
 {{/* Not empty where the requests per second are one of the autoscaler's metrics. */}}
