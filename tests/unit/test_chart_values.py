@@ -82,7 +82,7 @@ def test_every_value_has_a_comment():
 
 
 def test_the_schema_knows_exactly_the_values_and_says_the_same_of_them():
-    known = {path: text for path, text in described(SCHEMA) if path != "global"}
+    known = {path: text for path, text in described(SCHEMA) if path not in ("global", "enabled")}
     assert {path: text for path, text in known.items() if path in COMMENTS} == COMMENTS
     assert {*known} - {*COMMENTS} <= {f"exampleModel.{key}" for key in charts.VALUES}, (
         "an example model may be left out"
@@ -229,6 +229,7 @@ def test_a_container_of_its_own_needs_no_model(chart, bare):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
+        ({"enabled": False}, ["enabled is read by Helm alone", "exampleModel.enabled"]),
         ({"exampleModel": {"storageUri": ""}}, ["exampleModel.storageUri is empty", "exampleModel.enabled"]),
         (
             {"slo": {"latency": {"p95Threshold": 2, "p99Threshold": 1.5}}},

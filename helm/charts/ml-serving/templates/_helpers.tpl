@@ -1,6 +1,11 @@
-{{/* Release name, with the chart's name unless it is in there already; names what belongs to the release, not to the model. */}}
+{{/* What no other has in the namespace: the release, and where it may hold this chart many times, as a dependency, its model. */}}
+{{- define "ml-serving.instance" -}}
+{{ .Release.Name }}{{ if not .Chart.IsRoot }}-{{ .Values.exampleModel.name }}{{ end }}
+{{- end }}
+
+{{/* The same, with the chart's name unless it is in there already; names what belongs to the release, not to the model. */}}
 {{- define "ml-serving.fullname" -}}
-{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}{{ end }}
+{{- if or (not .Chart.IsRoot) (contains .Chart.Name .Release.Name) }}{{ include "ml-serving.instance" . }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
 {{/* Not empty when there is a model: everything else hangs on its InferenceService, so nothing is left to dangle without it. */}}
@@ -15,7 +20,7 @@
 
 {{/* Labels that never change while a release lives. Only these may stand on the InferenceService: KServe copies its labels to the pods. */}}
 {{- define "ml-serving.stableLabels" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/name: {{ .Chart.Name | trunc 63 | trimAll "-_." | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}

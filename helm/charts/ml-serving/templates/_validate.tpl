@@ -3,6 +3,9 @@
 {{- $model := .Values.exampleModel }}
 {{- $canary := .Values.canary }}
 {{- $analysis := $canary.analysis }}
+{{- if and .Chart.IsRoot (hasKey .Values "enabled") }}
+{{- fail "enabled is read by Helm alone, and only where this chart is a dependency of another: write exampleModel.enabled, or remove it" }}
+{{- end }}
 {{- if include "ml-serving.model" . }}
 {{- include "ml-serving.validateServer" . }}
 {{- include "ml-serving.validateResources" . }}
