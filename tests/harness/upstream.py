@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from ci.supply.source import kubernetes
 from ci.supply.supply import MAIN_MODULES, Supply
 
 SECONDS = 120
@@ -53,7 +54,8 @@ def built(source, name, folder, beside=()):
         supply = Supply("source")
         await supply.fetch([name])
         toolchain = await supply.toolchain()
-        module = shutil.copytree(MAIN_MODULES / supply.pins.modules[name].main_module, folder / "module")
+        main = supply.pins.modules[name].main_module
+        module = shutil.copytree(MAIN_MODULES / main if main else kubernetes.FILES / name, folder / "module")
         await toolchain.build(module, {source.stem: str(source)}, folder, folder / "log")
 
     anyio.run(build)
