@@ -88,6 +88,10 @@ def of_gpu(part):
         ({"autoscaling": {"cpu": 0}}, ["autoscaling.cpu (0) is no target"]),
         ({"autoscaling": {"memory": "0.0Gi"}}, ["autoscaling.memory (0.0Gi) is no target", "null"]),
         (
+            scaled(requests={"memory": "1Gi"}, target={"cpu": None, "requestsPerSecond": 0}),
+            ["autoscaling.cpu and autoscaling.memory are left out, or empty with no room"],
+        ),
+        (
             {"autoscaling": {"cpu": None, "memory": None, "requestsPerSecond": 0}},
             ["autoscaling.cpu and autoscaling.memory are left out", "features.autoscaling"],
         ),
@@ -176,18 +180,23 @@ def test_null_leaves_a_metric_of_the_autoscaler_out(chart, scaling, metrics):
 
 
 @pytest.mark.parametrize(
-    ("limits", "targets"),
+    ("given", "targets"),
     [
         ({}, ["700m", "800Mi"]),
-        ({"cpu": "2", "memory": "2Gi"}, ["1400m", "1600Mi"]),
-        ({"cpu": 16, "memory": "16Gi", GPU: 1}, ["11200m", "12800Mi"]),
-        ({"cpu": "150m", "memory": "1G"}, ["105m", "745Mi"]),
-        ({"memory": 1.6e12}, ["700m", "1192092Mi"]),
+        ({"limits": {"cpu": "2", "memory": "2Gi"}}, ["1400m", "1600Mi"]),
+        ({"limits": {"cpu": 16, "memory": "16Gi", GPU: 1}}, ["11200m", "12800Mi"]),
+        ({"limits": {"cpu": "150m", "memory": "1G"}}, ["105m", "745Mi"]),
+        ({"limits": {"memory": 1.6e12}}, ["700m", "1192092Mi"]),
+        ({"requests": None}, ["700m", "800Mi"]),
+        ({"requests": {"memory": "400Mi"}}, ["700m", "800Mi"]),
+        # At rest a pod would use so much of a target that no pod would ever be taken away.
+        ({"requests": {"memory": "401Mi"}}, ["700m"]),
+        ({"requests": {"memory": "16Gi"}, "limits": {"cpu": 4, "memory": "16Gi", GPU: 1}}, ["2800m"]),
     ],
 )
-def test_the_autoscalers_targets_follow_the_limits(chart, limits, targets):
-    metrics = scaler_of(chart, resources(limits=limits))["metrics"]
-    assert [each["containerResource"]["target"]["averageValue"] for each in metrics[:2]] == targets
+def test_the_autoscalers_targets_follow_the_resources(chart, given, targets):
+    metrics = [each.get("containerResource") for each in scaler_of(chart, resources(**given))["metrics"]]
+    assert [each["target"]["averageValue"] for each in metrics if each] == targets
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def canary(request, chart):
         return {
             "autoscaler": found["HorizontalPodAutoscaler", f"{PREDICTOR}-hpa"],
             "replicas": 3,
-            # Before it, at each step, and once the canary has everything and the pods of the set before are still there.
+            # Before it, at each step, and at last, when the pods of the set before are still there.
             "weights": [0, *weights, 100],
             "rest": 0,
             "traffic": 0,

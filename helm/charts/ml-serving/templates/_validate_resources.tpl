@@ -51,18 +51,21 @@ exampleModel.resources.{{ first . }}{{ if regexMatch "^[a-z]+$" $name }}.{{ $nam
 {{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
 {{- fail (printf "autoscaling.minReplicas (%v) is above autoscaling.maxReplicas (%v): lower the first or raise the second" $scaling.minReplicas $scaling.maxReplicas) }}
 {{- end }}
-{{- if not (or (hasKey $scaling "cpu") (hasKey $scaling "memory") (include "ml-serving.scalesOnRequests" .)) }}
-{{- fail "autoscaling.cpu and autoscaling.memory are left out, and autoscaling.requestsPerSecond is 0 or features.sloMonitoring off: the autoscaler has nothing to go by; set one of them, or switch features.autoscaling off" }}
-{{- end }}
 {{- $resources := default dict .Values.exampleModel.resources }}
 {{- $requests := default dict $resources.requests }}
 {{- $limits := default dict $resources.limits }}
 {{- range $name := list "cpu" "memory" }}
-{{- if hasKey $scaling $name }}
-{{- if not (or (hasKey $limits $name) (toString (get $scaling $name))) }}
+{{- if and (hasKey $scaling $name) (not (toString (get $scaling $name))) (not (hasKey $limits $name)) }}
 {{- fail (printf "autoscaling.%s is empty, and so is exampleModel.resources.limits.%s, of which it is a part: set one of them, or autoscaling.%s to null to leave it out" $name $name $name) }}
 {{- end }}
+{{- end }}
+{{- if not (or (include "ml-serving.scalesOnResources" .) (include "ml-serving.scalesOnRequests" .)) }}
+{{- fail "autoscaling.cpu and autoscaling.memory are left out, or empty with no room between request and limit, and autoscaling.requestsPerSecond is 0 or features.sloMonitoring off: the autoscaler has nothing to go by; set one of them, or switch features.autoscaling off" }}
+{{- end }}
+{{- range $name := list "cpu" "memory" }}
+{{- if hasKey $scaling $name }}
 {{- $target := include "ml-serving.scalingTarget" (list $ $name) }}
+{{- if $target }}
 {{- $aim := include "ml-serving.quantity" $target }}
 {{- if eq (float64 $aim) 0.0 }}
 {{- fail (printf "autoscaling.%s (%v) is no target: write one above 0, or null to leave it out" $name $target) }}
@@ -84,34 +87,44 @@ exampleModel.resources.{{ first . }}{{ if regexMatch "^[a-z]+$" $name }}.{{ $nam
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end }}
 
 {{/*
-What the autoscaler aims at: what the values say, or where that is empty a part of the limit. Empty where they leave it out;
-takes root, and `cpu` or `memory`.
+What the autoscaler aims at: what the values say, or where that is empty a part of the limit. Empty where it is left out; takes
+root, and `cpu` or `memory`.
 */}}
 {{- define "ml-serving.scalingTarget" -}}
 {{- $values := (first .).Values -}}
 {{- $name := last . -}}
 {{- if hasKey $values.autoscaling $name -}}
 {{- $target := get $values.autoscaling $name | toString -}}
-{{- if $target }}{{ $target }}
+{{- $amounts := $values.exampleModel.resources -}}
+{{- if $target -}}
+{{ $target }}
+{{- else if eq $name "cpu" -}}
+{{ mulf (include "ml-serving.quantity" $amounts.limits.cpu) 700 | floor | int64 }}m
 {{- else -}}
-{{- $limit := include "ml-serving.quantity" (get $values.exampleModel.resources.limits $name) -}}
-{{- if eq $name "cpu" }}{{ mulf $limit 700 | floor | int64 }}m{{ else }}{{ divf (mulf $limit 0.78125) 1048576 | floor | int64 }}Mi{{ end -}}
+{{- $part := mulf (include "ml-serving.quantity" $amounts.limits.memory) 0.78125 -}}
+{{- /* A pod uses what it asks for at rest. From half of the target on that keeps pods which no traffic needs. */ -}}
+{{- $rest := include "ml-serving.quantity" (dig "memory" 0 (default dict $amounts.requests)) -}}
+{{- if ge (subf $part (mulf $rest 2)) 0.0 }}{{ divf $part 1048576 | floor | int64 }}Mi{{ end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
 
-{{/*
-Not empty where the autoscaler must not take what the pods of both versions use at rest for traffic. Only Kubernetes 1.35 and
-later can be told; requests come with the traffic alone.
-*/}}
+{{/* Not empty where what a pod uses is one of the autoscaler's metrics. */}}
+{{- define "ml-serving.scalesOnResources" -}}
+{{- include "ml-serving.scalingTarget" (list . "cpu") }}{{ include "ml-serving.scalingTarget" (list . "memory") }}
+{{- end }}
+
+{{/* Not empty where what a pod uses at rest may be taken for traffic: in a canary there are up to twice as many pods. */}}
+{{- define "ml-serving.multipliesInCanary" -}}
+{{- if and .Values.features.canaryDeployment (include "ml-serving.scalesOnResources" .) }}true{{ end }}
+{{- end }}
+
+{{/* Not empty where that can be kept from happening: earlier Kubernetes cannot be told. */}}
 {{- define "ml-serving.holdsInCanary" -}}
 {{- if and (include "ml-serving.multipliesInCanary" .) (semverCompare ">=1.35-0" .Capabilities.KubeVersion.Version) }}true{{ end }}
-{{- end }}
-
-{{- define "ml-serving.multipliesInCanary" -}}
-{{- if and .Values.features.canaryDeployment (or (hasKey .Values.autoscaling "cpu") (hasKey .Values.autoscaling "memory")) }}true{{ end }}
 {{- end }}
 
 {{/* Not empty where the requests per second are one of the autoscaler's metrics. */}}
