@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from kubernetes.utils.quantity import parse_quantity
+
 from ci.base.errors import CheckFailedError
 from ci.base.wait import NotYet, until
 from ci.cluster import readiness
@@ -18,6 +20,11 @@ from tests.integration.release import Release
 
 SCALED_SECONDS = 180
 """Prometheus has to hear of the release, its rate to rise or fall, and the autoscaler looks every 15 s."""
+
+LOOKS = 2
+"""Of the autoscaler: the first that sees all pods would add some, the second has seen that none came."""
+AT_REST = 0.8
+"""Of a memory target: with one canary pod beside two stable ones the autoscaler would have a third."""
 
 Part = asyncio.Task[SimpleNamespace]
 Watch = Callable[..., AbstractAsyncContextManager[Any]]
@@ -80,6 +87,34 @@ async def scaled(release: Release, pods: int) -> dict[str, Any]:
     return await until(f"the autoscaler has {pods} pods", probe, timeout=SCALED_SECONDS, interval=1)
 
 
+def memory(status: dict[str, Any]) -> int:
+    """Return the bytes that an autoscaler has read of a pod's model server on average."""
+    read = [item["containerResource"] for item in status["currentMetrics"] if item["type"] == "ContainerResource"]
+    (used,) = [item["current"]["averageValue"] for item in read if item["name"] == "memory"]
+    return int(parse_quantity(used))
+
+
+async def looked(release: Release) -> dict[str, Any]:
+    """Wait until the autoscaler has looked at all pods, and return what it made of them."""
+    path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{release.namespace}/pods"
+    looks: set[str] = set()
+
+    async def probe() -> dict[str, Any]:
+        measured = {item["metadata"]["name"] for item in (await release.raw(path))["items"]}
+        pods = {pod["metadata"]["name"] for pod in await release.pods()}
+        if not pods <= measured:
+            raise NotYet(f"{sorted(pods - measured)} are not measured yet")
+        found = await release.get("hpa", f"{release.predictor}-hpa")
+        looks.add(
+            found["metadata"]["resourceVersion"]
+        )  # it writes down each look, for the traffic's rate is never the same
+        if len(looks) <= LOOKS:
+            raise NotYet(f"the autoscaler says {found['status']}")
+        return dict(found["status"])
+
+    return await until("the autoscaler has looked at all pods", probe, timeout=SCALED_SECONDS, interval=1)
+
+
 async def _deployed(release: Release) -> SimpleNamespace:
     await release.healthy()
     status = (await release.get("rollout"))["status"]
@@ -90,7 +125,7 @@ async def _deployed(release: Release) -> SimpleNamespace:
 
 
 async def _promoted(release: Release, deployed: Part, watched: Watch, next_model: Choose) -> SimpleNamespace:
-    """A canary that waits for a person, sees the autoscaler add a pod, and is promoted."""
+    """A canary that waits for a person, sees the autoscaler add a pod for the traffic and no other, and is promoted."""
     await deployed
     found = SimpleNamespace()
     async with watched(release, "promoted by hand") as under_way:
@@ -100,6 +135,11 @@ async def _promoted(release: Release, deployed: Part, watched: Watch, next_model
         found.scaled = await scaled(release, 2)
         found.weights_after_scaling = await release.weights()
         found.in_mid_canary = await release.get("rollout")
+        found.memory_target = int(memory(found.scaled) / AT_REST)
+        # the two pods are enough for the traffic, and there is room for a third
+        scaling = f"maxReplicas=3,autoscaling.requestsPerSecond=25,autoscaling.memory={found.memory_target}"
+        await release.upgrade("--set", f"autoscaling.{scaling}")
+        found.looked = await looked(release)
         await release.plugin("promote", release.predictor)
         found.phase = await under_way.seen.finished()
         await under_way.seen.held(100, 0)
@@ -120,7 +160,7 @@ async def _aborted(release: Release, promoted: Part, watched: Watch, next_model:
         await release.upgrade_model(await next_model(release))
         await seen.reached(20)
         for limit in ("1.5", "1"):
-            await release.upgrade("--set-json", f"slo.latency.p99Threshold={limit}")
+            await release.upgrade("--set-json", f'slo.latency.p99Threshold={limit},autoscaling.memory=""')
         found.after_upgrades = await release.get("rollout")
         found.weights_after_upgrades = await release.weights()
         await release.plugin("abort", release.predictor)

@@ -41,6 +41,12 @@ async def test_the_autoscaler_adds_a_pod_for_the_traffic_in_mid_canary(promoted)
     assert promoted.weights_after_scaling == (80, 20)
 
 
+async def test_what_the_canarys_pod_uses_at_rest_adds_none(promoted):
+    """The autoscaler counts the pods of both versions, which together would ask for one more (argo-rollouts#3849)."""
+    assert 3 * by_hand.memory(promoted.looked) > 2 * promoted.memory_target
+    assert promoted.looked["desiredReplicas"] == 2
+
+
 async def test_a_canary_promoted_by_hand_becomes_stable(promoted):
     assert promoted.phase == "Healthy"
     assert promoted.after_promotion["status"]["stableRS"] == promoted.timeline.canary_revision
