@@ -19,6 +19,8 @@ from ci.manifests.documents import Document
 PREDICTOR = ("spec", "predictor")
 METADATA = ("labels", "annotations")
 WORKLOAD = ("spec", "workloadRef")
+MADE = "ml-serving/pods"
+"""Annotation of the chart's Services: what that version of it makes of the same values."""
 
 NOT_IN_TEMPLATE = frozenset(
     {
@@ -77,6 +79,8 @@ def effects(place: str, before: Sequence[Document], after: Sequence[Document]) -
         after: Its objects after the change.
     """
     old_services, old_rollouts = _by_name(before, "InferenceService"), _by_name(before, "Rollout")
+    was, will = _made(before), _made(after)
+    by_chart = bool(was and will) and was != will
     for name, service in sorted(_by_name(after, "InferenceService").items()):
         old = old_services.get(name)
         rollout = _rollout(after, _deployment(service))
@@ -87,7 +91,7 @@ def effects(place: str, before: Sequence[Document], after: Sequence[Document]) -
         found = [*triggers(old, service), *_moved(previous, rollout)]
         outcome: Outcome = "none" if not found else "canary" if rollout else "update"
         innocent = bool(found) and all(map(_innocent, found))
-        yield Effect(place, visible(name), outcome, tuple(map(_field, found)), innocent)
+        yield Effect(place, visible(name), outcome, tuple(map(_field, found)), innocent, bool(found) and by_chart)
 
 
 def triggers(before: Document, after: Document) -> Iterator[Change]:
@@ -133,6 +137,11 @@ def _rest(service: Document) -> dict[str, Any]:
 
 def _predictor(service: Document) -> dict[str, Any]:
     return _mapping(_mapping(service, "spec"), "predictor")
+
+
+def _made(objects: Sequence[Document]) -> set[str]:
+    services = _by_name(objects, "Service").values()
+    return {str(made) for service in services if (made := _mapping(service["metadata"], "annotations").get(MADE))}
 
 
 def _workload(rollout: Document) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import jinja2
 
 from ci.base.text import legal
-from ci.diff.model import BECOMES, OUTCOMES, RISKS, Difference
+from ci.diff.model import BECOMES, BY_CHART, OUTCOMES, RISKS, Difference
 
 TEMPLATE = "page.html.j2"
 
@@ -27,4 +27,4 @@ def render(difference: Difference) -> str:
     by_risk = [(heading, [each for each in difference.objects if each.risk == risk]) for risk, heading in RISKS.items()]
     shown = [(heading, chosen) for heading, chosen in by_risk if chosen]
     page = environment.get_template(TEMPLATE)
-    return page.render(difference=difference, risks=shown, outcomes=OUTCOMES, becomes=BECOMES) + "\n"
+    return page.render(difference=difference, risks=shown, outcomes=OUTCOMES, becomes=BECOMES, by_chart=BY_CHART) + "\n"

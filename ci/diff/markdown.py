@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from ci.base.text import counted, cut, visible
 from ci.diff.model import (
     BECOMES,
+    BY_CHART,
     OUTCOMES,
     RISKS,
     ApplicationChange,
@@ -103,6 +104,8 @@ def _effect(effect: Effect) -> str:
     lines = [f"- {span_of(effect.model)} in {span_of(effect.place)} **{OUTCOMES[effect.outcome]}**"]
     if effect.innocent:
         lines[0] += ", by labels or annotations alone: model, image and settings stay the same"
+    if effect.by_chart:
+        lines[0] += f"; {BY_CHART}"
     lines += [f"  - {_field(field)}" for field in effect.fields[:MENTIONED]]
     if len(effect.fields) > MENTIONED:
         lines.append(f"  - … and {len(effect.fields) - MENTIONED} more fields")

@@ -25,6 +25,7 @@ OUTCOMES: Mapping[Outcome, str] = {
     "none": "starts no canary: its pod template stays the same",
 }
 
+BY_CHART = "the new version of the chart does that to every model, whatever its values"
 
 BECOMES = {
     "added": "appears",
@@ -61,6 +62,7 @@ class Effect:
         outcome: What Argo Rollouts will do.
         fields: What makes it do so.
         innocent: Only labels and annotations do: model, image and settings stay the same.
+        by_chart: Another version of the chart makes other pods of the same values, so that no model is spared.
     """
 
     place: str
@@ -68,6 +70,7 @@ class Effect:
     outcome: Outcome
     fields: tuple[Field, ...] = ()
     innocent: bool = False
+    by_chart: bool = False
 
 
 @dataclass(frozen=True)

@@ -112,3 +112,16 @@ def rollout(name="iris", **spec):
         "metadata": {"name": f"{name}-predictor", "namespace": "models"},
         "spec": {"workloadRef": workload, "strategy": {"canary": {"steps": []}}, **spec},
     }
+
+
+def made_by(pods):
+    """A Service of the chart, which says what this version of it makes of the same values; an old one says nothing."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "iris-predictor-stable",
+            "namespace": "models",
+            "annotations": {"ml-serving/pods": pods} if pods else {},
+        },
+    }

@@ -1,7 +1,9 @@
 """The objects that the chart renders, and how they hang together."""
 
 import copy
+import hashlib
 import itertools
+import json
 import shutil
 
 import pytest
@@ -116,6 +118,15 @@ def test_the_contract_names_of_the_default_release(chart):
     series = {rule["record"] for group in rules for rule in group["rules"] if "record" in rule}
     assert {"sli:inference_latency_p95:5m", "sli:inference_latency_p99:5m", "sli:inference_error_rate:5m"} <= series
     assert {port["port"] for port in found["Service", f"{PREDICTOR}-stable"]["spec"]["ports"]} == {80}
+
+
+def test_a_chart_that_makes_other_pods_of_the_same_values_says_so(chart):
+    """NOTES.txt and `diff` go by it, and people by the changelog."""
+    own_container = {"exampleModel": {"runtime": "", "image": "me/mine:1"}}
+    made = [chart.render(values)["InferenceService", "sklearn-iris"] for values in ({}, own_container)]
+    digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:12]
+    said = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]["ml-serving/pods"]
+    assert said == digest, f"write ml-serving/pods: {digest} into Chart.yaml, and into CHANGELOG.md that models restart"
 
 
 def test_a_new_chart_version_changes_no_pod_template(chart, tmp_path):

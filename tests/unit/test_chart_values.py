@@ -251,6 +251,14 @@ def test_a_container_of_its_own_needs_no_model(chart, bare):
         ({"canary": {"maxSurge": 1}}, ["canary.maxSurge (1) does not change a canary", "canary.steps", "remove it"]),
         ({"canary": {"maxSurge": "25%", "maxUnavailable": 0}}, ["canary.maxSurge (25%) does not change a canary"]),
         ({"canary": {"maxUnavailable": "100%"}}, ["canary.maxUnavailable (100%) does not change a canary"]),
+        (
+            {"canary": {"analysis": {"successRate": 0.99}}},
+            ["canary.analysis.successRate (0.99) is no longer known: write canary.analysis.errorBudgetBurn"],
+        ),
+        (
+            {"canary": {"analysis": {"inconclusiveLimit": 2}}},
+            ["canary.analysis.inconclusiveLimit (2) is no longer known: write canary.analysis.noDataLimit"],
+        ),
         ({"canary": {"analysis": {"fromStep": 3}}}, ["canary.analysis.fromStep (3)", "2 canary.steps"]),
         ({"canary": {"analysis": {"window": "20s"}}}, ["canary.analysis.window (20s)", "monitoring.scrapeInterval"]),
         (

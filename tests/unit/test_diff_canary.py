@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from ci.diff import canary
-from tests.harness.diff import of_objects, rollout, service
+from tests.harness.diff import made_by, of_objects, rollout, service
 
 
 def effect(before, after):
@@ -58,6 +58,21 @@ def test_annotations_that_kserve_keeps_to_itself_start_none(annotation):
 def test_labels_alone_are_told_to_be_innocent(change, innocent):
     found = effect([service(), rollout()], [service(**change), rollout()])
     assert (found.outcome, found.innocent) == ("canary", innocent)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change", "by_chart"),
+    [
+        ("1", "2", {"model": {"image": "server:2"}}, True),
+        ("1", "1", {"model": {"image": "server:2"}}, False),
+        ("1", "2", {}, False),
+        # Of a chart that says nothing nothing is known.
+        (None, "2", {"model": {"image": "server:2"}}, False),
+    ],
+)
+def test_a_chart_that_makes_other_pods_of_the_same_values_is_told(before, after, change, by_chart):
+    found = effect([service(), rollout(), made_by(before)], [service(**change), rollout(), made_by(after)])
+    assert found.by_chart is by_chart
 
 
 def test_a_label_that_the_predictor_overrides_changes_nothing():

@@ -12,7 +12,7 @@ from ci.base.errors import UsageError
 from ci.commands import diff as command
 from ci.diff import html, markdown
 from ci.diff.model import ApplicationChange, Difference, Effect, Field, FileChange, ObjectChange
-from tests.harness.diff import config, of_objects, rollout, service
+from tests.harness.diff import config, made_by, of_objects, rollout, service
 from tests.harness.hostile import PIECES
 
 GITHUB_LIMIT = 65_536
@@ -253,6 +253,17 @@ def test_an_innocent_label_is_told_to_be_one():
     assert "**starts a canary**, by labels or annotations alone" in part
     assert "`metadata.labels.team`: nothing → `ranking`" in part
     assert "by labels or annotations alone" in html.render(difference)
+
+
+def test_a_chart_that_restarts_every_model_is_told_to_do_so():
+    before, after = (
+        [service(), rollout(), made_by("1")],
+        [service(model={"image": "server:2"}), rollout(), made_by("2")],
+    )
+    difference = of_objects(before, after)
+    (part,) = markdown.render(difference)
+    assert "**starts a canary**; the new version of the chart does that to every model" in part
+    assert "the new version of the chart does that to every model" in html.render(difference)
 
 
 def test_the_json_file_is_read_back_as_the_very_same_difference(tmp_path):

@@ -6,6 +6,13 @@
 {{- if and .Chart.IsRoot (hasKey .Values "enabled") }}
 {{- fail "enabled is read by Helm alone, and only where this chart is a dependency of another: write exampleModel.enabled, or remove it" }}
 {{- end }}
+{{- range $key, $instead := dict
+  "successRate" "errorBudgetBurn, how many times as fast as slo.availability.target allows a canary may fail: 10 with 0.999 is a success rate of 0.99"
+  "inconclusiveLimit" "noDataLimit, after which a canary is aborted, not held" }}
+{{- if hasKey $analysis $key }}
+{{- fail (printf "canary.analysis.%s (%v) is no longer known: write canary.analysis.%s" $key (get $analysis $key) $instead) }}
+{{- end }}
+{{- end }}
 {{- if include "ml-serving.model" . }}
 {{- include "ml-serving.validateServer" . }}
 {{- include "ml-serving.validateResources" . }}
