@@ -203,7 +203,7 @@ def test_a_key_with_dots_and_slashes_is_found_where_the_application_has_it(made,
     ("values", "line"),
     [
         ({"exampleModel": {"resources": {"requests": {"memory": "2Gi"}}}}, "memory: 2Gi"),
-        ({"exampleModel": {"resources": {"limits": {"cpu": "500m"}}}}, "cpu: 500m"),
+        ({"exampleModel": {"resources": {"limits": {"cpu": "50m"}}}}, "cpu: 50m"),
         ({"autoscaling": {"memory": 0}}, "memory: 0"),
         ({"canary": {"progressDeadlineSeconds": 180}}, "progressDeadlineSeconds: 180"),
         ({"canary": {"maxSurge": 1}}, "maxSurge: 1"),
