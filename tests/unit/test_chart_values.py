@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ci.base.paths import CHART
+from ci.stack import prometheus_adapter
 from tests.harness import chart as charts
 from tests.unit.conftest import ENVIRONMENTS, KNOWN_ANSWER
 
@@ -105,6 +106,11 @@ def test_the_readme_lists_every_value_with_its_default():
 @pytest.mark.parametrize("example", re.findall(r"^```yaml\n(.+?)^```", README, re.MULTILINE | re.DOTALL))
 def test_an_example_of_the_readme_is_accepted(chart, example):
     chart.render(yaml.safe_load(example))
+
+
+def test_the_readme_has_the_rule_that_the_stack_gives_the_metrics_adapter():
+    (rule,) = re.findall(r"^```text\n(rules:\n.+?)^```", README, re.MULTILINE | re.DOTALL)
+    assert yaml.safe_load(rule) == prometheus_adapter.RULES
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
