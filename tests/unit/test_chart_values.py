@@ -95,6 +95,9 @@ def test_no_object_of_the_schema_takes_unknown_keys():
     free = [node for node in objects(SCHEMA) if "additionalProperties" not in node]
     assert all(node == {"type": "object"} for node in kubernetes_own)
     assert all(node == {"type": "object"} or node is SCHEMA["properties"]["global"] for node in free)
+    passed_through = [*objects(schema_of("exampleModel.predictor")), *objects(schema_of("exampleModel.model"))]
+    taking_any = [node for node in objects(SCHEMA) if node.get("additionalProperties") is True]
+    assert all(any(node is passed for passed in passed_through) for node in taking_any)
 
 
 def test_the_readme_lists_every_value_with_its_default():

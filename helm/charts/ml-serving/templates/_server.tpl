@@ -31,6 +31,7 @@ the runtime.
 {{/* The model server's container, in what is the same for one with a runtime and for one without. */}}
 {{- define "ml-serving.server" -}}
 {{- $model := .Values.exampleModel -}}
+{{- $own := default dict $model.model -}}
 {{- with $model.image }}
 image: {{ . | quote }}
 {{- end }}
@@ -70,6 +71,9 @@ ports:
   - name: http
     containerPort: {{ $model.port }}
     protocol: TCP
+  {{- with $own.ports }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- with $model.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
@@ -78,31 +82,33 @@ resources:
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $model.drainSeconds }}
+{{- if or $model.drainSeconds $own.lifecycle }}
 lifecycle:
+  {{- with $model.drainSeconds }}
   preStop:
     sleep:
       seconds: {{ . }}
+  {{- end }}
+  {{- with $own.lifecycle }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 volumeMounts:
   - name: tmp
     mountPath: /tmp
+  {{- with $own.volumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- $probes := $model.probes }}
+{{- $started := default $probes.livenessPath $probes.startupPath }}
+{{- $ready := default (printf "/v2/models/%s/ready" $model.name) $probes.readinessPath }}
 startupProbe:
-  httpGet:
-    path: {{ default $model.probes.livenessPath $model.probes.startupPath | quote }}
-    port: {{ $model.port }}
-  periodSeconds: 1
-  failureThreshold: {{ $model.probes.startupSeconds }}
+  {{- include "ml-serving.probe" (dict "root" . "kind" "startup" "path" $started "fields" (dict "periodSeconds" 1 "failureThreshold" $probes.startupSeconds)) | nindent 2 }}
 livenessProbe:
-  httpGet:
-    path: {{ $model.probes.livenessPath | quote }}
-    port: {{ $model.port }}
-  periodSeconds: {{ $model.probes.livenessPeriodSeconds }}
-  timeoutSeconds: 5
+  {{- include "ml-serving.probe" (dict "root" . "kind" "liveness" "path" $probes.livenessPath "fields" (dict "periodSeconds" $probes.livenessPeriodSeconds "timeoutSeconds" 5)) | nindent 2 }}
 readinessProbe:
-  httpGet:
-    path: {{ default (printf "/v2/models/%s/ready" $model.name) $model.probes.readinessPath | quote }}
-    port: {{ $model.port }}
-  periodSeconds: {{ $model.probes.readinessPeriodSeconds }}
-  timeoutSeconds: 2
+  {{- include "ml-serving.probe" (dict "root" . "kind" "readiness" "path" $ready "fields" (dict "periodSeconds" $probes.readinessPeriodSeconds "timeoutSeconds" 2)) | nindent 2 }}
+{{- with omit $own "ports" "lifecycle" "volumeMounts" "startupProbe" "livenessProbe" "readinessProbe" "modelFormat" }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}

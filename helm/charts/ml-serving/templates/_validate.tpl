@@ -14,6 +14,7 @@
 {{- end }}
 {{- end }}
 {{- if include "ml-serving.model" . }}
+{{- include "ml-serving.validatePassThrough" . }}
 {{- include "ml-serving.validateServer" . }}
 {{- include "ml-serving.validateResources" . }}
 {{- if .Values.features.autoscaling }}
@@ -138,14 +139,11 @@
 {{- end }}
 {{- fail "exampleModel.digest needs exampleModel.command with a container of your own: set it to the entry point of the image, which starts once the files are compared" }}
 {{- end }}
-{{- $taken := dict }}
-{{- if not $runtime }}
-{{- $taken = dict "STORAGE_URI" $model.storageUri "PROTOCOL" $model.protocolVersion }}
-{{- end }}
-{{- $keys := dict "STORAGE_URI" "storageUri" "PROTOCOL" "protocolVersion" }}
 {{- range $index, $variable := $model.env }}
-{{- if get $taken $variable.name }}
-{{- fail (printf "exampleModel.env[%d] sets %s, and so does exampleModel.%s: remove one of them" $index $variable.name (get $keys $variable.name)) }}
+{{- range $name, $key := dict "STORAGE_URI" "storageUri" "PROTOCOL" "protocolVersion" }}
+{{- if and (not $runtime) (eq $variable.name $name) }}
+{{- fail (printf "exampleModel.env[%d] sets %s, which is what exampleModel.%s says: write it there alone" $index $name $key) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

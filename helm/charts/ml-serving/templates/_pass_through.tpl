@@ -1,0 +1,42 @@
+{{/*
+KServe's own fields, as exampleModel.predictor and exampleModel.model hold them. They reach the InferenceService as they are; what
+the chart has a key for is refused there (_validate_pass_through.tpl), so nothing is said twice.
+*/}}
+
+{{/* KServe's name for a transformer in the model's own pod, and its port where it names none. */}}
+{{- define "ml-serving.transformerPort" -}}
+{{- range dig "containers" list (default dict .Values.exampleModel.predictor) -}}
+{{- if eq (toString .name) "transformer-container" -}}
+{{ dig "containerPort" 8080 (first (default (list dict) .ports)) }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Where requests enter a pod: at KServe's agent, which logs and batches them; else at the transformer; else at the server. */}}
+{{- define "ml-serving.servedPort" -}}
+{{- $predictor := default dict .Values.exampleModel.predictor -}}
+{{- if or (hasKey $predictor "logger") (hasKey $predictor "batcher") -}}
+9081
+{{- else -}}
+{{ default .Values.exampleModel.port (include "ml-serving.transformerPort" .) }}
+{{- end -}}
+{{- end }}
+
+{{/* The pods' service account: the release's own, or one that is there. */}}
+{{- define "ml-serving.serviceAccountName" -}}
+{{ default (include "ml-serving.predictor" .) (get (default dict .Values.exampleModel.predictor) "serviceAccountName") }}
+{{- end }}
+
+{{/* The pods' labels: the mesh is on unless podLabels takes them out of it. */}}
+{{- define "ml-serving.podLabels" -}}
+{{ merge (dict) (default dict .Values.exampleModel.podLabels) (dict "sidecar.istio.io/inject" "true") | toYaml }}
+{{- end }}
+
+{{/* A probe: the chart's, with the fields that exampleModel.model adds; takes root, kind, path, and fields of the chart's. */}}
+{{- define "ml-serving.probe" -}}
+{{- $model := .root.Values.exampleModel -}}
+{{- $own := dig (printf "%sProbe" .kind) dict (default dict $model.model) -}}
+{{- $probe := mergeOverwrite (dict "httpGet" (dict "path" .path "port" $model.port)) .fields (deepCopy $own) -}}
+{{- if or $own.exec $own.grpc $own.tcpSocket }}{{ $probe = omit $probe "httpGet" }}{{ end -}}
+{{ toYaml $probe }}
+{{- end }}

@@ -1,0 +1,217 @@
+{{/*
+What may not be said in exampleModel.predictor, exampleModel.model, and labels and annotations. Each field has one key, and
+the tree of a project knows image and model by theirs: a second way to say them would be one past its checks.
+*/}}
+
+{{/* Where the chart has a key for a field of KServe's, by the field; `model` is the model server's container. */}}
+{{- define "ml-serving.chartKeys" -}}
+predictor:
+  affinity: exampleModel.affinity
+  annotations: exampleModel.podAnnotations
+  autoScaling: autoscaling
+  canaryTrafficPercent: canary.steps
+  imagePullSecrets: exampleModel.imagePullSecrets
+  labels: exampleModel.podLabels
+  maxReplicas: autoscaling.maxReplicas
+  minReplicas: autoscaling.minReplicas
+  model: exampleModel.model
+  name: exampleModel.name
+  nodeSelector: exampleModel.nodeSelector
+  resources: exampleModel.resources
+  scaleMetric: autoscaling
+  scaleMetricType: autoscaling
+  scaleTarget: autoscaling
+  securityContext: exampleModel.podSecurityContext
+  serviceAccount: exampleModel.predictor.serviceAccountName
+  storageUris: exampleModel.storageUri
+  terminationGracePeriodSeconds: exampleModel.terminationGracePeriodSeconds
+  tolerations: exampleModel.tolerations
+  topologySpreadConstraints: exampleModel.topologySpread
+model:
+  args: exampleModel.args
+  command: exampleModel.command
+  env: exampleModel.env
+  image: exampleModel.image
+  protocolVersion: exampleModel.protocolVersion
+  resources: exampleModel.resources
+  runtime: exampleModel.runtime
+  securityContext: exampleModel.securityContext
+  storage: exampleModel.storageUri
+  storageUri: exampleModel.storageUri
+{{- end }}
+
+{{- define "ml-serving.validatePassThrough" -}}
+{{- $model := .Values.exampleModel }}
+{{- range $part, $keys := include "ml-serving.chartKeys" . | fromYaml }}
+{{- range $field, $key := $keys }}
+{{- if hasKey (default dict (get $model $part)) $field }}
+{{- fail (printf "exampleModel.%s.%s is what %s says: write it there alone" $part $field $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- include "ml-serving.validatePredictor" . }}
+{{- include "ml-serving.validateModel" . }}
+{{- include "ml-serving.validateMetadata" . }}
+{{- end }}
+
+{{- define "ml-serving.validatePredictor" -}}
+{{- $predictor := default dict .Values.exampleModel.predictor }}
+{{- range $framework := list "huggingface" "lightgbm" "onnx" "paddle" "pmml" "pytorch" "sklearn" "tensorflow" "triton" "xgboost" }}
+{{- if hasKey $predictor $framework }}
+{{- fail (printf "exampleModel.predictor.%s is KServe's older form of exampleModel.modelFormat and exampleModel.runtime: write %s in the first, and what it holds in exampleModel.model" $framework $framework) }}
+{{- end }}
+{{- end }}
+{{- if hasKey $predictor "workerSpec" }}
+{{- fail "exampleModel.predictor.workerSpec starts pods on further nodes, which KServe replaces at once while canary.steps moves the first: a model of several nodes has no canary; remove it" }}
+{{- end }}
+{{- if and (hasKey $predictor "deploymentStrategy") .Values.features.canaryDeployment }}
+{{- fail "exampleModel.predictor.deploymentStrategy is of KServe's Deployment, which has no pods while features.canaryDeployment is on: say in canary.steps how versions change, or switch the second off" }}
+{{- end }}
+{{- range $component, $way := dict "transformer" "run it in the model's own pod, as container transformer-container in exampleModel.predictor.containers" "explainer" "deploy it as an InferenceService of its own, beside the release" }}
+{{- if not (kindIs "invalid" (index $.Values.exampleModel $component)) }}
+{{- fail (printf "exampleModel.%s has pods of its own, which KServe replaces at once, beside canary.steps: no canary tells a bad version of it from a good one; %s" $component $way) }}
+{{- end }}
+{{- end }}
+{{- if hasKey $predictor "serviceAccountName" }}
+{{- range $key, $given := dict "exampleModel.storageSecret" .Values.exampleModel.storageSecret "serviceAccount.annotations" .Values.serviceAccount.annotations }}
+{{- if $given }}
+{{- fail (printf "exampleModel.predictor.serviceAccountName (%s) takes an account that is there, and %s is for the release's own: remove one of them" $predictor.serviceAccountName $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- include "ml-serving.validateContainers" . }}
+{{- $volumes := dict "tmp" "the chart's, for exampleModel.securityContext.readOnlyRootFilesystem" }}
+{{- range list "kserve-provision-location" "kserve-pvc-source" "model-config" "model-dir" }}
+{{- $_ := set $volumes . "KServe's, for the model of exampleModel.storageUri" }}
+{{- end }}
+{{- range $index, $volume := default list $predictor.volumes }}
+{{- with get $volumes (toString $volume.name) }}
+{{- fail (printf "exampleModel.predictor.volumes[%d].name (%s) is %s: give it another name" $index $volume.name .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Containers beside the model server's. KServe tells its own by their names, and takes one of that name for them. */}}
+{{- define "ml-serving.validateContainers" -}}
+{{- $names := dict "kserve-container" "exampleModel.image" "agent" "exampleModel.predictor.logger and .batcher" }}
+{{- range list "storage-initializer" "modelcar" "modelcar-init" }}
+{{- $_ := set $names . "exampleModel.storageUri" }}
+{{- end }}
+{{- range $list := list "containers" "initContainers" }}
+{{- range $index, $container := default list (get (default dict $.Values.exampleModel.predictor) $list) }}
+{{- $place := printf "exampleModel.predictor.%s[%d]" $list $index }}
+{{- with get $names (toString $container.name) }}
+{{- fail (printf "%s.name (%s) is the container of %s: say there what it is to do, or give this one another name" $place $container.name .) }}
+{{- end }}
+{{- include "ml-serving.validateMounts" (list $place $container.volumeMounts) }}
+{{- end }}
+{{- end }}
+{{- $transformer := include "ml-serving.transformerPort" . }}
+{{- if and $transformer (eq (int $transformer) (int .Values.exampleModel.port)) }}
+{{- fail (printf "exampleModel.predictor.containers has transformer-container on exampleModel.port (%v), and a pod has each port once: have the model server listen on another, and name it in the second" .Values.exampleModel.port) }}
+{{- end }}
+{{- end }}
+
+{{/* Nothing may lie over the model that the tree names, or over the chart's /tmp; takes the key of the container, and its mounts. */}}
+{{- define "ml-serving.validateMounts" -}}
+{{- $place := first . }}
+{{- range $index, $mount := default list (last .) }}
+{{- $path := clean (printf "/%v" $mount.mountPath) }}
+{{- if or (hasPrefix (printf "%s/" (trimSuffix "/" $path)) "/mnt/models/") (hasPrefix "/mnt/models/" $path) }}
+{{- fail (printf "%s.volumeMounts[%d].mountPath (%s) lies over /mnt/models, where the model of exampleModel.storageUri is: mount it elsewhere, or name a volume's model as pvc://CLAIM/PATH in the second" $place $index $mount.mountPath) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "ml-serving.validateModel" -}}
+{{- $model := .Values.exampleModel }}
+{{- $own := default dict $model.model }}
+{{- $runtime := include "ml-serving.runtime" . }}
+{{- if not $runtime }}
+{{- range $field := list "confidential" "modelFormat" "runtimeVersion" }}
+{{- if hasKey $own $field }}
+{{- fail (printf "exampleModel.model.%s is for the runtime's server, and exampleModel.runtime is empty: name a runtime, or remove it" $field) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if hasKey $own "name" }}
+{{- fail (printf "exampleModel.model.name (%v) is the name of a container, and KServe and autoscaling know the model server's as kserve-container: remove it" $own.name) }}
+{{- end }}
+{{- if hasKey (default dict $own.modelFormat) "name" }}
+{{- fail "exampleModel.model.modelFormat.name is what exampleModel.modelFormat says: write it there alone" }}
+{{- end }}
+{{- if and (hasKey $own "runtimeVersion") $model.image }}
+{{- fail (printf "exampleModel.model.runtimeVersion (%v) is the tag of the runtime's own image, which KServe would put over the tag of exampleModel.image (%s): write the tag in the second alone" $own.runtimeVersion $model.image) }}
+{{- end }}
+{{- range $index, $port := default list $own.ports }}
+{{- if or (eq (toString $port.name) "http") (eq (toString $port.containerPort) (toString $model.port)) }}
+{{- fail (printf "exampleModel.model.ports[%d] is the port that exampleModel.port (%v) names: write it there alone" $index $model.port) }}
+{{- end }}
+{{- end }}
+{{- range $index, $mount := default list $own.volumeMounts }}
+{{- if eq (clean (printf "/%v" $mount.mountPath)) "/tmp" }}
+{{- fail (printf "exampleModel.model.volumeMounts[%d].mountPath (%s) is the chart's own volume, for exampleModel.securityContext.readOnlyRootFilesystem: mount it elsewhere" $index $mount.mountPath) }}
+{{- end }}
+{{- end }}
+{{- include "ml-serving.validateMounts" (list "exampleModel.model" $own.volumeMounts) }}
+{{- if and (hasKey (default dict $own.lifecycle) "preStop") $model.drainSeconds }}
+{{- fail (printf "exampleModel.model.lifecycle.preStop and exampleModel.drainSeconds (%v) both say what a stopping pod waits for: remove the first, or write 0 in the second" $model.drainSeconds) }}
+{{- end }}
+{{- range $kind, $keys := dict "startup" (dict "periodSeconds" "startupSeconds" "failureThreshold" "startupSeconds") "liveness" (dict "periodSeconds" "livenessPeriodSeconds") "readiness" (dict "periodSeconds" "readinessPeriodSeconds") }}
+{{- $probe := default dict (get $own (printf "%sProbe" $kind)) }}
+{{- range $field, $key := $keys }}
+{{- if hasKey $probe $field }}
+{{- fail (printf "exampleModel.model.%sProbe.%s is what exampleModel.probes.%s says: write it there alone" $kind $field $key) }}
+{{- end }}
+{{- end }}
+{{- if hasKey (default dict $probe.httpGet) "path" }}
+{{- fail (printf "exampleModel.model.%sProbe.httpGet.path is what exampleModel.probes.%sPath says: write it there alone" $kind $kind) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Labels and annotations that the chart, KServe and Argo Rollouts write. KServe gives the pods the InferenceService's own, too. */}}
+{{- define "ml-serving.validateMetadata" -}}
+{{- $inject := "sidecar.istio.io/inject" }}
+{{- $said := dict "prometheus.io/scrape" "exampleModel.metricsPath" "prometheus.io/path" "exampleModel.metricsPath" "prometheus.io/port" "exampleModel.metricsPort" $inject (printf "exampleModel.podLabels[%q]" $inject) }}
+{{- $own := dict "sidecar.istio.io/statsInclusionRegexps" "which has the figures of monitoring and canary.analysis from it" "serving.kserve.io/autoscalerClass" "as features.autoscaling has it" "serving.kserve.io/deploymentMode" "as features.canaryDeployment needs it" "argocd.argoproj.io/ignore-healthcheck" "as features.canaryDeployment has it" }}
+{{- range $map := list "annotations" "podAnnotations" }}
+{{- range $key, $value := default dict (get $.Values.exampleModel $map) }}
+{{- $place := printf "exampleModel.%s[%q]" $map $key }}
+{{- with get $said $key }}
+{{- fail (printf "%s is what %s says: write it there alone" $place .) }}
+{{- end }}
+{{- with get $own $key }}
+{{- fail (printf "%s is the chart's, %s: remove it" $place .) }}
+{{- end }}
+{{- if eq $key "serving.kserve.io/enable-prometheus-scraping" }}
+{{- fail (printf "%s has Knative's port scraped, which these pods do not have: say in exampleModel.metricsPath and exampleModel.metricsPort where the server's own metrics are" $place) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $map := list "annotations" "podAnnotations" "labels" "podLabels" }}
+{{- range $key, $value := default dict (get $.Values.exampleModel $map) }}
+{{- if hasPrefix "internal.serving.kserve.io/" $key }}
+{{- fail (printf "exampleModel.%s[%q] is KServe's own note of what exampleModel.storageUri and exampleModel.predictor say, and would stand over it: write it there" $map $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $key, $value := default dict .Values.exampleModel.labels }}
+{{- if or (eq $key $inject) (has $key (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/managed-by" "networking.kserve.io/visibility")) }}
+{{- fail (printf "exampleModel.labels[%q] is the chart's: remove it, or label the pods by exampleModel.podLabels" $key) }}
+{{- end }}
+{{- end }}
+{{- range $key, $value := default dict .Values.exampleModel.podLabels }}
+{{- $place := printf "exampleModel.podLabels[%q]" $key }}
+{{- if has $key (list "app" "component" "serving.kserve.io/inferenceservice" "rollouts-pod-template-hash") }}
+{{- fail (printf "%s is what KServe and Argo Rollouts know the pods of exampleModel.name (%s) by: take another label" $place $.Values.exampleModel.name) }}
+{{- end }}
+{{- if and (eq $key $inject) (ne $value "true") }}
+{{- range $feature := list "canaryDeployment" "sloMonitoring" }}
+{{- if get $.Values.features $feature }}
+{{- fail (printf "%s (%s) takes the pods out of the mesh, which features.%s needs: switch the second off, or remove the first" $place $value $feature) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

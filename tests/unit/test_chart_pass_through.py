@@ -1,0 +1,202 @@
+"""KServe's own fields below the chart's: what passes as it is, and what is refused for it has a key of its own."""
+
+import pytest
+
+from tests.unit.test_chart_values import nested
+
+PREDICTOR = "sklearn-iris-predictor"
+SECOND = [{"name": "tokens", "image": "me/tokens:1"}]
+TRANSFORMER = [{"name": "transformer-container", "image": "me/front:1", "ports": [{"containerPort": 9000}]}]
+OUTSIDE = {"sidecar.istio.io/inject": "false"}
+OFF = {"canaryDeployment": False, "sloMonitoring": False}
+
+
+def predictor(chart, **model):
+    return chart.render({"exampleModel": model})["InferenceService", "sklearn-iris"]["spec"]["predictor"]
+
+
+def test_fields_of_the_predictor_reach_kserve_beside_the_charts(chart):
+    own = {
+        "volumes": [{"name": "cache", "emptyDir": {}}],
+        "initContainers": SECOND,
+        "containers": SECOND,
+        "priorityClassName": "high",
+        "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["store"]}],
+    }
+    spec = predictor(chart, predictor=own)
+    assert {key: spec[key] for key in own if key != "volumes"} == {key: own[key] for key in own if key != "volumes"}
+    assert spec["volumes"] == [{"name": "tmp", "emptyDir": {}}, *own["volumes"]]
+    assert spec["model"]["storageUri"]
+
+
+def test_a_container_of_ones_own_comes_before_those_beside_it(chart):
+    spec = predictor(chart, runtime="", image="me/mine:1", storageUri="", predictor={"containers": SECOND})
+    assert [each["name"] for each in spec["containers"]] == ["kserve-container", "tokens"]
+
+
+def test_fields_of_the_model_reach_its_container_beside_the_charts(chart):
+    own = {
+        "envFrom": [{"secretRef": {"name": "keys"}}],
+        "workingDir": "/srv",
+        "ports": [{"name": "grpc", "containerPort": 9000}],
+        "volumeMounts": [{"name": "cache", "mountPath": "/cache"}],
+        "lifecycle": {"postStart": {"exec": {"command": ["warm"]}}},
+        "modelFormat": {"version": "1"},
+    }
+    model = predictor(chart, model=own)["model"]
+    assert (model["envFrom"], model["workingDir"]) == (own["envFrom"], "/srv")
+    assert [each["containerPort"] for each in model["ports"]] == [8080, 9000]
+    assert [each["mountPath"] for each in model["volumeMounts"]] == ["/tmp", "/cache"]
+    assert model["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}, **own["lifecycle"]}
+    assert model["modelFormat"] == {"name": "sklearn", "version": "1"}
+
+
+def test_a_probe_asks_in_another_way_or_adds_to_the_charts(chart):
+    grpc = {"grpc": {"port": 9000}, "timeoutSeconds": 9}
+    model = predictor(chart, model={"readinessProbe": grpc, "livenessProbe": {"failureThreshold": 9}})["model"]
+    assert model["readinessProbe"] == {**grpc, "periodSeconds": 2}
+    assert model["livenessProbe"]["httpGet"] == {"path": "/v2/health/live", "port": 8080}
+    assert (model["livenessProbe"]["failureThreshold"], model["livenessProbe"]["timeoutSeconds"]) == (9, 5)
+
+
+def test_an_account_that_is_there_takes_the_place_of_the_releases(chart):
+    found = chart.render({"exampleModel": {"predictor": {"serviceAccountName": "models"}}})
+    assert found["InferenceService", "sklearn-iris"]["spec"]["predictor"]["serviceAccountName"] == "models"
+    assert not [name for kind, name in found if kind == "ServiceAccount"]
+
+
+@pytest.mark.parametrize(
+    ("own", "port"),
+    [
+        ({}, 8080),
+        ({"containers": TRANSFORMER}, 9000),
+        ({"containers": [{"name": "transformer-container", "image": "me/front:1"}]}, 8080),
+        ({"batcher": {"maxBatchSize": 8}}, 9081),
+        ({"logger": {"mode": "all"}, "containers": TRANSFORMER}, 9081),
+    ],
+    ids=["server", "transformer", "silent transformer", "batcher", "logger"],
+)
+def test_requests_and_figures_enter_a_pod_where_kserve_has_them_enter(chart, own, port):
+    serves = 8085 if "containers" in own else 8080
+    values = {"exampleModel": {"predictor": own, "port": serves}, "networkPolicy": {"enabled": True}}
+    found = chart.render(values)
+    for role in ("stable", "canary"):
+        assert found["Service", f"{PREDICTOR}-{role}"]["spec"]["ports"][0]["targetPort"] == port
+    assert found["NetworkPolicy", PREDICTOR]["spec"]["ingress"][0]["ports"][0]["port"] == port
+    rules = found["ServiceMonitor", PREDICTOR]["spec"]["endpoints"][0]["metricRelabelings"]
+    assert all(rf"inbound\|{port}\|\|" in rule["regex"] for rule in rules if "inbound" in rule["regex"])
+    model = found["InferenceService", "sklearn-iris"]["spec"]["predictor"]["model"]
+    assert model["ports"][0]["containerPort"] == model["livenessProbe"]["httpGet"]["port"] == serves
+
+
+def test_pods_leave_the_mesh_only_where_nothing_needs_it(chart):
+    assert predictor(chart)["labels"] == {"sidecar.istio.io/inject": "true"}
+    own = {"exampleModel": {"podLabels": {**OUTSIDE, "team": "a"}}}
+    labels = chart.render({"features": OFF, **own})["InferenceService", "sklearn-iris"]["spec"]["predictor"]["labels"]
+    assert labels == {**OUTSIDE, "team": "a"}
+    for feature in OFF:
+        said = chart.refusal({"features": {**OFF, feature: True}, **own})
+        assert 'exampleModel.podLabels["sidecar.istio.io/inject"] (false) takes the pods out of the mesh' in said
+        assert f"features.{feature}" in said
+
+
+def mount(path):
+    return [{"name": "cache", "mountPath": path}]
+
+
+def beside(name, **fields):
+    return [{"name": name, "image": "me/evil:1", **fields}]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "other"),
+    [
+        # Image and model of the server are the tree's.
+        ("model.image", "me/evil:1", "exampleModel.image"),
+        ("model.storageUri", "s3://evil/1", "exampleModel.storageUri"),
+        ("model.storage", {"path": "evil"}, "exampleModel.storageUri"),
+        ("model.command", ["evil"], "exampleModel.command"),
+        ("model.args", ["--model_dir=/evil"], "exampleModel.args"),
+        ("model.env", [{"name": "A", "value": "1"}], "exampleModel.env"),
+        ("model.runtime", "evil", "exampleModel.runtime"),
+        ("model.runtimeVersion", "evil", "exampleModel.image"),
+        ("model.name", "evil", "kserve-container"),
+        ("model.volumeMounts", mount("/mnt/models"), "exampleModel.storageUri"),
+        ("model.volumeMounts", mount("/mnt/./models/"), "exampleModel.storageUri"),
+        ("model.volumeMounts", mount("mnt/models/a"), "exampleModel.storageUri"),
+        ("model.volumeMounts", mount("/mnt"), "exampleModel.storageUri"),
+        ("model.volumeMounts", mount("/"), "exampleModel.storageUri"),
+        ("predictor.model", {"storageUri": "s3://evil/1"}, "exampleModel.model"),
+        ("predictor.sklearn", {"storageUri": "s3://evil/1"}, "exampleModel.modelFormat"),
+        ("predictor.storageUris", [{"uri": "s3://evil/1"}], "exampleModel.storageUri"),
+        ("predictor.containers", beside("kserve-container"), "exampleModel.image"),
+        ("predictor.initContainers", beside("kserve-container"), "exampleModel.image"),
+        ("predictor.initContainers", beside("storage-initializer"), "exampleModel.storageUri"),
+        ("predictor.initContainers", beside("seed", volumeMounts=mount("/mnt/models")), "exampleModel.storageUri"),
+        ("predictor.containers", beside("modelcar"), "exampleModel.storageUri"),
+        ("predictor.volumes", [{"name": "kserve-provision-location"}], "exampleModel.storageUri"),
+        ("podAnnotations", {"internal.serving.kserve.io/storage-initializer-sourceuri": "s3://evil/1"}, "storageUri"),
+        ("annotations", {"internal.serving.kserve.io/storage-initializer-sourceuri": "s3://evil/1"}, "storageUri"),
+        ("labels", {"internal.serving.kserve.io/localmodel": "evil"}, "exampleModel.storageUri"),
+        ("podLabels", {"internal.serving.kserve.io/localmodel": "evil"}, "exampleModel.storageUri"),
+        # What the chart writes has one key.
+        ("model.resources", {}, "exampleModel.resources"),
+        ("model.ports", [{"containerPort": 8080}], "exampleModel.port (8080)"),
+        ("model.ports", [{"name": "http", "containerPort": 9000}], "exampleModel.port (8080)"),
+        ("model.volumeMounts", mount("/tmp/"), "readOnlyRootFilesystem"),
+        ("model.lifecycle", {"preStop": {"sleep": {"seconds": 9}}}, "exampleModel.drainSeconds"),
+        ("model.modelFormat", {"name": "sklearn"}, "exampleModel.modelFormat"),
+        ("model.readinessProbe", {"periodSeconds": 9}, "exampleModel.probes.readinessPeriodSeconds"),
+        ("model.livenessProbe", {"httpGet": {"path": "/x"}}, "exampleModel.probes.livenessPath"),
+        ("model.startupProbe", {"failureThreshold": 9}, "exampleModel.probes.startupSeconds"),
+        ("predictor.minReplicas", 2, "autoscaling.minReplicas"),
+        ("predictor.maxReplicas", 2, "autoscaling.maxReplicas"),
+        ("predictor.canaryTrafficPercent", 10, "canary.steps"),
+        ("predictor.nodeSelector", {}, "exampleModel.nodeSelector"),
+        ("predictor.labels", {}, "exampleModel.podLabels"),
+        ("predictor.annotations", {}, "exampleModel.podAnnotations"),
+        ("predictor.name", "other", "exampleModel.name"),
+        ("predictor.serviceAccount", "models", "exampleModel.predictor.serviceAccountName"),
+        ("predictor.volumes", [{"name": "tmp"}], "readOnlyRootFilesystem"),
+        ("podAnnotations", {"prometheus.io/port": "1"}, "exampleModel.metricsPort"),
+        ("podAnnotations", {"sidecar.istio.io/inject": "false"}, "exampleModel.podLabels"),
+        ("podAnnotations", {"sidecar.istio.io/statsInclusionRegexps": ".*"}, "canary.analysis"),
+        ("annotations", {"serving.kserve.io/deploymentMode": "Knative"}, "features.canaryDeployment"),
+        ("labels", {"networking.kserve.io/visibility": "exposed"}, "the chart's"),
+        ("podLabels", {"app": "other"}, "exampleModel.name (sklearn-iris)"),
+        # What no canary covers.
+        ("predictor.workerSpec", {}, "canary.steps"),
+        ("predictor.deploymentStrategy", {"type": "Recreate"}, "features.canaryDeployment"),
+        ("predictor.containers", beside("transformer-container"), "exampleModel.port (8080)"),
+        ("transformer", {}, "exampleModel.predictor.containers"),
+        ("explainer", {}, "canary.steps"),
+    ],
+)
+def test_what_has_another_key_or_no_canary_is_refused_with_both(chart, path, value, other):
+    own = nested(path, value) | ({"image": "me/mine:1"} if path == "model.runtimeVersion" else {})
+    said = chart.refusal({"exampleModel": own})
+    message = said.partition("): ")[2].splitlines()[0]
+    assert message.startswith(f"exampleModel.{path}"), message
+    assert other in message
+
+
+@pytest.mark.parametrize("field", ["runtimeVersion", "modelFormat"])
+def test_fields_of_a_runtime_need_one(chart, field):
+    own = {"runtime": "", "image": "me/mine:1", "model": {field: {}}}
+    assert f"exampleModel.model.{field} is for the runtime's server" in chart.refusal({"exampleModel": own})
+
+
+@pytest.mark.parametrize("variable", ["STORAGE_URI", "PROTOCOL"])
+def test_no_variable_says_what_kserve_reads_of_a_container_of_ones_own(chart, variable):
+    own = {"runtime": "", "image": "me/mine:1", "storageUri": "", "env": [{"name": variable, "value": "s3://evil/1"}]}
+    assert f"exampleModel.env[0] sets {variable}" in chart.refusal({"exampleModel": own})
+
+
+@pytest.mark.parametrize(
+    "other", [{"exampleModel": {"storageSecret": "keys"}}, {"serviceAccount": {"annotations": {"a": "b"}}}]
+)
+def test_another_account_leaves_nothing_for_the_releases(chart, other):
+    model = {"predictor": {"serviceAccountName": "models"}, **other.get("exampleModel", {})}
+    said = chart.refusal({**other, "exampleModel": model})
+    assert "exampleModel.predictor.serviceAccountName (models) takes an account that is there" in said
+    assert any(key in said for key in ("exampleModel.storageSecret", "serviceAccount.annotations"))
