@@ -11,6 +11,7 @@ from typing import Any
 
 from ci.manifests import manifests, places, values
 from ci.manifests.manifests import Manifest
+from ci.project import dotted
 from ci.results import Finding
 
 DEFAULTS = "defaults"
@@ -136,8 +137,8 @@ class Target:
         found = ((each.file, each.line(path)) for each in self.values)
         return next(((file, line) for file, line in found if line), (self.values[0].file, 0))
 
-    def origin(self, path: places.Path, value: Any) -> tuple[str, int] | None:
-        """Return file and line of the value that a rendered one comes from; None where it is the chart's, or not known.
+    def origin(self, path: places.Path, value: Any) -> manifests.Own | None:
+        """Return the value that a rendered one comes from; None where it is the chart's, or not known.
 
         It has the same last key and the same value; where several do, the most keys around it in common.
 
@@ -145,16 +146,18 @@ class Target:
             path: Of the rendered value, in its object.
             value: The rendered value.
         """
-        alike: dict[int, list[tuple[str, int]]] = {}
+        alike: dict[int, list[tuple[str | int, ...]]] = {}
         for own, given in _walk(self._effective) if value is not None and len(self.values) > 1 else ():
             shared = _shared(own, path)
             if shared and (given == value or str(given) == str(value)):  # a template may write a number as text
-                alike.setdefault(shared, []).append(self.place(own))
+                alike.setdefault(shared, []).append(tuple(own))
         if not alike:
             return None
         nearest = alike[max(alike)]
-        file, line = nearest[0]
-        return (file, line) if line and len(nearest) == 1 and file != self.values[-1].file else None
+        file, line = self.place(nearest[0])
+        if not line or len(nearest) > 1 or file == self.values[-1].file:
+            return None
+        return manifests.Own(dotted(nearest[0]), file, line)
 
     @cached_property
     def _effective(self) -> Mapping[str, Any]:
@@ -170,8 +173,8 @@ def _walk(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[places
 
 
 def _shared(one: places.Path, other: places.Path) -> int:
-    """Return how many keys two ways have in common at their ends; 0 where one of them ends in a list."""
-    if isinstance(one[-1], int) or not other or isinstance(other[-1], int):
+    """Return how many keys two ways have in common at their ends; 0 where one of them alone ends in a list."""
+    if not other or isinstance(one[-1], int) != isinstance(other[-1], int):
         return 0
     keys = ([part for part in path if isinstance(part, str)] for path in (one, other))
     pairs = zip(*(reversed(each) for each in keys), strict=False)

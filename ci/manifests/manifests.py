@@ -14,7 +14,22 @@ from ci.results import Finding
 SOURCE = re.compile(r"^# Source: (\S+)$", re.MULTILINE)
 
 
-Origin = Callable[[places.Path, Any], tuple[str, int] | None]
+@dataclass(frozen=True)
+class Own:
+    """A value of an application's own.
+
+    Attributes:
+        key: Its keys, with dots.
+        file: Where it stands.
+        line: The line there.
+    """
+
+    key: str
+    file: str
+    line: int
+
+
+Origin = Callable[[places.Path, Any], Own | None]
 
 
 @dataclass(frozen=True)
@@ -28,7 +43,7 @@ class Manifest:
         template: The template's text; empty where there is none to look into.
         index: Which of the objects of its kind from that template it is.
         siblings: How many they are.
-        origin: Returns file and line of the application's own value that the one at a path comes from.
+        origin: Returns the application's own value that the one at a path comes from.
     """
 
     data: Mapping[str, Any]
@@ -75,10 +90,17 @@ class Manifest:
             remedy: How to correct it.
         """
         found = Finding(check, self.file, self.line(path), f"{self}: {message}", remedy)
-        own = self.origin(path, self.dig(*path)) if self.origin is not None else None
+        own = self._own(path)
         if own is None:
             return found
-        return Finding(check, *own, f"{found.message} (rendered by {found.place})", remedy)
+        return Finding(check, own.file, own.line, f"{found.message} ({own.key}, rendered by {found.place})", remedy)
+
+    def _own(self, path: places.Path) -> Own | None:
+        """Return the application's own value at a path; where nothing is there, the nearest one around it."""
+        if self.origin is None:
+            return None
+        there = next((depth for depth in range(len(path), 0, -1) if self.dig(*path[:depth]) is not None), 0)
+        return self.origin(path[:there], self.dig(*path[:there])) if there else None
 
 
 def differing(one: Any, other: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

@@ -1,7 +1,11 @@
 """KServe's own fields below the chart's: what passes as it is, and what is refused for it has a key of its own."""
 
+import subprocess
+
 import pytest
 
+from ci.checks import schema, tools
+from tests.harness import project as projects
 from tests.unit.test_chart_values import nested
 
 PREDICTOR = "sklearn-iris-predictor"
@@ -200,3 +204,36 @@ def test_another_account_leaves_nothing_for_the_releases(chart, other):
     said = chart.refusal({**other, "exampleModel": model})
     assert "exampleModel.predictor.serviceAccountName (models) takes an account that is there" in said
     assert any(key in said for key in ("exampleModel.storageSecret", "serviceAccount.annotations"))
+
+
+MISTAKES = {
+    "fraud": ("predictor", {"timout": 60}, "timout", "timout: 60"),
+    "churn": ("predictor", {"logger": {"mode": "some"}}, "logger.mode", "mode: some"),
+    "spam": ("predictor", {"containers": [{"image": "me/tokens:1"}]}, "containers[0]", "- image: me/tokens:1"),
+    "price": ("model", {"stdin": "maybe"}, "stdin", "stdin: maybe"),
+}
+"""By application: the part that it is in, itself, the key that is named, and its line."""
+
+
+def test_what_kserve_has_no_such_field_for_is_found_by_its_own_key(tmp_path, tool, module):
+    helm, kubectl_validate = tool("helm"), tool("kubectl-validate")
+    made = projects.made(tmp_path, environments=("lab",), applications=tuple(MISTAKES))
+    for name, (part, mistake, *_) in MISTAKES.items():
+        file = tmp_path / projects.TREE / "lab" / f"{name}.yaml"
+        file.write_text(projects.application(name, values={"exampleModel": {part: mistake}}))
+    objects = [
+        each
+        for rendering in made.helm(helm, "template", defaults=False).values()
+        for each in rendering.objects
+        if each.kind == "InferenceService"
+    ]
+    (tmp_path / "lab.yaml").write_text("---\n".join(f"{each.text}\n" for each in objects))
+    crds = module("kserve") / "config" / "crd" / "full"
+    arguments = [kubectl_validate, "lab.yaml", "--output=json", f"--local-crds={crds}"]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+    found = schema.findings(tools.Output(done.returncode, done.stdout, done.stderr), {"lab": objects})["lab"]
+    assert len(found) == len(MISTAKES)
+    for finding in found:
+        part, _, key, line = MISTAKES[finding.file.rpartition("/")[2].removesuffix(".yaml")]
+        assert f"(exampleModel.{part}.{key}, rendered by " in finding.message
+        assert (tmp_path / finding.file).read_text().splitlines()[finding.line - 1].strip() == line
