@@ -6,6 +6,7 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
+from ci.applications.served import CONTAINER
 from ci.manifests import runtimes
 from ci.manifests.documents import Document
 from ci.manifests.runtimes import Fault
@@ -27,6 +28,11 @@ CLOUD_IDENTITIES = (
 ON_EVERY_NODE = ("kubernetes.io/os", "kubernetes.io/arch")
 """Labels that nodes of a throw-away cluster have as any others do
 (https://kubernetes.io/docs/reference/labels-annotations-taints/)."""
+
+
+NAMED = {"priorityClassName": "PriorityClass", "runtimeClassName": "RuntimeClass", "schedulerName": "scheduler"}
+"""Fields of a pod that name what a cluster has been given, but for the names that each has."""
+USUAL = ("", "default-scheduler", "system-cluster-critical", "system-node-critical")
 
 
 EVERYWHERE = (("ConfigMap", "kube-root-ca.crt"), ("ConfigMap", "istio-ca-root-cert"))
@@ -61,7 +67,8 @@ def objections(documents: Sequence[Document], machine: Machine | None) -> Iterat
             yield from (f"{who}: {lack}" for lack in _lacks(document, machine))
         containers = (read for container in _containers(document) for read in _environment(container))
         volumes = (read for pod in _pods(document) for read in _volumes(pod))
-        for kind, name in dict.fromkeys((*containers, *volumes)):
+        headers = (read for argument in _arguments(document) for read in _variable(argument))
+        for kind, name in dict.fromkeys((*containers, *volumes, *headers, *_accounts(document))):
             if (kind, name) not in own and (kind, name) not in EVERYWHERE:
                 yield f"{who}: reads {kind} {name}, which is not there"
         if machine is None:  # a throw-away cluster has the images, and asks nobody for them
@@ -86,6 +93,20 @@ def without_runtime(documents: Sequence[Document], there: Sequence[Document]) ->
             yield f"{document['kind']} {document['metadata']['name']}", fault
 
 
+def beside(documents: Sequence[Document]) -> Iterator[str]:
+    """Yield each image that runs beside an application's model servers, or before them."""
+    images = (
+        container["image"]
+        for document in documents
+        if document["kind"] == "InferenceService"
+        for pod in _pods(document)
+        for key in ("containers", "initContainers")
+        for container in pod.get(key) or ()
+        if container.get("name") != CONTAINER and "image" in container
+    )
+    yield from dict.fromkeys(images)
+
+
 def _lacks(document: Document, machine: Machine) -> Iterator[str]:
     """Yield what this machine, and no cloud, lacks of what an object asks for."""
     annotations = document["metadata"].get("annotations") or {}
@@ -106,6 +127,11 @@ def _lacks(document: Document, machine: Machine) -> Iterator[str]:
         for label, value in (pod.get("nodeSelector") or {}).items():
             if label not in ON_EVERY_NODE:
                 yield f"asks for a node with {label}={value}"
+        if pod.get("nodeName"):
+            yield f"asks for node {pod['nodeName']}"
+        for field, kind in NAMED.items():
+            if pod.get(field, "") not in USUAL:
+                yield f"asks for {kind} {pod[field]}"
 
 
 def _pods(document: Document) -> Iterator[Mapping[str, Any]]:
@@ -127,9 +153,24 @@ def _containers(document: Document) -> Iterator[Mapping[str, Any]]:
 def _environment(container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield kind and name of what a container cannot start without."""
     for each in container.get("env") or ():
-        yield from _named(each.get("valueFrom") or {}, {"secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap"})
+        yield from _variable(each)
     for each in container.get("envFrom") or ():
         yield from _named(each, {"secretRef": "Secret", "configMapRef": "ConfigMap"})
+
+
+def _variable(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from _named(item.get("valueFrom") or {}, {"secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap"})
+
+
+def _arguments(document: Document) -> Iterator[Mapping[str, Any]]:
+    if document["kind"] == "AnalysisTemplate":
+        yield from (document.get("spec") or {}).get("args") or ()
+
+
+def _accounts(document: Document) -> Iterator[tuple[str, str]]:
+    for pod in _pods(document):
+        if (name := pod.get("serviceAccountName", "default")) != "default":
+            yield "ServiceAccount", str(name)
 
 
 def _volumes(pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,10 +1,11 @@
 """A set as the cluster under test gets it: as its environment has it, but for what the project file lets it change."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ci.applications import deployable
 from ci.applications.given import Given
 from ci.applications.subjects import Version
 from ci.base.errors import CheckFailedError, CommandError, UnnamedError, UsageError
@@ -134,6 +135,22 @@ async def rendered(deployment: Deployment, helm: Path) -> list[Document]:
     return documents.parse(text, application.file)
 
 
+async def bring(documents: Sequence[Document], application: Application, supply: Supply) -> None:
+    """Have the nodes of a throw-away cluster get what runs beside an application's model server.
+
+    Raises:
+        CIError: An image cannot be had; one line says which and why.
+    """
+    for image in deployable.beside(documents):
+        try:
+            if await _pinned(image, supply) is None:
+                await foreign.published(supply, image)
+        except UsageError as error:
+            raise UnnamedError(
+                f"{application.file}: beside the model server: {error.message}", fix=error.fix
+            ) from error
+
+
 def store_uri(name: str, model: Fetched) -> str:
     """Return where a model is in the cluster's own store."""
     return model_store.uri(name, model.digest.partition(":")[2])
@@ -162,9 +179,7 @@ async def _image(application: Application, supply: Supply, given: Given) -> tupl
         foreign.parse(reference)
     except UsageError as error:
         raise UnnamedError(f"{application.file}: {error.message}", fix=error.fix) from error
-    if repository in supply.pins.images and supply.pins.ref(repository) == f"{repository}:{tag}":
-        await supply.fetch([repository])
-        held = await supply.registry.digest(supply.image(repository)) or ""
+    if (held := await _pinned(f"{repository}:{tag}", supply)) is not None:
         if supply.way == "source":  # the published bytes are not to be had: what is built stands for them, and says so
             return f"{repository}:{tag}", held, True
         if digest and digest != held:
@@ -182,3 +197,12 @@ async def _image(application: Application, supply: Supply, given: Given) -> tupl
         )
     found = await foreign.published(supply, reference)
     return found.reference, found.digest, False
+
+
+async def _pinned(reference: str, supply: Supply) -> str | None:
+    """Return the digest of an image that is one of the tool's own, with what nodes get; None of any other."""
+    repository, _, tag = reference.partition("@")[0].rpartition(":")
+    if repository not in supply.pins.images or supply.pins.ref(repository) != f"{repository}:{tag}":
+        return None
+    await supply.fetch([repository])
+    return await supply.registry.digest(supply.image(repository)) or ""

@@ -3,8 +3,60 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ci.applications.served import CONTAINER
 from ci.manifests import documents
 from ci.manifests.manifests import dig, entries, mapping
+
+ITS_OWN = frozenset(
+    {
+        "activeDeadlineSeconds",
+        "affinity",
+        "annotations",
+        "autoScaling",
+        "canaryTrafficPercent",
+        "deploymentStrategy",
+        "imagePullSecrets",
+        "labels",
+        "maxReplicas",
+        "minReplicas",
+        "nodeName",
+        "nodeSelector",
+        "preemptionPolicy",
+        "priority",
+        "priorityClassName",
+        "scaleMetric",
+        "scaleMetricType",
+        "scaleTarget",
+        "schedulerName",
+        "schedulingGates",
+        "securityContext",
+        "serviceAccount",
+        "serviceAccountName",
+        "terminationGracePeriodSeconds",
+        "tolerations",
+        "topologySpreadConstraints",
+    }
+)
+"""Fields of a predictor by which an environment has its own: how many pods, where, by whose rights."""
+OF_A_POD = frozenset(
+    {
+        "imagePullPolicy",
+        "lifecycle",
+        "livenessProbe",
+        "ports",
+        "readinessProbe",
+        "resizePolicy",
+        "resources",
+        "securityContext",
+        "startupProbe",
+        "terminationMessagePath",
+        "terminationMessagePolicy",
+    }
+)
+"""Fields of a container by which an environment has its own: what it uses, how it comes and goes."""
+ELSEWHERE = frozenset({"command", "env", "image", "name", "protocolVersion", "runtime", "storageUri"})
+"""Fields of the server's container that are compared with the set, by `served_by`, or one by one."""
+BESIDE = ("containers", "initContainers")
 
 
 def served_by(manifests: str, name: str) -> list[str]:
@@ -21,14 +73,22 @@ def served_by(manifests: str, name: str) -> list[str]:
 
 
 def given(manifests: str, name: str) -> dict[str, Any]:
-    """Return what each model server is given: arguments and environment, by what people call them."""
+    """Return what each model server is given, by what people call it: arguments, variables, and what runs beside it."""
     found: dict[str, Any] = {}
-    for service, _, containers in _predictors(manifests, name):
+    for service, predictor, containers in _predictors(manifests, name):
+        for key, value in predictor.items():
+            if key not in ITS_OWN and key not in ("model", *BESIDE) and "storageUri" not in mapping(value):
+                found[f"{key} of {service}"] = value
         for container in containers:
             place = f"of {service}" + (f" ({container['name']})" if "name" in container else "")
-            found |= {f"{key} {place}": container[key] for key in ("args", "envFrom") if container.get(key)}
+            found |= {f"{key} {place}": container[key] for key in container if key not in OF_A_POD | ELSEWHERE}
             for _, variable in entries(container.get("env")):
                 found[f"env {variable.get('name')} {place}"] = variable
+        for key in BESIDE:
+            for _, container in entries(predictor.get(key)):
+                if container not in containers:
+                    kept = {field: value for field, value in container.items() if field not in OF_A_POD}
+                    found[f"{key} of {service} ({container.get('name')})"] = kept
     return found
 
 
@@ -38,5 +98,6 @@ def _predictors(manifests: str, name: str) -> Iterator[tuple[str, Mapping[str, A
         if document.get("kind") == "InferenceService":
             predictor = mapping(dig(document, "spec", "predictor"))
             model = mapping(predictor.get("model"))
-            containers = [each for _, each in entries([model, *(predictor.get("containers") or ())])]
+            own = [each for _, each in entries(predictor.get("containers")) if each.get("name") == CONTAINER]
+            containers = [each for each in (model, *own) if each]
             yield str(dig(document, "metadata", "name")), predictor, containers

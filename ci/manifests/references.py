@@ -538,8 +538,8 @@ def _means_pods(objects: Objects, manifest: Manifest, path: tuple[str, ...]) -> 
 
 
 def _accounts(objects: Objects) -> Iterator[Finding]:
-    """InferenceService → its service account."""
-    for inference in objects.of("InferenceService"):
+    """InferenceService → its service account, where a chart has any: else it is one that is there."""
+    for inference in objects.of("InferenceService") if any(objects.of("ServiceAccount")) else ():
         for component in KSERVE_COMPONENTS:
             name = _spec(inference, component, "serviceAccountName")
             if name and name != "default" and named(objects.manifests, "ServiceAccount", str(name)) is None:

@@ -73,7 +73,9 @@ async def _prepared(
         line = places.values_line(application.content.decode(), ("values", "exampleModel", fault.key))
         place = f"{application.file}:{line}" if line else application.file
         raise UsageError(f"{place}: {who}: {fault.said}", fix=f"exampleModel.{fault.key}: {fault.remedy}")
-    champion, no_canary = await _champion(subject, got, objects, here, supply)
+    if run.existing is None:
+        await deployment.bring(objects, application, supply)
+    champion, no_canary = await _champion(run, subject, got, objects, here)
     rules = [*subject.rules, *([no_canary] if no_canary else []), *_told(subject.name, here, champion, candidate)]
     file = application.project.paths.golden_file(application.name)
     content = await head.read(file)  # as git has it, which the evidence is held against
@@ -96,22 +98,22 @@ async def _prepared(
 
 
 async def _champion(
+    run: Run,
     subject: Subject,
     got: Callable[[Version, Given], Awaitable[Deployment]],
     objects: Sequence[Document],
     here: Given,
-    supply: Supply,
 ) -> tuple[Deployment | None, str]:
     """Return what the candidate is held against, and why no canary is taken from it, in a sentence.
 
     Where a change starts none, the champion is asked all the same: its answers may change with the pods.
 
     Args:
+        run: This run.
         subject: The application.
         got: Gets all that a set needs.
         objects: The candidate, rendered.
         here: What is here.
-        supply: Has Helm.
 
     Returns:
         The champion; None where it cannot be had. The sentence; empty where a canary is taken, or none can be.
@@ -128,7 +130,11 @@ async def _champion(
     except (NotBuiltError, UndeployableError) as error:
         return None, f"{UNDEPLOYABLE}: {error.message}"
     try:
-        before = await deployment.rendered(champion, supply.tool("helm"))
+        before = await deployment.rendered(champion, run.supply.tool("helm"))
+        if run.existing is None:
+            await deployment.bring(before, subject.champion.application, run.supply)
+    except (GoneError, UnnamedError) as error:
+        return None, f"{subjects.GONE}: {error.message}"
     except CheckFailedError as error:
         return None, f"{UNDEPLOYABLE}: {error.message}"
     outcomes = [each.outcome for each in effects.effects(subject.name, before, objects)]

@@ -1,8 +1,12 @@
 """What a throw-away cluster cannot hold is told before one is started."""
 
+import anyio
 import pytest
 
-from ci.applications import deployable
+from ci.applications import deployable, deployment
+from ci.base.errors import UnnamedError
+from ci.supply.supply import Supply, choose
+from tests.harness import project as projects
 
 MACHINE = deployable.Machine(memory=8 << 30, cpus=4)
 
@@ -47,6 +51,10 @@ CONFIG = {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "label
             pod(volumes=[{"name": "a", "projected": {"sources": [{"configMap": {"name": "labels"}}]}}]),
             "reads ConfigMap labels",
         ),
+        (pod(serviceAccountName="models"), "reads ServiceAccount models"),
+        (pod(priorityClassName="urgent"), "asks for PriorityClass urgent"),
+        (pod(runtimeClassName="nvidia"), "asks for RuntimeClass nvidia"),
+        (pod(nodeName="big-1"), "asks for node big-1"),
         (
             pod(volumes=[{"name": "a", "persistentVolumeClaim": {"claimName": "models"}}]),
             "reads PersistentVolumeClaim models",
@@ -69,6 +77,36 @@ def test_an_identity_of_a_cloud_is_told():
     assert list(deployable.objections([account], MACHINE)) == [
         "ServiceAccount scores: eks.amazonaws.com/role-arn is an identity of a cloud"
     ]
+
+
+def test_what_an_analysis_asks_prometheus_with_is_told():
+    token = {"name": "token", "valueFrom": {"secretKeyRef": {"name": "mimir", "key": "token"}}}
+    analysis = {"kind": "AnalysisTemplate", "metadata": {"name": "scores-slo"}, "spec": {"args": [token]}}
+
+    assert list(deployable.objections([analysis], MACHINE)) == [
+        "AnalysisTemplate scores-slo: reads Secret mimir, which is not there"
+    ]
+
+
+def test_images_beside_the_server_are_each_got_once():
+    one, other = {"name": "front", "image": "me/front:1"}, {"name": "seed", "image": "me/seed:1"}
+    server = {"name": "kserve-container", "image": "me/mine:1"}
+
+    assert list(deployable.beside([pod(containers=[server, one], initContainers=[other, one])])) == [
+        "me/front:1",
+        "me/seed:1",
+    ]
+
+
+def test_an_image_beside_the_server_needs_a_digest(tmp_path):
+    made = projects.made(tmp_path, environments=("lab",), applications=("scores",))
+    (application,) = made.judged(lambda found: list(found.applications.values()))
+    beside = [pod(containers=[{"name": "front", "image": "me/front:1"}])]
+
+    with pytest.raises(
+        UnnamedError, match=f"{application.file}: beside the model server: me/front:1: an image without"
+    ):
+        anyio.run(deployment.bring, beside, application, Supply(choose("auto")))
 
 
 def test_what_the_chart_brings_along_or_may_do_without_is_fine():

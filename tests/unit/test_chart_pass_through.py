@@ -67,6 +67,8 @@ def test_an_account_that_is_there_takes_the_place_of_the_releases(chart):
     found = chart.render({"exampleModel": {"predictor": {"serviceAccountName": "models"}}})
     assert found["InferenceService", "sklearn-iris"]["spec"]["predictor"]["serviceAccountName"] == "models"
     assert not [name for kind, name in found if kind == "ServiceAccount"]
+    taken_back = chart.render({"exampleModel": {"predictor": {"serviceAccountName": ""}, "storageSecret": "keys"}})
+    assert taken_back["ServiceAccount", PREDICTOR]["secrets"] == [{"name": "keys"}]
 
 
 @pytest.mark.parametrize(

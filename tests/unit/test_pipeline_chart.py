@@ -284,7 +284,9 @@ def test_what_is_wrong_with_an_object_is_found_where_the_application_has_it(made
     lines = (made.folder / APPLICATION).read_text().splitlines()
     assert finding.file == APPLICATION
     assert [lines[finding.line - 2].strip(), lines[finding.line - 1].strip()] == ["limits:", "cpu: '7'"]
-    assert finding.message.startswith("InferenceService fraud-score: is wrong (exampleModel.resources.limits.cpu, rendered by ")
+    assert finding.message.startswith(
+        "InferenceService fraud-score: is wrong (exampleModel.resources.limits.cpu, rendered by "
+    )
     assert f"{CHART_FOLDER}/templates/inferenceservice.yaml" in finding.message
 
 

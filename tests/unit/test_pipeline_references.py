@@ -30,6 +30,11 @@ def check(read):
     return lambda objects: references.check(objects, read(references.expressions(objects)))
 
 
+def test_an_account_that_is_there_already_is_not_looked_for(chart, check):
+    text = chart.template({"exampleModel": {"predictor": {"serviceAccountName": "models"}}}).stdout
+    assert check(manifests.parse(text, {}, "chart")) == []
+
+
 def broken(rendered, kind, path, value, name=None):
     """Return the objects with one value changed, or taken away if it is None."""
     changed = []

@@ -773,6 +773,7 @@ GIVEN = [
     ({"env": [{"name": "BAD", "value": "1"}]}, "env BAD of sklearn-iris"),
     ({"args": ["--threshold=0"]}, "args of sklearn-iris"),
     ({"env": [{"name": "BAD", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]}, "env BAD of sklearn-iris"),
+    ({"predictor": {"initContainers": [{"name": "a", "image": "b"}]}}, "initContainers of sklearn-iris (a)"),
 ]
 
 

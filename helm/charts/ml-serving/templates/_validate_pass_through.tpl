@@ -72,7 +72,7 @@ model:
 {{- fail (printf "exampleModel.%s has pods of its own, which KServe replaces at once, beside canary.steps: no canary tells a bad version of it from a good one; %s" $component $way) }}
 {{- end }}
 {{- end }}
-{{- if hasKey $predictor "serviceAccountName" }}
+{{- if $predictor.serviceAccountName }}
 {{- range $key, $given := dict "exampleModel.storageSecret" .Values.exampleModel.storageSecret "serviceAccount.annotations" .Values.serviceAccount.annotations }}
 {{- if $given }}
 {{- fail (printf "exampleModel.predictor.serviceAccountName (%s) takes an account that is there, and %s is for the release's own: remove one of them" $predictor.serviceAccountName $key) }}
