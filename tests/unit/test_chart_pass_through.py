@@ -1,10 +1,12 @@
 """KServe's own fields below the chart's: what passes as it is, and what is refused for it has a key of its own."""
 
+import re
 import subprocess
 
 import pytest
 
 from ci.checks import schema, tools
+from ci.manifests import manifests, series
 from tests.harness import project as projects
 from tests.unit.test_chart_values import nested
 
@@ -206,6 +208,61 @@ def test_another_account_leaves_nothing_for_the_releases(chart, other):
     said = chart.refusal({**other, "exampleModel": model})
     assert "exampleModel.predictor.serviceAccountName (models) takes an account that is there" in said
     assert any(key in said for key in ("exampleModel.storageSecret", "serviceAccount.annotations"))
+
+
+TOKEN = {"name": "token", "valueFrom": {"secretKeyRef": {"name": "mimir", "key": "token"}}}
+ASKED = {
+    "headers": [{"key": "Authorization", "value": "Bearer {{args.token}}"}],
+    "authentication": {"oauth2": {"tokenUrl": "https://login.example.com", "scopes": ["metrics"]}},
+    "timeout": 20,
+}
+
+
+def test_every_measurement_asks_prometheus_with_what_argo_rollouts_has_for_it(chart):
+    found = chart.render({"canary": {"analysis": {"prometheus": ASKED, "args": [TOKEN]}}})
+    for name in ("slo", "gate"):
+        spec = found["AnalysisTemplate", f"{PREDICTOR}-{name}"]["spec"]
+        asked = [metric["provider"]["prometheus"] for metric in spec["metrics"]]
+        assert len(asked) > 3
+        assert all({key: each[key] for key in ASKED} == ASKED and each["address"] and each["query"] for each in asked)
+        assert TOKEN in spec["args"]
+
+
+def test_a_monitor_keeps_more_and_relabels_after_the_chart(chart):
+    last = {"regex": "pod_ip", "action": "labeldrop"}
+    own = {"metricRelabelings": [last], "relabelings": [last], "params": {"a": ["b"]}}
+    values = {"monitoring": {"keep": ["vllm:.+", "nv_gpu_utilization"], "endpoint": own}}
+    text = chart.template(values).stdout
+    monitor = chart.render(values)["ServiceMonitor", PREDICTOR]["spec"]["endpoints"][0]
+    assert monitor["params"] == own["params"]
+    assert monitor["relabelings"][-1] == monitor["metricRelabelings"][-1] == last
+    (keep,) = (rule["regex"] for rule in monitor["metricRelabelings"] if rule.get("action") == "keep")
+    kept = ("vllm:time_to_first_token_seconds_sum", "nv_gpu_utilization", "inference_request_total")
+    assert [name for name in (*kept, "go_threads", "nv_gpu_utilization_2") if re.fullmatch(keep, name)] == [*kept]
+    (made,) = (each for each in manifests.parse(text, {}, "chart") if each.kind == "ServiceMonitor")
+    assert any(re.fullmatch(pattern, kept[0]) for pattern in series.relabelled(made))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "other"),
+    [
+        ("monitoring.endpoint.interval", "5s", "monitoring.scrapeInterval"),
+        ("monitoring.endpoint.port", "http", "exampleModel.metricsPort"),
+        ("monitoring.endpoint.path", "/metrics", "exampleModel.metricsPath"),
+        ("monitoring.endpoint.relabelings", [{"targetLabel": "revision"}], "canary.analysis"),
+        ("monitoring.endpoint.metricRelabelings", [{"targetLabel": "model"}], "canary.analysis"),
+        ("canary.analysis.prometheus.address", "http://x", "monitoring.prometheusAddress"),
+        ("canary.analysis.prometheus.query", "up", "slo"),
+        ("canary.analysis.prometheus.rangeQuery", {}, "canary.analysis.window"),
+        ("canary.analysis.prometheus", {"headers": [{"key": "a", "value": "{{args.token}}"}]}, "canary.analysis.args"),
+        ("canary.analysis.args", [TOKEN], "canary.analysis.prometheus"),
+        ("canary.analysis.args", [{"name": "revision", "value": "x"}], "slo"),
+    ],
+)
+def test_what_measures_has_one_key_too(chart, path, value, other):
+    message = chart.refusal(nested(path, value)).partition("): ")[2].splitlines()[0]
+    assert message.startswith(path), message
+    assert other in message
 
 
 MISTAKES = {

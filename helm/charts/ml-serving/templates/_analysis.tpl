@@ -72,6 +72,9 @@ Too few requests, or none, are a failure of their own: the measurements that wou
     prometheus:
       address: {{ $address }}
       query: {{ include "ml-serving.requestsQuery" $root | quote }}
+      {{- with $analysis.prometheus }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
 {{- range $metric := $judged }}
 - name: {{ $metric.name }}
   {{- include "ml-serving.schedule" (dict "analysis" $analysis "gate" $.gate "count" (add $noData 2)) | nindent 2 }}
@@ -85,6 +88,9 @@ Too few requests, or none, are a failure of their own: the measurements that wou
     prometheus:
       address: {{ $address }}
       query: {{ $metric.query | quote }}
+      {{- with $analysis.prometheus }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
 {{- end }}
 {{- if include "ml-serving.asksCanary" $root }}
 - name: known-answer
@@ -126,6 +132,9 @@ consecutiveErrorLimit: {{ .analysis.consecutiveErrorLimit }}
   value: {{ .Values.slo.latency.p95Threshold | quote }}
 - name: latency-p99
   value: {{ .Values.slo.latency.p99Threshold | quote }}
+{{- with .Values.canary.analysis.args }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* What the Rollout gives them; takes root, and the thresholds that a step has of its own. */}}

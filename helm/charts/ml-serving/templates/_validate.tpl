@@ -26,6 +26,7 @@
 {{- end }}
 {{- if .Values.features.sloMonitoring }}
 {{- include "ml-serving.validateRules" . }}
+{{- include "ml-serving.validateMonitoring" . }}
 {{- end }}
 {{- end }}
 {{- include "ml-serving.validateKnownAnswer" . }}

@@ -215,3 +215,40 @@ model:
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* The Prometheus Operator's and Argo Rollouts' own fields, below the chart's. */}}
+{{- define "ml-serving.validateMonitoring" -}}
+{{- $endpoint := default dict .Values.monitoring.endpoint }}
+{{- range $field, $key := dict "interval" "monitoring.scrapeInterval" "scrapeTimeout" "monitoring.scrapeInterval" "port" "exampleModel.metricsPort" "targetPort" "exampleModel.metricsPort" "path" "exampleModel.metricsPath" }}
+{{- if hasKey $endpoint $field }}
+{{- fail (printf "monitoring.endpoint.%s is what %s says: write it there alone" $field $key) }}
+{{- end }}
+{{- end }}
+{{- range $list := list "relabelings" "metricRelabelings" }}
+{{- range $index, $rule := default list (get $endpoint $list) }}
+{{- if has (toString $rule.targetLabel) (list "namespace" "service" "model" "revision" "response_code" "le") }}
+{{- fail (printf "monitoring.endpoint.%s[%d].targetLabel (%s) is one that slo's rules and canary.analysis tell series apart by: write another" $list $index $rule.targetLabel) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $analysis := .Values.canary.analysis }}
+{{- range $field, $key := dict "address" "monitoring.prometheusAddress" "query" "slo" "rangeQuery" "canary.analysis.window" }}
+{{- if hasKey (default dict $analysis.prometheus) $field }}
+{{- fail (printf "canary.analysis.prometheus.%s is what %s says: write it there alone" $field $key) }}
+{{- end }}
+{{- end }}
+{{- $unfilled := toJson $analysis.prometheus }}
+{{- range $index, $argument := default list $analysis.args }}
+{{- if has $argument.name (list "revision" "stable" "success-rate" "latency-p95" "latency-p99") }}
+{{- fail (printf "canary.analysis.args[%d].name (%s) is one of the chart's own, as slo has it: write another" $index $argument.name) }}
+{{- end }}
+{{- $used := printf "{{args.%s}}" $argument.name }}
+{{- if not (contains $used $unfilled) }}
+{{- fail (printf "canary.analysis.args[%d] (%s) is used nowhere: write %s in canary.analysis.prometheus, or remove it" $index $argument.name $used) }}
+{{- end }}
+{{- $unfilled = replace $used "" $unfilled }}
+{{- end }}
+{{- if contains "{{" $unfilled }}
+{{- fail (printf "canary.analysis.prometheus has %s, and Argo Rollouts takes two braces for an argument: name it in canary.analysis.args" (regexFind "\\{\\{[^}\"]*}*" $unfilled)) }}
+{{- end }}
+{{- end }}
