@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from ci.base.paths import CHART
+from ci.base.paths import CHART, ROOT
 from ci.stack import prometheus_adapter
 from tests.harness import chart as charts
 from tests.unit.conftest import ENVIRONMENTS, KNOWN_ANSWER
@@ -108,8 +108,11 @@ def test_the_readme_lists_every_value_with_its_default():
     assert listed == {path: (value, COMMENTS[path]) for path, value in leaves(VALUES)}
 
 
-@pytest.mark.parametrize("example", re.findall(r"^```yaml\n(.+?)^```", README, re.MULTILINE | re.DOTALL))
-def test_an_example_of_the_readme_is_accepted(chart, example):
+EXAMPLES = re.compile(r"^```yaml\n(.+?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES.findall(README) + EXAMPLES.findall((ROOT / "docs/chart.md").read_text()))
+def test_an_example_of_the_docs_is_accepted(chart, example):
     chart.render(yaml.safe_load(example))
 
 
