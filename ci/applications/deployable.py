@@ -127,6 +127,9 @@ def _lacks(document: Document, machine: Machine) -> Iterator[str]:
         for label, value in (pod.get("nodeSelector") or {}).items():
             if label not in ON_EVERY_NODE:
                 yield f"asks for a node with {label}={value}"
+        for field in ("logger", "batcher"):
+            if field in pod:
+                yield f"has a {field}, which is KServe's agent, and no image of a throw-away cluster is that"
         if pod.get("nodeName"):
             yield f"asks for node {pod['nodeName']}"
         for field, kind in NAMED.items():

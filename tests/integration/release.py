@@ -120,7 +120,10 @@ class Release:
 
     async def storage_uri(self) -> str:
         """The version it runs, or is being taken to."""
-        return (await self.get("inferenceservice", self.model))["spec"]["predictor"]["model"]["storageUri"]
+        predictor = (await self.get("inferenceservice", self.model))["spec"]["predictor"]
+        if "model" in predictor:
+            return predictor["model"]["storageUri"]
+        return next(item["value"] for item in predictor["containers"][0]["env"] if item["name"] == "STORAGE_URI")
 
     async def healthy(self) -> None:
         """Wait until InferenceService and Rollout both say so: neither alone means that requests are answered."""

@@ -1,13 +1,16 @@
 """Without figures no version goes on; a bad one is stopped as `gates` foresaw; the next good version goes through.
 
 Wrong answers are test_gitops.py's; slow versions, torn ones and those wrong on one slice are tests/stranger's.
-On releases of their own, judged by a Prometheus of their own, which can be away without anybody else noticing.
+On releases of their own, judged by a Prometheus of their own, which can be away without anybody else noticing: one with
+a runtime, arguments, a registry's Secret and a volume, and one with a container of its own and a Secret's variable.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
+from ci import sample
 from ci.base import duration, paths, tasks
 from ci.base.wait import NotYet, until
 from ci.canary import judge, plan
@@ -40,6 +43,7 @@ VALUES = {
         "storageUri": model_store.uri(MODEL, "v1"),
         "storageSecret": SECRET,
         "probes": {"startupSeconds": 40},
+        "knownAnswer": sample.facts().known_answer.model_dump(),
     },
     "features": {"autoscaling": False},
     "canary": {
@@ -55,6 +59,38 @@ VALUES = {
         "prometheusAddress": f"http://{monitoring.SERVICE}.{NAMESPACE}:{monitoring.PORT}",
     },
 }
+
+KEYS, REGISTRY, SETTINGS = "keys", "registry", "settings"
+TOKEN = "of a Secret"
+GIVEN = [
+    {"kind": "Secret", "metadata": {"name": KEYS}, "stringData": {"token": TOKEN}},
+    {
+        "kind": "Secret",
+        "metadata": {"name": REGISTRY},
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": {".dockerconfigjson": '{"auths": {}}'},
+    },
+    {"kind": "ConfigMap", "metadata": {"name": SETTINGS}, "data": {"threads": "2"}},
+]
+"""What the releases' servers are given."""
+WITH_A_RUNTIME = {
+    "args": ["--max_threads=2"],
+    "imagePullSecrets": [{"name": REGISTRY}],
+    "predictor": {"volumes": [{"name": SETTINGS, "configMap": {"name": SETTINGS}}]},
+    "model": {"volumeMounts": [{"name": SETTINGS, "mountPath": "/settings"}]},
+}
+
+
+def container_of_its_own(runtime, name):
+    """KServe's server as anybody's image would be: without its runtime."""
+    server = runtime["spec"]["containers"][0]
+    return {
+        "runtime": "",
+        "image": server["image"],
+        "command": ["python", "-m", "sklearnserver"],
+        "args": [f"--model_name={name}", "--model_dir=/mnt/models"],
+        "env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": KEYS, "key": "token"}}}],
+    }
 
 
 def prometheus_of_its_own(spec):
@@ -97,8 +133,12 @@ async def releases(kubectl, tool):
     dev = paths.CHART / "values" / "dev.yaml"
     digest = await model_store.digest(kubectl, VALUES["exampleModel"]["storageUri"])
 
+    runtime = await kubectl.get("clusterservingruntime", "kserve-sklearnserver")
+    await kubectl.apply([{"apiVersion": "v1", **each} for each in GIVEN], namespace=NAMESPACE)
+
     async def installed(release):
-        model = {**VALUES["exampleModel"], "name": release.model, "digest": digest}
+        own = WITH_A_RUNTIME if release.name == "bad" else container_of_its_own(runtime, release.model)
+        model = {**VALUES["exampleModel"], "name": release.model, "digest": digest, **own}
         values = {**VALUES, "exampleModel": model}
         await helm.upgrade_install(release.name, paths.CHART, NAMESPACE, values_files=[dev], values=values)
         await release.healthy()
@@ -271,11 +311,33 @@ async def test_a_version_that_fails_is_stopped_as_the_gates_said(victim, taken, 
 
 
 @pytest.mark.usefixtures("stopped_at_once")
-async def test_the_next_good_version_goes_through(victim, taken):
-    await readiness.one_revision(victim.kubectl, victim.namespace, victim.model)
+async def test_the_next_good_version_goes_through(releases, taken):
+    ended = {}
 
-    ended = await taken(victim, "v2 after the bad ones", "v2")
+    async def moved(release, rate):
+        await readiness.one_revision(release.kubectl, release.namespace, release.model)
+        ended[release.name] = await taken(release, f"v2 of {release.name} after the bad ones", "v2", rate=rate)
 
-    assert ended.timeline.outcome == "Healthy"
-    assert ended.load.failed == []
-    assert ended.load.wrong == []
+    async with tasks.group() as group:
+        for release, rate in zip(releases, (REQUESTS_PER_SECOND, REQUESTS_PER_SECOND / 2), strict=True):
+            group.start_soon(moved, release, rate)
+
+    assert {name: each.timeline.outcome for name, each in ended.items()} == {"bad": "Healthy", "beside": "Healthy"}
+    assert [*(each.load.failed for each in ended.values()), *(each.load.wrong for each in ended.values())] == [[]] * 4
+
+
+async def test_each_server_has_what_it_is_given_and_passes_the_releases_own_test(releases):
+    async def said(release, expression):
+        (pod, *_) = await release.stable_pods()
+        asked = [pod["metadata"]["name"], "--container=kserve-container", f"--namespace={NAMESPACE}", "--"]
+        asked += ["python3", "-c", f"import os, pathlib; print({expression})"]
+        return (await release.kubectl.run("exec", *asked)).stdout.strip()
+
+    victim, beside = releases
+    assert await said(victim, "pathlib.Path('/settings/threads').read_text()") == "2"
+    assert "--max_threads=2" in await said(victim, "pathlib.Path('/proc/1/cmdline').read_text()")
+    assert [pod["spec"]["imagePullSecrets"] for pod in await victim.stable_pods()] == [[{"name": REGISTRY}]]
+    assert await said(beside, "os.environ['TOKEN']") == TOKEN
+    async with tasks.group() as group:
+        for release in releases:
+            group.start_soon(partial(release.helm.test, release.name, NAMESPACE))

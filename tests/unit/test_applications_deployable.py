@@ -54,6 +54,7 @@ CONFIG = {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "label
         (pod(serviceAccountName="models"), "reads ServiceAccount models"),
         (pod(priorityClassName="urgent"), "asks for PriorityClass urgent"),
         (pod(runtimeClassName="nvidia"), "asks for RuntimeClass nvidia"),
+        (pod(batcher={"maxBatchSize": 8}), "has a batcher, which is KServe's agent"),
         (pod(nodeName="big-1"), "asks for node big-1"),
         (
             pod(volumes=[{"name": "a", "persistentVolumeClaim": {"claimName": "models"}}]),
