@@ -5,7 +5,7 @@ import pytest
 
 from ci.applications import deployable, deployment
 from ci.base.errors import UnnamedError
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
 from tests.harness import project as projects
 
 MACHINE = deployable.Machine(memory=8 << 30, cpus=4)
@@ -107,7 +107,7 @@ def test_an_image_beside_the_server_needs_a_digest(tmp_path):
     with pytest.raises(
         UnnamedError, match=f"{application.file}: beside the model server: me/front:1: an image without"
     ):
-        anyio.run(deployment.bring, beside, application, Supply(choose("auto")))
+        anyio.run(deployment.bring, beside, application, Supply("source"))
 
 
 def test_what_the_chart_brings_along_or_may_do_without_is_fine():

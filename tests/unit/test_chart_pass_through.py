@@ -79,10 +79,11 @@ def test_an_account_that_is_there_takes_the_place_of_the_releases(chart):
         ({}, 8080),
         ({"containers": TRANSFORMER}, 9000),
         ({"containers": [{"name": "transformer-container", "image": "me/front:1"}]}, 8080),
-        ({"batcher": {"maxBatchSize": 8}}, 9081),
+        ({"batcher": {"maxBatchSize": 8}, "logger": None}, 9081),
+        ({"batcher": None, "logger": None}, 8080),
         ({"logger": {"mode": "all"}, "containers": TRANSFORMER}, 9081),
     ],
-    ids=["server", "transformer", "silent transformer", "batcher", "logger"],
+    ids=["server", "transformer", "silent transformer", "batcher", "neither", "logger"],
 )
 def test_requests_and_figures_enter_a_pod_where_kserve_has_them_enter(chart, own, port):
     serves = 8085 if "containers" in own else 8080
@@ -167,6 +168,7 @@ def beside(name, **fields):
         ("predictor.serviceAccount", "models", "exampleModel.predictor.serviceAccountName"),
         ("predictor.volumes", [{"name": "tmp"}], "readOnlyRootFilesystem"),
         ("podAnnotations", {"prometheus.io/port": "1"}, "exampleModel.metricsPort"),
+        ("annotations", {"modelFormat": "xgboost"}, "exampleModel.modelFormat"),
         ("podAnnotations", {"sidecar.istio.io/inject": "false"}, "exampleModel.podLabels"),
         ("podAnnotations", {"sidecar.istio.io/statsInclusionRegexps": ".*"}, "canary.analysis"),
         ("annotations", {"serving.kserve.io/deploymentMode": "Knative"}, "features.canaryDeployment"),

@@ -15,7 +15,7 @@ the chart has a key for is refused there (_validate_pass_through.tpl), so nothin
 {{/* Where requests enter a pod: at KServe's agent, which logs and batches them; else at the transformer; else at the server. */}}
 {{- define "ml-serving.servedPort" -}}
 {{- $predictor := default dict .Values.exampleModel.predictor -}}
-{{- if or (hasKey $predictor "logger") (hasKey $predictor "batcher") -}}
+{{- if not (and (kindIs "invalid" $predictor.logger) (kindIs "invalid" $predictor.batcher)) -}}
 9081
 {{- else -}}
 {{ default .Values.exampleModel.port (include "ml-serving.transformerPort" .) }}

@@ -173,7 +173,7 @@ model:
 {{/* Labels and annotations that the chart, KServe and Argo Rollouts write. KServe gives the pods the InferenceService's own, too. */}}
 {{- define "ml-serving.validateMetadata" -}}
 {{- $inject := "sidecar.istio.io/inject" }}
-{{- $said := dict "prometheus.io/scrape" "exampleModel.metricsPath" "prometheus.io/path" "exampleModel.metricsPath" "prometheus.io/port" "exampleModel.metricsPort" $inject (printf "exampleModel.podLabels[%q]" $inject) }}
+{{- $said := dict "prometheus.io/scrape" "exampleModel.metricsPath" "prometheus.io/path" "exampleModel.metricsPath" "prometheus.io/port" "exampleModel.metricsPort" "modelFormat" "exampleModel.modelFormat" $inject (printf "exampleModel.podLabels[%q]" $inject) }}
 {{- $own := dict "sidecar.istio.io/statsInclusionRegexps" "which has the figures of monitoring and canary.analysis from it" "serving.kserve.io/autoscalerClass" "as features.autoscaling has it" "serving.kserve.io/deploymentMode" "as features.canaryDeployment needs it" "argocd.argoproj.io/ignore-healthcheck" "as features.canaryDeployment has it" }}
 {{- range $map := list "annotations" "podAnnotations" }}
 {{- range $key, $value := default dict (get $.Values.exampleModel $map) }}
