@@ -1,6 +1,8 @@
 """The model server's container: KServe's own runtimes, one of the user's, and a container without any."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -30,15 +32,24 @@ def container(chart, **model):
 )
 def test_kserves_own_servers_start_after_the_comparison_without_being_named(chart, runtime, module):
     command = container(chart, runtime=runtime, digest=DIGEST)["command"]
-    assert command[:2] == ["python3", "-c"]
-    assert command[3:] == [DIGEST, "python", "-m", module]
-    assert container(chart, runtime=runtime, digest=DIGEST, command=["serve"])["command"][3:] == [DIGEST, "serve"]
+    assert command[:3] == ["python3", "-I", "-c"]
+    assert command[4:] == [DIGEST, "python", "-m", module]
+    assert container(chart, runtime=runtime, digest=DIGEST, command=["serve"])["command"][4:] == [DIGEST, "serve"]
+
+
+def test_no_file_and_no_variable_of_the_servers_has_a_say_in_the_comparison(chart, tmp_path):
+    (tmp_path / "hashlib.py").write_text("raise SystemExit(0)  # before anything is compared")
+    command = [each.replace('"/dev/termination-log"', '"log"') for each in container(chart, digest=DIGEST)["command"]]
+    own = {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, *command[1:]], cwd=tmp_path, env=own, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"but {DIGEST} is pinned" in done.stderr
 
 
 def test_a_model_of_a_hub_is_told_for_what_its_client_leaves(chart):
     own = {"runtime": "", "image": "me/mine:1", "digest": DIGEST, "command": ["serve"]}
-    assert container(chart, storageUri="hf://acme/iris:1", **own)["command"][3:] == ["--hub", DIGEST, "serve"]
-    assert container(chart, storageUri="s3://acme/hf", **own)["command"][3:] == [DIGEST, "serve"]
+    assert container(chart, storageUri="hf://acme/iris:1", **own)["command"][4:] == ["--hub", DIGEST, "serve"]
+    assert container(chart, storageUri="s3://acme/hf", **own)["command"][4:] == [DIGEST, "serve"]
 
 
 def test_a_command_starts_the_server_without_a_digest_too(chart):
@@ -93,7 +104,7 @@ def test_a_container_of_ones_own_gets_its_model_the_way_kserve_has_for_it(chart)
         "PROTOCOL": "v2",
         "A": "1",
     }
-    assert own["command"][3:] == [DIGEST, "serve"]
+    assert own["command"][4:] == [DIGEST, "serve"]
 
 
 def test_another_port_is_the_port_everywhere(chart):

@@ -38,6 +38,7 @@ image: {{ . | quote }}
 {{- if $model.digest }}
 command:
   - python3
+  - -I # nothing in the working folder or the environment stands in for Python's own modules
   - -c
   - |
     {{- .Files.Get "files/pinned_model.py" | trim | nindent 4 }}
