@@ -65,6 +65,25 @@ def test_a_probe_asks_in_another_way_or_adds_to_the_charts(chart):
     assert (model["livenessProbe"]["failureThreshold"], model["livenessProbe"]["timeoutSeconds"]) == (9, 5)
 
 
+def test_what_a_key_of_the_charts_holds_is_kubernetes_whole(chart):
+    spread = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 2}
+    spec = predictor(
+        chart,
+        topologySpread=[spread],
+        securityContext={"appArmorProfile": {"type": "RuntimeDefault"}},
+        podSecurityContext={"sysctls": [{"name": "net.core.somaxconn", "value": "1024"}]},
+        resources={"claims": [{"name": "gpu"}]},
+        protocolVersion="grpc-v2",
+    )
+    assert spec["topologySpreadConstraints"] == [
+        {**spread, "labelSelector": {"matchLabels": {"app": f"isvc.{PREDICTOR}"}}}
+    ]
+    assert spec["securityContext"]["sysctls"]
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert spec["model"]["securityContext"]["appArmorProfile"] == {"type": "RuntimeDefault"}
+    assert (spec["model"]["resources"]["claims"], spec["model"]["protocolVersion"]) == ([{"name": "gpu"}], "grpc-v2")
+
+
 def test_an_account_that_is_there_takes_the_place_of_the_releases(chart):
     found = chart.render({"exampleModel": {"predictor": {"serviceAccountName": "models"}}})
     assert found["InferenceService", "sklearn-iris"]["spec"]["predictor"]["serviceAccountName"] == "models"

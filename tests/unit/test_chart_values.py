@@ -98,6 +98,9 @@ def test_no_object_of_the_schema_takes_unknown_keys():
     below = ("exampleModel.predictor", "exampleModel.model", "canary.analysis.prometheus", "monitoring.endpoint")
     arguments = [schema_of("canary.analysis.args")["items"]["properties"]["valueFrom"]]
     passed_through = [*arguments, *(node for path in below for node in objects(schema_of(path)))]
+    kubernetes_own += [schema_of(f"exampleModel.{key}") for key in ("securityContext", "podSecurityContext")]
+    kubernetes_own += [schema_of("exampleModel.topologySpread")["items"]]
+    passed_through += [schema_of("exampleModel.resources")["properties"]["claims"]["items"], *kubernetes_own]
     taking_any = [node for node in objects(SCHEMA) if node.get("additionalProperties") is True]
     assert all(any(node is passed for passed in passed_through) for node in taking_any)
 
@@ -180,7 +183,7 @@ def test_an_unknown_key_is_refused_by_name(chart, path, value):
         ("exampleModel.knownAnswer.expected", [[1]]),
         ("exampleModel.knownAnswer.absolute", -1),
         ("exampleModel.knownAnswer.relative", "0.1"),
-        ("exampleModel.protocolVersion", "grpc-v2"),
+        ("exampleModel.protocolVersion", "v3"),
         ("exampleModel.port", 0),
         ("exampleModel.args", "--verbose"),
         ("exampleModel.env", [{"value": "1"}]),
