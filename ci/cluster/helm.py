@@ -17,7 +17,36 @@ UNCHECKED = "--disable-openapi-validation"
 takes Helm two seconds of a CPU where a canary, or a second model server, wants them."""
 
 
-class Helm:
+class Renderer:
+    """Helm 4 where it needs no cluster.
+
+    Args:
+        tool: The executable.
+    """
+
+    def __init__(self, tool: Path) -> None:
+        self.tool = tool
+
+    async def template(
+        self, release: str, chart: Path, namespace: str, *, values: Mapping[str, Any] | None = None
+    ) -> str:
+        """Return a chart rendered, as YAML.
+
+        Args:
+            release: The release's name.
+            chart: The chart's folder.
+            namespace: Where it goes.
+            values: Values that win over the chart's own.
+
+        Raises:
+            CommandError: Helm failed.
+        """
+        words: list[str | Path] = [self.tool, "template", release, chart, f"--namespace={namespace}", "--values=-"]
+        stdin = helm_values.written(values or {})
+        return (await command.run(words, stdin=stdin, timeout=SECONDS, env=runs.environment())).stdout
+
+
+class Helm(Renderer):
     """Helm 4, bound to a cluster.
 
     Args:
@@ -26,7 +55,7 @@ class Helm:
     """
 
     def __init__(self, tool: Path, cluster: Cluster) -> None:
-        self.tool = tool
+        super().__init__(tool)
         self.cluster = cluster
 
     async def run(
@@ -100,23 +129,6 @@ class Helm:
         options = ("--output=json", f"--namespace={namespace}", f"--filter=^{release}$")
         found = json.loads((await self.run("list", *options)).stdout)
         return str(found[0]["status"]) if found else None
-
-    async def template(
-        self,
-        release: str,
-        chart: Path,
-        namespace: str,
-        *,
-        values_files: Sequence[Path] = (),
-        values: Mapping[str, Any] | None = None,
-        args: Sequence[str] = (),
-    ) -> str:
-        """Return a chart rendered, as YAML; arguments as for `upgrade_install`."""
-        words: list[str | Path] = ["template", release, chart, f"--namespace={namespace}", *args]
-        words += [f"--values={file}" for file in values_files]
-        if values is not None:
-            words.append("--values=-")
-        return (await self.run(*words, stdin=helm_values.written(values) if values is not None else None)).stdout
 
     async def test(self, release: str, namespace: str, *, timeout: float = SECONDS) -> command.Result:
         """Run a release's own tests, with their logs in the result."""

@@ -2,15 +2,27 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from ci.cluster.helm import Helm
+from ci.cluster.helm import Helm, Renderer
 from ci.cluster.kubectl import Kubectl
 from ci.project import ArgoCD, Prometheus
 from ci.supply.supply import Supply
 
 READY_SECONDS = 180.0
 """How long one component may take from applied to answering; image pulls from the local registry included."""
+
+
+class Source(Protocol):
+    """Where upstream's charts and manifests are read; no cluster is needed for that."""
+
+    @property
+    def helm(self) -> Renderer:
+        """Renders upstream's charts."""
+
+    @property
+    def supply(self) -> Supply:
+        """Pinned charts, manifests and image references."""
 
 
 @dataclass(frozen=True)

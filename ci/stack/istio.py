@@ -5,8 +5,10 @@ from typing import Any
 from ci.base import wait
 from ci.base.errors import UsageError
 from ci.manifests import documents
+from ci.manifests.documents import Document
 from ci.stack import manifests, probes
-from ci.stack.component import READY_SECONDS, StackContext
+from ci.stack.component import READY_SECONDS, Source, StackContext
+from ci.supply.supply import Supply
 
 NAMESPACE = "istio-system"
 PILOT = "docker.io/istio/pilot"
@@ -28,24 +30,30 @@ async def find(context: StackContext) -> dict[str, Any] | None:
 
 async def install(context: StackContext) -> None:
     """Apply the base chart, then istiod's."""
-    charts = context.supply.module("istio") / CHARTS
-    values = chart_values(context)
-    base = await manifests.from_chart(context, "istio-base", charts / "base", NAMESPACE, values)
-    await manifests.apply(context, [documents.namespace(NAMESPACE), *base])
-    istiod = await manifests.from_chart(
-        context, "istiod", charts / "istio-control" / "istio-discovery", NAMESPACE, values
-    )
-    await manifests.apply(context, istiod)
+    await manifests.apply(context, [documents.namespace(NAMESPACE), *await base(context)])
+    await manifests.apply(context, await istiod(context))
 
 
-def chart_values(context: StackContext) -> dict[str, Any]:
+async def base(source: Source) -> list[Document]:
+    """Return what the base chart has: the CRDs, first of all."""
+    chart = source.supply.module("istio") / CHARTS / "base"
+    return await manifests.from_chart(source, "istio-base", chart, NAMESPACE, chart_values(source.supply))
+
+
+async def istiod(source: Source) -> list[Document]:
+    """Return what istiod's chart has."""
+    chart = source.supply.module("istio") / CHARTS / "istio-control" / "istio-discovery"
+    return await manifests.from_chart(source, "istiod", chart, NAMESPACE, chart_values(source.supply))
+
+
+def chart_values(supply: Supply) -> dict[str, Any]:
     """Return the values of both charts.
 
     Raises:
         UsageError: The pins of istiod and the proxy disagree; Istio takes one hub and one tag for both.
     """
-    hub, _, tag = context.supply.image(PILOT).removesuffix("@").partition("/pilot:")
-    if context.supply.image(PROXY) != f"{hub}/proxyv2:{tag}":
+    hub, _, tag = supply.image(PILOT).removesuffix("@").partition("/pilot:")
+    if supply.image(PROXY) != f"{hub}/proxyv2:{tag}":
         raise UsageError(f"pins.toml: {PILOT} and {PROXY} must have one tag")
     values: dict[str, Any] = {
         "global": {
@@ -58,7 +66,7 @@ def chart_values(context: StackContext) -> dict[str, Any]:
         # Istio's own advice for charts that are rendered and applied: istiod then has no field of ours to change.
         "base": {"validationFailurePolicy": "Fail"},
     }
-    if context.supply.way == "source":
+    if supply.way == "source":
         values["pilot"] |= UPSTREAM_ENVOY["pilot"]
         values["telemetry"] = UPSTREAM_ENVOY["telemetry"]
     return values

@@ -9,7 +9,7 @@ from ci.manifests import documents, runtimes
 from ci.manifests.documents import Document
 from ci.stack import certificates, manifests, probes
 from ci.stack.certificates import ServingCertificate
-from ci.stack.component import READY_SECONDS, StackContext
+from ci.stack.component import READY_SECONDS, Source, StackContext
 
 NAMESPACE = "kserve"
 MANAGER = "kserve-controller-manager"
@@ -47,22 +47,16 @@ async def install(context: StackContext) -> None:
 
     All that the chart has: which of them serves, the application says; none costs anything before it does.
     """
-    charts = context.supply.module("kserve") / "charts"
-    crds = await manifests.from_chart(context, "kserve-crd", charts / "kserve-crd", NAMESPACE)
-    resources = await manifests.from_chart(
-        context, "kserve-resources", charts / "kserve-resources", NAMESPACE, RESOURCES
-    )
+    definitions = await crds(context)
     certificate = await _certificate(context)
-    resources = without_cert_manager(resources, certificate)
+    resources = without_cert_manager(await manager_and_webhooks(context), certificate)
     manager = documents.find(resources, "Deployment", MANAGER)
     documents.probe_at_once(documents.container(manager, "manager")["readinessProbe"])
     fetcher = documents.find(resources, "ClusterStorageContainer", "default")["spec"]["container"]
     # The scheduler counts it for the pod's whole life, and a canary's extra pods must fit a two-core node.
     fetcher["resources"]["requests"]["cpu"] = "10m"
-    await manifests.apply(context, [documents.namespace(NAMESPACE), secret(certificate), *crds, *resources])
-    served_by = await manifests.from_chart(
-        context, runtimes.CHART, charts / runtimes.CHART, NAMESPACE, runtimes.ENABLED
-    )
+    await manifests.apply(context, [documents.namespace(NAMESPACE), secret(certificate), *definitions, *resources])
+    served_by = await serving_runtimes(context)
     await probes.available(context, f"deployment/{MANAGER}", NAMESPACE)
     await wait.until(
         "KServe's webhook lets serving runtimes in",
@@ -70,6 +64,24 @@ async def install(context: StackContext) -> None:
         timeout=READY_SECONDS,
         interval=1,
     )
+
+
+async def crds(source: Source) -> list[Document]:
+    """Return KServe's CRDs."""
+    chart = source.supply.module("kserve") / "charts" / "kserve-crd"
+    return await manifests.from_chart(source, "kserve-crd", chart, NAMESPACE)
+
+
+async def manager_and_webhooks(source: Source) -> list[Document]:
+    """Return what upstream's chart has beside CRDs and runtimes, for cert-manager as well."""
+    chart = source.supply.module("kserve") / "charts" / "kserve-resources"
+    return await manifests.from_chart(source, "kserve-resources", chart, NAMESPACE, RESOURCES)
+
+
+async def serving_runtimes(source: Source) -> list[Document]:
+    """Return the serving runtimes that KServe brings."""
+    chart = source.supply.module("kserve") / "charts" / runtimes.CHART
+    return await manifests.from_chart(source, runtimes.CHART, chart, NAMESPACE, runtimes.ENABLED)
 
 
 async def _applied(context: StackContext, objects: list[Document]) -> None:

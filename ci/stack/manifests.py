@@ -12,7 +12,7 @@ from ci.base.errors import CommandError
 from ci.manifests import documents, kubernetes_yaml
 from ci.manifests.documents import Document
 from ci.stack import probes
-from ci.stack.component import StackContext
+from ci.stack.component import Source, StackContext
 from ci.supply import partial, pins
 from ci.supply.records import Kept
 
@@ -22,7 +22,7 @@ READ = "manifests"
 
 
 async def from_chart(
-    context: StackContext, release: str, chart: Path, namespace: str, values: Mapping[str, Any] | None = None
+    source: Source, release: str, chart: Path, namespace: str, values: Mapping[str, Any] | None = None
 ) -> list[Document]:
     """Render one of upstream's charts.
 
@@ -31,37 +31,35 @@ async def from_chart(
     """
 
     async def rendered() -> str:
-        return await context.helm.template(release, chart, namespace, values=values)
+        return await source.helm.template(release, chart, namespace, values=values)
 
-    return await _read(context, f"the chart {release}", rendered, release, str(chart), namespace, values)
+    return await _read(source, f"the chart {release}", rendered, release, str(chart), namespace, values)
 
 
-async def from_files(context: StackContext, *files: Path) -> list[Document]:
+async def from_files(source: Source, *files: Path) -> list[Document]:
     """Read upstream's plain manifests."""
 
     async def text() -> str:
         return "\n---\n".join([await anyio.Path(file).read_text() for file in files])
 
-    return await _read(context, f"the manifest {files[0].name}", text, *map(str, files))
+    return await _read(source, f"the manifest {files[0].name}", text, *map(str, files))
 
 
-async def _read(
-    context: StackContext, what: str, text: Callable[[], Awaitable[str]], *source: object
-) -> list[Document]:
+async def _read(source: Source, what: str, text: Callable[[], Awaitable[str]], *made_of: object) -> list[Document]:
     """Return the documents of a text, from the cache where it was read before.
 
     Helm and YAML's rules take seconds for some megabytes of CRDs, and in the meantime nothing reaches the cluster.
 
     Args:
-        context: The supply.
+        source: The supply.
         what: What it is, for people.
         text: Makes it.
-        source: All that it depends on beside the pins.
+        made_of: All that it depends on beside the pins.
     """
-    supply = context.supply
+    supply = source.supply
     if not paths.writable(supply.cache):
         return await anyio.to_thread.run_sync(documents.parse, await text(), what)
-    key = pins.key(pins.FILE, Path(documents.__file__), Path(kubernetes_yaml.__file__), *source)
+    key = pins.key(pins.FILE, Path(documents.__file__), Path(kubernetes_yaml.__file__), *made_of)
     kept = Kept(what, supply.cache / READ / f"{key}.json", anywhere=True)
     async with supply.exclusive(f"{READ}-{key}", what):
         if await supply.lacks(kept):

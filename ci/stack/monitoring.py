@@ -10,7 +10,7 @@ from ci.manifests import documents
 from ci.manifests.documents import Document
 from ci.project import FILE, Prometheus
 from ci.stack import manifests, probes
-from ci.stack.component import READY_SECONDS, StackContext
+from ci.stack.component import READY_SECONDS, Source, StackContext
 
 NAME = "prometheus"
 CRD = "prometheuses.monitoring.coreos.com"
@@ -117,17 +117,20 @@ def is_operator(deployment: Document) -> bool:
 
 async def _upstream(context: StackContext) -> list[Document]:
     """Return upstream's operator, with the CRDs that it needs for Prometheus."""
-    examples = context.supply.module("prometheus-operator") / "example"
-    operator = await manifests.from_files(
-        context,
-        *(examples / "prometheus-operator-crd" / f"monitoring.coreos.com_{plural}.yaml" for plural in CRDS),
-        *(examples / "rbac" / "prometheus-operator" / f"prometheus-operator-{part}.yaml" for part in OPERATOR),
-    )
+    folder = context.supply.module("prometheus-operator") / "example" / "rbac" / "prometheus-operator"
+    files = [folder / f"prometheus-operator-{part}.yaml" for part in OPERATOR]
+    operator = [*await crds(context), *await manifests.from_files(context, *files)]
     documents.into_namespace(operator, "default", context.prometheus.namespace)
     own = documents.container(documents.find(operator, "Deployment", OPERATOR_IMAGE), OPERATOR_IMAGE)
     own["args"].append(UNLIMITED)
     del own["resources"]["limits"]["cpu"]
     return operator
+
+
+async def crds(source: Source) -> list[Document]:
+    """Return `CRDS`."""
+    folder = source.supply.module("prometheus-operator") / "example" / "prometheus-operator-crd"
+    return await manifests.from_files(source, *(folder / f"monitoring.coreos.com_{plural}.yaml" for plural in CRDS))
 
 
 def access(namespace: str) -> list[Document]:

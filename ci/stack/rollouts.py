@@ -5,8 +5,9 @@ from typing import Any
 from ci.base import tasks, wait
 from ci.cluster import runs
 from ci.manifests import documents
+from ci.manifests.documents import Document
 from ci.stack import manifests, probes
-from ci.stack.component import READY_SECONDS, StackContext
+from ci.stack.component import READY_SECONDS, Source, StackContext
 
 NAMESPACE = "argo-rollouts"
 CONTROLLER = "argo-rollouts"
@@ -22,12 +23,18 @@ async def find(context: StackContext) -> dict[str, Any] | None:
 
 async def install(context: StackContext) -> None:
     """Apply upstream's cluster-wide installation."""
-    objects = await manifests.from_files(context, context.supply.module("argo-rollouts") / "manifests" / "install.yaml")
+    objects = await upstream(context)
     controller = documents.find(objects, "Deployment", CONTROLLER)
     # The manifests in the module say `latest`; releases differ from them in this line only.
     documents.container(controller, CONTROLLER)["image"] = context.supply.image(IMAGE)
-    documents.place(objects, NAMESPACE)
     await manifests.apply(context, [documents.namespace(NAMESPACE), *objects])
+
+
+async def upstream(source: Source) -> list[Document]:
+    """Return upstream's cluster-wide installation."""
+    objects = await manifests.from_files(source, source.supply.module("argo-rollouts") / "manifests" / "install.yaml")
+    documents.place(objects, NAMESPACE)
+    return objects
 
 
 async def ready(context: StackContext) -> None:
