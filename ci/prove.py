@@ -18,6 +18,7 @@ from ci import sample
 from ci.base import failures, jsonfile, progress, tasks
 from ci.base.errors import CIError, MachineError, ToldError, UsageError
 from ci.base.progress import note, step
+from ci.checks.control_plane.findings import CHECK as CONTROL_PLANE
 from ci.cluster import diagnostics
 from ci.evidence import checkout as checkouts
 from ci.evidence import envelope, gather, statement
@@ -107,6 +108,8 @@ async def prove(
         outcome="interrupted",
     )
     report.left_out = left_out(stages, platform=platform, served=served)
+    if not options.control_plane:
+        report.left_out.append(CONTROL_PLANE)
     report.platform = platform
     report.versions = {name: pin.version for name, pin in supply.pins.modules.items()}
     jsonfile.write(options.report / statement.REPORT, report)  # a folder that takes no file is told now, not at the end

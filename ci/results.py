@@ -549,7 +549,8 @@ class Report:
         versions: Name to version of every part of the stack that was used.
         stages: In order.
         usage: What it took of the machine; None where the daemon is on another.
-        left_out: Stages that the run was asked to leave out; it proves nothing for promote where there are any.
+        left_out: Stages that the run was asked to leave out, and the part of lint that it was; it proves nothing for
+            promote where there are any.
         unproven: Why it proves nothing for promote although it left no stage out; empty where it does.
         cluster: Where it ran; None on a throw-away cluster.
         suites: The tests of each stage that runs tests.

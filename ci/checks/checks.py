@@ -30,6 +30,9 @@ from ci.checks import (
     tools,
     varying,
 )
+from ci.checks.control_plane import check as control_plane
+from ci.checks.control_plane.container import Plane
+from ci.checks.control_plane.findings import Refusal, untold
 from ci.checks.merged import merged
 from ci.checks.targets import Chosen, Targets
 from ci.manifests import crds, dashboards, references
@@ -76,8 +79,10 @@ class _Run:
     root: Path
     project: Project
     targets: Targets
+    plane: Plane | None
     found: list[tuple[str, Finding]]  # with the target's name, or ""
     gates: list[Gate] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
 
     async def keep(self, check: Callable[..., Awaitable[list[Finding]]], *args: object) -> None:
         self.found += [("", finding) for finding in await check(*args)]
@@ -87,7 +92,12 @@ class _Run:
 
 
 async def lint(
-    client: dagger.Client, tool: tools.Tools, root: Path, project: Project, chosen: Chosen | None = None
+    client: dagger.Client,
+    tool: tools.Tools,
+    root: Path,
+    project: Project,
+    chosen: Chosen | None = None,
+    plane: Plane | None = None,
 ) -> Lint:
     """Run every check on a project.
 
@@ -97,6 +107,7 @@ async def lint(
         root: The project's folder.
         project: The project.
         chosen: What of its applications; all by default.
+        plane: What the control plane is made of; without it none is asked.
 
     Returns:
         What they find.
@@ -106,7 +117,7 @@ async def lint(
     """
     chosen = chosen or Chosen()
     async with targets.found(root, project, chosen, tool.helm) as found:
-        run = _Run(client, tool, root, project, found, [("", finding) for finding in found.findings])
+        run = _Run(client, tool, root, project, found, plane, [("", finding) for finding in found.findings])
         repository = await git.opened(root)
         run.found += [("", each) for each in found.warnings]
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
@@ -124,6 +135,7 @@ async def lint(
             group.start_soon(_style, run)
             if found.judged:
                 group.start_soon(_targets, run)
+        run.found += untold(run.refused, run.found)
         return Lint(merged(run.found, [each.name for each in found.judged]), run.gates)
 
 
@@ -179,6 +191,8 @@ async def _targets(run: _Run) -> None:
         run.found += (*repeated.rendered(renderings), *skipped.rendered(renderings))
         charts = {each.target.chart.folder: each.target.chart for each in renderings}
         run.found += (("", finding) for each in charts.values() for finding in dashboards.left_out(each))
+        if run.plane is not None:
+            group.start_soon(_control_plane, run, run.plane, renderings)
         group.start_soon(_runtimes, run, renderings)
         group.start_soon(_again, run, [each for each in renderings if varying.may_be(each.target)])
         group.start_soon(_throwaway, run, [each.target for each in renderings])
@@ -206,6 +220,13 @@ async def _expressions(run: _Run, renderings: Sequence[Rendering], own: Sequence
     for each in renderings:
         run.found += [(each.target.name, finding) for finding in references.check(each.objects, read)]
     run.found += [("", finding) for finding in rules.untested(own, tests, read)]
+
+
+async def _control_plane(run: _Run, plane: Plane, renderings: Sequence[Rendering]) -> None:
+    deployed = [each for each in renderings if each.target.application is not None]
+    run.refused += await control_plane.check(
+        run.client, plane, deployed or renderings, run.targets.folder / "control-plane"
+    )
 
 
 async def _runtimes(run: _Run, renderings: Sequence[Rendering]) -> None:

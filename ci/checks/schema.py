@@ -5,7 +5,6 @@ CEL rules) and over the OpenAPI of the pinned Kubernetes, so nothing has to be c
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import dagger
 
 from ci.base.errors import CheckFailedError
 from ci.checks import tools
-from ci.manifests import crds, documents, manifests
+from ci.manifests import crds, documents, manifests, places
 from ci.manifests.chart import Rendering
 from ci.manifests.documents import Document
 from ci.results import Finding
@@ -27,7 +26,6 @@ CRDS = {
 """Where each project keeps its CRDs, in its Go module."""
 
 OPENAPI = "api/openapi-spec/v3"
-PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 UNKNOWN_FIELD = "value provided for unknown field"
 NO_API = "use an API that the pinned versions serve, or put its CRD into the folder that paths.crds names"
 # said beside the error that is the reason for it
@@ -121,7 +119,7 @@ def _finding(manifest: manifests.Manifest, cause: Mapping[str, str]) -> Finding:
     field = cause.get("field", "")
     if field == "<nil>":
         field = ""
-    path = tuple(int(index) if index else key for key, index in PART.findall(field))
+    path = places.field_path(field)
     message = cause["message"]
     if UNKNOWN_FIELD in message:
         what, remedy = "unknown field", f"remove it or correct its name: {manifest.data.get('apiVersion')} has none"

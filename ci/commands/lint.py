@@ -7,9 +7,9 @@ import typer
 from rich.console import Console
 
 from ci.base import jsonfile
-from ci.base.progress import step
+from ci.base.progress import step, warning
 from ci.commands import here
-from ci.commands.options import OneApplicationOption, OneEnvironmentOption, SupplyOption
+from ci.commands.options import ControlPlaneOption, OneApplicationOption, OneEnvironmentOption, SupplyOption
 from ci.commands.runner import run_async
 
 
@@ -19,13 +19,19 @@ def lint(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the findings there too.")
     ] = None,
+    control_plane: ControlPlaneOption = True,
     supply: SupplyOption = "auto",
 ) -> None:
-    """Check every application as Argo CD renders it, and YAML and workflow files; a finding has its file and line."""
-    run_async(_lint, environment, application, json_file, supply)
+    """Check every application as Argo CD renders it, and YAML and workflow files; a finding has its file and line.
+
+    Each is applied on a control plane without nodes as well: what API server and controllers refuse is a finding.
+    """
+    run_async(_lint, environment, application, json_file, control_plane, supply)
 
 
-async def _lint(environment: str | None, application: str | None, json_file: Path | None, way: str) -> None:
+async def _lint(
+    environment: str | None, application: str | None, json_file: Path | None, control_plane: bool, way: str
+) -> None:
     from ci.checks.targets import Chosen
     from ci.supply.supply import Supply, choose
 
@@ -34,12 +40,16 @@ async def _lint(environment: str | None, application: str | None, json_file: Pat
     chosen.require(project)
     supply = Supply(choose(way))
     from ci.checks import checks, session  # takes seconds to load, and wrong use is told at once
+    from ci.checks.control_plane import container
     from ci.report import terminal
 
     async with session.opened(supply) as (client, tools):
         with step("lint"):
-            findings = (await checks.lint(client, tools, folder, project, chosen)).findings
+            plane = await container.plane(supply) if control_plane else None
+            findings = (await checks.lint(client, tools, folder, project, chosen, plane)).findings
     if json_file is not None:
         jsonfile.write(json_file, findings)
     Console(soft_wrap=True, highlight=False).print(terminal.findings(findings))
+    if not control_plane:
+        warning("the control plane was left out", "neither API server nor controllers were asked")
     checks.refuse(findings)

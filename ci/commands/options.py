@@ -35,6 +35,14 @@ OneApplicationOption = Annotated[
     str | None, typer.Option("--app", metavar="NAME", help="One application alone; all of the tree's by default.")
 ]
 
+ControlPlaneOption = Annotated[
+    bool,
+    typer.Option(
+        " /--no-control-plane",
+        help="Leave out the control plane without nodes; no evidence comes of such a run.",
+    ),
+]
+
 
 class Output(enum.StrEnum):
     """How a result is printed."""

@@ -1,9 +1,8 @@
 """What Helm is given for one application, and where each part of it stands."""
 
 import functools
-import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -147,8 +146,8 @@ class Target:
             value: The rendered value.
         """
         alike: dict[int, list[tuple[str | int, ...]]] = {}
-        for own, given in _walk(self._effective) if value is not None and len(self.values) > 1 else ():
-            shared = _shared(own, path)
+        for own, given in places.walk(self._effective) if value is not None and len(self.values) > 1 else ():
+            shared = places.shared(own, path)
             if shared and (given == value or str(given) == str(value)):  # a template may write a number as text
                 alike.setdefault(shared, []).append(tuple(own))
         if not alike:
@@ -162,23 +161,6 @@ class Target:
     @cached_property
     def _effective(self) -> Mapping[str, Any]:
         return functools.reduce(values.merged, reversed(self.layers))
-
-
-def _walk(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[places.Path, Any]]:
-    """Yield everything in a value, with the way there."""
-    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    for part, item in inner:
-        yield (*path, part), item
-        yield from _walk(item, (*path, part))
-
-
-def _shared(one: places.Path, other: places.Path) -> int:
-    """Return how many keys two ways have in common at their ends; 0 where one of them alone ends in a list."""
-    if not other or isinstance(one[-1], int) != isinstance(other[-1], int):
-        return 0
-    keys = ([part for part in path if isinstance(part, str)] for path in (one, other))
-    pairs = zip(*(reversed(each) for each in keys), strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 @functools.lru_cache(maxsize=64)

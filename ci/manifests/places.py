@@ -1,13 +1,16 @@
 """Where a thing stands: the line of a key in a YAML file, and in a Helm template, which is no YAML."""
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
 Path = Sequence[str | int]
 KEY = r"""["']?{}["']?\s*:(?:\s|$)"""
+PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 CONTROL = re.compile(r"\{\{-?\s*(?:if|else|range|with|end)\b")
 
 
@@ -48,6 +51,28 @@ def nearest_line(text: str, path: Path) -> int:
         path: Keys and list indices from its top.
     """
     return next(filter(None, (values_line(text, path[:depth]) for depth in range(len(path), 0, -1))), 1)
+
+
+def walk(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield everything in a value, with the way there."""
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for part, item in inner:
+        yield (*path, part), item
+        yield from walk(item, (*path, part))
+
+
+def shared(one: Path, other: Path) -> int:
+    """Return how many keys two ways have in common at their ends; 0 where one of them alone ends in a list."""
+    if not other or isinstance(one[-1], int) != isinstance(other[-1], int):
+        return 0
+    keys = ([part for part in path if isinstance(part, str)] for path in (one, other))
+    pairs = zip(*(reversed(each) for each in keys), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def field_path(field: str) -> tuple[str | int, ...]:
+    """Return the path of a field as Kubernetes writes it, such as spec.ports[0].name."""
+    return tuple(int(index) if index else key for key, index in PART.findall(field))
 
 
 @dataclass(frozen=True)

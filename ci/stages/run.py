@@ -40,6 +40,7 @@ class Options:
         report: Folder of everything a run leaves to read.
         models: Folder with models of the applications, by their URIs.
         images: Images of the Docker daemon that candidates are served by.
+        control_plane: Whether lint asks a control plane without nodes.
     """
 
     project: Path
@@ -52,6 +53,7 @@ class Options:
     application: Asked | None = None
     models: Path | None = None
     images: tuple[str, ...] = ()
+    control_plane: bool = True
 
 
 @dataclass

@@ -1,0 +1,127 @@
+"""The container of the control plane: its programs, and etcd with what is installed, beside Python and nothing else.
+
+Programs come out of the images that clusters get, so they are those of either way of the supply; and it runs wherever
+the Dagger engine does.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagger
+
+from ci.base import paths
+from ci.checks import tools
+from ci.checks.control_plane import certificate, installed
+from ci.checks.control_plane.inside import processes
+from ci.manifests.documents import Document
+from ci.stack import istio, rollouts
+from ci.supply.supply import Supply
+
+PROGRAMS = {
+    "etcd": ("registry.k8s.io/etcd", "/usr/local/bin/etcd"),
+    "kube-apiserver": ("registry.k8s.io/kube-apiserver", "/usr/local/bin/kube-apiserver"),
+    "kube-controller-manager": ("registry.k8s.io/kube-controller-manager", "/usr/local/bin/kube-controller-manager"),
+    "kserve-controller": ("docker.io/kserve/kserve-controller", "/manager"),
+    "rollouts-controller": (rollouts.IMAGE, "/bin/rollouts-controller"),
+    "prometheus-operator": ("quay.io/prometheus-operator/prometheus-operator", "/bin/operator"),
+    "pilot-discovery": (istio.PILOT, "/usr/local/bin/pilot-discovery"),
+}
+"""Image of each program, and where it is in it."""
+INSIDE = "ci/checks/control_plane/inside"
+PACKAGES = [f"{folder}/__init__.py" for folder in ("ci", "ci/checks", "ci/checks/control_plane", INSIDE)]
+INSTALLING = [*PACKAGES, *(f"{INSIDE}/{name}.py" for name in ("api", "install", "processes"))]
+"""What the data of etcd is made by: a change of the rest leaves it as it is."""
+CODE = "/code"
+STACK, APPLICATIONS = "/stack.json", "/applications.json"
+"""What is installed, and what is applied."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """What the control plane is made of.
+
+    Attributes:
+        images: Reference of the image of each program.
+        documents: What is installed.
+    """
+
+    images: Mapping[str, str]
+    documents: Sequence[Document]
+
+
+async def plane(supply: Supply) -> Plane:
+    """Return what it is made of, once all of that is here.
+
+    Args:
+        supply: Has the modules already; images are fetched.
+
+    Raises:
+        MachineError: Something of it cannot be had here.
+    """
+    await supply.fetch(dict.fromkeys(image for image, _ in PROGRAMS.values()))
+    images = {name: supply.image(image) for name, (image, _) in PROGRAMS.items()}
+    return Plane(images, await installed.objects(supply))
+
+
+def ready(client: dagger.Client, plane: Plane, folder: Path) -> dagger.Container:
+    """Return the container in which the stack is installed.
+
+    Args:
+        client: The Dagger session.
+        plane: What it is made of.
+        folder: One of the host that is made for it.
+    """
+    container = client.container().from_(tools.PYTHON).with_env_variable("PYTHONPATH", CODE)
+    for name, (_, path) in PROGRAMS.items():
+        program = client.container().from_(plane.images[name]).file(path)
+        container = container.with_file(f"/usr/local/bin/{name}", program, permissions=0o755)
+    folder.mkdir(parents=True)
+    pair = certificate.fixed()
+    for file, content in (
+        (processes.CERTIFICATE, pair.certificate),
+        (processes.KEY, pair.key),
+        (processes.ACCOUNTS_KEY, pair.accounts_key),
+    ):
+        (folder / file.name).write_bytes(content)
+        container = container.with_file(str(file), client.host().file(str(folder / file.name)), permissions=0o600)
+    return _run(client, container, "install", STACK, plane.documents, folder, INSTALLING)
+
+
+async def complaints(
+    client: dagger.Client, container: dagger.Container, applications: Sequence[Mapping[str, Any]], folder: Path
+) -> list[dict[str, Any]]:
+    """Return what is wrong with applications, as `inside.apply` tells it.
+
+    Args:
+        client: The Dagger session.
+        container: What `ready` returned.
+        applications: As `inside.apply` reads them.
+        folder: One of the host to write to, where nothing else is applied from.
+    """
+    folder.mkdir()
+    everything = [*PACKAGES, f"{INSIDE}/*.py"]
+    ended = _run(client, container, "apply", APPLICATIONS, applications, folder, everything)
+    found: list[dict[str, Any]] = json.loads(await ended.stdout())
+    return found
+
+
+def _run(
+    client: dagger.Client,
+    container: dagger.Container,
+    what: str,
+    file: str,
+    content: Sequence[Mapping[str, Any]],
+    folder: Path,
+    code: Sequence[str],
+) -> dagger.Container:
+    """Run a module of `inside` on a file."""
+    given = folder / file.removeprefix("/")
+    given.write_text(json.dumps(content))
+    return (
+        container.with_mounted_directory(CODE, client.host().directory(str(paths.ROOT), include=list(code)))
+        .with_mounted_file(file, client.host().file(str(given)))
+        .with_exec(["python", "-m", f"ci.checks.control_plane.inside.{what}", file])
+    )

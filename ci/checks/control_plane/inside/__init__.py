@@ -1,0 +1,1 @@
+"""What runs in the container of the control plane; needs nothing but Python."""

@@ -1,0 +1,191 @@
+"""`python -m ci.checks.control_plane.inside.apply FILE`: apply the objects of applications, and tell what came of it.
+
+The file has a list of {"name", "namespace", "objects"}, as JSON. Standard output gets a list of what is wrong, each
+{"application", "object", "said", "field", "reason"}; `object` is its number among the application's.
+"""
+
+import http
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ci.checks.control_plane.inside import install, processes, verdict
+from ci.checks.control_plane.inside.api import Api, Document
+from ci.checks.control_plane.inside.verdict import Verdict
+
+SECOND_WAVE = ("Rollout", "HorizontalPodAutoscaler")
+"""Kinds that refer to what KServe makes: applied with the rest, a Rollout says for seconds that it is not there."""
+ARGUMENT = "1"
+"""Value of an argument that gets its own from what is rolled out."""
+LOOK_SECONDS = 0.15
+STANDS_SECONDS = 2.0
+"""How long a complaint has to stay as it is: some are over with the controller's next turn."""
+PATIENCE_SECONDS = 30.0
+"""How long nothing has to change for an object that nobody comes to a decision about."""
+LOOKED_AT = (
+    "/apis/serving.kserve.io/v1beta1/inferenceservices",
+    "/apis/argoproj.io/v1alpha1/rollouts",
+    "/apis/argoproj.io/v1alpha1/analysisruns",
+    "/apis/apps/v1/deployments",
+    "/apis/apps/v1/replicasets",
+    "/apis/apps/v1/statefulsets",
+    "/apis/apps/v1/daemonsets",
+    "/apis/batch/v1/jobs",
+    "/api/v1/events",
+)
+
+
+@dataclass
+class Application:
+    """One application, and how far it is.
+
+    Attributes:
+        name: ENV/APP.
+        namespace: Where objects go that name none.
+        objects: As Helm rendered them.
+        found: What is wrong.
+        applied: What the API server took, each with its number among the objects.
+        whole: Whether the second wave was applied, too.
+        over: Whether all is known.
+        verdict: The controllers', as last seen.
+        since: When it became what it is.
+    """
+
+    name: str
+    namespace: str
+    objects: Sequence[Document]
+    found: list[Document] = field(default_factory=list)
+    applied: list[tuple[int, Document]] = field(default_factory=list)
+    whole: bool = False
+    over: bool = False
+    verdict: Verdict = field(default_factory=Verdict)
+    since: float = 0.0
+
+    def tell(self, number: int, said: str, where: str = "", reason: str = "") -> None:
+        """Say that something is wrong with an object."""
+        found = {"application": self.name, "object": number, "said": said, "field": where, "reason": reason}
+        if found not in self.found:
+            self.found.append(found)
+
+    def look(self, seen: Sequence[Document]) -> None:
+        """Take notice of what there is now."""
+        found = verdict.of([each for _, each in self.applied], seen)
+        if found != self.verdict:
+            self.verdict, self.since = found, time.monotonic()
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the controllers have come to a decision on all that was applied, or nobody will."""
+        idle = time.monotonic() - self.since
+        if self.verdict.waiting:
+            return idle > PATIENCE_SECONDS
+        return not self.verdict.complaints or idle > STANDS_SECONDS
+
+    def has_templates(self, seen: Sequence[Document]) -> bool:
+        """Tell whether the Deployments are there whose pods its Rollouts take."""
+        there = {(each["metadata"]["namespace"], each["metadata"]["name"]) for each in _of_kind(seen, "Deployment")}
+        wanted = [each.get("spec", {}).get("workloadRef") or {} for each in _of_kind(self.objects, "Rollout")]
+        return {(self.namespace, each["name"]) for each in wanted if each.get("name")} <= there
+
+    def end(self) -> None:
+        """Say what the controllers have against it, and what nobody decided."""
+        numbers = {each["metadata"]["uid"]: number for number, each in self.applied}
+        for each in self.verdict.complaints:
+            self.tell(numbers[each.uid], each.said, reason=each.reason)
+        for uid, said in self.verdict.waiting:
+            self.tell(numbers[uid], f"no decision within {PATIENCE_SECONDS:.0f} s: {said}", reason="Undecided")
+        self.over = True
+
+
+def main() -> None:
+    """Apply them, and print what is wrong."""
+    applications = [Application(**each) for each in json.loads(Path(sys.argv[1]).read_text())]
+    with processes.running() as plane:
+        plane.start(*processes.PROGRAMS)
+        judge(plane.api, applications)
+    json.dump([found for each in applications for found in each.found], sys.stdout)
+
+
+def judge(api: Api, applications: Sequence[Application]) -> None:
+    """Apply applications, and find out what is wrong with them."""
+    names = {name for each in applications for name in (each.namespace, *map(_namespace, each.objects)) if name}
+    install.put(api, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in sorted(names)])
+    _apply(api, applications, lambda kind: kind == install.DEFINITION)
+    install.discover(api, [each for application in applications for _, each in application.applied])
+    _apply(api, applications, lambda kind: kind not in (install.DEFINITION, *SECOND_WAVE))
+    while waiting := [each for each in applications if not each.over]:
+        seen = [document for path in LOOKED_AT for document in api.items(path)]
+        due = []
+        for each in waiting:
+            each.look(seen)
+            if each.whole and each.is_decided:
+                each.end()
+            elif not each.whole and (each.is_decided or each.has_templates(seen)):
+                due.append(each)
+        _apply(api, due, lambda kind: kind in SECOND_WAVE)
+        for each in due:
+            each.whole = True
+        time.sleep(LOOK_SECONDS)
+
+
+def _apply(api: Api, applications: Sequence[Application], wanted: Callable[[str], bool]) -> None:
+    """Apply the objects of some kinds side by side, and an AnalysisRun of each template among them."""
+    named = [
+        (application, number, each)
+        for application in applications
+        for number, document in enumerate(application.objects)
+        # a kind that is not served is a finding of the schemas; a name that is made anew each time cannot be applied
+        if wanted(document["kind"]) and api.serves(document) and document["metadata"].get("name")
+        for each in _with_run(_placed(api, document, application.namespace))
+    ]
+    with ThreadPoolExecutor(install.AT_ONCE) as pool:
+        answers = list(pool.map(api.apply, [document for _, _, document in named]))
+    for (application, number, _), (code, answer) in zip(named, answers, strict=True):
+        if code < http.HTTPStatus.BAD_REQUEST:
+            application.applied.append((number, answer))
+        else:
+            for cause in answer.get("details", {}).get("causes") or [{"message": answer.get("message", "")}]:
+                application.tell(number, cause["message"], cause.get("field", ""), answer.get("reason", ""))
+    for application in applications:
+        application.since = time.monotonic()
+
+
+def _placed(api: Api, document: Document, namespace: str) -> Document:
+    """Return an object in its namespace, if it has one."""
+    if not api.is_namespaced(document):
+        return document
+    metadata = document["metadata"]
+    return {**document, "metadata": {**metadata, "namespace": metadata.get("namespace") or namespace}}
+
+
+def _with_run(document: Document) -> Iterator[Document]:
+    """Yield an object; and of an AnalysisTemplate what Argo Rollouts would make of it.
+
+    It is told to end before it begins: its arguments are put in and its metrics are looked at, and nobody is asked.
+    """
+    yield document
+    if document["kind"] == "AnalysisTemplate":
+        metadata, spec = document["metadata"], document["spec"]
+        arguments = [{"name": each["name"], "value": each.get("value", ARGUMENT)} for each in spec.get("args") or ()]
+        yield {
+            "apiVersion": document["apiVersion"],
+            "kind": "AnalysisRun",
+            "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+            "spec": {**spec, "args": arguments, "terminate": True},
+        }
+
+
+def _of_kind(documents: Sequence[Document], kind: str) -> Iterator[Document]:
+    return (each for each in documents if each["kind"] == kind)
+
+
+def _namespace(document: Document) -> str:
+    return str(document["metadata"].get("namespace") or "")
+
+
+if __name__ == "__main__":
+    main()

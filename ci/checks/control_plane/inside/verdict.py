@@ -1,0 +1,198 @@
+"""What the controllers make of applied objects: what they refuse, and what they have not come to yet.
+
+Pure: of the objects as the API server has them, nothing else. Conditions are believed before events, which tell of
+conflicts that the next turn settles.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Document = Mapping[str, Any]
+
+CONFLICT = "the object has been modified"
+"""Of two controllers that write one object at once; the next turn settles it."""
+NO_NODE = ("MinimumReplicasUnavailable",)
+"""Reasons for which something is not ready that any pod has here: no node runs it."""
+WORKLOADS = ("StatefulSet", "DaemonSet", "Job")
+"""Kinds beside ReplicaSets whose controllers make pods, and tell by an event that they cannot."""
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What somebody has against an applied object.
+
+    Attributes:
+        uid: The object's.
+        said: In their own words.
+        reason: Their word for the kind of it, where there is one.
+    """
+
+    uid: str
+    said: str
+    reason: str = ""
+
+
+@dataclass
+class Verdict:
+    """What is known of some objects.
+
+    Attributes:
+        complaints: What is wrong with them.
+        waiting: For what nobody has come to a decision, in words, with the uid of what it is about.
+    """
+
+    complaints: list[Complaint] = field(default_factory=list)
+    waiting: list[tuple[str, str]] = field(default_factory=list)
+
+    def refuses(self, uid: str) -> bool:
+        """Tell whether there is a complaint about an object."""
+        return any(each.uid == uid for each in self.complaints)
+
+
+def of(applied: Sequence[Document], seen: Sequence[Document]) -> Verdict:
+    """Judge the objects of one application.
+
+    Args:
+        applied: What was applied, as the API server answered.
+        seen: What the API server has now: these and what was made of them, with events.
+    """
+    things = _Things(applied, seen)
+    verdict = Verdict()
+    for document in applied:
+        now = things.by_uid.get(_uid(document))
+        if now is not None and now["kind"] in JUDGES:
+            JUDGES[now["kind"]](now, things, verdict)
+    refused = [each for each in applied if each["kind"] == "InferenceService" and verdict.refuses(_uid(each))]
+    if refused:  # the Rollout has no pods to take from it, and says no more than that
+        rollouts = {_uid(each) for each in applied if each["kind"] == "Rollout"}
+        verdict.complaints = [each for each in verdict.complaints if each.uid not in rollouts]
+        verdict.waiting = [each for each in verdict.waiting if each[0] not in rollouts]
+    return verdict
+
+
+class _Things:
+    """What there is, by what it belongs to."""
+
+    def __init__(self, applied: Sequence[Document], seen: Sequence[Document]) -> None:
+        self.by_uid = {_uid(each): each for each in seen if each["kind"] != "Event"}
+        self._roots = {_uid(each) for each in applied}
+        self._events: dict[str, list[Document]] = {}
+        for each in seen:
+            if each["kind"] == "Event" and each.get("type") == "Warning" and CONFLICT not in each.get("message", ""):
+                self._events.setdefault(each["involvedObject"].get("uid", ""), []).append(each)
+        self._made: dict[str, list[Document]] = {}
+        for each in self.by_uid.values():
+            for owner in each["metadata"].get("ownerReferences", ()):
+                self._made.setdefault(owner["uid"], []).append(each)
+
+    def made_of(self, document: Document) -> Iterator[Document]:
+        """Yield what controllers made of an object, directly or not, but no other applied one."""
+        for each in self._made.get(_uid(document), ()):
+            if _uid(each) not in self._roots:
+                yield each
+                yield from self.made_of(each)
+
+    def warnings(self, document: Document) -> list[Document]:
+        """Return the events that warn of an object."""
+        return self._events.get(_uid(document), [])
+
+
+def _inference_service(document: Document, things: _Things, verdict: Verdict) -> None:
+    """An InferenceService is ready, but for the pods that no node runs; or KServe says why it makes nothing of it."""
+    conditions = [each for each in _conditions(document) if each["type"].endswith("Ready")]
+    refused = [each for each in conditions if each["status"] == "False" and each.get("reason") not in NO_NODE]
+    # KServe repeats in Ready what it says of a part
+    said = _messages(each for each in refused if each["type"] != "Ready") or _messages(refused)
+    if said:
+        verdict.complaints += (Complaint(_uid(document), message, reason) for message, reason in said)
+        return
+    failure = document.get("status", {}).get("modelStatus", {}).get("lastFailureInfo") or {}
+    if failure.get("message"):
+        verdict.complaints.append(Complaint(_uid(document), failure["message"], failure.get("reason", "")))
+        return
+    if conditions and all(each["status"] == "True" or each.get("reason") in NO_NODE for each in conditions):
+        _workloads(document, things, verdict)
+        return
+    warned = things.warnings(document)
+    if warned:  # of a storageUri whose scheme nobody knows, nothing else tells
+        last = warned[-1]
+        verdict.complaints.append(Complaint(_uid(document), last["message"], last.get("reason", "")))
+        return
+    verdict.waiting.append((_uid(document), f"{_name(document)}: KServe has not made its Deployment yet"))
+
+
+def _rollout(document: Document, things: _Things, verdict: Verdict) -> None:
+    """A Rollout has its first pods, or Argo Rollouts says what is wrong with it."""
+    invalid = [each for each in _conditions(document) if (each["type"], each["status"]) == ("InvalidSpec", "True")]
+    if invalid:
+        verdict.complaints += (Complaint(_uid(document), message, reason) for message, reason in _messages(invalid))
+        return
+    if not any(each["kind"] == "ReplicaSet" for each in things.made_of(document)):
+        verdict.waiting.append((_uid(document), f"{_name(document)}: Argo Rollouts has not made its ReplicaSet yet"))
+        return
+    _workloads(document, things, verdict)
+
+
+def _workload(document: Document, things: _Things, verdict: Verdict) -> None:
+    """A workload of Kubernetes' own has its pods, or its controller says why it cannot make them."""
+    if document["kind"] == "Deployment" and not any(each["kind"] == "ReplicaSet" for each in things.made_of(document)):
+        verdict.waiting.append((_uid(document), f"{_name(document)}: no ReplicaSet yet"))
+        return
+    _workloads(document, things, verdict)
+
+
+def _workloads(document: Document, things: _Things, verdict: Verdict) -> None:
+    """Whatever was made of an object, or it is itself, to make pods of: it has them, or says why not."""
+    for each in (document, *things.made_of(document)):
+        if each["kind"] not in ("ReplicaSet", *WORKLOADS):
+            continue
+        failed = [one for one in _conditions(each) if (one["type"], one["status"]) == ("ReplicaFailure", "True")]
+        said = [message for message, _ in _messages(failed)]
+        said = said or [one["message"] for one in things.warnings(each) if one.get("reason") == "FailedCreate"][-1:]
+        if said:
+            verdict.complaints.append(Complaint(_uid(document), _without_pod(said[0], each), "FailedCreate"))
+        elif each["kind"] == "ReplicaSet" and each.get("status", {}).get("replicas", 0) < each["spec"]["replicas"]:
+            verdict.waiting.append((_uid(document), f"{_name(document)}: its pods are not made yet"))
+
+
+def _analysis_run(document: Document, _things: _Things, verdict: Verdict) -> None:
+    """An AnalysisRun that is to measure nothing ends at once, or Argo Rollouts says what is wrong with its metrics."""
+    status = document.get("status", {})
+    if status.get("phase") == "Error":
+        verdict.complaints.append(Complaint(_uid(document), status.get("message", ""), "Error"))
+    elif not status.get("phase"):
+        verdict.waiting.append((_uid(document), f"{_name(document)}: Argo Rollouts has not looked at it yet"))
+
+
+def _messages(conditions: Iterable[Document]) -> list[tuple[str, str]]:
+    """Return message and reason of conditions, each once."""
+    return list(dict.fromkeys((each["message"], each.get("reason", "")) for each in conditions if each.get("message")))
+
+
+def _without_pod(said: str, owner: Document) -> str:
+    """Return what is said of a pod, whose name ends otherwise at each attempt, as said of pods of its owner."""
+    name = owner["metadata"]["name"]
+    before, found, after = said.partition(f'"{name}-')
+    return f'{before}"{name}{after[after.find(chr(34)) :]}' if found else said
+
+
+def _conditions(document: Document) -> Sequence[Document]:
+    return document.get("status", {}).get("conditions") or ()
+
+
+def _uid(document: Document) -> str:
+    return str(document["metadata"]["uid"])
+
+
+def _name(document: Document) -> str:
+    return f"{document['kind']} {document['metadata']['name']}"
+
+
+JUDGES = {
+    "InferenceService": _inference_service,
+    "Rollout": _rollout,
+    "AnalysisRun": _analysis_run,
+    "Deployment": _workload,
+    **dict.fromkeys(WORKLOADS, _workload),
+}
