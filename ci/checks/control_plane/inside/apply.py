@@ -94,8 +94,12 @@ class Application:
     def end(self) -> None:
         """Say what the controllers have against it, and what nobody decided."""
         numbers = {each["metadata"]["uid"]: number for number, each in self.applied}
+        refused = {each["object"] for each in self.found} | {numbers[each.uid] for each in self.verdict.complaints}
+        names = {number: str(self.objects[number]["metadata"].get("name")) for number in refused}
         for each in self.verdict.complaints:
-            self.tell(numbers[each.uid], each.said, reason=each.reason)
+            others = [name for number, name in names.items() if number != numbers[each.uid]]
+            if not verdict.is_echo(each.said, others):
+                self.tell(numbers[each.uid], each.said, reason=each.reason)
         for uid, said in self.verdict.waiting:
             self.tell(numbers[uid], f"no decision within {PATIENCE_SECONDS:.0f} s: {said}", reason="Undecided")
         self.over = True
@@ -114,6 +118,7 @@ def judge(api: Api, applications: Sequence[Application]) -> None:
     """Apply applications, and find out what is wrong with them."""
     names = {name for each in applications for name in (each.namespace, *map(_namespace, each.objects)) if name}
     install.put(api, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in sorted(names)])
+    install.put(api, list(_secrets(applications)))
     _apply(api, applications, lambda kind: kind == install.DEFINITION)
     install.discover(api, [each for application in applications for _, each in application.applied])
     _apply(api, applications, lambda kind: kind not in (install.DEFINITION, *SECOND_WAVE))
@@ -130,6 +135,18 @@ def judge(api: Api, applications: Sequence[Application]) -> None:
         for each in due:
             each.whole = True
         time.sleep(LOOK_SECONDS)
+
+
+def _secrets(applications: Sequence[Application]) -> Iterator[Document]:
+    """Yield an empty Secret for each that pods get by their service account: git has none, and the cluster does."""
+    wanted = {
+        (_namespace(account) or application.namespace, secret["name"])
+        for application in applications
+        for account in _of_kind(application.objects, "ServiceAccount")
+        for secret in account.get("secrets") or ()
+    }
+    for namespace, name in sorted(wanted):
+        yield {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}}
 
 
 def _apply(api: Api, applications: Sequence[Application], wanted: Callable[[str], bool]) -> None:

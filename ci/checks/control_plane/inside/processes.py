@@ -82,6 +82,7 @@ API_SERVER = Program(
         f"--service-account-key-file={ACCOUNTS_KEY}",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--endpoint-reconciler-type=none",
+        "--allow-privileged",  # as kubeadm has it
         "--enable-priority-and-fairness=false",
         # of the cluster that is deployed to, which this is not
         "--disable-admission-plugins=Priority,RuntimeClass,StorageObjectInUseProtection",

@@ -4,6 +4,7 @@ Pure: of the objects as the API server has them, nothing else. Conditions are be
 conflicts that the next turn settles.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,12 +64,25 @@ def of(applied: Sequence[Document], seen: Sequence[Document]) -> Verdict:
         now = things.by_uid.get(_uid(document))
         if now is not None and now["kind"] in JUDGES:
             JUDGES[now["kind"]](now, things, verdict)
-    refused = [each for each in applied if each["kind"] == "InferenceService" and verdict.refuses(_uid(each))]
-    if refused:  # the Rollout has no pods to take from it, and says no more than that
+    if any(each["kind"] == "InferenceService" and verdict.refuses(_uid(each)) for each in applied):
+        # the Rollout has no pods to take from it, and says no more than that
         rollouts = {_uid(each) for each in applied if each["kind"] == "Rollout"}
         verdict.complaints = [each for each in verdict.complaints if each.uid not in rollouts]
         verdict.waiting = [each for each in verdict.waiting if each[0] not in rollouts]
     return verdict
+
+
+def is_echo(said: str, refused: Iterable[str]) -> bool:
+    """Tell whether all that is said is that another object is not there, or not right.
+
+    Args:
+        said: Of an object.
+        refused: Names of others of its application that are refused themselves.
+    """
+    return any(
+        re.search(rf"""["'/]{re.escape(name)}["'] not found""", said) or f"AnalysisTemplate {name}: " in said
+        for name in refused
+    )
 
 
 class _Things:
