@@ -58,14 +58,9 @@ def refusals(renderings: Sequence[Rendering], complaints: Sequence[Mapping[str, 
     objects = {each.target.name: each.objects for each in renderings}
     for each in complaints:
         manifest, said = objects[each["application"]][each["object"]], " ".join(each["said"].split())
-        field = each["field"]
-        path = places.field_path(field)
-        if not field or manifest.dig(*path) is None:
-            path = tuple(place(manifest.data, field or _field(said), said))
-        else:
-            path = (*path, *_inner(manifest.dig(*path), said))
-        message = said if field in said else f"{field}: {said}"
-        finding = manifest.finding(CHECK, path, message, REMEDIES.get(each["reason"], REMEDY))
+        message = said if each["field"] in said else f"{each['field']}: {said}"
+        remedy = REMEDIES.get(each["reason"], REMEDY)
+        finding = manifest.finding(CHECK, place(manifest.data, each["field"], said), message, remedy)
         yield Refusal(each["application"], manifest, said, finding)
 
 
@@ -89,41 +84,43 @@ def untold(found: Sequence[Refusal], others: Sequence[tuple[str, Finding]]) -> I
 def place(data: Mapping[str, Any], field: str, said: str) -> places.Path:
     """Return the path of the value that something is said of; of the object itself where that cannot be told.
 
-    What is refused may be another object, which a controller made of this one: its field has another beginning. A
-    message repeats the value in most cases.
-
     Args:
         data: The object.
-        field: The field as Kubernetes writes it; empty where none is named.
+        field: The object's own, as Kubernetes writes it; empty where none is named.
         said: What is said.
     """
-    values = [(path, value) for path, value in places.walk(data) if path not in NAMES]
-    if not field:
-        texts = [(path, value) for path, value in values if isinstance(value, str) and len(value) >= TELLING]
-        return max(((len(value), path) for path, value in texts if value in said), default=(0, ()))[1]
-    made = places.field_path(field)
-    own = tuple(OF_KSERVE.get(part, part) for part in made)
+    own = places.field_path(field)
+    if own and manifests.dig(data, *own) is not None:
+        found: places.Path = own
+    elif other := FIELD.search(field or said):
+        found = _nearest(data, places.field_path(other[0]), said)
+    else:
+        texts = [(path, value) for path, value in places.walk(data) if isinstance(value, str) and path not in NAMES]
+        told = [(len(value), path) for path, value in texts if len(value) >= TELLING and value in said]
+        found = max(told, key=lambda each: each[0], default=(0, ()))[1]
+    return (*found, *_part(manifests.dig(data, *found), said)) if found else ()
+
+
+def _nearest(data: Mapping[str, Any], field: places.Path, said: str) -> places.Path:
+    """Return the path that a field of another object comes from, which a controller made of this one.
+
+    Its end is the same; of several the one with a value that is repeated.
+    """
+    own = tuple(OF_KSERVE.get(part, part) for part in field)
     near = [
-        (bool(_inner(value, said) or _is_repeated(path, value, said)), shared, -len(path), path)
-        for path, value in values
-        if (shared := max(places.shared(path, made), places.shared(path, own)))
+        (_is_repeated(path, value, said) or bool(_part(value, said)), shared, -len(path), path)
+        for path, value in places.walk(data)
+        if path not in NAMES and (shared := max(places.shared(path, field), places.shared(path, own)))
     ]
-    if not near:
-        return ()
-    *_, found = max(near, key=lambda each: each[:3])
-    return (*found, *_inner(manifests.dig(data, *found), said))
+    return max(near, key=lambda each: each[:3])[3] if near else ()
 
 
-def _inner(value: Any, said: str) -> places.Path:
-    """Return the way to the first thing in a value that is repeated in what is said."""
-    return next((path for path, inner in places.walk(value) if _is_repeated(path, inner, said)), ())
+def _part(value: Any, said: str) -> places.Path:
+    """Return the way to the first part of a value that is repeated in what is said."""
+    parts = ((path, inner) for path, inner in places.walk(value) if len(path) == 1)
+    return next((path for path, inner in parts if _is_repeated(path, inner, said)), ())
 
 
 def _is_repeated(path: places.Path, value: Any, said: str) -> bool:
     """Tell whether what is said has a value, or its key, in quotes."""
     return any(f'"{each}"' in said for each in (value, path[-1]) if isinstance(each, str | int))
-
-
-def _field(said: str) -> str:
-    found = FIELD.search(said)
-    return found[0] if found else ""

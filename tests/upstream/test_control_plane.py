@@ -1,0 +1,158 @@
+"""API server, KServe, Argo Rollouts, Istio and the Prometheus operator themselves, asked by `lint` without a node.
+
+All applications are applied at once, on one control plane: what is wrong with one is said of that one alone.
+"""
+
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from ci.checks import session
+from ci.checks.control_plane import check, container
+from ci.supply.supply import Supply, choose
+from tests.harness import project
+from tests.unit.conftest import find_tool
+
+BARE = {"features": {"sloMonitoring": False, "autoscaling": False}}
+TEMPLATES = f"{project.CHART_FOLDER}/templates"
+GOOD = {
+    "whole": {},
+    "bare": {"features": {**BARE["features"], "canaryDeployment": False}},
+    "gpu": {
+        **BARE,
+        "exampleModel": {
+            "resources": {"limits": {"nvidia.com/gpu": 1}},
+            "tolerations": [{"key": "gpu", "operator": "Exists"}],
+            "nodeSelector": {"pool": "gpu"},
+        },
+    },
+    # Secrets are in no git, and no runtime but KServe's own is known here
+    "credentials": {**BARE, "exampleModel": {"storageSecret": "not-in-git"}},
+}
+
+
+def model(**values):
+    """Values of the model server alone."""
+    return {**BARE, "exampleModel": values}
+
+
+AFFINITY = {
+    "nodeAffinity": {
+        "preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 200, "preference": {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}}
+        ]
+    }
+}
+BAD_VALUES = {
+    "selector": (model(nodeSelector={"pool": "gpu pool"}), "pool: gpu pool", 'Invalid value: "gpu pool"'),
+    "annotation": (model(podAnnotations={"bad key!": "x"}), "bad key!: x", 'Invalid value: "bad key!"'),
+    "affinity": (model(affinity=AFFINITY), "weight: 200", "must be in the range 1-100"),
+    "toleration": (
+        model(tolerations=[{"key": "gpu", "operator": "Exists", "value": "yes"}]),
+        "operator: Exists",
+        "value must be empty when `operator` is 'Exists'",
+    ),
+    "privileged": (
+        model(securityContext={"privileged": True}),
+        "securityContext:",
+        "cannot set `allowPrivilegeEscalation` to false and `privileged` to true",
+    ),
+    "account": (
+        {**BARE, "serviceAccount": {"annotations": {"bad key!": "x"}}},
+        "bad key!: x",
+        'metadata.annotations: Invalid value: "bad key!"',
+    ),
+    "label": (
+        {"monitoring": {"labels": {"release": "no label!"}}},
+        "release: no label!",
+        'metadata.labels: Invalid value: "no label!"',
+    ),
+    "scheme": (BARE, "storageUri: ftp://acme/scheme/7", "StorageUri [ftp://acme/scheme/7] is not supported"),
+}
+"""Values that chart and schemas take; the line of the application's file that is meant, and what is said."""
+BAD_OBJECTS = {
+    "budget": (
+        "maxUnavailable: 1",
+        "maxUnavailable: 150%",
+        "poddisruptionbudget.yaml",
+        "must not be greater than 100%",
+    ),
+    "port": ("port: 80\n", "port: 80000\n", "services.yaml", "spec.ports[0].port: Invalid value: 80000"),
+    "scaler": ("maxReplicas: 7", "maxReplicas: 0", "hpa.yaml", "spec.maxReplicas: Invalid value: 0"),
+    "weight": ("setWeight: 20", "setWeight: 150", "rollout.yaml", "SetWeight needs to be between 0 and 100"),
+    "service": ("canaryService: whole-predictor-canary", "canaryService: gone", "rollout.yaml", '"gone" not found'),
+    "template": ("templateName: whole-predictor-slo", "templateName: gone", "rollout.yaml", "'gone' not found"),
+    "route": ("name: primary", "name: other", "rollout.yaml", "HTTP Route 'primary' is not found"),
+    "surge": ("maxSurge: 25%", "maxSurge: 0", "rollout.yaml", "MaxSurge and MaxUnavailable both can not be zero"),
+    "source": (
+        "name: whole-predictor\n    scaleDown",
+        "name: gone\n    scaleDown",
+        "rollout.yaml",
+        'gone" not found',
+    ),
+    "argument": ("{{args.revision}}", "{{args.gone}}", "analysistemplate.yaml", "failed to resolve {{args.gone}}"),
+    "braces": ("{{args.revision}}", "{{name}}", "analysistemplate.yaml", "failed to resolve {{name}}"),
+    "rule": ("expr: sum", "expr: )sum", "prometheusrule.yaml", "could not parse expression"),
+}
+"""What only a template can do wrong: text of the whole application's rendering, in its place, the template, what is said."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    found = project.made(tmp_path_factory.mktemp("project"), environments=("lab",), applications=())
+    for name, values in {**GOOD, **{name: values for name, (values, *_) in BAD_VALUES.items()}}.items():
+        found.deploy("lab", name, values=values)
+    file = found.folder / project.TREE / "lab" / "scheme.yaml"
+    file.write_text(file.read_text().replace("s3://", "ftp://"))
+    found.commit()
+    return found
+
+
+@pytest.fixture(scope="module")
+def told(made, tmp_path_factory):
+    """What is said of each application, by its name."""
+    found = made.helm(find_tool("helm"), "template", defaults=False)
+    assert not [finding for each in found.values() for finding in each.findings]
+    renderings = [*found.values(), *(changed(found["lab/whole"], name) for name in BAD_OBJECTS)]
+
+    async def asked():
+        supply = Supply(choose("auto"))
+        async with session.opened(supply) as (client, _):
+            plane = await container.plane(supply)
+            return await check.check(client, plane, renderings, tmp_path_factory.mktemp("work") / "plane")
+
+    said = {each.target.name.removeprefix("lab/"): [] for each in renderings}
+    for each in anyio.run(asked):
+        said[each.target.removeprefix("lab/")].append(each.finding)
+    return said
+
+
+def changed(whole, name):
+    """A rendering with something wrong, under a name of its own."""
+    old, new, *_ = BAD_OBJECTS[name]
+    assert old in whole.text
+    target = replace(whole.target, application=name)
+    return replace(whole, target=target, text=whole.text.replace(old, new).replace("whole", name))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_nothing_is_said_of_what_a_cluster_takes(told, name):
+    assert told[name] == []
+
+
+@pytest.mark.parametrize("name", BAD_VALUES)
+def test_what_is_said_of_values_names_their_line_in_the_application_s_file(made, told, name):
+    _, line, said = BAD_VALUES[name]
+    assert told[name]
+    for finding in told[name]:
+        assert said in finding.message
+        assert finding.file == f"{project.TREE}/lab/{name}.yaml"
+        assert line in (made.folder / finding.file).read_text().splitlines()[finding.line - 1]
+
+
+@pytest.mark.parametrize("name", BAD_OBJECTS)
+def test_what_is_said_of_a_template_names_it_and_the_cause_alone(told, name):
+    *_, template, said = BAD_OBJECTS[name]
+    assert all(said in finding.message for finding in told[name])
+    assert f"{TEMPLATES}/{template}" in [finding.file for finding in told[name]]
