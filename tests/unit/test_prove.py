@@ -74,8 +74,8 @@ def ran(checkout, tmp_path, monkeypatch, capsys):
         way="source", cache=tmp_path, state=tmp_path, fetch=nothing, pins=SimpleNamespace(modules={})
     )
 
-    async def run(*stages, report=tmp_path / "report", **more):
-        options = Options(checkout, "dev", False, None, None, False, report)
+    async def run(*stages, report=tmp_path / "report", control_plane=True, **more):
+        options = Options(checkout, "dev", False, None, None, False, report, control_plane=control_plane)
         try:
             await prove.prove(options, stages, supply, None, install=False, **more)
             error = None
@@ -328,6 +328,25 @@ async def test_no_evidence_is_written_of_nothing(ran, monkeypatch, is_served):
     assert error is None
     assert len(written) == is_served
     assert report(ran)["left_out"] == []
+
+
+async def test_no_evidence_is_written_where_lint_asked_no_control_plane_and_the_report_says_so(ran, monkeypatch):
+    written = []
+
+    async def write(run, *_):
+        written.append(run)
+
+    async def looked(_):
+        return SimpleNamespace(repository=None, tree="")
+
+    monkeypatch.setattr(prove, "_checkout", looked)
+    monkeypatch.setattr(prove, "write_evidence", write)
+    monkeypatch.setattr(prove, "left_out", lambda *_, **__: [])
+
+    error, _, tables = await ran(stage("lint", nothing), scope=SimpleNamespace(), control_plane=False)
+
+    assert (error, written) == (None, [])
+    assert "this run proves nothing for promote; left out: control-plane" in tables
 
 
 async def test_a_change_that_only_deletes_an_application_makes_no_cluster(tmp_path, monkeypatch, capsys):

@@ -22,9 +22,12 @@ SECOND_WAVE = ("Rollout", "HorizontalPodAutoscaler")
 ARGUMENT = "1"
 """Value of an argument that gets its own from what is rolled out."""
 LOOK_SECONDS = 0.15
-STANDS_SECONDS = 2.0
-"""How long a complaint has to stay as it is: some are over with the controller's next turn."""
-PATIENCE_SECONDS = 30.0
+STANDS_SECONDS, STANDS_LOOKS = 2.0, 8
+"""How long a complaint has to stay as it is: some are over with the controller's next turn.
+
+By the clock, and by looks: on a busy machine these take as much longer as the controllers do.
+"""
+PATIENCE_SECONDS, PATIENCE_LOOKS = 30.0, 60
 """How long nothing has to change for an object that nobody comes to a decision about."""
 LOOKED_AT = (
     "/apis/serving.kserve.io/v1beta1/inferenceservices",
@@ -53,6 +56,7 @@ class Application:
         over: Whether all is known.
         verdict: The controllers', as last seen.
         since: When it became what it is.
+        looks: How often it was the same since.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Application:
     over: bool = False
     verdict: Verdict = field(default_factory=Verdict)
     since: float = 0.0
+    looks: int = 0
 
     def tell(self, number: int, said: str, where: str = "", reason: str = "") -> None:
         """Say that something is wrong with an object."""
@@ -74,16 +79,17 @@ class Application:
     def look(self, seen: Sequence[Document]) -> None:
         """Take notice of what there is now."""
         found = verdict.of([each for _, each in self.applied], seen)
+        self.looks += 1
         if found != self.verdict:
-            self.verdict, self.since = found, time.monotonic()
+            self.verdict, self.since, self.looks = found, time.monotonic(), 0
 
     @property
     def is_decided(self) -> bool:
         """Whether the controllers have come to a decision on all that was applied, or nobody will."""
         idle = time.monotonic() - self.since
         if self.verdict.waiting:
-            return idle > PATIENCE_SECONDS
-        return not self.verdict.complaints or idle > STANDS_SECONDS
+            return idle > PATIENCE_SECONDS and self.looks > PATIENCE_LOOKS
+        return not self.verdict.complaints or (idle > STANDS_SECONDS and self.looks > STANDS_LOOKS)
 
     def has_templates(self, seen: Sequence[Document]) -> bool:
         """Tell whether the Deployments are there whose pods its Rollouts take."""
@@ -168,7 +174,7 @@ def _apply(api: Api, applications: Sequence[Application], wanted: Callable[[str]
             for cause in answer.get("details", {}).get("causes") or [{"message": answer.get("message", "")}]:
                 application.tell(number, cause["message"], cause.get("field", ""), answer.get("reason", ""))
     for application in applications:
-        application.since = time.monotonic()
+        application.since, application.looks = time.monotonic(), 0
 
 
 def _placed(api: Api, document: Document, namespace: str) -> Document:

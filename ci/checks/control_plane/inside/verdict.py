@@ -121,18 +121,15 @@ def _inference_service(document: Document, things: _Things, verdict: Verdict) ->
     if said:
         verdict.complaints += (Complaint(_uid(document), message, reason) for message, reason in said)
         return
-    failure = document.get("status", {}).get("modelStatus", {}).get("lastFailureInfo") or {}
-    if failure.get("message"):
-        verdict.complaints.append(Complaint(_uid(document), failure["message"], failure.get("reason", "")))
-        return
     if conditions and all(each["status"] == "True" or each.get("reason") in NO_NODE for each in conditions):
         _workloads(document, things, verdict)
         return
-    warned = things.warnings(document)
-    if warned:  # of a storageUri whose scheme nobody knows, nothing else tells
-        last = warned[-1]
-        verdict.complaints.append(Complaint(_uid(document), last["message"], last.get("reason", "")))
-        return
+    # of a storageUri whose scheme nobody knows an event alone tells, and of a runtime it tells more than the status does
+    failure = document.get("status", {}).get("modelStatus", {}).get("lastFailureInfo") or {}
+    for told in (*things.warnings(document)[-1:], failure):
+        if told.get("message"):
+            verdict.complaints.append(Complaint(_uid(document), told["message"], told.get("reason", "")))
+            return
     verdict.waiting.append((_uid(document), f"{_name(document)}: KServe has not made its Deployment yet"))
 
 

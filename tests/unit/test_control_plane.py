@@ -1,0 +1,215 @@
+"""What a control plane without nodes says of applications: judged by what one said, and put where it is to be changed.
+
+fixtures/control_plane.json has what the pinned controllers left, as the API server had it when it was first looked at
+and in the end; without the fields that nothing here reads.
+"""
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ci.checks.control_plane import certificate, check, findings
+from ci.checks.control_plane.findings import Refusal
+from ci.checks.control_plane.inside import verdict
+from ci.manifests.chart import Chart, Rendering, Target, Values
+from ci.manifests.manifests import Manifest
+from ci.results import Finding
+
+RECORDED = json.loads((Path(__file__).parent / "fixtures" / "control_plane.json").read_text())
+
+
+def judged(name, look="last", *more):
+    """The verdict on a recorded application, with what was said of each object by its kind."""
+    recorded = RECORDED[name]
+    found = verdict.of(recorded["applied"], [*recorded[look], *more])
+    kinds = {each["metadata"]["uid"]: each["kind"] for each in recorded["applied"]}
+    return found, [(kinds[each.uid], each.said) for each in found.complaints]
+
+
+def test_a_good_application_is_waited_for_and_then_taken():
+    first, said = judged("whole", "first")
+    assert first.waiting
+    assert said == []
+    last, said = judged("whole")
+    assert (last.waiting, said) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "cause"),
+    [
+        ("selector", "InferenceService", 'spec.template.spec.nodeSelector: Invalid value: "gpu pool"'),
+        ("scheme", "InferenceService", "StorageUri [ftp://acme/scheme/7] is not supported"),
+        ("runtime", "InferenceService", "with the name: kserve-nothing"),
+        ("account", "Rollout", 'serviceaccount "account-predictor" not found'),
+        ("service", "Rollout", 'spec.strategy.canary.canaryService: Invalid value: "nowhere"'),
+    ],
+)
+def test_the_cause_is_told_and_nothing_that_follows_from_it(name, kind, cause):
+    found, said = judged(name)
+    assert found.waiting == []
+    assert [told for told, _ in said] == [kind]
+    assert cause in said[0][1]
+
+
+def test_where_the_status_says_no_more_the_model_s_status_does():
+    seen = [each for each in RECORDED["runtime"]["last"] if each["kind"] != "Event"]
+    found = verdict.of(RECORDED["runtime"]["applied"], seen)
+    assert [each.reason for each in found.complaints] == ["RuntimeNotRecognized"]
+
+
+def test_an_analysis_that_cannot_be_made_is_told_and_the_rollout_s_word_of_it_is_an_echo():
+    _, said = judged("argument")
+    runs = [text for kind, text in said if kind == "AnalysisRun"]
+    assert len(runs) == 2
+    assert all("failed to resolve {{args.nowhere}}" in text for text in runs)
+    (echo,) = [text for kind, text in said if kind == "Rollout"]
+    assert verdict.is_echo(echo, ["argument-predictor-gate"])
+    assert not verdict.is_echo(echo, ["argument-predictor"])
+
+
+def test_what_follows_from_a_refused_account_is_an_echo():
+    _, [(_, said)] = judged("account")
+    assert verdict.is_echo(said, ["account-predictor"])
+    assert not verdict.is_echo(said, ["account"])
+
+
+def test_two_controllers_that_write_at_once_are_no_complaint():
+    (service,) = [each for each in RECORDED["selector"]["first"] if each["kind"] == "InferenceService"]
+    event = {
+        "kind": "Event",
+        "metadata": {"name": "conflict", "uid": "1"},
+        "type": "Warning",
+        "reason": "UpdateFailed",
+        "message": 'Operation cannot be fulfilled on deployments.apps "x": the object has been modified; please apply',
+        "involvedObject": {"uid": service["metadata"]["uid"]},
+    }
+    unjudged = {**service, "status": {}}
+    found = verdict.of(RECORDED["selector"]["applied"], [unjudged, event])
+    assert found.complaints == []
+    assert found.waiting
+    told = verdict.of(RECORDED["selector"]["applied"], [unjudged, {**event, "message": "no such storage"}])
+    assert [each.said for each in told.complaints] == ["no such storage"]
+
+
+def test_a_pod_that_is_refused_again_under_another_name_is_the_same_complaint():
+    recorded = copy.deepcopy(RECORDED["account"])
+    (pods,) = [each for each in recorded["last"] if each["kind"] == "ReplicaSet" and each["spec"]["replicas"]]
+    said = set()
+    for letters in ("abcde", "fghij"):
+        message = f'pods "{pods["metadata"]["name"]}-{letters}" is forbidden: violates PodSecurity'
+        pods["status"]["conditions"][0]["message"] = message
+        said |= {each.said for each in verdict.of(recorded["applied"], recorded["last"]).complaints}
+    assert len(said) == 1
+
+
+SERVICE = {
+    "kind": "InferenceService",
+    "metadata": {"name": "fraud", "annotations": {"team": "risk"}},
+    "spec": {
+        "predictor": {
+            "annotations": {"bad key!": "x"},
+            "securityContext": {"runAsUser": 1},
+            "nodeSelector": {"pool": "gpu pool"},
+            "model": {
+                "storageUri": "ftp://acme/fraud",
+                "securityContext": {"privileged": True},
+                "resources": {"requests": {"cpu": "2", "memory": "3Gi"}, "limits": {"memory": "2Gi"}},
+                "volumeMounts": [{"name": "tmp"}, {"name": "data"}],
+            },
+        }
+    },
+}
+MODEL = ("spec", "predictor", "model")
+
+
+@pytest.mark.parametrize(
+    ("field", "said", "path"),
+    [
+        ("spec.predictor.nodeSelector", "is wrong", ("spec", "predictor", "nodeSelector")),
+        (
+            "",
+            'spec.template.spec.nodeSelector: Invalid value: "gpu pool"',
+            ("spec", "predictor", "nodeSelector", "pool"),
+        ),
+        ("", 'metadata.annotations: Invalid value: "bad key!"', ("spec", "predictor", "annotations", "bad key!")),
+        ("", "spec.template.spec.containers[0].securityContext: Invalid value", (*MODEL, "securityContext")),
+        (
+            "",
+            'spec.template.spec.containers[0].resources.requests: Invalid value: "3Gi": must be less',
+            (*MODEL, "resources", "requests", "memory"),
+        ),
+        (
+            "",
+            'spec.template.spec.containers[0].volumeMounts[1].name: Not found: "data"',
+            (*MODEL, "volumeMounts", 1, "name"),
+        ),
+        ("", "StorageUri [ftp://acme/fraud] is not supported", (*MODEL, "storageUri")),
+        ("", "fraud is wrong, and nobody knows why", ()),
+    ],
+)
+def test_the_value_is_found_that_is_meant(field, said, path):
+    assert findings.place(SERVICE, field, said) == path
+
+
+def rendering(tmp_path, name, *objects, namespace="acme"):
+    target = Target("lab", name, name, namespace, Chart(tmp_path, "chart"), [Values("a.yaml", "")], "v1.37.0")
+    return Rendering(
+        target, "".join(f"---\n# Source: chart/templates/{name}.yaml\n{json.dumps(each)}\n" for each in objects)
+    )
+
+
+def thing(kind, name, **metadata):
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, **metadata}}
+
+
+def test_what_the_control_plane_says_names_field_object_and_template(tmp_path):
+    told = [{"application": "lab/a", "object": 0, "said": "too\n  many", "field": "spec.ports", "reason": "Invalid"}]
+    ((refusal),) = findings.refusals([rendering(tmp_path, "a", thing("Service", "front"))], told)
+    assert refusal.finding.message == "Service front: spec.ports: too many"
+    assert refusal.finding.file == "chart/templates/a.yaml"
+
+
+def refusal(kind="Service", name="front", said="port: too high", line=3):
+    manifest = Manifest(thing(kind, name), "", "chart/templates/a.yaml")
+    found = Finding("control-plane", "lab/a.yaml", line, f"{manifest}: {said}", "change it")
+    return Refusal("lab/a", manifest, said, found)
+
+
+@pytest.mark.parametrize(
+    ("found", "other", "told"),
+    [
+        (refusal(), ("schema", "Service front: port: too high"), False),
+        (refusal(), ("schema", "Service back: port: too high"), True),
+        (refusal("PrometheusRule"), ("rules", "rule up: no PromQL"), False),
+        (refusal("InferenceService"), ("runtimes", "no serving runtime is called x"), False),
+        (refusal("Rollout"), ("runtimes", "no serving runtime is called x"), True),
+    ],
+)
+def test_what_another_check_says_is_not_said_twice(found, other, told):
+    check_name, message = other
+    others = [("lab/a", Finding(check_name, "chart/templates/a.yaml", 1, message, "change it"))]
+    assert list(findings.untold([found], others)) == ([("lab/a", found.finding)] if told else [])
+    assert list(findings.untold([found], [("lab/b", others[0][1])])) == [("lab/a", found.finding)]
+
+
+def test_one_value_that_several_objects_have_is_one_finding():
+    three = [refusal(name="one"), refusal(name="two"), refusal(name="three", line=4)]
+    assert [finding for _, finding in findings.untold(three, [])] == [three[0].finding, three[2].finding]
+
+
+def test_environments_with_one_namespace_are_clusters_apart(tmp_path):
+    own = thing("Service", "front")
+    a, b, c = (
+        rendering(tmp_path, name, thing("Namespace", "acme"), *objects)
+        for name, objects in {"a": [own], "b": [own], "c": [thing("Service", "front", namespace="elsewhere")]}.items()
+    )
+    assert check.groups([a, b, c]) == [[a, c], [b]]
+    other = replace(b, target=replace(b.target, namespace="other"))
+    assert check.groups([a, other]) == [[a, other]]
+
+
+def test_certificate_and_keys_are_the_same_each_time():
+    assert certificate.fixed() == certificate.fixed()
