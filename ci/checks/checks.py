@@ -38,6 +38,7 @@ from ci.checks.targets import Chosen, Targets
 from ci.manifests import crds, dashboards, references
 from ci.manifests import runtimes as serving
 from ci.manifests.chart import DEFAULTS, Rendering, Target
+from ci.manifests.documents import Document
 from ci.manifests.manifests import Manifest
 from ci.project import FILE, Project
 from ci.results import Finding, Gate
@@ -191,12 +192,12 @@ async def _targets(run: _Run) -> None:
         run.found += (*repeated.rendered(renderings), *skipped.rendered(renderings))
         charts = {each.target.chart.folder: each.target.chart for each in renderings}
         run.found += (("", finding) for each in charts.values() for finding in dashboards.left_out(each))
+        own_crds = crds.own(run.root, run.project)
         if run.plane is not None:
-            group.start_soon(_control_plane, run, run.plane, renderings)
+            group.start_soon(_control_plane, run, run.plane, renderings, own_crds)
         group.start_soon(_runtimes, run, renderings)
         group.start_soon(_again, run, [each for each in renderings if varying.may_be(each.target)])
         group.start_soon(_throwaway, run, [each.target for each in renderings])
-        own_crds = crds.own(run.root, run.project)
         group.start_soon(
             run.keep_named, schema.validate, run.client, run.tools, renderings, own_crds, folder / "schema"
         )
@@ -222,11 +223,12 @@ async def _expressions(run: _Run, renderings: Sequence[Rendering], own: Sequence
     run.found += [("", finding) for finding in rules.untested(own, tests, read)]
 
 
-async def _control_plane(run: _Run, plane: Plane, renderings: Sequence[Rendering]) -> None:
+async def _control_plane(
+    run: _Run, plane: Plane, renderings: Sequence[Rendering], definitions: Sequence[Document]
+) -> None:
     deployed = [each for each in renderings if each.target.application is not None]
-    run.refused += await control_plane.check(
-        run.client, plane, deployed or renderings, run.targets.folder / "control-plane"
-    )
+    folder = run.targets.folder / "control-plane"
+    run.refused += await control_plane.check(run.client, plane, deployed or renderings, definitions, folder)
 
 
 async def _runtimes(run: _Run, renderings: Sequence[Rendering]) -> None:

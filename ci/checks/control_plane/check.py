@@ -12,22 +12,29 @@ from ci.checks.control_plane.container import Plane
 from ci.checks.control_plane.findings import Refusal
 from ci.manifests import documents
 from ci.manifests.chart import Rendering
-from ci.manifests.documents import Identity
+from ci.manifests.documents import Document, Identity
 
 
-async def check(client: dagger.Client, plane: Plane, renderings: Sequence[Rendering], folder: Path) -> list[Refusal]:
+async def check(
+    client: dagger.Client,
+    plane: Plane,
+    renderings: Sequence[Rendering],
+    definitions: Sequence[Document],
+    folder: Path,
+) -> list[Refusal]:
     """Apply renderings, and return what API server and controllers have against them.
 
     Args:
         client: The Dagger session.
         plane: What the control plane is made of.
         renderings: Without findings.
+        definitions: CRDs of the project's own.
         folder: One of the host that is made for it.
     """
     found: list[Refusal] = []
     ready = containers.ready(client, plane, folder)
     for number, group in enumerate(groups(renderings)):
-        given = [
+        applications = [
             {
                 "name": each.target.name,
                 "namespace": each.target.namespace,
@@ -35,6 +42,7 @@ async def check(client: dagger.Client, plane: Plane, renderings: Sequence[Render
             }
             for each in group
         ]
+        given = {"definitions": definitions, "applications": applications}
         told = await containers.complaints(client, ready, given, folder / str(number))
         found += findings.refusals(group, told)
     return found

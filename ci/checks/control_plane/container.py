@@ -91,19 +91,19 @@ def ready(client: dagger.Client, plane: Plane, folder: Path) -> dagger.Container
 
 
 async def complaints(
-    client: dagger.Client, container: dagger.Container, applications: Sequence[Mapping[str, Any]], folder: Path
+    client: dagger.Client, container: dagger.Container, given: Mapping[str, Any], folder: Path
 ) -> list[dict[str, Any]]:
     """Return what is wrong with applications, as `inside.apply` tells it.
 
     Args:
         client: The Dagger session.
         container: What `ready` returned.
-        applications: As `inside.apply` reads them.
+        given: What `inside.apply` reads.
         folder: One of the host to write to, where nothing else is applied from.
     """
     folder.mkdir()
     everything = [*PACKAGES, f"{INSIDE}/*.py"]
-    ended = _run(client, container, "apply", APPLICATIONS, applications, folder, everything)
+    ended = _run(client, container, "apply", APPLICATIONS, given, folder, everything)
     found: list[dict[str, Any]] = json.loads(await ended.stdout())
     return found
 
@@ -113,7 +113,7 @@ def _run(
     container: dagger.Container,
     what: str,
     file: str,
-    content: Sequence[Mapping[str, Any]],
+    content: object,
     folder: Path,
     code: Sequence[str],
 ) -> dagger.Container:

@@ -1,7 +1,8 @@
 """`python -m ci.checks.control_plane.inside.apply FILE`: apply the objects of applications, and tell what came of it.
 
-The file has a list of {"name", "namespace", "objects"}, as JSON. Standard output gets a list of what is wrong, each
-{"application", "object", "said", "field", "reason"}; `object` is its number among the application's.
+The file has {"definitions", "applications"}, as JSON: CRDs that are there before, and a list of {"name", "namespace",
+"objects"}. Standard output gets a list of what is wrong, each {"application", "object", "said", "field", "reason"};
+`object` is its number among the application's.
 """
 
 import http
@@ -113,9 +114,12 @@ class Application:
 
 def main() -> None:
     """Apply them, and print what is wrong."""
-    applications = [Application(**each) for each in json.loads(Path(sys.argv[1]).read_text())]
+    given = json.loads(Path(sys.argv[1]).read_text())
+    applications = [Application(**each) for each in given["applications"]]
     with processes.running() as plane:
         plane.start(*processes.PROGRAMS)
+        install.put(plane.api, given["definitions"])
+        install.discover(plane.api, given["definitions"])
         judge(plane.api, applications)
     json.dump([found for each in applications for found in each.found], sys.stdout)
 

@@ -124,7 +124,7 @@ def _inference_service(document: Document, things: _Things, verdict: Verdict) ->
     if conditions and all(each["status"] == "True" or each.get("reason") in NO_NODE for each in conditions):
         _workloads(document, things, verdict)
         return
-    # of a storageUri whose scheme nobody knows an event alone tells, and of a runtime it tells more than the status does
+    # of a storageUri whose scheme nobody knows an event alone tells, and of a runtime it tells more than the status
     failure = document.get("status", {}).get("modelStatus", {}).get("lastFailureInfo") or {}
     for told in (*things.warnings(document)[-1:], failure):
         if told.get("message"):

@@ -95,7 +95,7 @@ BAD_OBJECTS = {
     "braces": ("{{args.revision}}", "{{name}}", "analysistemplate.yaml", "failed to resolve {{name}}"),
     "rule": ("expr: sum", "expr: )sum", "prometheusrule.yaml", "could not parse expression"),
 }
-"""What only a template does wrong: a text of the whole application, what is in its place, the template, what is said."""
+"""What only a template does wrong: text of the whole application, what is in its place, the template, what is said."""
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def told(made, tmp_path_factory):
         supply = Supply(choose("auto"))
         async with session.opened(supply) as (client, _):
             plane = await container.plane(supply)
-            return await check.check(client, plane, renderings, tmp_path_factory.mktemp("work") / "plane")
+            return await check.check(client, plane, renderings, [], tmp_path_factory.mktemp("work") / "plane")
 
     said = {each.target.name.removeprefix("lab/"): [] for each in renderings}
     for each in anyio.run(asked):
