@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ci.checks.control_plane import certificate, check, findings
+from ci.checks.control_plane import certificate, check, container, findings
 from ci.checks.control_plane.findings import Refusal
 from ci.checks.control_plane.inside import verdict
 from ci.manifests.chart import Chart, Rendering, Target, Values
 from ci.manifests.manifests import Manifest
 from ci.results import Finding
+from ci.supply import pins
 
 RECORDED = json.loads((Path(__file__).parent / "fixtures" / "control_plane.json").read_text())
 
@@ -209,6 +210,12 @@ def test_environments_with_one_namespace_are_clusters_apart(tmp_path):
     assert check.groups([a, b, c]) == [[a, c], [b]]
     other = replace(b, target=replace(b.target, namespace="other"))
     assert check.groups([a, other]) == [[a, other]]
+
+
+def test_programs_come_out_of_the_images_that_the_supply_has():
+    images = pins.load().images
+    for image, path in container.PROGRAMS.values():
+        assert path in {**images[image].source.files, **images[image].source.links}
 
 
 def test_certificate_and_keys_are_the_same_each_time():

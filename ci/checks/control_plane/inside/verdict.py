@@ -13,8 +13,8 @@ Document = Mapping[str, Any]
 
 CONFLICT = "the object has been modified"
 """Of two controllers that write one object at once; the next turn settles it."""
-NO_NODE = ("MinimumReplicasUnavailable",)
-"""Reasons for which something is not ready that any pod has here: no node runs it."""
+NO_NODE = ("MinimumReplicasUnavailable", "Stopped")
+"""Reasons for which something is not ready that is as it should be: no node runs its pods, or it is to have none."""
 WORKLOADS = ("StatefulSet", "DaemonSet", "Job")
 """Kinds beside ReplicaSets whose controllers make pods, and tell by an event that they cannot."""
 
