@@ -1,8 +1,8 @@
 """`python bench/lint.py`: the seconds that `lint` and `gates` take for 1 and for 20 applications, as whole commands.
 
-A project of its own, in three shapes: one application, in three environments; twenty whose canaries differ in their names alone, which are
-judged once; twenty with limits of their own, which are not. Each command runs once unmeasured first: that one warms the
-supply, and the first run of a changed project is what the second shape measures.
+A project of its own, in three shapes: one application, in three environments; twenty whose canaries differ in their
+names alone, which are judged once; twenty with limits of their own, which are not. Each command runs once unmeasured
+first: that one warms the supply, and the first run of a changed project is what the second shape measures.
 """
 
 import os
