@@ -162,6 +162,8 @@ class Paths(_Strict):
         argocd: What Argo CD is given, made by `argocd render`.
         golden: GOLDEN/NAME.yaml, a golden file an application.
         crds: CRDs of the project's own, which lint and throw-away clusters know beside the stack's; empty: none.
+        policies: What its clusters have that judges or limits applications, which lint's control plane has as well;
+            empty: none.
     """
 
     tree: Folder = "gitops"
@@ -169,6 +171,7 @@ class Paths(_Strict):
     argocd: Folder = "k8s/argocd"
     golden: Folder = "golden"
     crds: Folder | Literal[""] = ""
+    policies: Folder | Literal[""] = ""
 
     @property
     def named(self) -> Mapping[str, str]:
@@ -449,7 +452,7 @@ class Project(_Strict):
                 said = f"{each.name} is protected, and by this no evidence would let a set in"
                 yield (*at, "evidence"), f"{said}: name an environment, or leave it out for the one before"
         named = {"tree": self.paths.tree, "chart": self.paths.chart, "argocd": self.paths.argocd}
-        named |= {"crds": self.paths.crds} if self.paths.crds else {}
+        named |= {key: path for key in ("crds", "policies") if (path := getattr(self.paths, key))}
         for key, path in named.items():
             for other_key, other_path in named.items():
                 if key != other_key and PurePosixPath(path).is_relative_to(other_path):

@@ -18,12 +18,12 @@ from ci import sample
 from ci.base import failures, jsonfile, progress, tasks
 from ci.base.errors import CIError, MachineError, ToldError, UsageError
 from ci.base.progress import note, step
-from ci.checks.control_plane.findings import CHECK as CONTROL_PLANE
 from ci.cluster import diagnostics
 from ci.evidence import checkout as checkouts
 from ci.evidence import envelope, gather, statement
 from ci.evidence.checkout import Checkout
 from ci.host import docker, preflight, usage
+from ci.manifests.brought import CHECK as CONTROL_PLANE
 from ci.report import folder, html, junit, notify, summary, terminal
 from ci.results import Failure, Report, Usage
 from ci.results import Stage as StageResult

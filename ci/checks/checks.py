@@ -35,10 +35,9 @@ from ci.checks.control_plane.container import Plane
 from ci.checks.control_plane.findings import Refusal, untold
 from ci.checks.merged import merged
 from ci.checks.targets import Chosen, Targets
-from ci.manifests import crds, dashboards, references
+from ci.manifests import brought, crds, dashboards, references
 from ci.manifests import runtimes as serving
 from ci.manifests.chart import DEFAULTS, Rendering, Target
-from ci.manifests.documents import Document
 from ci.manifests.manifests import Manifest
 from ci.project import FILE, Project
 from ci.results import Finding, Gate
@@ -83,7 +82,7 @@ class _Run:
     plane: Plane | None
     found: list[tuple[str, Finding]]  # with the target's name, or ""
     gates: list[Gate] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
+    refused: list[Refusal | Finding] = field(default_factory=list)
 
     async def keep(self, check: Callable[..., Awaitable[list[Finding]]], *args: object) -> None:
         self.found += [("", finding) for finding in await check(*args)]
@@ -125,6 +124,7 @@ async def lint(
         run.found += [("", each) for each in await converted.findings(repository, project)]
         run.found += [("", each) for each in await links.findings(repository)]
         run.found += [("", each) for each in (*repeated.files(root, project), *crds.strays(root, project))]
+        run.found += [("", each) for each in brought.strays(root, project)]
         run.found += [("", each) for each in pinned.findings(project, found.judged, found.applications)]
         run.found += golden.findings(root, project, found.judged, found.applications)
         run.found += [("", each) for each in quarantine.findings(root, project, chosen)]
@@ -194,7 +194,7 @@ async def _targets(run: _Run) -> None:
         run.found += (("", finding) for each in charts.values() for finding in dashboards.left_out(each))
         own_crds = crds.own(run.root, run.project)
         if run.plane is not None:
-            group.start_soon(_control_plane, run, run.plane, renderings, own_crds)
+            group.start_soon(_control_plane, run, run.plane, renderings)
         group.start_soon(_runtimes, run, renderings)
         group.start_soon(_again, run, [each for each in renderings if varying.may_be(each.target)])
         group.start_soon(_throwaway, run, [each.target for each in renderings])
@@ -223,12 +223,11 @@ async def _expressions(run: _Run, renderings: Sequence[Rendering], own: Sequence
     run.found += [("", finding) for finding in rules.untested(own, tests, read)]
 
 
-async def _control_plane(
-    run: _Run, plane: Plane, renderings: Sequence[Rendering], definitions: Sequence[Document]
-) -> None:
+async def _control_plane(run: _Run, plane: Plane, renderings: Sequence[Rendering]) -> None:
     deployed = [each for each in renderings if each.target.application is not None]
     folder = run.targets.folder / "control-plane"
-    run.refused += await control_plane.check(run.client, plane, deployed or renderings, definitions, folder)
+    there = brought.objects(run.root, run.project)
+    run.refused += await control_plane.check(run.client, plane, deployed or renderings, there, folder)
 
 
 async def _runtimes(run: _Run, renderings: Sequence[Rendering]) -> None:

@@ -21,9 +21,8 @@ def own(root: Path, project: Project) -> list[Document]:
         root: The project's folder.
         project: The project.
     """
-    return of(
-        document for file in _files(root, project) for document in documents.of_file(file.read_bytes(), str(file)) or ()
-    )
+    found = files(root, project.paths.crds)
+    return of(document for path, content in found for document in documents.of_file(content, path) or ())
 
 
 def of(objects: Iterable[Mapping[str, Any]]) -> list[Document]:
@@ -42,8 +41,7 @@ def strays(root: Path, project: Project) -> Iterator[Finding]:
         yield Finding(
             CHECK, FILE, 0, f"paths.crds: there is no folder {project.paths.crds}", "make it, or leave the key out"
         )
-    for file in _files(root, project):
-        path, content = file.relative_to(root).as_posix(), file.read_bytes()
+    for path, content in files(root, project.paths.crds):
         if documents.of_file(content, path) is None:
             yield Finding(CHECK, path, 0, "no manifest of Kubernetes", REMEDY)
         for line, document in documents.located(content, path):
@@ -51,7 +49,14 @@ def strays(root: Path, project: Project) -> Iterator[Finding]:
                 yield Finding(CHECK, path, line, f"{document['kind']}, and no {KIND}", REMEDY)
 
 
-def _files(root: Path, project: Project) -> list[Path]:
-    folder = root / project.paths.crds
-    files = sorted(each for each in folder.rglob("*") if each.is_file()) if project.paths.crds else []
-    return [each for each in files if documents.is_applied(each.name)]
+def files(root: Path, folder: str) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of the files that may be manifests.
+
+    Args:
+        root: The project's folder.
+        folder: A folder from there; empty: none.
+    """
+    there = sorted(each for each in (root / folder).rglob("*") if each.is_file()) if folder else []
+    for file in there:
+        if documents.is_applied(file.name):
+            yield file.relative_to(root).as_posix(), file.read_bytes()

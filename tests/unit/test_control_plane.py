@@ -168,7 +168,7 @@ def thing(kind, name, **metadata):
 
 def test_what_the_control_plane_says_names_field_object_and_template(tmp_path):
     told = [{"application": "lab/a", "object": 0, "said": "too\n  many", "field": "spec.ports", "reason": "Invalid"}]
-    ((refusal),) = findings.refusals([rendering(tmp_path, "a", thing("Service", "front"))], told)
+    (refusal,) = findings.refusals([rendering(tmp_path, "a", thing("Service", "front"))], [], told)
     assert refusal.finding.message == "Service front: spec.ports: too many"
     assert refusal.finding.file == "chart/templates/a.yaml"
 

@@ -8,12 +8,17 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from ci import project as projects
 from ci.checks import session
 from ci.checks.control_plane import check, container
+from ci.manifests import brought
+from ci.results import Finding
 from ci.supply.supply import Supply, choose
 from tests.harness import project
 from tests.unit.conftest import find_tool
 
+CLUSTERS = ""
+"""Whose findings are of no application."""
 BARE = {"features": {"sloMonitoring": False, "autoscaling": False}}
 TEMPLATES = f"{project.CHART_FOLDER}/templates"
 GOOD = {
@@ -98,9 +103,28 @@ BAD_OBJECTS = {
 """What only a template does wrong: text of the whole application, what is in its place, the template, what is said."""
 
 
+POLICIES = """apiVersion: v1
+kind: Namespace
+metadata:
+  name: acme-trial
+  labels: {pod-security.kubernetes.io/enforce: restricted}
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {name: upside-down, namespace: acme-trial}
+spec:
+  limits:
+    - {type: Container, min: {cpu: "4"}, max: {cpu: "2"}}
+"""
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    found = project.made(tmp_path_factory.mktemp("project"), environments=("lab",), applications=())
+    found = project.made(tmp_path_factory.mktemp("project"), environments=("lab", "trial"), applications=())
+    file = found.folder / projects.FILE
+    file.write_text(file.read_text().replace("[paths]\n", '[paths]\npolicies = "cluster"\n'))
+    found.write("cluster/trial.yaml", POLICIES)
+    found.deploy("trial", "strict", values=BARE)
     for name, values in {**GOOD, **{name: values for name, (values, *_) in BAD_VALUES.items()}}.items():
         found.deploy("lab", name, values=values)
     file = found.folder / project.TREE / "lab" / "scheme.yaml"
@@ -120,11 +144,13 @@ def told(made, tmp_path_factory):
         supply = Supply(choose("auto"))
         async with session.opened(supply) as (client, _):
             plane = await container.plane(supply)
-            return await check.check(client, plane, renderings, [], tmp_path_factory.mktemp("work") / "plane")
+            there = brought.objects(made.folder, made.project)
+            return await check.check(client, plane, renderings, there, tmp_path_factory.mktemp("work") / "plane")
 
-    said = {each.target.name.removeprefix("lab/"): [] for each in renderings}
+    said = {each.target.application: [] for each in renderings} | {CLUSTERS: []}
     for each in anyio.run(asked):
-        said[each.target.removeprefix("lab/")].append(each.finding)
+        name, found = (CLUSTERS, each) if isinstance(each, Finding) else (each.target.partition("/")[2], each.finding)
+        said[name].append(found)
     return said
 
 
@@ -156,3 +182,14 @@ def test_what_is_said_of_a_template_names_it_and_the_cause_alone(told, name):
     *_, template, said = BAD_OBJECTS[name]
     assert all(said in finding.message for finding in told[name])
     assert f"{TEMPLATES}/{template}" in [finding.file for finding in told[name]]
+
+
+def test_what_the_project_s_clusters_have_is_held_against_applications(told):
+    (finding,) = told["strict"]
+    assert 'violates PodSecurity "restricted:latest"' in finding.message
+
+
+def test_what_is_wrong_with_it_is_told_with_its_line(told):
+    ((file, line, message),) = {(each.file, each.line, each.message) for each in told[CLUSTERS]}
+    assert (file, line) == ("cluster/trial.yaml", 7)
+    assert message.startswith("LimitRange upside-down: spec.limits[0].min[cpu]: Invalid value")

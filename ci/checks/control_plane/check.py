@@ -11,27 +11,25 @@ from ci.checks.control_plane import findings
 from ci.checks.control_plane.container import Plane
 from ci.checks.control_plane.findings import Refusal
 from ci.manifests import documents
+from ci.manifests.brought import Brought
 from ci.manifests.chart import Rendering
-from ci.manifests.documents import Document, Identity
+from ci.manifests.documents import Identity
+from ci.results import Finding
 
 
 async def check(
-    client: dagger.Client,
-    plane: Plane,
-    renderings: Sequence[Rendering],
-    definitions: Sequence[Document],
-    folder: Path,
-) -> list[Refusal]:
+    client: dagger.Client, plane: Plane, renderings: Sequence[Rendering], brought: Sequence[Brought], folder: Path
+) -> list[Refusal | Finding]:
     """Apply renderings, and return what API server and controllers have against them.
 
     Args:
         client: The Dagger session.
         plane: What the control plane is made of.
         renderings: Without findings.
-        definitions: CRDs of the project's own.
+        brought: What the project's clusters have of their own.
         folder: One of the host that is made for it.
     """
-    found: list[Refusal] = []
+    found: list[Refusal | Finding] = []
     ready = containers.ready(client, plane, folder)
     for number, group in enumerate(groups(renderings)):
         applications = [
@@ -42,9 +40,9 @@ async def check(
             }
             for each in group
         ]
-        given = {"definitions": definitions, "applications": applications}
+        given = {"clusters": [each.document for each in brought], "applications": applications}
         told = await containers.complaints(client, ready, given, folder / str(number))
-        found += findings.refusals(group, told)
+        found += findings.refusals(group, brought, told)
     return found
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci.manifests import manifests, places
+from ci.manifests.brought import CHECK, Brought
 from ci.manifests.chart import Rendering
 from ci.manifests.manifests import Manifest
 from ci.results import Finding
 
-CHECK = "control-plane"
 FIELD = re.compile(r"\b(?:spec|metadata|data)(?:\.[\w/-]+|\[[^\]]*\])+")
 """A field in what is said."""
 TELLING = 4
@@ -48,23 +48,31 @@ class Refusal:
         return TOLD_BY.get(other.check) == self.manifest.kind
 
 
-def refusals(renderings: Sequence[Rendering], complaints: Sequence[Mapping[str, Any]]) -> Iterator[Refusal]:
-    """Yield what is wrong with renderings.
+def refusals(
+    renderings: Sequence[Rendering], brought: Sequence[Brought], complaints: Sequence[Mapping[str, Any]]
+) -> Iterator[Refusal | Finding]:
+    """Yield what is wrong with renderings, and with what the clusters have.
 
     Args:
         renderings: What was applied.
+        brought: What the clusters have.
         complaints: As `inside.apply` tells them.
     """
     objects = {each.target.name: each.objects for each in renderings}
     for each in complaints:
-        manifest, said = objects[each["application"]][each["object"]], " ".join(each["said"].split())
+        said, remedy = " ".join(each["said"].split()), REMEDIES.get(each["reason"], REMEDY)
         message = said if each["field"] in said else f"{each['field']}: {said}"
-        remedy = REMEDIES.get(each["reason"], REMEDY)
+        if not each["application"]:
+            own = brought[each["object"]]
+            name = f"{own.document['kind']} {own.document['metadata'].get('name')}"
+            yield Finding(CHECK, own.file, own.line, f"{name}: {message}", remedy)
+            continue
+        manifest = objects[each["application"]][each["object"]]
         finding = manifest.finding(CHECK, place(manifest.data, each["field"], said), message, remedy)
         yield Refusal(each["application"], manifest, said, finding)
 
 
-def untold(found: Sequence[Refusal], others: Sequence[tuple[str, Finding]]) -> Iterator[tuple[str, Finding]]:
+def untold(found: Sequence[Refusal | Finding], others: Sequence[tuple[str, Finding]]) -> Iterator[tuple[str, Finding]]:
     """Yield what no other check says, for of its own rules each knows the place better; of one value once.
 
     Args:
@@ -73,6 +81,9 @@ def untold(found: Sequence[Refusal], others: Sequence[tuple[str, Finding]]) -> I
     """
     told = set()
     for each in found:
+        if isinstance(each, Finding):
+            yield "", each
+            continue
         cause = (each.target, each.finding.place, each.said)
         if cause not in told and not any(
             each.is_told_by(finding) for target, finding in others if target == each.target

@@ -1,8 +1,8 @@
 """`python -m ci.checks.control_plane.inside.apply FILE`: apply the objects of applications, and tell what came of it.
 
-The file has {"definitions", "applications"}, as JSON: CRDs that are there before, and a list of {"name", "namespace",
-"objects"}. Standard output gets a list of what is wrong, each {"application", "object", "said", "field", "reason"};
-`object` is its number among the application's.
+The file has {"clusters", "applications"}, as JSON: objects that the project's clusters have of their own, and a list of
+{"name", "namespace", "objects"}. Standard output gets a list of what is wrong, each {"application", "object", "said",
+"field", "reason"}: `object` is its number among the application's, or the clusters' where that is empty.
 """
 
 import http
@@ -22,6 +22,8 @@ SECOND_WAVE = ("Rollout", "HorizontalPodAutoscaler")
 """Kinds that refer to what KServe makes: applied with the rest, a Rollout says for seconds that it is not there."""
 ARGUMENT = "1"
 """Value of an argument that gets its own from what is rolled out."""
+POLICY, POLICY_SECONDS = "AdmissionPolicy", 2.0
+"""The API server reads policies anew each second, and nothing tells that it has."""
 LOOK_SECONDS = 0.15
 STANDS_SECONDS, STANDS_LOOKS = 2.0, 8
 """How long a complaint has to stay as it is: some are over with the controller's next turn.
@@ -119,22 +121,32 @@ class Application:
 def main() -> None:
     """Apply them, and print what is wrong."""
     given = json.loads(Path(sys.argv[1]).read_text())
+    clusters = Application("", "default", given["clusters"])
     applications = [Application(**each) for each in given["applications"]]
     with processes.running() as plane:
         plane.start(*processes.PROGRAMS)
-        install.put(plane.api, given["definitions"])
-        install.discover(plane.api, given["definitions"])
+        _prepare(plane.api, clusters, applications)
         judge(plane.api, applications)
-    json.dump([found for each in applications for found in each.found], sys.stdout)
+    json.dump([found for each in (clusters, *applications) for found in each.found], sys.stdout)
+
+
+def _prepare(api: Api, clusters: Application, applications: Sequence[Application]) -> None:
+    """Have what is there before: namespaces, Secrets, CRDs, and what judges or limits whatever comes after it."""
+    everything = [clusters, *applications]
+    names = {name for each in everything for name in (each.namespace, *map(_namespace, each.objects)) if name}
+    for name in sorted(names):  # where one is refused, so is what goes into it
+        api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    for secret in _secrets(applications):
+        api.apply(secret)
+    _apply(api, everything, lambda kind: kind == install.DEFINITION)
+    install.discover(api, [each for application in everything for _, each in application.applied])
+    _apply(api, [clusters], lambda kind: kind != install.DEFINITION)
+    if any(POLICY in each["kind"] for each in clusters.objects):
+        time.sleep(POLICY_SECONDS)
 
 
 def judge(api: Api, applications: Sequence[Application]) -> None:
     """Apply applications, and find out what is wrong with them."""
-    names = {name for each in applications for name in (each.namespace, *map(_namespace, each.objects)) if name}
-    install.put(api, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in sorted(names)])
-    install.put(api, list(_secrets(applications)))
-    _apply(api, applications, lambda kind: kind == install.DEFINITION)
-    install.discover(api, [each for application in applications for _, each in application.applied])
     _apply(api, applications, lambda kind: kind not in (install.DEFINITION, *SECOND_WAVE))
     while waiting := [each for each in applications if not each.over]:
         seen = [document for path in LOOKED_AT for document in api.items(path)]
