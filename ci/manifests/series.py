@@ -9,8 +9,9 @@ from ci.manifests.manifests import Manifest, entries
 
 ARGUMENT = re.compile(r"\{\{\s*args\.([\w-]+)\s*\}\}")
 EXPORTED = re.compile(
-    # Prometheus itself, then KServe's Python server
+    # Prometheus itself, then KServe's Python server, then Istio's proxies, which the mesh's own monitor scrapes
     r"up|scrape_\w+|ALERTS(_FOR_STATE)?|request_(preprocess|predict|postprocess|explain)_seconds_(bucket|sum|count)"
+    r"|istio_requests_total"
 )
 PARAMETER = 'invalid parameter "query": '
 """Before what Prometheus' parser says."""

@@ -182,8 +182,8 @@ BROKEN = {
     "alert on a series of old": (
         "PrometheusRule",
         ("spec", "groups", 1, "rules", 0, "expr"),
-        'sli:inference_errors:5m{model="a"} > 1',
-        "series sli:inference_errors:5m",
+        'sli:inference_failures:5m{model="a"} > 1',
+        "series sli:inference_failures:5m",
     ),
     "no PromQL": ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "expr"), "sum(up", "no PromQL"),
     "analysis query": (
