@@ -174,6 +174,7 @@ request_postprocess_seconds_sum{pod="a-1", revision="a"} 0+0.1x480
 request_postprocess_seconds_count{pod="a-1", revision="a"} 0+100x480
 up{pod="a-1", revision="a"} 1x480
 up{pod="b-1", revision="b"} 1x480
+inference_rollout_info{phase="Completed"} 1x480
 scrape_duration_seconds{pod="a-1", revision="a"} 0.01x480
 """
 """A model with two healthy revisions, scraped every 15 s for two hours."""
@@ -201,7 +202,7 @@ def ask(chart, promtool, tmp_path):
         text = rules.text([manifest for manifest in objects if manifest.kind == "PrometheusRule"])
         (tmp_path / rules.RULES_FILE).write_text(text)
         suite = {"rule_files": [rules.RULES_FILE], "evaluation_interval": "1m", "tests": [test]}
-        suite["group_eval_order"] = ["sklearn-iris-sli", "sklearn-iris-slo"]
+        suite["group_eval_order"] = [f"sklearn-iris-{name}" for name in ("sli", "slo", "serving", "canary")]
         (tmp_path / "panels_test.yaml").write_text(yaml.safe_dump(suite))
         result = subprocess.run(
             [promtool, "test", "rules", "panels_test.yaml"],

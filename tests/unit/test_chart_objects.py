@@ -36,6 +36,7 @@ def test_each_flag_takes_its_own_part_away_and_leaves_nothing_dangling(chart, fl
         ("AnalysisTemplate", f"{PREDICTOR}-slo"): canary and slo,
         ("AnalysisTemplate", f"{PREDICTOR}-gate"): canary and slo,
         ("ServiceMonitor", PREDICTOR): slo,
+        ("PodMonitor", f"{PREDICTOR}-rollout"): canary and slo,
         ("Service", f"{PREDICTOR}-metrics"): slo,
         ("PrometheusRule", "ml-serving-slo-alerts"): slo,
         ("ConfigMap", "ml-serving-dashboard-slo-overview"): slo,
@@ -105,7 +106,7 @@ def test_two_releases_with_two_models_share_a_namespace(chart):
     other["exampleModel"]["name"] = "wine"
     second = chart.render(other, release="wine")
     assert not set(first) & set(second)
-    assert len(first) == len(second) == 18
+    assert len(first) == len(second) == 19
     # Nothing of the second points at the first, by name, host or label.
     assert "iris" not in yaml.safe_dump(list(second.values())).replace("/sklearn/1.0/model", "")
 

@@ -1,5 +1,6 @@
 """The SLO rules, run by promtool over the series of tests/rules, and what leads people from an alert to its mending."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -58,7 +59,7 @@ def test_a_rule_that_nobody_tests_is_found_at_its_line_in_the_chart(rendered, re
 def test_every_alert_can_be_routed_and_says_what_to_do(alerts):
     for alert in alerts:
         assert alert["labels"]["severity"] in {"critical", "warning"}
-        assert alert["labels"]["slo"] in {"availability", "latency", "monitoring"}
+        assert alert["labels"]["slo"] in {"availability", "latency", "canary", "monitoring"}
         assert alert["annotations"].keys() == {"summary", "description", "action", "runbook_url"}
 
 
@@ -89,13 +90,49 @@ def test_runbooks_may_be_somewhere_else(chart, base):
     assert absent["annotations"]["runbook_url"] == "https://git.example.org/runbooks/InferenceTargetsAbsent.md"
 
 
+def test_alerts_carry_the_labels_that_routes_go_by_and_the_way_to_their_dashboard(chart):
+    monitoring = {
+        "alerts": {"labels": {"team": "fraud"}, "severity": {"page": "P1", "ticket": "P3"}},
+        "dashboards": {"grafanaAddress": "https://grafana.example.org/"},
+    }
+    found = chart.render({"monitoring": monitoring})
+    shown = {
+        json.loads(text)["uid"]
+        for (kind, _), manifest in found.items()
+        if kind == "ConfigMap"
+        for text in manifest["data"].values()
+    }
+    groups = found["PrometheusRule", "ml-serving-slo-alerts"]["spec"]["groups"]
+    alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    assert {alert["labels"]["team"] for alert in alerts} == {"fraud"}
+    assert {alert["labels"]["severity"] for alert in alerts} == {"P1", "P3"}
+    assert {alert["annotations"]["dashboard_url"] for alert in alerts} == {
+        f"https://grafana.example.org/d/{uid}" for uid in shown
+    }
+
+
+def test_without_canaries_nobody_looks_for_one(chart):
+    found = chart.render({"features": {"canaryDeployment": False}})
+    groups = found["PrometheusRule", "ml-serving-slo-alerts"]["spec"]["groups"]
+    alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
+    assert "InferenceNoReadyPod" in alerts
+    assert not [name for name in alerts if "Canary" in name or "Rollout" in name]
+
+
+def test_a_step_that_waits_for_a_person_is_not_a_stuck_canary(chart):
+    found = chart.render({"canary": {"steps": [{"weight": 20, "pause": "1m"}, {"weight": 50}]}})
+    groups = found["PrometheusRule", "ml-serving-slo-alerts"]["spec"]["groups"]
+    stuck = [rule for group in groups for rule in group["rules"] if rule.get("alert") == "InferenceCanaryStuck"]
+    assert [rule["labels"]["cause"] for rule in stuck] == ["inconclusive"]
+
+
 def test_the_table_of_alerts_is_the_chart_s(alerts):
-    rows = re.findall(r"^\| \[`(\w+)`\]\((.+?)\) (?:`window=(\w+)` )?\| (\w+) \| (\w+) \|", ALERTING, re.MULTILINE)
+    rows = re.findall(r"^\| \[`(\w+)`\]\((.+?)\) (?:`\w+=(\w+)` )?\| (\w+) \| (\w+) \|", ALERTING, re.MULTILINE)
     assert sorted(rows) == sorted(
         (
             alert["alert"],
             f"runbooks/{alert['alert']}.md",
-            alert["labels"].get("window", ""),
+            alert["labels"].get("window") or alert["labels"].get("cause", ""),
             alert["labels"]["severity"],
             alert["labels"]["slo"],
         )

@@ -78,8 +78,17 @@ number of the values may come as 1.073741824e+09, which has no unit.
 {{ mulf (trimSuffix $unit (toString .)) (get $units $unit) }}
 {{- end }}
 
-{{/* Seconds of a duration such as 30s, 5m, 1h. */}}
+{{/* Seconds of a duration such as 30s, 5m, 1h, 3d. */}}
 {{- define "ml-serving.seconds" -}}
-{{- $factor := dict "s" 1 "m" 60 "h" 3600 -}}
-{{- mul (trimSuffix (regexFind "[smh]$" .) .) (get $factor (regexFind "[smh]$" .)) -}}
+{{- $factor := dict "s" 1 "m" 60 "h" 3600 "d" 86400 -}}
+{{- mul (trimSuffix (regexFind "[smhd]$" .) .) (get $factor (regexFind "[smhd]$" .)) -}}
+{{- end }}
+
+{{/*
+What an instance's dashboards are told apart by. Grafana knows a dashboard by its uid, its title in the folder, and the file
+that the sidecar writes, which it names by the key alone. Of two with the same one of these, one would lose its
+dashboard: each carries namespace and instance. A uid has 40 characters at most, hence the hash.
+*/}}
+{{- define "ml-serving.dashboardId" -}}
+{{ printf "%s/%s" .Release.Namespace (include "ml-serving.instance" .) | sha256sum | trunc 12 }}
 {{- end }}

@@ -226,7 +226,7 @@ model:
 {{- end }}
 {{- range $list := list "relabelings" "metricRelabelings" }}
 {{- range $index, $rule := default list (get $endpoint $list) }}
-{{- if has (toString $rule.targetLabel) (list "namespace" "service" "model" "revision" "response_code" "le") }}
+{{- if has (toString $rule.targetLabel) (list "namespace" "service" "model" "revision" "ready" "response_code" "le") }}
 {{- fail (printf "monitoring.endpoint.%s[%d].targetLabel (%s) is one that slo's rules and canary.analysis tell series apart by: write another" $list $index $rule.targetLabel) }}
 {{- end }}
 {{- end }}
