@@ -1,17 +1,22 @@
-"""Without figures no version goes on; a bad one is stopped as `gates` foresaw; the next good version goes through.
+"""Without figures no version goes on; a bad one is stopped as `gates` foresaw, and told of; the next good one passes.
 
 Wrong answers are test_gitops.py's; slow versions, torn ones and those wrong on one slice are tests/stranger's.
 On releases of their own, judged by a Prometheus of their own, which can be away without anybody else noticing: one with
 a runtime, arguments, a registry's Secret and a volume, and one with a container of its own and a Secret's variable.
 """
 
+import contextlib
+import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+import anyio
 import pytest
 
 from ci import sample
 from ci.base import duration, paths, tasks
+from ci.base.errors import CommandError
 from ci.base.wait import NotYet, until
 from ci.canary import judge, plan
 from ci.canary.catalogue import Shape, steady
@@ -35,6 +40,11 @@ NAMESPACE = "ml-serving-bad"
 MODEL = "sklearn-iris"
 SECRET = "model-store"
 RUNNING_SECONDS = 120
+PAGED_SECONDS = 180
+"""Within which an outage is to page."""
+TOLD_SECONDS = 120
+"""Within which somebody is to hear of a canary that was stopped."""
+DIE = "import os, signal; os.kill(1, signal.SIGTERM)"
 REQUESTS_PER_SECOND = 20
 BESIDE_PER_SECOND = 5
 """To a release whose canary never gets one, while another's does."""
@@ -248,6 +258,40 @@ def stopped(ended):
     assert len(ended.load.failed) <= (canary.requests if canary else 0)
 
 
+async def fires(release, alert, seconds):
+    """How many seconds it took until an alert about a release fired."""
+    alerts = f'ALERTS{{alertname="{alert}", namespace="{release.namespace}", model="{release.model}"}}'
+    began = time.monotonic()
+
+    async def probe():
+        states = [item["metric"]["alertstate"] for item in await prometheus.query(alerts)]
+        if states != ["firing"]:
+            raise NotYet(f"{alerts}: {states}")
+
+    async with port_forward(release.kubectl, f"svc/{monitoring.SERVICE}", monitoring.PORT, NAMESPACE) as url:
+        prometheus = Prometheus(url)
+        await until(f"{alert} fires", probe, timeout=seconds, interval=1)
+    return time.monotonic() - began
+
+
+@asynccontextmanager
+async def in_a_crash_loop(release):
+    """Have the model server of every pod die whenever it runs; the proxies stay up."""
+
+    async def crash():
+        while True:
+            for pod in await release.pods():
+                with contextlib.suppress(CommandError):  # it has just died
+                    container = (pod["metadata"]["name"], "--container=kserve-container", f"--namespace={NAMESPACE}")
+                    await release.kubectl.run("exec", *container, "--", "python", "-c", DIE)
+            await anyio.sleep(2)
+
+    async with tasks.group() as group:
+        group.start_soon(crash)
+        yield
+        group.cancel_scope.cancel()
+
+
 @pytest.fixture(scope="module")
 async def stopped_at_once(releases, taken):
     """A good version without figures, and beside it a model that is not the one that was pinned; figures come then."""
@@ -291,9 +335,38 @@ async def test_a_model_that_is_not_the_one_that_was_pinned_gets_no_request(stopp
     assert [item.revision for item in ended.timeline.traffic] == [ended.timeline.stable_revision]
 
 
-@pytest.mark.usefixtures("stopped_at_once")
-async def test_a_version_that_fails_is_stopped_as_the_gates_said(victim, taken, simulated):
-    ended = await taken(victim, "bad failing", "failing")
+@pytest.fixture(scope="module")
+async def alerted(releases, taken, stopped_at_once):
+    """A version that fails, and beside it a model whose every pod is in a crash loop; and what the alerts took."""
+    victim, beside = releases
+    found = {}
+
+    async def failing():
+        async def told():
+            found["aborted"] = await fires(victim, "InferenceCanaryAborted", TOLD_SECONDS)
+
+        found["failing"] = await taken(victim, "bad failing", "failing", once_over=told)
+
+    async def crashing():
+        async with in_a_crash_loop(beside):
+            found["outage"] = await fires(beside, "InferenceNoReadyPod", PAGED_SECONDS)
+
+    async with tasks.group() as group:
+        group.start_soon(failing)
+        group.start_soon(crashing)
+    return found
+
+
+async def test_a_crash_loop_of_every_pod_pages_though_the_proxies_answer_each_scrape(alerted):
+    assert alerted["outage"] < PAGED_SECONDS
+
+
+async def test_a_canary_that_is_stopped_is_told_of(alerted):
+    assert alerted["aborted"] < TOLD_SECONDS
+
+
+async def test_a_version_that_fails_is_stopped_as_the_gates_said(victim, alerted, simulated):
+    ended = alerted["failing"]
 
     stopped(ended)
     assert ended.deciding.get("success-rate") == "Failed", ended.deciding

@@ -22,6 +22,8 @@ async def test_each_pod_is_scraped_exactly_once(release, prometheus):
             raise NotYet(f"pods {pods}, targets {[item['labels'] for item in targets]}")
         if any(item["health"] != "up" for item in targets):
             raise NotYet(str([(item["health"], item["lastError"]) for item in targets]))
+        if any(item["labels"]["ready"] != "true" for item in targets):
+            raise NotYet(f"not ready: {[item['labels'] for item in targets]}")
 
     await until("one healthy target a pod", probe, timeout=SCRAPED_SECONDS, interval=1)
 
@@ -44,7 +46,21 @@ async def test_every_rule_evaluates(release, prometheus):
     rules = await prometheus.rules(release)
     assert {rule["name"]: rule["health"] for rule in rules if rule["health"] != "ok"} == {}
     alerts = {rule["name"] for rule in rules if rule["type"] == "alerting"}
-    assert {"InferenceErrorBudgetBurn", "InferenceLatencyP95High", "InferenceTargetDown"} <= alerts
+    assert {"InferenceErrorBudgetBurn", "InferenceLatencyP95High", "InferenceNoReadyPod"} <= alerts
+
+
+async def test_the_proxies_of_its_pods_say_since_when_they_count(release, prometheus):
+    labels = f'namespace="{release.namespace}",model="{release.model}"'
+    pods = {pod["metadata"]["name"] for pod in await release.pods()}
+    found = await prometheus.until(f"inference_proxy_uptime_seconds{{{labels}}}", bool)
+    assert pods <= {item["metric"]["pod"] for item in found}
+
+
+@pytest.mark.needs("features.canaryDeployment")
+async def test_the_phase_of_its_rollout_is_known(release, prometheus):
+    labels = f'namespace="{release.namespace}",model="{release.model}",service="{release.predictor}"'
+    found = await prometheus.until(f"inference_rollout_info{{{labels}}}", bool)
+    assert {item["metric"]["phase"] for item in found} == {"Completed"}
 
 
 @pytest.mark.needs("features.canaryDeployment")
