@@ -204,10 +204,24 @@ async def _targets(run: _Run) -> None:
         group.start_soon(run.keep_named, rules.check, run.client, run.tools.promtool, renderings, folder / "rules")
         whole = not run.targets.findings and len(renderings) == len(all_of_them)
         group.start_soon(_gates, run, renderings, run.targets.known if whole else ())
-        own: list[Manifest] = []
-        if (run.root / rules.TESTS).is_dir():  # its tests are about the chart's own values
-            own += (rule for each in renderings if each.target.name == DEFAULTS for rule in rules.sources(each.objects))
+        group.start_soon(_rules, run, renderings)
+
+
+async def _rules(run: _Run, renderings: Sequence[Rendering]) -> None:
+    """Test the rules as the chart's tests have it, and check what needs every expression read."""
+    own: list[Manifest] = []
+    default = next((each.target for each in renderings if each.target.name == DEFAULTS), None)
+    if default is not None and (run.root / rules.TESTS).is_dir():
+        fixed = rules.fixed(run.root, default)
+        helm = _helm(run.client, run.tools, [fixed], run.targets.folder / "tested")
+        (rendering,) = await chart.render(helm, [fixed])
+        run.found += (("", finding) for finding in rendering.findings)
+        own += [] if rendering.findings else rules.sources(rendering.objects)
+    # An application of an earlier revision has that revision's rules.
+    same = [each for each in renderings if each.target.chart.name == run.project.paths.chart]
+    async with tasks.group() as group:
         group.start_soon(_expressions, run, renderings, own)
+        group.start_soon(run.keep_named, rules.test_own, run.client, run.tools.promtool, run.root, same)
         if own and rules.tests(run.root):
             group.start_soon(run.keep, rules.test, run.client, run.tools.promtool, run.root, own)
 

@@ -3,28 +3,33 @@
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import dagger
 import yaml
 
-from ci.base.errors import CheckFailedError
+from ci.base.errors import CheckFailedError, UsageError
 from ci.checks import tools
 from ci.manifests import manifests, places, series
-from ci.manifests.chart import Rendering
+from ci.manifests.chart import Rendering, Target, Values
 from ci.results import Finding
 
 TESTS = "tests/rules"
 RULES_FILE = "rules.yaml"
 """What the test files name in `rule_files`, beside themselves."""
+VALUES = "values.yaml"
+"""In `TESTS`: what the tests there are written for, over the chart's own values."""
+TEMPLATE = ".j2"
+"""Behind the name of a test that is about any values."""
 
 RULE = re.compile(r'group "(?P<group>[^"]+)", rule (?P<number>\d+), "[^"]*": (?P<what>.+)')
 NAMED = re.compile(r"\s*- (?:alert|record): (?P<name>.+)")
 TEMPLATED = re.compile(r"\{\{.*?\}\}")
 DUPLICATE = re.compile(r"^Metric: (?P<name>\S+)$", re.MULTILINE)
 JUNIT = "/tmp/results.xml"  # noqa: S108 - in the container
+FAILED = re.compile(r"<(failure|error)\b")
 
 
 async def check(
@@ -69,6 +74,19 @@ def tests(root: Path) -> list[Path]:
     return sorted((root / TESTS).glob("*_test.yaml"))
 
 
+def fixed(root: Path, target: Target) -> Target:
+    """Return what the chart's tests of its rules are about.
+
+    Args:
+        root: The project's folder.
+        target: The chart's own values; over them come those of the tests, where they have any.
+    """
+    file = root / TESTS / VALUES
+    if not file.is_file():
+        return target
+    return replace(target, values=[Values(f"{TESTS}/{VALUES}", file.read_text()), *target.values])
+
+
 async def test(client: dagger.Client, promtool: Path, root: Path, rules: Sequence[manifests.Manifest]) -> list[Finding]:
     """Run the chart's tests of its rules.
 
@@ -76,27 +94,86 @@ async def test(client: dagger.Client, promtool: Path, root: Path, rules: Sequenc
         client: The Dagger session.
         promtool: The executable on the host.
         root: The project's folder, with a test in `TESTS` at least.
-        rules: The PrometheusRules that the chart's own values make.
+        rules: The PrometheusRules of what is `fixed`.
 
     Returns:
         What the tests see go wrong.
     """
-    folder = client.host().directory(str(root / TESTS), include=["*_test.yaml"])
+    texts = {path.name: path.read_text() for path in tests(root)}
+    junit = await _run(client, promtool, {"fixed": {RULES_FILE: text(rules), **texts}})
+    return [finding for _, finding in results(junit, root)]
+
+
+async def test_own(
+    client: dagger.Client, promtool: Path, root: Path, renderings: Sequence[Rendering]
+) -> list[tuple[str, Finding]]:
+    """Run what the chart's tests say of any values, on the rules of each rendering.
+
+    Args:
+        client: The Dagger session.
+        promtool: The executable on the host.
+        root: The project's folder.
+        renderings: Made by the chart that the tests are of.
+
+    Returns:
+        What the tests see go wrong, each with its target's name.
+    """
+    files = sorted((root / TESTS).glob(f"*_test.yaml{TEMPLATE}"))
+    found: list[tuple[str, Finding]] = []
+    folders: dict[str, dict[str, str]] = {}
+    for number, each in enumerate(renderings if files else ()):
+        rules = sources(each.objects)
+        try:
+            texts = {file.name.removesuffix(TEMPLATE): written(file, each.target) for file in files} if rules else {}
+        except UsageError as error:
+            found.append((each.target.name, Finding("rules", TESTS, 0, error.message, error.fix or "")))
+            continue
+        if texts:
+            folders[str(number)] = {RULES_FILE: text(rules), **texts}
+    if folders:
+        junit = await _run(client, promtool, folders)
+        found += ((renderings[int(folder)].target.name, each) for folder, each in results(junit, root, TEMPLATE))
+    return found
+
+
+def written(template: Path, target: Target) -> str:
+    """Return a test as promtool takes it, of a template for any values.
+
+    Args:
+        template: The file, in Jinja; it knows `namespace`, `release` and `values`.
+        target: What was rendered.
+
+    Raises:
+        UsageError: The template is wrong, or asks for a value that there is not.
+    """
+    import jinja2.sandbox
+
+    environment = jinja2.sandbox.SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    known = {"namespace": target.namespace, "release": target.release, "values": target.value(())}
+    try:
+        return environment.from_string(template.read_text()).render(known)
+    except (jinja2.TemplateError, TypeError, ValueError) as error:
+        raise UsageError(f"{TESTS}/{template.name}: {error}", fix="correct the template") from error
+
+
+async def _run(client: dagger.Client, promtool: Path, folders: Mapping[str, Mapping[str, str]]) -> str:
+    """Run the tests in each folder, all at once, and return the JUnit file; empty where nothing goes wrong."""
+    laid = client.directory()
+    for folder, texts in folders.items():
+        for name, content in texts.items():
+            laid = laid.with_new_file(f"{folder}/{name}", content)
+    files = [f"{folder}/{name}" for folder, texts in folders.items() for name in texts if name != RULES_FILE]
     ended = (
         tools.static(client, promtool)
-        .with_mounted_directory("/src", folder.with_new_file(RULES_FILE, text(rules)))
-        .with_exec(
-            ["test", f"--junit={JUNIT}", "rules", *(path.name for path in tests(root))],
-            use_entrypoint=True,
-            expect=dagger.ReturnType.ANY,
-        )
+        .with_mounted_directory("/src", laid)
+        .with_exec(["test", f"--junit={JUNIT}", "rules", *files], use_entrypoint=True, expect=dagger.ReturnType.ANY)
     )
     if await ended.exit_code() == 0:
-        return []
-    found = results(await ended.file(JUNIT).contents(), root)
-    if not found:
+        return ""
+    junit = await ended.file(JUNIT).contents()
+    if not FAILED.search(junit):
         raise CheckFailedError("promtool test rules failed", detail=await ended.stderr())
-    return found
+    return junit
 
 
 def sources(objects: Sequence[manifests.Manifest]) -> list[manifests.Manifest]:
@@ -260,35 +337,33 @@ def _rules(
                 yield manifest, ("spec", "groups", group, "rules", index), rule
 
 
-def results(junit: str, root: Path) -> list[Finding]:
+def results(junit: str, root: Path, suffix: str = "") -> Iterator[tuple[str, Finding]]:
     """Read the JUnit file of `promtool test rules`.
 
     Args:
-        junit: Its text.
-        root: The top of the checkout, with the tests.
+        junit: Its text, of tests that lie in a folder each; empty for one without a failure.
+        root: The project's folder, with the tests.
+        suffix: What the files there have behind the names that promtool knows.
 
-    Returns:
-        One finding for each assertion that does not hold.
+    Yields:
+        A finding for each assertion that does not hold, with the test's folder.
     """
-    found = []
-    for suite in ElementTree.fromstring(junit).iter("testsuite"):  # noqa: S314 - promtool's own output
-        file = f"{TESTS}/{suite.get('name')}"
+    for suite in ElementTree.fromstring(junit).iter("testsuite") if junit else ():  # noqa: S314 - promtool's own output
+        folder, _, name = suite.get("name", "").rpartition("/")
+        file = f"{TESTS}/{name}{suffix}"
         text = (root / file).read_text()
         for case in suite.iter("testcase"):
-            name = case.get("name", "")
+            test = case.get("name", "")
             for failure in (*case.iter("failure"), *case.iter("error")):
-                said = " ".join((failure.text or "").replace(f"name: {name},", "").split())
+                said = " ".join((failure.text or "").replace(f"name: {test},", "").split())
                 remedy = "correct the rule in the chart, or the expectation if the rule was meant to change"
-                found.append(Finding("rules", file, _test_line(text, name), f"{name}: {said}", remedy))
-    return found
+                yield folder, Finding("rules", file, _test_line(text, test), f"{test}: {said}", remedy)
 
 
 def _test_line(text: str, name: str) -> int:
     """Return the line of a test's name; 0 for one without."""
-    for index, test in manifests.entries(manifests.dig(_parsed(text), "tests")):
-        if test.get("name") == name:
-            return places.values_line(text, ("tests", index, "name"))
-    return 0
+    found = [number for number, line in enumerate(text.splitlines(), start=1) if line.strip() == f"- name: {name}"]
+    return found[0] if name and found else 0
 
 
 def _parsed(text: str) -> Any:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -11,19 +10,51 @@ import yaml
 from ci.base.paths import CHART, ROOT
 from ci.checks import rules
 from ci.manifests import manifests
+from ci.manifests.chart import Chart, Target, Values
 
 TESTS = sorted((ROOT / rules.TESTS).glob("*_test.yaml"))
+OWN = ROOT / rules.TESTS / f"own_test.yaml{rules.TEMPLATE}"
 TEMPLATE = "templates/prometheusrule.yaml"
 RUNBOOKS = ROOT / "docs" / "runbooks"
 ALERTING = (ROOT / "docs" / "alerting.md").read_text()
 
 
+FIXED = yaml.safe_load((ROOT / rules.TESTS / rules.VALUES).read_text())
+
+
 @pytest.fixture
-def rendered(chart):
-    """The PrometheusRule, as lint sees it."""
-    templates = {TEMPLATE: (CHART / TEMPLATE).read_text()}
-    parsed = manifests.parse(chart.template().stdout, templates, str(CHART.relative_to(ROOT)))
-    return [manifest for manifest in parsed if manifest.kind == "PrometheusRule"]
+def parsed(chart):
+    """The PrometheusRule that values make, as lint sees it."""
+
+    def parse(values):
+        templates = {TEMPLATE: (CHART / TEMPLATE).read_text()}
+        objects = manifests.parse(chart.template(values).stdout, templates, str(CHART.relative_to(ROOT)))
+        return rules.sources(objects)
+
+    return parse
+
+
+@pytest.fixture
+def rendered(parsed):
+    """What the tests in tests/rules are written for."""
+    return parsed(FIXED)
+
+
+@pytest.fixture
+def run_promtool(promtool, tmp_path):
+    """Have promtool run tests, by their names, on rules."""
+
+    def run(objects, tests):
+        (tmp_path / rules.RULES_FILE).write_text(rules.text(objects))
+        for name, text in tests.items():
+            (tmp_path / name).write_text(text)
+        for command in (["check", "rules", rules.RULES_FILE], ["test", "rules", *tests]):
+            result = subprocess.run(
+                [promtool, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+            )
+            assert result.returncode == 0, result.stdout + result.stderr
+
+    return run
 
 
 @pytest.fixture
@@ -31,15 +62,41 @@ def alerts(rendered):
     return [rule for group in rendered[0].dig("spec", "groups") for rule in group["rules"] if "alert" in rule]
 
 
-def test_the_rules_record_and_alert_as_written_in_tests_rules(rendered, promtool, tmp_path):
-    (tmp_path / rules.RULES_FILE).write_text(rules.text(rendered))
-    for test in TESTS:
-        shutil.copy(test, tmp_path)
-    for command in (["check", "rules", rules.RULES_FILE], ["test", "rules", *(test.name for test in TESTS)]):
-        result = subprocess.run(
-            [promtool, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
+def test_the_rules_record_and_alert_as_written_in_tests_rules(rendered, run_promtool):
+    run_promtool(rendered, {test.name: test.read_text() for test in TESTS})
+
+
+SLOS = {
+    "a lower target, faster answers": {
+        "slo": {"availability": {"target": 0.995}, "latency": {"p95Threshold": 0.3, "p99Threshold": 0.3}}
+    },
+    "the lowest target": {"slo": {"availability": {"target": 0.9306, "minFailed": 1}}},
+    "a high target, as text": {"slo": {"availability": {"target": "0.99999", "minFailed": 500}}},
+    "another model, without canaries, for routes of its own": {
+        "exampleModel": {"name": "fraud"},
+        "features": {"canaryDeployment": False},
+        "monitoring": {"alerts": {"labels": {"team": "fraud"}, "severity": {"page": "P1", "ticket": "P3"}}},
+    },
+}
+
+
+def own_tests(own):
+    """The tests of an application with values of its own."""
+    texts = (yaml.safe_dump(own), (CHART / "values.yaml").read_text())
+    values = [Values("values.yaml", text) for text in texts]
+    return {
+        "own_test.yaml": rules.written(OWN, Target("dev", "app", "app", "ml-serving", Chart(CHART, ""), values, ""))
+    }
+
+
+@pytest.mark.parametrize("own", SLOS.values(), ids=SLOS)
+def test_an_application_s_own_values_have_tests_of_their_own(parsed, run_promtool, own):
+    run_promtool(parsed(own), own_tests(own))
+
+
+def test_a_limit_that_is_not_the_application_s_own_is_found(parsed, run_promtool):
+    with pytest.raises(AssertionError, match='window=\\\\"1h'):
+        run_promtool(parsed({"slo": {"availability": {"target": 0.9995}}}), own_tests({}))
 
 
 def test_every_rule_has_a_test(rendered, read):
@@ -78,7 +135,7 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert(alerts):
     base = yaml.safe_load((CHART / "values.yaml").read_text())["monitoring"]["runbookBase"]
     assert base.endswith(f"/{RUNBOOKS.relative_to(ROOT)}")
     for alert in alerts:
-        assert alert["annotations"]["runbook_url"] == f"{base}/{alert['alert']}.md"
+        assert alert["annotations"]["runbook_url"] == f"{FIXED['monitoring']['runbookBase']}/{alert['alert']}.md"
 
 
 @pytest.mark.parametrize("base", ["https://git.example.org/runbooks", "https://git.example.org/runbooks/"])

@@ -192,9 +192,10 @@ def test_a_failed_rule_test_is_found_at_its_name(promtool, tmp_path):
                 alert_rule_test: [{eval_time: 5m, alertname: Down, exp_alerts: []}]
             """,
     )
-    output = run(tests, promtool, "test", f"--junit={tests / 'out.xml'}", "rules", "slo_test.yaml")
+    output = run(tests.parent, promtool, "test", f"--junit={tests / 'out.xml'}", "rules", "rules/slo_test.yaml")
     assert output.code != 0
-    (finding,) = rules.results((tests / "out.xml").read_text(), tmp_path)
+    ((folder, finding),) = rules.results((tests / "out.xml").read_text(), tmp_path)
+    assert folder == "rules"
     assert (finding.file, finding.line) == ("tests/rules/slo_test.yaml", 7)
     assert "alertname: Down" in finding.message
 
