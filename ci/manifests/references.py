@@ -484,7 +484,7 @@ def _autoscaler(objects: Objects) -> Iterator[Finding]:
 
 
 def _monitors(objects: Objects) -> Iterator[Finding]:
-    """ServiceMonitor → Services and their ports; PodMonitor → pods, where they are this namespace's."""
+    """ServiceMonitor → Services and their ports; PodMonitor → pods, unless it looks into namespaces."""
     for monitor in objects.of("ServiceMonitor"):
         selector = mapping(_spec(monitor, "selector"))
         services = [
@@ -517,7 +517,7 @@ def _monitors(objects: Objects) -> Iterator[Finding]:
                     "select one Service over all pods",
                 )
     for monitor in objects.of("PodMonitor"):
-        if _spec(monitor, "namespaceSelector", "matchNames") in (None, [monitor.dig("metadata", "namespace")]):
+        if _spec(monitor, "namespaceSelector") is None:
             yield from _means_pods(objects, monitor, ("spec", "selector"))
 
 

@@ -106,6 +106,7 @@ LEAVES = {
     "canary.analysis.knownAnswer": st.booleans(),
     "slo.latency.p95Threshold": st.sampled_from([0.05, "0.5", 1]),
     "slo.latency.p99Threshold": st.sampled_from([1, "2.5", 10]),
+    "slo.availability.minFailed": st.integers(1, 1000),
     "slo.availability.target": st.sampled_from([0.95, 0.99, "0.999", 0.9999]),
     "autoscaling.minReplicas": st.integers(1, 3),
     "autoscaling.maxReplicas": st.integers(3, 20),
@@ -119,7 +120,13 @@ LEAVES = {
     ),
     "monitoring.scrapeInterval": st.sampled_from(["5s", "10s", "15s"]),
     "monitoring.runbookBase": st.just("https://runbooks.example.com/ml"),
+    "monitoring.alerts.labels": st.sampled_from([{}, {"team": "fraud", "tier": "1"}]),
+    "monitoring.alerts.severity.page": st.sampled_from(["critical", "page", "P1"]),
+    "monitoring.alerts.severity.ticket": st.sampled_from(["warning", "page", "P3"]),
     "monitoring.dashboards.enabled": st.booleans(),
+    "monitoring.dashboards.grafanaAddress": st.sampled_from(
+        ["", "https://grafana.example/", "http://grafana.monitoring"]
+    ),
     "monitoring.dashboards.labels": st.just({"grafana": "yes"}),
     "monitoring.dashboards.annotations": st.just({"grafana_folder": "Machine learning"}),
     "podDisruptionBudget.enabled": st.booleans(),

@@ -297,6 +297,10 @@ def aimed(target, **features):
             for target in (0.9, 0.5, 0.93, "0.80")
         ),
         (aimed(0.9, canaryDeployment=False), ["slo.availability.target (0.9)"]),
+        (
+            {"monitoring": {"alerts": {"labels": {"severity": "P1"}}}},
+            ["monitoring.alerts.labels.severity: alerts have this label already"],
+        ),
     ],
 )
 def test_a_budget_or_alert_that_can_never_be_met_is_refused_by_key(chart, values, words):

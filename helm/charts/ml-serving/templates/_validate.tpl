@@ -113,6 +113,11 @@
 {{- if ge (mulf 14.4 (subf 1 $target)) 1.0 }}
 {{- fail (printf "slo.availability.target (%v) allows so many errors that 14.4 times as many, from which its first alert fires, are more than all requests: write more than 0.9306" $target) }}
 {{- end }}
+{{- range $name := list "namespace" "service" "model" "severity" "slo" "window" "cause" }}
+{{- if hasKey (default dict $.Values.monitoring.alerts.labels) $name }}
+{{- fail (printf "monitoring.alerts.labels.%s: alerts have this label already; call yours something else" $name) }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "ml-serving.validateServer" -}}
