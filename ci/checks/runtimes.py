@@ -12,8 +12,8 @@ from ci.results import Finding
 CHECK = "runtimes"
 PATHS = {"readinessProbe": "readinessPath", "livenessProbe": "livenessPath"}
 """The chart's keys of what a probe asks; the start-up's is the same as the liveness probe's."""
-METRICS = {"port": "metricsPort", "path": "metricsPath"}
-"""The chart's keys of where it has metrics from."""
+METRICS = {"port": ("metricsPort", "port"), "path": ("metricsPath",)}
+"""The chart's keys of where it has metrics from, the first one's own."""
 
 
 def rendered(renderings: Sequence[Rendering], known: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Finding]]:
@@ -57,9 +57,9 @@ def _assumed(target: Target, manifest: Manifest, there: Sequence[Mapping[str, An
             remedy = f"{MODEL}.probes.{key}: {theirs}; or write {path} there, where that server has it"
             yield Finding(CHECK, file, line, said, remedy)
     for what, (ours, theirs) in runtimes.other_metrics(manifest.data, there).items():
-        if not _written(target, METRICS[what]):
+        if not any(_written(target, key) for key in METRICS[what]):
             said = f"{MODEL}.runtime: {runtime} has its metrics at {what} {theirs}, and the chart asks {what} {ours}"
-            remedy = f"{MODEL}.{METRICS[what]}: {theirs}"
+            remedy = f"{MODEL}.{METRICS[what][0]}: {theirs}"
             yield Finding(CHECK, file, line, said, remedy, "warning")
 
 

@@ -63,6 +63,29 @@ LEAVES = {
         optional={"limits": st.fixed_dictionaries({"cpu": st.sampled_from(["1", 2]), "memory": st.just("2Gi")})},
     ),
     "exampleModel.podAnnotations": st.dictionaries(NAMES, TEXTS, max_size=2),
+    "exampleModel.podLabels": st.dictionaries(NAMES, LABELS, max_size=2),
+    "exampleModel.labels": st.dictionaries(st.just("example.com/owner"), LABELS),
+    "exampleModel.annotations": st.dictionaries(st.just("example.com/owner"), TEXTS),
+    "exampleModel.predictor": st.fixed_dictionaries(
+        {},
+        optional={
+            "volumes": st.just([{"name": "cache", "emptyDir": {"sizeLimit": "1Gi"}}]),
+            "serviceAccountName": st.just(""),
+            "hostAliases": st.just([{"ip": "10.0.0.1", "hostnames": ["store"]}]),
+            "logger": st.just({"mode": "all", "url": "http://sink.apps"}),
+            "containers": st.just([{"name": "tokens", "image": "registry.example.com/tokens:1"}]),
+            "timeout": st.integers(1, 600),
+        },
+    ),
+    "exampleModel.model": st.fixed_dictionaries(
+        {},
+        optional={
+            "envFrom": st.just([{"secretRef": {"name": "hub"}}]),
+            "workingDir": st.just("/srv"),
+            "ports": st.just([{"name": "grpc", "containerPort": 8033}]),
+            "readinessProbe": st.sampled_from([{"timeoutSeconds": 5}, {"tcpSocket": {"port": 8033}}]),
+        },
+    ),
     "exampleModel.nodeSelector": st.dictionaries(NAMES, LABELS, max_size=2),
     "exampleModel.tolerations": few(TOLERATION),
     "exampleModel.affinity": st.fixed_dictionaries(
@@ -104,6 +127,10 @@ LEAVES = {
     "canary.analysis.noDataLimit": st.integers(0, 2),
     "canary.analysis.consecutiveErrorLimit": st.integers(0, 3),
     "canary.analysis.knownAnswer": st.booleans(),
+    "canary.analysis.prometheus": st.sampled_from(
+        [{}, {"timeout": 20}, {"headers": [{"key": "X-Org", "value": "ml"}]}]
+    ),
+    "canary.analysis.args": st.just([]),
     "slo.latency.p95Threshold": st.sampled_from([0.05, "0.5", 1]),
     "slo.latency.p99Threshold": st.sampled_from([1, "2.5", 10]),
     "slo.availability.minFailed": st.integers(1, 1000),
@@ -119,6 +146,8 @@ LEAVES = {
         ["http://prometheus.monitoring:9090", "https://mimir.example/prom"]
     ),
     "monitoring.scrapeInterval": st.sampled_from(["5s", "10s", "15s"]),
+    "monitoring.keep": few(st.sampled_from(["vllm:.+", "nv_gpu_utilization"])),
+    "monitoring.endpoint": st.sampled_from([{}, {"metricRelabelings": [{"regex": "pod_ip", "action": "labeldrop"}]}]),
     "monitoring.runbookBase": st.just("https://runbooks.example.com/ml"),
     "monitoring.alerts.labels": st.sampled_from([{}, {"team": "fraud", "tier": "1"}]),
     "monitoring.alerts.severity.page": st.sampled_from(["critical", "page", "P1"]),
