@@ -1,5 +1,6 @@
 """Values of the chart as teams may write them: any of its keys, each with values that make sense by themselves."""
 
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.conftest import KNOWN_ANSWER
@@ -193,3 +194,18 @@ def values(draw):
             within = within.setdefault(section, {})
         within[last] = draw({**LEAVES, **TOGETHER}[key])
     return found
+
+
+def files(number):
+    """As many files of values, the same each time."""
+    found = []
+
+    @settings(
+        derandomize=True, deadline=None, database=None, max_examples=number, suppress_health_check=list(HealthCheck)
+    )
+    @given(values())
+    def draw(each):
+        found.append(each)
+
+    draw()
+    return found[:number]

@@ -14,9 +14,11 @@ from ci.checks.control_plane import check, container
 from ci.manifests import brought
 from ci.results import Finding
 from ci.supply.supply import Supply, choose
-from tests.harness import project
+from tests.harness import ordinary, project
 from tests.unit.conftest import find_tool
 
+ORDINARY, MANY = 10, 200
+"""Applications with values as teams may write them, in every run and at night."""
 CLUSTERS = ""
 """Whose findings are of no application."""
 BARE = {"features": {"sloMonitoring": False, "autoscaling": False}}
@@ -125,6 +127,8 @@ def made(tmp_path_factory):
     file.write_text(file.read_text().replace("[paths]\n", '[paths]\npolicies = "cluster"\n'))
     found.write("cluster/trial.yaml", POLICIES)
     found.deploy("trial", "strict", values=BARE)
+    for number, values in enumerate(ordinary.files(ORDINARY)):
+        found.deploy("lab", f"ordinary-{number}", values=values)
     for name, values in {**GOOD, **{name: values for name, (values, *_) in BAD_VALUES.items()}}.items():
         found.deploy("lab", name, values=values)
     file = found.folder / project.TREE / "lab" / "scheme.yaml"
@@ -136,22 +140,34 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def told(made, tmp_path_factory):
     """What is said of each application, by its name."""
-    found = made.helm(find_tool("helm"), "template", defaults=False)
-    assert not [finding for each in found.values() for finding in each.findings]
+    found = rendered(made)
     renderings = [*found.values(), *(changed(found["lab/whole"], name) for name in BAD_OBJECTS)]
+    said = {each.target.application: [] for each in renderings} | {CLUSTERS: []}
+    for each in asked(made, renderings, tmp_path_factory.mktemp("work")):
+        name, told = (CLUSTERS, each) if isinstance(each, Finding) else (each.target.partition("/")[2], each.finding)
+        said[name].append(told)
+    return said
 
-    async def asked():
+
+def rendered(made):
+    """What Helm makes of the applications, by name; not of those that contradict themselves."""
+    found = made.helm(find_tool("helm"), "template", defaults=False)
+    taken = {name: each for name, each in found.items() if not each.findings}
+    assert all(name.startswith("lab/ordinary-") for name in found.keys() - taken.keys())
+    return taken
+
+
+def asked(made, renderings, folder):
+    """What the control plane says of renderings."""
+
+    async def ask():
         supply = Supply(choose("auto"))
         async with session.opened(supply) as (client, _):
             plane = await container.plane(supply)
             there = brought.objects(made.folder, made.project)
-            return await check.check(client, plane, renderings, there, tmp_path_factory.mktemp("work") / "plane")
+            return await check.check(client, plane, renderings, there, folder / "plane")
 
-    said = {each.target.application: [] for each in renderings} | {CLUSTERS: []}
-    for each in anyio.run(asked):
-        name, found = (CLUSTERS, each) if isinstance(each, Finding) else (each.target.partition("/")[2], each.finding)
-        said[name].append(found)
-    return said
+    return anyio.run(ask)
 
 
 def changed(whole, name):
@@ -165,6 +181,23 @@ def changed(whole, name):
 @pytest.mark.parametrize("name", GOOD)
 def test_nothing_is_said_of_what_a_cluster_takes(told, name):
     assert told[name] == []
+
+
+def test_nothing_is_said_of_ordinary_values(told):
+    found = {name: said for name, said in told.items() if name.startswith("ordinary-")}
+    assert len(found) >= ORDINARY / 2
+    assert not any(found.values())
+
+
+@pytest.mark.nightly
+def test_nothing_is_said_of_many_ordinary_values(tmp_path):
+    made = project.made(tmp_path / "project", environments=("lab",), applications=())
+    for number, values in enumerate(ordinary.files(MANY)):
+        made.deploy("lab", f"ordinary-{number}", values=values)
+    made.commit()
+    taken = list(rendered(made).values())
+    assert len(taken) >= MANY / 2
+    assert [each.finding for each in asked(made, taken, tmp_path)] == []
 
 
 @pytest.mark.parametrize("name", BAD_VALUES)
