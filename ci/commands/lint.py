@@ -9,7 +9,7 @@ from rich.console import Console
 from ci.base import jsonfile
 from ci.base.progress import step, warning
 from ci.commands import here
-from ci.commands.options import ControlPlaneOption, OneApplicationOption, OneEnvironmentOption, SupplyOption
+from ci.commands.options import NoControlPlaneOption, OneApplicationOption, OneEnvironmentOption, SupplyOption
 from ci.commands.runner import run_async
 
 
@@ -19,14 +19,14 @@ def lint(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the findings there too.")
     ] = None,
-    control_plane: ControlPlaneOption = True,
+    no_control_plane: NoControlPlaneOption = False,
     supply: SupplyOption = "auto",
 ) -> None:
     """Check every application as Argo CD renders it, and YAML and workflow files; a finding has its file and line.
 
     Each is applied on a control plane without nodes as well: what API server and controllers refuse is a finding.
     """
-    run_async(_lint, environment, application, json_file, control_plane, supply)
+    run_async(_lint, environment, application, json_file, not no_control_plane, supply)
 
 
 async def _lint(

@@ -35,11 +35,10 @@ OneApplicationOption = Annotated[
     str | None, typer.Option("--app", metavar="NAME", help="One application alone; all of the tree's by default.")
 ]
 
-ControlPlaneOption = Annotated[
+NoControlPlaneOption = Annotated[
     bool,
     typer.Option(
-        " /--no-control-plane",
-        help="Leave out the control plane without nodes; no evidence comes of such a run.",
+        "--no-control-plane", help="Leave out lint's control plane without nodes; no evidence comes of such a run."
     ),
 ]
 

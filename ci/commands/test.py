@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ci.base import settings
-from ci.commands.options import AskedOption, ControlPlaneOption, RemoteOption, SupplyOption
+from ci.commands.options import AskedOption, NoControlPlaneOption, RemoteOption, SupplyOption
 from ci.commands.runner import run_async
 
 
@@ -46,7 +46,7 @@ def test(
         ),
     ] = None,
     remote: RemoteOption = "origin",
-    control_plane: ControlPlaneOption = True,
+    no_control_plane: NoControlPlaneOption = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the cluster running for a look.")] = False,
     report: Annotated[
         Path, typer.Option(help="Folder for report.html, report.json, junit.xml, evidence and logs.")
@@ -77,6 +77,6 @@ def test(
         application=tree.asked(app) if app is not None else None,
         models=models,
         images=tuple(image or ()),
-        control_plane=control_plane,
+        control_plane=not no_control_plane,
     )
     run_async(proving.test, asked, environment, report, supply, only or [], skip or [], not no_install, (base, remote))
