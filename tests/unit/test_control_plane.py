@@ -95,6 +95,28 @@ def test_two_controllers_that_write_at_once_are_no_complaint():
     assert [each.said for each in told.complaints] == ["no such storage"]
 
 
+@pytest.mark.parametrize("gone", ["Event", "ReplicaSet"])
+def test_pods_that_are_refused_are_told_by_the_condition_or_the_event(gone):
+    seen = copy.deepcopy(RECORDED["account"]["last"])
+    for each in seen:
+        if gone == each["kind"] == "ReplicaSet":
+            each["status"].pop("conditions", None)
+    found = verdict.of(
+        RECORDED["account"]["applied"], [each for each in seen if gone != each["kind"] or gone != "Event"]
+    )
+    assert ['serviceaccount "account-predictor" not found' in each.said for each in found.complaints] == [True]
+
+
+def test_pods_that_nobody_has_made_or_refused_are_waited_for():
+    seen = copy.deepcopy(RECORDED["whole"]["last"])
+    for each in seen:
+        if each["kind"] == "ReplicaSet":
+            each["status"]["replicas"] = 0
+    found = verdict.of(RECORDED["whole"]["applied"], seen)
+    assert found.complaints == []
+    assert [said for _, said in found.waiting] == ["Rollout good-whole-predictor: its pods are not made yet"]
+
+
 def test_a_pod_that_is_refused_again_under_another_name_is_the_same_complaint():
     recorded = copy.deepcopy(RECORDED["account"])
     (pods,) = [each for each in recorded["last"] if each["kind"] == "ReplicaSet" and each["spec"]["replicas"]]
