@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from ci import project as projects
+from ci.base.errors import CheckFailedError
 from ci.checks import session
 from ci.checks.control_plane import check, container
 from ci.manifests import brought
@@ -157,13 +158,14 @@ def rendered(made):
     return taken
 
 
-def asked(made, renderings, folder):
-    """What the control plane says of renderings."""
+def asked(made, renderings, folder, installed=None):
+    """What the control plane says of renderings; with other objects than the stack's where they are given."""
 
     async def ask():
         supply = Supply(choose("auto"))
         async with session.opened(supply) as (client, _):
             plane = await container.plane(supply)
+            plane = replace(plane, documents=installed) if installed else plane
             there = brought.objects(made.folder, made.project)
             return await check.check(client, plane, renderings, there, folder / "plane")
 
@@ -226,3 +228,9 @@ def test_what_is_wrong_with_it_is_told_with_its_line(told):
     found = told[CLUSTERS]
     assert {(each.file, each.line) for each in found} == {("cluster/trial.yaml", 7)}
     assert found[0].message.startswith("LimitRange upside-down: spec.limits[0]")
+
+
+def test_what_cannot_be_installed_is_told_in_one_line(made, tmp_path):
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "No Name"}}
+    with pytest.raises(CheckFailedError, match=r"^lint's control plane: Namespace No Name: .* is invalid"):
+        asked(made, [rendered(made)["lab/whole"]], tmp_path, installed=[space])

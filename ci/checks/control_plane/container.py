@@ -13,6 +13,7 @@ from typing import Any
 import dagger
 
 from ci.base import paths
+from ci.base.errors import CheckFailedError
 from ci.checks import tools
 from ci.checks.control_plane import certificate, installed
 from ci.checks.control_plane.inside import processes
@@ -35,6 +36,7 @@ PACKAGES = [f"{folder}/__init__.py" for folder in ("ci", "ci/checks", "ci/checks
 INSTALLING = [*PACKAGES, *(f"{INSIDE}/{name}.py" for name in ("api", "install", "processes"))]
 """What the data of etcd is made by: a change of the rest leaves it as it is."""
 CODE = "/code"
+BROKEN = "run it again; --no-control-plane leaves it out, and evidence with it"
 STACK, APPLICATIONS = "/stack.json", "/applications.json"
 """What is installed, and what is applied."""
 
@@ -100,11 +102,18 @@ async def complaints(
         container: What `ready` returned.
         given: What `inside.apply` reads.
         folder: One of the host to write to, where nothing else is applied from.
+
+    Raises:
+        CheckFailedError: The control plane did not come up, or not to an end.
     """
     folder.mkdir()
     everything = [*PACKAGES, f"{INSIDE}/*.py"]
     ended = _run(client, container, "apply", APPLICATIONS, given, folder, everything)
-    found: list[dict[str, Any]] = json.loads(await ended.stdout())
+    try:
+        found: list[dict[str, Any]] = json.loads(await ended.stdout())
+    except dagger.ExecError as error:
+        last = error.stderr.strip().rpartition("\n")[2]
+        raise CheckFailedError(f"lint's control plane: {last}", fix=BROKEN, detail=error.stderr) from error
     return found
 
 

@@ -143,8 +143,8 @@ PROGRAMS = (
 """The controllers, and whose webhooks are asked."""
 
 
-class StartError(Exception):
-    """A program did not come up."""
+class StartError(SystemExit):
+    """A program did not come up; this one ends with what that said."""
 
 
 class Running:
