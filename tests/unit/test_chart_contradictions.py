@@ -51,6 +51,9 @@ def of_gpu(part):
         (resources(limits={GPU: "500m"}), [f"{of_gpu('limits')} (500m) is a part of a device"]),
         (resources(limits={GPU: 0.5}), [f"{of_gpu('limits')} (0.5) is a part of a device"]),
         (resources(limits={"gpu": 1}), ["exampleModel.resources.limits.gpu is no resource", "nvidia.com/gpu"]),
+        # Written for the other one.
+        (resources(limits={"memory": 1}), ["exampleModel.resources.limits.memory (1) is less than 1Mi"]),
+        (resources(limits={"cpu": "2Gi"}), ["exampleModel.resources.limits.cpu (2Gi) is more CPUs than a node has"]),
         # A target that the limit keeps the pods below.
         (
             scaled(limits={"cpu": "500m"}, target={"cpu": "1400m"}),

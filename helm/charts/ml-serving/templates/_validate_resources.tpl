@@ -14,6 +14,13 @@ ValidateContainerResourceRequirements; KServe's Deployment that breaks one is re
 {{- if and (include "ml-serving.isDevice" $name) (contains "/" $name) (ne $amount (floor $amount)) }}
 {{- fail (printf "%s (%v) is a part of a device: write a whole number" $key $quantity) }}
 {{- end }}
+{{- /* Kubernetes takes both, and no pod starts: amounts of the one, or without their unit, written for the other. */}}
+{{- if and (eq $name "memory") (gt $amount 0.0) (lt $amount 1048576.0) }}
+{{- fail (printf "%s (%v) is less than 1Mi, with which nothing starts: write its unit, as in 1Gi" $key $quantity) }}
+{{- end }}
+{{- if and (eq $name "cpu") (gt $amount 10000.0) }}
+{{- fail (printf "%s (%v) is more CPUs than a node has: write a number of them, as in 2 or 500m" $key $quantity) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- $limits := default dict $resources.limits }}
