@@ -63,6 +63,12 @@ def test_a_canary_adds_nothing_to_what_traffic_and_rest_have_asked_for(wanted, c
         assert course == [course[0]] * len(course)
 
 
+def test_the_pods_of_a_peak_go_where_a_pod_at_rest_uses_less_than_half_of_a_target(wanted, canary):
+    """What the values aim at on their own is at least twice what a pod asks for."""
+    for course in wanted([canary(rest=rest, replicas=10) for rest in RESTS if rest < 0.5]):
+        assert course == [1] * len(course)
+
+
 def test_without_the_tolerance_a_model_at_80_percent_of_its_target_goes_to_the_most(wanted, canary):
     """What the chart guards against; where this fails, Kubernetes or Argo Rollouts need it no more."""
     (course,) = wanted([canary(rest=0.8, kubernetes="1.34.0")])
