@@ -13,7 +13,7 @@ CHECK = "runtimes"
 PATHS = {"readinessProbe": "readinessPath", "livenessProbe": "livenessPath"}
 """The chart's keys of what a probe asks; the start-up's is the same as the liveness probe's."""
 METRICS = {"port": ("metricsPort", "port"), "path": ("metricsPath",)}
-"""The chart's keys of where it has metrics from, the first one's own."""
+"""The chart's keys that say where it has metrics from; the first says nothing else."""
 
 
 def rendered(renderings: Sequence[Rendering], known: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Finding]]:

@@ -2,7 +2,8 @@
 
 Wrong answers are test_gitops.py's; slow versions, torn ones and those wrong on one slice are tests/stranger's.
 On releases of their own, judged by a Prometheus of their own, which can be away without anybody else noticing: one with
-a runtime, arguments, a registry's Secret and a volume, and one with a container of its own and a Secret's variable.
+a runtime, arguments, a registry's Secret and a volume, and one with a container of its own, a Secret's variable and a
+transformer in front.
 """
 
 import contextlib
@@ -91,15 +92,31 @@ WITH_A_RUNTIME = {
 }
 
 
+FRONT = "import kserve; model = kserve.Model('{name}'); model.load(); kserve.ModelServer().start([model])"
+"""KServe's transformer that changes nothing; its pod may go when it has answered what still comes."""
+
+
 def container_of_its_own(runtime, name):
-    """KServe's server as anybody's image would be: without its runtime."""
-    server = runtime["spec"]["containers"][0]
+    """KServe's server as anybody's image would be: without its runtime; and a transformer in front, in the same pod."""
+    image = runtime["spec"]["containers"][0]["image"]
+    front = {
+        "name": "transformer-container",
+        "image": image,
+        "command": ["python", "-c", FRONT.format(name=name)],
+        "args": ["--predictor_host=localhost:8085", "--enable_grpc=false"],
+        "ports": [{"containerPort": 8080}],
+        "readinessProbe": {"httpGet": {"path": f"/v2/models/{name}/ready", "port": 8080}, "periodSeconds": 1},
+        "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+    }
     return {
         "runtime": "",
-        "image": server["image"],
+        "image": image,
+        "port": 8085,
         "command": ["python", "-m", "sklearnserver"],
-        "args": [f"--model_name={name}", "--model_dir=/mnt/models"],
+        "args": [f"--model_name={name}", "--model_dir=/mnt/models", "--http_port=8085", "--enable_grpc=false"],
         "env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": KEYS, "key": "token"}}}],
+        "predictor": {"containers": [front]},
     }
 
 
