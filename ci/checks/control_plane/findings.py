@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ci.checks.control_plane.inside import apply
 from ci.manifests import manifests, places
 from ci.manifests.brought import CHECK, Brought
 from ci.manifests.chart import Rendering
@@ -22,7 +23,7 @@ OF_KSERVE: Mapping[str | int, str] = {"containers": "model"}
 TOLD_BY = {"rules": "PrometheusRule", "runtimes": "InferenceService"}
 """Kind of the objects that a check looks into."""
 REMEDY = "change what it names: a cluster refuses it as well"
-REMEDIES = {"Undecided": "run it again; `--no-control-plane` leaves this check out"}
+REMEDIES = {apply.UNDECIDED: "run it again; `--no-control-plane` leaves this check out"}
 
 
 @dataclass(frozen=True)

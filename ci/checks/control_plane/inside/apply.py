@@ -20,6 +20,8 @@ from ci.checks.control_plane.inside.verdict import Verdict
 
 SECOND_WAVE = ("Rollout", "HorizontalPodAutoscaler")
 """Kinds that refer to what KServe makes: applied with the rest, a Rollout says for seconds that it is not there."""
+UNDECIDED = "Undecided"
+"""Reason of what is no complaint: nobody has come to a decision."""
 ARGUMENT = "1"
 """Value of an argument that gets its own from what is rolled out."""
 POLICY, POLICY_SECONDS = "AdmissionPolicy", 2.0
@@ -114,7 +116,7 @@ class Application:
             if not verdict.is_echo(each.said, others):
                 self.tell(numbers[each.uid], each.said, reason=each.reason)
         for uid, said in self.verdict.waiting:
-            self.tell(numbers[uid], f"no decision within {PATIENCE_SECONDS:.0f} s: {said}", reason="Undecided")
+            self.tell(numbers[uid], f"no decision within {PATIENCE_SECONDS:.0f} s: {said}", reason=UNDECIDED)
         self.over = True
 
 
