@@ -498,6 +498,18 @@ def test_null_is_how_a_value_of_the_chart_is_left_out(chart, path):
     chart.render(nested(path, None))
 
 
+def test_a_null_that_helm_keeps_leaves_out_as_well(chart, tmp_path):
+    """Where the chart has no value for it, which `helm upgrade --reuse-values` has removed the time before."""
+    folder = tmp_path / "ml-serving"
+    charts.copy(folder)
+    text = (folder / "values.yaml").read_text()
+    (folder / "values.yaml").write_text(re.sub(r'^  (cpu: ""|memory: ""|replicas: 1)\n', "", text, flags=re.MULTILINE))
+    found = scaler_of(chart, {"autoscaling": {"cpu": None, "memory": None}}, folder=folder)
+    assert [each["type"] for each in found["metrics"]] == ["Pods"]
+    own = {"features": {"autoscaling": False}, "exampleModel": {"replicas": None}}
+    assert "replicas" not in chart.render(own, folder=folder)["Rollout", "sklearn-iris-predictor"]["spec"]
+
+
 def test_a_prometheus_that_selects_all_needs_no_label(chart):
     found = chart.render({"monitoring": {"labels": {"release": None}}})
     labels = found["ServiceMonitor", "sklearn-iris-predictor"]["metadata"]["labels"]

@@ -55,7 +55,7 @@ name: {{ include "ml-serving.predictor" . }}
 
 {{/* Not empty where the values say how many pods there are. Elsewhere that is an autoscaler's alone, and no object may say it. */}}
 {{- define "ml-serving.fixedReplicas" -}}
-{{- if and (not .Values.features.autoscaling) (hasKey .Values.exampleModel "replicas") }}true{{ end }}
+{{- if and (not .Values.features.autoscaling) .Values.exampleModel.replicas }}true{{ end }}
 {{- end }}
 
 {{/* Label matchers of the model's series. */}}

@@ -62,7 +62,7 @@ exampleModel.resources.{{ first . }}{{ if regexMatch "^[a-z]+$" $name }}.{{ $nam
 {{- $requests := default dict $resources.requests }}
 {{- $limits := default dict $resources.limits }}
 {{- range $name := list "cpu" "memory" }}
-{{- if and (hasKey $scaling $name) (not (toString (get $scaling $name))) (not (hasKey $limits $name)) }}
+{{- if and (eq (toString (index $scaling $name)) "") (not (hasKey $limits $name)) }}
 {{- fail (printf "autoscaling.%s is empty, and so is exampleModel.resources.limits.%s, of which it is a part: set one of them, or autoscaling.%s to null to leave it out" $name $name $name) }}
 {{- end }}
 {{- end }}
@@ -70,7 +70,6 @@ exampleModel.resources.{{ first . }}{{ if regexMatch "^[a-z]+$" $name }}.{{ $nam
 {{- fail "autoscaling.cpu and autoscaling.memory are left out, or empty with no room between request and limit, and autoscaling.requestsPerSecond is 0 or features.sloMonitoring off: the autoscaler has nothing to go by; set one of them, or switch features.autoscaling off" }}
 {{- end }}
 {{- range $name := list "cpu" "memory" }}
-{{- if hasKey $scaling $name }}
 {{- $target := include "ml-serving.scalingTarget" (list $ $name) }}
 {{- if $target }}
 {{- $aim := include "ml-serving.quantity" $target }}
@@ -94,7 +93,6 @@ exampleModel.resources.{{ first . }}{{ if regexMatch "^[a-z]+$" $name }}.{{ $nam
 {{- end }}
 {{- end }}
 {{- end }}
-{{- end }}
 
 {{/*
 What the autoscaler aims at: what the values say, or where that is empty a part of the limit. Empty where it is left out; takes
@@ -103,10 +101,11 @@ root, and `cpu` or `memory`.
 {{- define "ml-serving.scalingTarget" -}}
 {{- $values := (first .).Values -}}
 {{- $name := last . -}}
-{{- if hasKey $values.autoscaling $name -}}
-{{- $target := get $values.autoscaling $name | toString -}}
+{{- $target := index $values.autoscaling $name -}}
+{{- /* `helm upgrade --reuse-values` keeps a null. */ -}}
+{{- if not (kindIs "invalid" $target) -}}
 {{- $amounts := $values.exampleModel.resources -}}
-{{- if $target -}}
+{{- if ne (toString $target) "" -}}
 {{ $target }}
 {{- else if eq $name "cpu" -}}
 {{ mulf (include "ml-serving.quantity" $amounts.limits.cpu) 700 | floor | int64 }}m
