@@ -13,7 +13,8 @@ import pytest
 
 from ci.checks.control_plane import certificate, check, container, findings
 from ci.checks.control_plane.findings import Refusal
-from ci.checks.control_plane.inside import verdict
+from ci.checks.control_plane.inside import apply, verdict
+from ci.checks.control_plane.inside.apply import Application
 from ci.manifests.chart import Chart, Rendering, Target, Values
 from ci.manifests.manifests import Manifest
 from ci.results import Finding
@@ -22,59 +23,68 @@ from ci.supply import pins
 RECORDED = json.loads((Path(__file__).parent / "fixtures" / "control_plane.json").read_text())
 
 
-def judged(name, look="last", *more):
-    """The verdict on a recorded application, with what was said of each object by its kind."""
+def looked(name, look="last"):
+    """A recorded application that was looked at."""
     recorded = RECORDED[name]
-    found = verdict.of(recorded["applied"], [*recorded[look], *more])
-    kinds = {each["metadata"]["uid"]: each["kind"] for each in recorded["applied"]}
-    return found, [(kinds[each.uid], each.said) for each in found.complaints]
+    found = Application("lab/a", "acme-lab", recorded["applied"], applied=list(enumerate(recorded["applied"])))
+    found.look(recorded[look])
+    return found
+
+
+def told(application):
+    """What is said of it in the end, with the kind of what it is said of."""
+    application.end()
+    return [(application.objects[each["object"]]["kind"], each["said"]) for each in application.found]
 
 
 def test_a_good_application_is_waited_for_and_then_taken():
-    first, said = judged("whole", "first")
-    assert first.waiting
-    assert said == []
-    last, said = judged("whole")
-    assert (last.waiting, said) == ([], [])
+    first, last = looked("whole", "first"), looked("whole")
+    assert not first.is_decided
+    assert last.is_decided
+    assert told(last) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "cause"),
+    ("name", "kinds", "cause"),
     [
-        ("selector", "InferenceService", 'spec.template.spec.nodeSelector: Invalid value: "gpu pool"'),
-        ("scheme", "InferenceService", "StorageUri [ftp://acme/scheme/7] is not supported"),
-        ("runtime", "InferenceService", "with the name: kserve-nothing"),
-        ("account", "Rollout", 'serviceaccount "account-predictor" not found'),
-        ("service", "Rollout", 'spec.strategy.canary.canaryService: Invalid value: "nowhere"'),
+        ("selector", ["InferenceService"], 'spec.template.spec.nodeSelector: Invalid value: "gpu pool"'),
+        ("scheme", ["InferenceService"], "StorageUri [ftp://acme/scheme/7] is not supported"),
+        ("runtime", ["InferenceService"], "with the name: kserve-nothing"),
+        ("account", ["Rollout"], 'serviceaccount "account-predictor" not found'),
+        ("service", ["Rollout"], 'spec.strategy.canary.canaryService: Invalid value: "nowhere"'),
+        ("argument", ["AnalysisRun", "AnalysisRun"], "failed to resolve {{args.nowhere}}"),
     ],
 )
-def test_the_cause_is_told_and_nothing_that_follows_from_it(name, kind, cause):
-    found, said = judged(name)
-    assert found.waiting == []
-    assert [told for told, _ in said] == [kind]
-    assert cause in said[0][1]
+def test_the_cause_is_told_and_nothing_that_follows_from_it(name, kinds, cause):
+    found = told(looked(name))
+    assert [kind for kind, _ in found] == kinds
+    assert all(cause in said for _, said in found)
+
+
+def test_what_follows_from_an_object_that_was_never_taken_is_not_told():
+    account = looked("account")
+    account.objects = [*account.objects, thing("ServiceAccount", "account-predictor")]
+    account.tell(len(account.objects) - 1, "no such annotation")
+    assert told(account) == [("ServiceAccount", "no such annotation")]
+
+
+def test_a_complaint_counts_once_it_stands_and_is_over_with_the_next_turn_of_the_controller():
+    found = looked("selector")
+    found.since -= apply.STANDS_SECONDS
+    assert not found.is_decided, "on a busy machine looks count, not seconds"
+    found.look(RECORDED["selector"]["first"])
+    assert found.looks == 0
+    for _ in range(apply.STANDS_LOOKS + 2):
+        found.look(RECORDED["selector"]["last"])
+    assert not found.is_decided
+    found.since -= apply.STANDS_SECONDS
+    assert found.is_decided
 
 
 def test_where_the_status_says_no_more_the_model_s_status_does():
     seen = [each for each in RECORDED["runtime"]["last"] if each["kind"] != "Event"]
     found = verdict.of(RECORDED["runtime"]["applied"], seen)
-    assert [each.reason for each in found.complaints] == ["RuntimeNotRecognized"]
-
-
-def test_an_analysis_that_cannot_be_made_is_told_and_the_rollout_s_word_of_it_is_an_echo():
-    _, said = judged("argument")
-    runs = [text for kind, text in said if kind == "AnalysisRun"]
-    assert len(runs) == 2
-    assert all("failed to resolve {{args.nowhere}}" in text for text in runs)
-    (echo,) = [text for kind, text in said if kind == "Rollout"]
-    assert verdict.is_echo(echo, ["argument-predictor-gate"])
-    assert not verdict.is_echo(echo, ["argument-predictor"])
-
-
-def test_what_follows_from_a_refused_account_is_an_echo():
-    _, [(_, said)] = judged("account")
-    assert verdict.is_echo(said, ["account-predictor"])
-    assert not verdict.is_echo(said, ["account"])
+    assert found.complaints[0].reason == "RuntimeNotRecognized"
 
 
 def test_two_controllers_that_write_at_once_are_no_complaint():

@@ -118,16 +118,64 @@ metadata: {name: upside-down, namespace: acme-trial}
 spec:
   limits:
     - {type: Container, min: {cpu: "4"}, max: {cpu: "2"}}
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {name: limits, namespace: acme-small}
+spec:
+  limits:
+    - {type: Container, max: {memory: 512Mi}}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: quota, namespace: acme-full}
+spec:
+  hard: {pods: "0"}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: quota, namespace: acme-roomy}
+spec:
+  hard: {pods: "5"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-tags}
+spec:
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [serving.kserve.io], apiVersions: [v1beta1], operations: [CREATE], resources: [inferenceservices]}
+  validations:
+    - {expression: "object.spec.predictor.model.image.contains('@sha256:')", message: pin the image}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-tags}
+spec:
+  policyName: no-tags
+  validationActions: [Deny]
+  matchResources:
+    namespaceSelector:
+      matchLabels: {kubernetes.io/metadata.name: acme-pinned}
 """
+BY_POLICY = {
+    "trial": 'violates PodSecurity "restricted:latest"',
+    "small": "maximum memory usage per Container is 512Mi",
+    "full": "exceeded quota: quota",
+    "roomy": "",
+    "pinned": "denied request: pin the image",
+}
+"""By environment what is said of an application there; nothing where the namespace has room."""
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    found = project.made(tmp_path_factory.mktemp("project"), environments=("lab", "trial"), applications=())
+    found = project.made(tmp_path_factory.mktemp("project"), environments=("lab", *BY_POLICY), applications=())
     file = found.folder / projects.FILE
     file.write_text(file.read_text().replace("[paths]\n", '[paths]\npolicies = "cluster"\n'))
     found.write("cluster/trial.yaml", POLICIES)
-    found.deploy("trial", "strict", values=BARE)
+    for environment in BY_POLICY:
+        found.deploy(environment, f"in-{environment}", values=BARE)
     for number, values in enumerate(ordinary.files(ORDINARY)):
         found.deploy("lab", f"ordinary-{number}", values=values)
     for name, values in {**GOOD, **{name: values for name, (values, *_) in BAD_VALUES.items()}}.items():
@@ -219,9 +267,10 @@ def test_what_is_said_of_a_template_names_it_and_the_cause_alone(told, name):
     assert f"{TEMPLATES}/{template}" in [finding.file for finding in told[name]]
 
 
-def test_what_the_project_s_clusters_have_is_held_against_applications(told):
-    (finding,) = told["strict"]
-    assert 'violates PodSecurity "restricted:latest"' in finding.message
+@pytest.mark.parametrize("environment", BY_POLICY)
+def test_what_the_project_s_clusters_have_is_held_against_applications(told, environment):
+    said = BY_POLICY[environment]
+    assert [said in finding.message for finding in told[f"in-{environment}"]] == ([True] if said else [])
 
 
 def test_what_is_wrong_with_it_is_told_with_its_line(told):

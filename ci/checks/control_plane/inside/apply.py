@@ -24,6 +24,8 @@ UNDECIDED = "Undecided"
 """Reason of what is no complaint: nobody has come to a decision."""
 ARGUMENT = "1"
 """Value of an argument that gets its own from what is rolled out."""
+QUOTAS = "/api/v1/resourcequotas"
+"""Until the controller has counted what there is, a quota lets nothing in."""
 POLICY, POLICY_SECONDS = "AdmissionPolicy", 2.0
 """The API server reads policies anew each second, and nothing tells that it has."""
 LOOK_SECONDS = 0.15
@@ -110,9 +112,8 @@ class Application:
         """Say what the controllers have against it, and what nobody decided."""
         numbers = {each["metadata"]["uid"]: number for number, each in self.applied}
         refused = {each["object"] for each in self.found} | {numbers[each.uid] for each in self.verdict.complaints}
-        names = {number: str(self.objects[number]["metadata"].get("name")) for number in refused}
         for each in self.verdict.complaints:
-            others = [name for number, name in names.items() if number != numbers[each.uid]]
+            others = [self.objects[number] for number in refused - {numbers[each.uid]}]
             if not verdict.is_echo(each.said, others):
                 self.tell(numbers[each.uid], each.said, reason=each.reason)
         for uid, said in self.verdict.waiting:
@@ -143,6 +144,9 @@ def _prepare(api: Api, clusters: Application, applications: Sequence[Application
     _apply(api, everything, lambda kind: kind == install.DEFINITION)
     install.discover(api, [each for application in everything for _, each in application.applied])
     _apply(api, [clusters], lambda kind: kind != install.DEFINITION)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not all(each.get("status", {}).get("hard") for each in api.items(QUOTAS)) and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
     if any(POLICY in each["kind"] for each in clusters.objects):
         time.sleep(POLICY_SECONDS)
 

@@ -15,6 +15,8 @@ CONFLICT = "the object has been modified"
 """Of two controllers that write one object at once; the next turn settles it."""
 NO_NODE = ("MinimumReplicasUnavailable", "Stopped")
 """Reasons for which something is not ready that is as it should be: no node runs its pods, or it is to have none."""
+COMPONENTS = ("predictor", "transformer", "explainer")
+"""Of an InferenceService, a Deployment each."""
 WORKLOADS = ("StatefulSet", "DaemonSet", "Job")
 """Kinds beside ReplicaSets whose controllers make pods, and tell by an event that they cannot."""
 
@@ -46,10 +48,6 @@ class Verdict:
     complaints: list[Complaint] = field(default_factory=list)
     waiting: list[tuple[str, str]] = field(default_factory=list)
 
-    def refuses(self, uid: str) -> bool:
-        """Tell whether there is a complaint about an object."""
-        return any(each.uid == uid for each in self.complaints)
-
 
 def of(applied: Sequence[Document], seen: Sequence[Document]) -> Verdict:
     """Judge the objects of one application.
@@ -64,25 +62,29 @@ def of(applied: Sequence[Document], seen: Sequence[Document]) -> Verdict:
         now = things.by_uid.get(_uid(document))
         if now is not None and now["kind"] in JUDGES:
             JUDGES[now["kind"]](now, things, verdict)
-    if any(each["kind"] == "InferenceService" and verdict.refuses(_uid(each)) for each in applied):
-        # the Rollout has no pods to take from it, and says no more than that
-        rollouts = {_uid(each) for each in applied if each["kind"] == "Rollout"}
-        verdict.complaints = [each for each in verdict.complaints if each.uid not in rollouts]
-        verdict.waiting = [each for each in verdict.waiting if each[0] not in rollouts]
     return verdict
 
 
-def is_echo(said: str, refused: Iterable[str]) -> bool:
+def is_echo(said: str, refused: Iterable[Document]) -> bool:
     """Tell whether all that is said is that another object is not there, or not right.
 
     Args:
         said: Of an object.
-        refused: Names of others of its application that are refused themselves.
+        refused: Others of its application that are refused themselves.
     """
     return any(
         re.search(rf"""["'/]{re.escape(name)}["'] not found""", said) or f"AnalysisTemplate {name}: " in said
-        for name in refused
+        for each in refused
+        for name in _names(each)
     )
+
+
+def _names(document: Document) -> Iterator[str]:
+    """Yield the names of an object, and of what KServe makes of it."""
+    name = str(document["metadata"].get("name"))
+    yield name
+    if document["kind"] == "InferenceService":
+        yield from (f"{name}-{component}" for component in COMPONENTS)
 
 
 class _Things:
