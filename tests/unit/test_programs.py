@@ -76,6 +76,7 @@ OWN_PROCESSES = {
     "ci/host/oci_runtime.py",  # Docker's daemon starts it
     "ci/stages/alone.py",  # the suite's process
     "ci/canary/observe/files/traffic_client.py",  # runs in a pod
+    "ci/checks/control_plane/inside/processes.py",  # runs in a container that has nothing else
 }
 """Programs of their own, which read what they are given."""
 

@@ -101,7 +101,12 @@ BAD_OBJECTS = {
     ),
     "argument": ("{{args.revision}}", "{{args.gone}}", "analysistemplate.yaml", "failed to resolve {{args.gone}}"),
     "braces": ("{{args.revision}}", "{{name}}", "analysistemplate.yaml", "failed to resolve {{name}}"),
-    "rule": ("expr: sum", "expr: )sum", "prometheusrule.yaml", "could not parse expression"),
+    "rule": (
+        "expr: histogram_quantile(",
+        "expr: )histogram_quantile(",
+        "prometheusrule.yaml",
+        "could not parse expression",
+    ),
 }
 """What only a template does wrong: text of the whole application, what is in its place, the template, what is said."""
 
