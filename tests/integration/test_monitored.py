@@ -59,8 +59,11 @@ async def test_the_proxies_of_its_pods_say_since_when_they_count(release, promet
 @pytest.mark.needs("features.canaryDeployment")
 async def test_the_phase_of_its_rollout_is_known(release, prometheus):
     labels = f'namespace="{release.namespace}",model="{release.model}",service="{release.predictor}"'
-    found = await prometheus.until(f"inference_rollout_info{{{labels}}}", bool)
-    assert {item["metric"]["phase"] for item in found} == {"Completed"}
+
+    def completed(found):
+        return {item["metric"]["phase"] for item in found} == {"Completed"}
+
+    await prometheus.until(f"inference_rollout_info{{{labels}}}", completed)  # the last scrape may have come before
 
 
 @pytest.mark.needs("features.canaryDeployment")
