@@ -9,6 +9,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+import yaml
+
 FOLDER = Path(__file__).parents[1] / "corpus"
 BEGINS = re.compile(rb"^-- (\S+)((?: \S+)*) --\n", re.MULTILINE)
 COMMIT = re.compile(rb"(?<=revision: )[0-9a-f]{40}")
@@ -32,6 +34,16 @@ def charts():
         chart, _, file = path.partition("/")
         found.setdefault(chart, {})[file] = content
     return found
+
+
+def refused():
+    """Values that are refused, each with who had them, its key, and who refuses them."""
+    return yaml.safe_load((FOLDER / "refused.yaml").read_text())
+
+
+def marked(text):
+    """Return the number of the line that ends with the mark; 0 where none does."""
+    return next((number for number, line in enumerate(text.splitlines(), 1) if line.endswith("# here")), 0)
 
 
 def at(content, commit):

@@ -55,6 +55,12 @@ def application(name, revision="trunk", values=None):
     return yaml.safe_dump(content, sort_keys=False)
 
 
+def with_values(name, text):
+    """The file of an application with values as somebody wrote them, comments and all."""
+    lines = ["values:", *(f"  {line}" for line in text.splitlines())]
+    return application(name).removesuffix("values: {}\n") + "\n".join(lines) + "\n"
+
+
 @dataclass(frozen=True)
 class Made:
     """The project."""

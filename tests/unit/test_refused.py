@@ -2,24 +2,13 @@
 
 import anyio
 import pytest
-import yaml
 
 from ci.checks import runtimes as check
 from ci.manifests import runtimes
 from ci.supply.supply import Supply
-from tests.harness import project
-from tests.harness.corpus import FOLDER
+from tests.harness import corpus, project
 
-HERE = "# here"
-CORPUS = [each for each in yaml.safe_load((FOLDER / "refused.yaml").read_text()) if each["by"] != "control plane"]
-
-
-def application(name, values):
-    """The file of an application with values as somebody wrote them, comments and all."""
-    head = yaml.safe_load(project.application(name))
-    head.pop("values")
-    lines = ["values:", *(f"  {line}" for line in values.splitlines())]
-    return yaml.safe_dump(head, sort_keys=False) + "\n".join(lines) + "\n"
+CORPUS = [each for each in corpus.refused() if each["by"] != "control plane"]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +17,7 @@ def made(tmp_path_factory):
     made = project.made(tmp_path_factory.mktemp("refused"), environments=("lab",), applications=())
     for number, each in enumerate(CORPUS):
         name = each.setdefault("application", f"model-{number}")
-        made.write(f"{project.TREE}/lab/{name}.yaml", application(name, each["values"]))
+        made.write(f"{project.TREE}/lab/{name}.yaml", project.with_values(name, each["values"]))
     made.commit()
     return made
 
@@ -49,8 +38,7 @@ def found(made, tool):
 @pytest.mark.parametrize("case", CORPUS, ids=lambda case: "#".join(case["issue"].split("/")[-4::3]))
 def test_it_is_refused_by_its_key_and_line(made, found, case):
     file = f"{project.TREE}/lab/{case['application']}.yaml"
-    lines = (made.folder / file).read_text().splitlines()
-    marked = [number for number, line in enumerate(lines, 1) if line.endswith(HERE)]
+    text = (made.folder / file).read_text()
     findings = [each for each in found if each.file == file and each.severity == "error"]
     told = {each.line for each in findings if case["key"] in each.message.replace("/", ".")}
-    assert told == set(marked or [lines.index("model:") + 1]), findings  # its name is the file's
+    assert told == {corpus.marked(text) or text.splitlines().index("model:") + 1}, findings  # its name is the file's

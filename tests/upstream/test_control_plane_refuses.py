@@ -15,13 +15,14 @@ from ci.checks.control_plane import check, container
 from ci.manifests import brought
 from ci.results import Finding
 from ci.supply.supply import Supply, choose
-from tests.harness import ordinary, project
+from tests.harness import corpus, ordinary, project
 from tests.unit.conftest import find_tool
 
 ORDINARY, MANY = 10, 200
 """Applications with values as teams may write them, in every run and at night."""
 CLUSTERS = ""
 """Whose findings are of no application."""
+ISSUES = {f"issue-{number}": each for number, each in enumerate(corpus.refused()) if each["by"] == "control plane"}
 BARE = {"features": {"sloMonitoring": False, "autoscaling": False}}
 TEMPLATES = f"{project.CHART_FOLDER}/templates"
 GOOD = {
@@ -185,6 +186,8 @@ def made(tmp_path_factory):
         found.deploy("lab", f"ordinary-{number}", values=values)
     for name, values in {**GOOD, **{name: values for name, (values, *_) in BAD_VALUES.items()}}.items():
         found.deploy("lab", name, values=values)
+    for name, each in ISSUES.items():
+        found.write(f"{project.TREE}/lab/{name}.yaml", project.with_values(name, each["values"]))
     file = found.folder / project.TREE / "lab" / "scheme.yaml"
     file.write_text(file.read_text().replace("s3://", "ftp://"))
     found.commit()
@@ -253,6 +256,13 @@ def test_nothing_is_said_of_many_ordinary_values(tmp_path):
     taken = list(rendered(made).values())
     assert len(taken) >= MANY / 2
     assert [each.finding for each in asked(made, taken, tmp_path)] == []
+
+
+@pytest.mark.parametrize("name", ISSUES, ids=lambda name: ISSUES[name]["issue"].rpartition("/")[2])
+def test_what_public_issues_had_is_said_with_its_line(made, told, name):
+    file = f"{project.TREE}/lab/{name}.yaml"
+    line = corpus.marked((made.folder / file).read_text())
+    assert {(each.file, each.line) for each in told[name]} == {(file, line)}, told[name]
 
 
 @pytest.mark.parametrize("name", BAD_VALUES)

@@ -124,6 +124,8 @@ def _nearest(data: Mapping[str, Any], field: places.Path, said: str) -> places.P
         for path, value in places.walk(data)
         if path not in NAMES and (shared := max(places.shared(path, field), places.shared(path, own)))
     ]
+    if not near and len(field) > 1 and isinstance(field[-2], int):  # an entry of a list lacks it
+        return _nearest(data, field[:-1], said)
     return max(near, key=lambda each: each[:3])[3] if near else ()
 
 
