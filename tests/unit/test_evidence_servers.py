@@ -44,6 +44,10 @@ def changed(service, **fields):
         ({"batcher": {"maxBatchSize": 8}}, "batcher of scores"),
         ({"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["s3.example.com"]}]}, "hostAliases of scores"),
         ({"storageContainerName": "other"}, "storageContainerName of scores"),
+        ({"model": {"lifecycle": {"postStart": {"exec": {"command": ["sh"]}}}}}, "lifecycle.postStart of scores"),
+        ({"model": {"readinessProbe": {"exec": {"command": ["sh"]}}}}, "readinessProbe of scores"),
+        ({"annotations": {"sidecar.istio.io/proxyImage": "x"}}, "annotation sidecar.istio.io/proxyImage of scores"),
+        ({"annotations": {"storage.kserve.io/readonly": "no"}}, "annotation storage.kserve.io/readonly of scores"),
     ],
 )
 def test_whatever_may_change_an_answer_is_told(service, fields, named):
@@ -56,7 +60,25 @@ def test_whatever_may_change_an_answer_is_told(service, fields, named):
     [
         {"minReplicas": 3, "nodeSelector": {"gpu": "yes"}, "serviceAccountName": "prod", "labels": {"a": "b"}},
         {"model": {"resources": {"limits": {"cpu": "4"}}, "lifecycle": {}, "image": "me/mine:2"}},
+        {"annotations": {"sidecar.istio.io/proxyCPU": "1", "prometheus.io/port": "9", "example.com/istio.io": "x"}},
+        {"model": {"readinessProbe": {"httpGet": {"path": "/"}, "periodSeconds": 9}}},
     ],
 )
 def test_how_many_and_where_is_an_environments_own(fields):
     assert changed(SERVICE, **fields) == []
+
+
+def test_what_a_container_beside_the_server_runs_by_its_probes_is_told():
+    probed = {**SEED, "livenessProbe": {"exec": {"command": ["sh"]}, "periodSeconds": 3}}
+    one, two = copy.deepcopy(SERVICE), copy.deepcopy(SERVICE)
+    one["spec"]["predictor"]["containers"], two["spec"]["predictor"]["containers"] = [SEED], [probed]
+    given = [servers.given(yaml.safe_dump(each), "x")["containers of scores (seed)"] for each in (one, two)]
+    assert given == [SEED, {**SEED, "livenessProbe": {"command": ["sh"]}}]
+
+
+def test_annotations_that_kserve_hands_on_to_the_pods_are_told():
+    other = copy.deepcopy(SERVICE)
+    other["metadata"]["annotations"] = {"storage.kserve.io/readonly": "false", "serving.kserve.io/deploymentMode": "x"}
+    assert servers.given(yaml.safe_dump(other), "x").keys() - servers.given(yaml.safe_dump(SERVICE), "x").keys() == {
+        "annotation storage.kserve.io/readonly of scores"
+    }
