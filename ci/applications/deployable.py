@@ -6,10 +6,9 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from ci.applications.served import CONTAINER
 from ci.manifests import runtimes
 from ci.manifests.documents import Document
-from ci.manifests.runtimes import Fault
+from ci.manifests.runtimes import CONTAINER, Fault
 
 WAY_OUT = (
     "Change it under throwaway.values in ml-serving-ci.toml, which report and evidence will list, "

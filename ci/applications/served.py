@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from ci.manifests.documents import Document
+from ci.manifests.runtimes import CONTAINER
 
-CONTAINER = "kserve-container"
-"""The model server's, in every pod that KServe makes."""
 INITIALIZER = "storage-initializer"
 """KServe's own, which gets the model before the server starts; its arguments are pairs of URI and folder."""
 

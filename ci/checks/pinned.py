@@ -4,10 +4,12 @@
 environments before, where it is told of in the first that lacks them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from ci.manifests import places
-from ci.manifests.chart import Target
+from ci.manifests import places, runtimes
+from ci.manifests.chart import Rendering, Target
+from ci.manifests.manifests import Manifest, entries
 from ci.project import Project
 from ci.results import Finding
 from ci.tree import git, tree
@@ -53,6 +55,41 @@ def findings(
             if f"{environment}/{name}" in wanted:
                 found.append(Finding(CHECK, application.file, line, said, remedy, "warning"))
     return found
+
+
+def beside(project: Project, renderings: Sequence[Rendering]) -> Iterator[tuple[str, Finding]]:
+    """Yield each image beside a model server that has no digest, with its application's name.
+
+    Args:
+        project: The project.
+        renderings: Without findings.
+    """
+    for rendering in renderings:
+        environment = rendering.target.environment
+        if environment not in project.names:
+            continue
+        guarded = project.guarded(environment)
+        protected = project.environment(environment).protected
+        if not (protected or guarded):
+            continue
+        said = (
+            f"and {environment} is protected"
+            if protected
+            else f"and a tag can be moved: {guarded[0]} takes no such set"
+        )
+        for manifest in rendering.objects:
+            for path, image in _images_beside(manifest):
+                remedy = f"NAME@sha256:DIGEST; crane digest {image} prints the digest"
+                found = manifest.finding(CHECK, path, f"{image} is not pinned, {said}", remedy)
+                yield rendering.target.name, found if protected else replace(found, severity="warning")
+
+
+def _images_beside(manifest: Manifest) -> Iterator[tuple[places.Path, str]]:
+    for key in runtimes.BESIDE if manifest.kind == "InferenceService" else ():
+        for index, container in entries(manifest.dig("spec", "predictor", key)):
+            image = str(container.get("image") or "")
+            if container.get("name") != runtimes.CONTAINER and image and "@" not in image:
+                yield ("spec", "predictor", key, index, "image"), image
 
 
 def _lacking(application: Application) -> list[Finding]:

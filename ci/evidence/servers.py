@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ci.applications.served import CONTAINER
 from ci.manifests import documents
 from ci.manifests.manifests import dig, entries, mapping
+from ci.manifests.runtimes import BESIDE, CONTAINER
 
 ITS_OWN = frozenset(
     {
@@ -56,7 +56,6 @@ OF_A_POD = frozenset(
 """Fields of a container by which an environment has its own: what it uses, how it comes and goes."""
 ELSEWHERE = frozenset({"command", "env", "image", "name", "protocolVersion", "runtime", "storageUri"})
 """Fields of the server's container that are compared with the set, by `served_by`, or one by one."""
-BESIDE = ("containers", "initContainers")
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 HOOKS = ("postStart", "preStop")
 READ_BY = ("istio.io", "kserve.io")
@@ -107,6 +106,17 @@ def given(manifests: str, name: str) -> dict[str, Any]:
                     kept |= dict(_run_within(container))
                     found[f"{key} of {service} ({container.get('name')})"] = kept
     return found
+
+
+def by_tag(manifests: str, name: str) -> dict[str, str]:
+    """Return the images of containers beside each model server that have no digest, by what people call them."""
+    return {
+        f"{key} of {service} ({container.get('name')})": str(container["image"])
+        for service, predictor, containers in _predictors(manifests, name)
+        for key in BESIDE
+        for _, container in entries(predictor.get(key))
+        if container not in containers and "@" not in str(container.get("image") or "@")
+    }
 
 
 def _run_within(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -537,15 +537,16 @@ async def _served_otherwise(promotion: Promotion, served: str, wanted: str) -> s
         return f"the model server was {was}, and {file} would have {would}"
     given, wants = (servers.given(each, file) for each in (served, wanted))
     another = {key for key in {**given, **wants} if given.get(key) != wants.get(key)}
-    if another and (now := await _runs_now(promotion)) is not None:
+    by_tag = servers.by_tag(wanted, file)
+    if (another or by_tag) and (now := await _runs_now(promotion)) is not None:
         runs = servers.given(now, file)
         another = {key for key in another if runs.get(key) != wants.get(key)}
-    names = ", ".join(sorted(another))
-    return (
-        f"{file} would have {names} otherwise than what was served, and {environment} does not run so"
-        if another
-        else ""
-    )
+        by_tag = dict(by_tag.items() - servers.by_tag(now, file).items())
+    if another:
+        names = ", ".join(sorted(another))
+        return f"{file} would have {names} otherwise than what was served, and {environment} does not run so"
+    tags = ", ".join(f"{image} among {place}" for place, image in sorted(by_tag.items()))
+    return f"{file} would have {tags}: a tag can be moved, and {environment} does not run so" if tags else ""
 
 
 def _proven(evidence: Evidence, promotion: Promotion) -> statement.Application:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ci.manifests import dashboards, series
+from ci.manifests import dashboards, runtimes, series
 from ci.manifests.manifests import Manifest, dig, entries, mapping, named
 from ci.results import Finding
 
@@ -125,7 +125,7 @@ class Objects:
                 "serving.kserve.io/inferenceservice": inference.name,
                 "component": component,
             }
-            containers = _containers(spec) | ({"kserve-container"} if "model" in spec else set()) | {SIDECAR}
+            containers = _containers(spec) | ({runtimes.CONTAINER} if "model" in spec else set()) | {SIDECAR}
             self.pods["Deployment", name] = Pods(inference, labels, frozenset(containers))
             ports = [port for _, port in entries(dig(spec, "model", "ports"))]
             # the first container port becomes 80, further ones keep their number

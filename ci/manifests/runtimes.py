@@ -17,6 +17,10 @@ from ci.manifests.manifests import dig, mapping
 
 KINDS = ("ServingRuntime", "ClusterServingRuntime")
 MODEL = ("spec", "predictor", "model")
+CONTAINER = "kserve-container"
+"""KServe's name for the model server's container."""
+BESIDE = ("containers", "initContainers")
+"""Fields of a predictor with containers; the server's is among the first where it has no runtime."""
 CHART = "kserve-runtime-configs"
 PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 METRICS = {"port": "8080", "path": "/metrics"}

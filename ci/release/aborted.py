@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ci.cluster.kubectl import Kubectl
+from ci.manifests.runtimes import CONTAINER
 from ci.release import health
 from ci.tree.tree import Application
 
@@ -122,10 +123,10 @@ def crashed(pod: Mapping[str, Any]) -> Iterator[str]:
     """
     for status in pod.get("status", {}).get("containerStatuses", []):
         ended = status.get("lastState", {}).get("terminated", {})
-        if status["name"] == health.CONTAINER and not status.get("ready") and ended.get("exitCode"):
+        if status["name"] == CONTAINER and not status.get("ready") and ended.get("exitCode"):
             reason, message = ended.get("reason", "Error"), " ".join(ended.get("message", "").split())
             how = f"{reason}, exit code {ended['exitCode']}, {status.get('restartCount', 1)} times"
-            yield f"{health.CONTAINER}: {how}{f': {message}' if message else ''}; Pod {pod['metadata']['name']}"
+            yield f"{CONTAINER}: {how}{f': {message}' if message else ''}; Pod {pod['metadata']['name']}"
 
 
 def _metrics(run: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

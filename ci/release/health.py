@@ -9,12 +9,12 @@ from ci.base.errors import CheckFailedError, CommandError
 from ci.base.wait import NotYet, until
 from ci.cluster.kubectl import Kubectl
 from ci.manifests import values
+from ci.manifests.runtimes import CONTAINER
 from ci.tree import tree
 from ci.tree.tree import Application, Release
 
 SOURCE_URI = "internal.serving.kserve.io/storage-initializer-sourceuri"
 """Annotation of a pod: the model that it loaded. KServe puts it there."""
-CONTAINER = "kserve-container"
 LOOK_SECONDS = 5.0
 
 

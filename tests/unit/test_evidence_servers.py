@@ -82,3 +82,13 @@ def test_annotations_that_kserve_hands_on_to_the_pods_are_told():
     assert servers.given(yaml.safe_dump(other), "x").keys() - servers.given(yaml.safe_dump(SERVICE), "x").keys() == {
         "annotation storage.kserve.io/readonly of scores"
     }
+
+
+def test_an_image_beside_the_server_is_told_where_it_has_no_digest():
+    other = copy.deepcopy(OWN)
+    other["spec"]["predictor"]["containers"] += [SEED, {"name": "pinned", "image": f"me/pinned@sha256:{'0' * 64}"}]
+    other["spec"]["predictor"]["initContainers"] = [{"name": "first", "image": "me/first"}]
+    assert servers.by_tag(yaml.safe_dump(other), "x") == {
+        "containers of scores (seed)": "me/seed:1",
+        "initContainers of scores (first)": "me/first",
+    }

@@ -130,3 +130,18 @@ def test_where_nothing_is_protected_nothing_is_asked_for(tmp_path):
 def test_a_file_that_cannot_be_read_is_left_to_whoever_judges_it(made):
     made.write(f"{TREE}/lab/{NAME}.yaml", "model: [\n")
     assert [each.file for each in found(made)] == [f"{TREE}/trial/{NAME}.yaml"] * 2
+
+
+@pytest.mark.parametrize(("environment", "severity"), [("live", "error"), ("lab", "warning")])
+def test_an_image_beside_the_server_needs_a_digest_too(made, tool, environment, severity):
+    containers = [{"name": "front", "image": "me/front:2"}, {"name": "ours", "image": f"me/ours@{DIGEST}"}]
+    path = f"{TREE}/{environment}/{NAME}.yaml"
+    content = yaml.safe_load((made.folder / path).read_text())
+    content["values"] = {"exampleModel": {"predictor": {"containers": containers}}}
+    made.write(path, yaml.safe_dump(content, sort_keys=False))
+    rendering = made.helm(tool("helm"), "template", environment=environment)[f"{environment}/{NAME}"]
+    ((name, finding),) = pinned.beside(made.project, [rendering])
+    lines = (made.folder / path).read_text().splitlines()
+    assert (name, finding.severity, finding.file) == (f"{environment}/{NAME}", severity, path)
+    assert "image: me/front:2" in lines[finding.line - 1]
+    assert "me/front:2 is not pinned" in finding.message
