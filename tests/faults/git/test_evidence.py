@@ -774,6 +774,14 @@ GIVEN = [
     ({"args": ["--threshold=0"]}, "args of sklearn-iris"),
     ({"env": [{"name": "BAD", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]}, "env BAD of sklearn-iris"),
     ({"predictor": {"initContainers": [{"name": "a", "image": "b"}]}}, "initContainers of sklearn-iris (a)"),
+    (
+        {"model": {"lifecycle": {"postStart": {"exec": {"command": ["sh", "-c", "cp /a/* /mnt/models"]}}}}},
+        "lifecycle.postStart of sklearn-iris",
+    ),
+    (
+        {"podAnnotations": {"sidecar.istio.io/proxyImage": "b"}},
+        "annotation sidecar.istio.io/proxyImage of sklearn-iris",
+    ),
 ]
 
 
@@ -792,6 +800,15 @@ def test_what_prods_servers_are_given_may_be_its_own(own, monkeypatch, given, pa
         data = yaml.safe_load(own.clone.read(path)) | {"values": {"exampleModel": given}}
         own.clone.commit(path, yaml.safe_dump(data, sort_keys=False).encode(), "As ever")
     assert promote(own, own.evidence(monkeypatch, own.said()))
+
+
+def test_an_image_beside_the_server_that_may_be_another_one_tomorrow_is_refused(own, monkeypatch):
+    beside = {"exampleModel": {"predictor": {"initContainers": [{"name": "a", "image": "b:1"}]}}}
+    for environment in ("staging", "prod"):
+        own.clone.commit(f"gitops/{environment}/values.yaml", yaml.safe_dump(beside).encode(), "For all of it")
+    release(own.clone, STAGING, revision=own.clone.git("rev-parse", "HEAD"))
+    said = "would have b:1 among initContainers of sklearn-iris (a): a tag can be moved"
+    refused(own, own.evidence(monkeypatch, own.said()), f"{RECORDED} served: {PROD} {said}")
 
 
 def test_without_questions_nobody_saw_a_canary_and_the_way_out_is_said(own, monkeypatch):
