@@ -517,6 +517,23 @@ def test_a_prometheus_that_selects_all_needs_no_label(chart):
     assert "release" not in labels
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "*.svc.cluster.local",
+        "other-predictor.acme-live.svc.cluster.local",
+        "*.acme-live.svc.corp.internal",
+        "x.y.svc",
+        "other-predictor.apps",
+    ],
+)
+def test_a_model_takes_no_name_of_the_clusters_own(chart, host):
+    own = {"virtualService": {"hosts": ["iris.example.com", host], "gateways": ["istio-ingress/models"]}}
+    message = chart.refusal(own, namespace="apps")
+    assert f"virtualService.hosts[1] ({host}) is a name of the cluster's own" in message
+    assert "virtualService.gateways" in message
+
+
 @pytest.mark.parametrize(("written", "empty"), [("hosts", "gateways"), ("gateways", "hosts")])
 def test_callers_outside_the_mesh_need_a_gateway_and_a_name(chart, written, empty):
     given = {"hosts": ["iris.example.com"], "gateways": ["istio-ingress/models"]}

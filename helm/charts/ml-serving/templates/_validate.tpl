@@ -87,6 +87,11 @@
 {{- if and $outside.hosts (not $outside.gateways) }}
 {{- fail (printf "virtualService.hosts (%s) are names for callers outside the mesh, who come through a gateway, and virtualService.gateways is empty: name the Gateway, or empty the first" (join ", " $outside.hosts)) }}
 {{- end }}
+{{- range $index, $host := $outside.hosts }}
+{{- if or (regexMatch "(^|[.])(svc([.].+)?|cluster[.]local)$" $host) (hasSuffix (printf ".%s" $.Release.Namespace) $host) }}
+{{- fail (printf "virtualService.hosts[%d] (%s) is a name of the cluster's own, and the mesh would bring requests for other Services here: write one that callers outside ask, and virtualService.gateways lead to" $index $host) }}
+{{- end }}
+{{- end }}
 {{- if and $outside.gateways (not $outside.hosts) }}
 {{- fail (printf "virtualService.gateways (%s) let callers outside the mesh in, and virtualService.hosts is empty: write the names that they ask, or empty the first" (join ", " $outside.gateways)) }}
 {{- end }}
