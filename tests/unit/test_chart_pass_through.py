@@ -250,8 +250,9 @@ def test_every_measurement_asks_prometheus_with_what_argo_rollouts_has_for_it(ch
 
 
 def test_a_monitor_keeps_more_and_relabels_after_the_chart(chart):
-    last = {"regex": "pod_ip", "action": "labeldrop"}
-    own = {"metricRelabelings": [last], "relabelings": [last], "params": {"a": ["b"]}}
+    last = {"regex": "pod_ip|node_ip", "action": "labeldrop"}
+    node = {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "regex": "(.+)-.+", "targetLabel": "node"}
+    own = {"metricRelabelings": [last], "relabelings": [node, last], "params": {"a": ["b"]}}
     values = {"monitoring": {"keep": ["vllm:.+", "nv_gpu_utilization"], "endpoint": own}}
     text = chart.template(values).stdout
     monitor = chart.render(values)["ServiceMonitor", PREDICTOR]["spec"]["endpoints"][0]
@@ -284,6 +285,33 @@ def test_what_measures_has_one_key_too(chart, path, value, other):
     message = chart.refusal(nested(path, value)).partition("): ")[2].splitlines()[0]
     assert message.startswith(path), message
     assert other in message
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "why"),
+    [
+        ({"action": "drop", "sourceLabels": ["response_code"], "regex": "5.."}, "action (drop)", "monitoring.keep"),
+        ({"action": "Drop", "sourceLabels": ["__name__"], "regex": "inference_.+"}, "action (Drop)", "canary.analysis"),
+        ({"action": "keep", "sourceLabels": ["pod"], "regex": "a"}, "action (keep)", "canary.analysis"),
+        ({"action": "labelmap", "regex": "pod", "replacement": "revision"}, "action (labelmap)", "canary.analysis"),
+        ({"action": "labeldrop", "regex": "team|pod"}, "regex (team|pod)", "canary.analysis"),
+        ({"action": "LabelDrop", "regex": "po.+"}, "regex (po.+)", "the plain name of a label"),
+        ({"action": "labeldrop"}, "regex ()", "the plain name of a label"),
+        ({"action": "labeldrop", "regex": "team", "targetLabel": "a"}, "targetLabel", "Prometheus Operator"),
+        ({"targetLabel": "__name__"}, "targetLabel (__name__)", "canary.analysis"),
+        ({"targetLabel": "__address__", "replacement": "fake:80"}, "targetLabel (__address__)", "canary.analysis"),
+        ({"action": "Replace", "targetLabel": "pod"}, "targetLabel (pod)", "canary.analysis"),
+        ({"targetLabel": "${1}", "regex": "(pod)"}, "targetLabel (${1})", "the plain name of a label"),
+        ({"replacement": "a"}, "targetLabel ()", "the plain name of a label"),
+        ({"targetLabel": "team", "regex": "(a"}, "regex ((a)", "Prometheus Operator"),
+    ],
+)
+def test_a_relabelling_adds_and_blinds_no_alert_and_no_canary(chart, rule, field, why):
+    for key in ("relabelings", "metricRelabelings"):
+        own = {"monitoring": {"endpoint": {key: [{"targetLabel": "team", "replacement": "fraud"}, rule]}}}
+        message = chart.refusal(own).partition("): ")[2].splitlines()[0]
+        assert message.startswith(f"monitoring.endpoint.{key}[1].{field}"), message
+        assert why in message
 
 
 MISTAKES = {

@@ -216,6 +216,38 @@ model:
 {{- end }}
 {{- end }}
 
+{{/* Labels that rules, dashboards and analyses tell the model's series apart by. */}}
+{{- define "ml-serving.seriesLabels" -}}
+{{ list "namespace" "service" "model" "revision" "ready" "response_code" "le" "pod" "instance" "job" "container" "endpoint" "cluster_name" "phase" | toJson }}
+{{- end }}
+
+{{/* One may add to the series, and change none that the chart has; takes its key, and itself. */}}
+{{- define "ml-serving.validateRelabelling" -}}
+{{- $place := first . }}
+{{- $rule := last . }}
+{{- $drops := eq (lower (toString $rule.action)) "labeldrop" }}
+{{- if not (or $drops (eq (lower (default "replace" $rule.action)) "replace")) }}
+{{- fail (printf "%s.action (%s) can take away what slo's rules and canary.analysis read: write replace or labeldrop, or say in monitoring.keep which series there are" $place $rule.action) }}
+{{- end }}
+{{- range $field, $value := ternary (omit $rule "action" "regex") dict $drops }}
+{{- fail (printf "%s.%s is not for labeldrop, and the Prometheus Operator would leave the whole ServiceMonitor out: remove it" $place $field) }}
+{{- end }}
+{{- /* As Prometheus compiles it; the empty alternative matches whatever comes before it, if it compiles. */}}
+{{- if not (regexMatch (printf "^(?s:%v)$|" (default "" $rule.regex)) "") }}
+{{- fail (printf "%s.regex (%v) is no regular expression, and the Prometheus Operator would leave the whole ServiceMonitor out: correct it" $place $rule.regex) }}
+{{- end }}
+{{- $field := ternary "regex" "targetLabel" $drops }}
+{{- $named := get $rule $field | default "" | toString }}
+{{- range ternary (splitList "|" $named) (list $named) $drops }}
+{{- if not (regexMatch "^[a-zA-Z_][a-zA-Z0-9_]*$" .) }}
+{{- fail (printf "%s.%s (%s) is not the plain name of a label: write that" $place $field $named) }}
+{{- end }}
+{{- if or (hasPrefix "__" .) (has . (include "ml-serving.seriesLabels" $ | fromJsonArray)) }}
+{{- fail (printf "%s.%s (%s) is one that slo's rules and canary.analysis tell series apart by: write another" $place $field $named) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The Prometheus Operator's and Argo Rollouts' own fields, below the chart's. */}}
 {{- define "ml-serving.validateMonitoring" -}}
 {{- $endpoint := default dict .Values.monitoring.endpoint }}
@@ -226,9 +258,7 @@ model:
 {{- end }}
 {{- range $list := list "relabelings" "metricRelabelings" }}
 {{- range $index, $rule := default list (get $endpoint $list) }}
-{{- if has (toString $rule.targetLabel) (list "namespace" "service" "model" "revision" "ready" "response_code" "le") }}
-{{- fail (printf "monitoring.endpoint.%s[%d].targetLabel (%s) is one that slo's rules and canary.analysis tell series apart by: write another" $list $index $rule.targetLabel) }}
-{{- end }}
+{{- include "ml-serving.validateRelabelling" (list (printf "monitoring.endpoint.%s[%d]" $list $index) $rule) }}
 {{- end }}
 {{- end }}
 {{- $analysis := .Values.canary.analysis }}
