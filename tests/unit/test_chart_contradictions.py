@@ -300,9 +300,16 @@ def aimed(target, **features):
             for target in (0.9, 0.5, 0.93, "0.80")
         ),
         (aimed(0.9, canaryDeployment=False), ["slo.availability.target (0.9)"]),
+        *(
+            (
+                {"monitoring": {"alerts": {"labels": {name: "x"}}}},
+                [f"monitoring.alerts.labels.{name}: alerts have this label already"],
+            )
+            for name in ("severity", "pod", "instance", "alertname", "phase")
+        ),
         (
-            {"monitoring": {"alerts": {"labels": {"severity": "P1"}}}},
-            ["monitoring.alerts.labels.severity: alerts have this label already"],
+            {"monitoring": {"alerts": {"labels": {"team": "{{ $labels.pod"}}}},
+            ["monitoring.alerts.labels.team ({{ $labels.pod) is a template to Prometheus"],
         ),
     ],
 )
