@@ -127,6 +127,32 @@ def test_pods_that_nobody_has_made_or_refused_are_waited_for():
     assert [said for _, said in found.waiting] == ["Rollout good-whole-predictor: its pods are not made yet"]
 
 
+@pytest.mark.parametrize(("asked", "decided"), [(1, False), (3, False), (None, False), (0, True)])
+def test_a_replica_set_that_is_still_to_be_scaled_decides_nothing(asked, decided):
+    """Argo Rollouts makes it to have no pods, and has them made at a later turn."""
+    seen = copy.deepcopy(RECORDED["whole"]["last"])
+    for each in seen:
+        if each["kind"] == "ReplicaSet":
+            each["spec"]["replicas"] = each["status"]["replicas"] = 0
+        if each["kind"] == "Rollout":
+            each["spec"] = {} if asked is None else {"replicas": asked}
+    found = verdict.of(RECORDED["whole"]["applied"], seen)
+    assert found.complaints == []
+    assert bool(found.waiting) != decided
+
+
+def test_of_several_replica_sets_the_newest_is_waited_for():
+    seen = copy.deepcopy(RECORDED["whole"]["last"])
+    (old,) = [each for each in seen if each["kind"] == "ReplicaSet" and each["spec"]["replicas"]]
+    old["metadata"]["creationTimestamp"] = "2026-12-01T07:00:01Z"
+    metadata = {**old["metadata"], "name": "second", "uid": "2", "creationTimestamp": "2026-12-01T07:00:02Z"}
+    new = {**old, "metadata": metadata, "spec": {"replicas": 0}, "status": {"replicas": 0}}
+    assert verdict.of(RECORDED["whole"]["applied"], [new, *seen]).waiting
+    assert not verdict.of(
+        RECORDED["whole"]["applied"], [{**new, "spec": old["spec"], "status": old["status"]}, *seen]
+    ).waiting
+
+
 def test_a_pod_that_is_refused_again_under_another_name_is_the_same_complaint():
     recorded = copy.deepcopy(RECORDED["account"])
     (pods,) = [each for each in recorded["last"] if each["kind"] == "ReplicaSet" and each["spec"]["replicas"]]

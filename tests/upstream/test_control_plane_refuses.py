@@ -139,6 +139,18 @@ spec:
   hard: {pods: "0"}
 ---
 apiVersion: v1
+kind: Namespace
+metadata:
+  name: acme-closed
+  labels: {istio-injection: disabled}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: quota, namespace: acme-closed}
+spec:
+  hard: {pods: "0"}
+---
+apiVersion: v1
 kind: ResourceQuota
 metadata: {name: quota, namespace: acme-roomy}
 spec:
@@ -168,6 +180,7 @@ BY_POLICY = {
     "trial": 'violates PodSecurity "restricted:latest"',
     "small": "maximum memory usage per Container is 512Mi",
     "full": "exceeded quota: quota",
+    "closed": "exceeded quota: quota",
     "roomy": "",
     "pinned": "denied request: pin the image",
 }

@@ -25,7 +25,7 @@ UNDECIDED = "Undecided"
 ARGUMENT = "1"
 """Value of an argument that gets its own from what is rolled out."""
 QUOTAS = "/api/v1/resourcequotas"
-"""Until the controller has counted what there is, a quota lets nothing in."""
+"""Until the controller has counted what there is, a quota lets everything in."""
 POLICY, POLICY_SECONDS = "AdmissionPolicy", 2.0
 """The API server reads policies anew each second, and nothing tells that it has."""
 LOOK_SECONDS = 0.15

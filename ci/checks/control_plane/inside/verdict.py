@@ -141,8 +141,13 @@ def _rollout(document: Document, things: _Things, verdict: Verdict) -> None:
     if invalid:
         verdict.complaints += (Complaint(_uid(document), message, reason) for message, reason in _messages(invalid))
         return
-    if not any(each["kind"] == "ReplicaSet" for each in things.made_of(document)):
+    made = [each for each in things.made_of(document) if each["kind"] == "ReplicaSet"]
+    newest = max(made, key=lambda each: each["metadata"].get("creationTimestamp", ""), default=None)
+    if newest is None:
         verdict.waiting.append((_uid(document), f"{_name(document)}: Argo Rollouts has not made its ReplicaSet yet"))
+        return
+    if newest["spec"]["replicas"] < document["spec"].get("replicas", 1):  # it is made to have none, and scaled later
+        verdict.waiting.append((_uid(document), f"{_name(document)}: its ReplicaSet is not to have its pods yet"))
         return
     _workloads(document, things, verdict)
 
