@@ -68,6 +68,19 @@ def test_what_follows_from_an_object_that_was_never_taken_is_not_told():
     assert told(account) == [("ServiceAccount", "no such annotation")]
 
 
+@pytest.mark.parametrize("said", ["duplicate entries for key", ""], ids=["refused", "not served"])
+def test_an_inference_service_that_was_never_taken_has_no_deployment_to_miss(said):
+    """What is not served is not even applied: that there is no such API is the schema check's finding."""
+    found = looked("selector")
+    found.applied = [each for each in found.applied if each[1]["kind"] != "InferenceService"]
+    (number,) = [at for at, each in enumerate(found.objects) if each["kind"] == "InferenceService"]
+    if said:
+        found.tell(number, said)
+    found.look(RECORDED["selector"]["last"])
+    assert [each.uid for each in found.verdict.complaints], "the Rollout has it against itself"
+    assert told(found) == ([("InferenceService", said)] if said else [])
+
+
 def test_a_complaint_counts_once_it_stands_and_is_over_with_the_next_turn_of_the_controller():
     found = looked("selector")
     found.since -= apply.STANDS_SECONDS

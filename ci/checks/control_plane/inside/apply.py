@@ -112,6 +112,7 @@ class Application:
         """Say what the controllers have against it, and what nobody decided."""
         numbers = {each["metadata"]["uid"]: number for number, each in self.applied}
         refused = {each["object"] for each in self.found} | {numbers[each.uid] for each in self.verdict.complaints}
+        refused |= set(range(len(self.objects))) - set(numbers.values())  # of a kind that is not served
         for each in self.verdict.complaints:
             others = [self.objects[number] for number in refused - {numbers[each.uid]}]
             if not verdict.is_echo(each.said, others):
