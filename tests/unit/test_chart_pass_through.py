@@ -249,6 +249,26 @@ def test_every_measurement_asks_prometheus_with_what_argo_rollouts_has_for_it(ch
         assert TOKEN in spec["args"]
 
 
+def test_an_argument_may_stand_between_spaces_as_argo_rollouts_takes_it(chart):
+    spaced = {"headers": [{"key": "Authorization", "value": "Bearer {{ args.token }}"}]}
+    chart.render({"canary": {"analysis": {"prometheus": spaced, "args": [TOKEN]}}})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['a']"}}},
+        {"valueFrom": {"secretKeyRef": {"name": "mimir"}}},
+        {"value": "a", "valueFrom": TOKEN["valueFrom"]},
+        {},
+    ],
+    ids=["field", "no key", "both", "neither"],
+)
+def test_an_argument_is_a_value_or_of_a_secret(chart, given):
+    own = {"prometheus": ASKED, "args": [{"name": "token", **given}]}
+    assert "/canary/analysis/args/0" in chart.refusal({"canary": {"analysis": own}})
+
+
 def test_a_monitor_keeps_more_and_relabels_after_the_chart(chart):
     last = {"regex": "pod_ip|node_ip", "action": "labeldrop"}
     node = {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "regex": "(.+)-.+", "targetLabel": "node"}

@@ -267,7 +267,7 @@ model:
 {{- fail (printf "canary.analysis.prometheus.%s is what %s says: write it there alone" $field $key) }}
 {{- end }}
 {{- end }}
-{{- $unfilled := toJson $analysis.prometheus }}
+{{- $unfilled := regexReplaceAll "\\{\\{ *args\\.([-_A-Za-z0-9]+) *}}" (toJson $analysis.prometheus) "{{args.${1}}}" }}
 {{- range $index, $argument := default list $analysis.args }}
 {{- if has $argument.name (list "revision" "stable" "success-rate" "latency-p95" "latency-p99") }}
 {{- fail (printf "canary.analysis.args[%d].name (%s) is one of the chart's own, as slo has it: write another" $index $argument.name) }}
