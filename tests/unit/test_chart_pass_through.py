@@ -209,6 +209,35 @@ def test_what_has_another_key_or_no_canary_is_refused_with_both(chart, path, val
     assert other in message
 
 
+LOGGED = {"logger": {"mode": "all"}}
+CONTAINER = "exampleModel.predictor.containers[0].ports[0].containerPort"
+
+
+def ports(number):
+    return [{"containerPort": number}]
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "whose"),
+    [
+        ({"port": 9081, "predictor": LOGGED}, "exampleModel.port (9081)", "exampleModel.predictor.logger and .batcher"),
+        ({"predictor": {**LOGGED, "containers": beside("tokens", ports=ports(9081))}}, CONTAINER, "logger"),
+        ({"port": 15006}, "exampleModel.port (15006)", "the mesh"),
+        ({"model": {"ports": ports(15090)}}, "exampleModel.model.ports[0].containerPort (15090)", "the mesh"),
+        ({"predictor": {"containers": beside("tokens", ports=ports(15020))}}, f"{CONTAINER} (15020)", "the mesh"),
+    ],
+)
+def test_a_port_of_the_pods_sidecars_is_refused(chart, model, key, whose):
+    message = chart.refusal({"exampleModel": model}).partition("): ")[2].splitlines()[0]
+    assert message.startswith(key), message
+    assert whose in message
+
+
+def test_a_port_is_free_where_nothing_has_it(chart):
+    outside = {"port": 15006, "podLabels": OUTSIDE, "model": {"ports": ports(9081)}}
+    chart.render({"features": OFF, "exampleModel": outside})
+
+
 @pytest.mark.parametrize("field", ["runtimeVersion", "modelFormat"])
 def test_fields_of_a_runtime_need_one(chart, field):
     own = {"runtime": "", "image": "me/mine:1", "model": {field: {}}}

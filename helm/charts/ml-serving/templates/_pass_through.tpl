@@ -12,10 +12,15 @@ the chart has a key for is refused there (_validate_pass_through.tpl), so nothin
 {{- end -}}
 {{- end }}
 
-{{/* Where requests enter a pod: at KServe's agent, which logs and batches them; else at the transformer; else at the server. */}}
-{{- define "ml-serving.servedPort" -}}
+{{/* Not empty where KServe puts its agent into the pods, which logs and batches requests. */}}
+{{- define "ml-serving.agent" -}}
 {{- $predictor := default dict .Values.exampleModel.predictor -}}
-{{- if not (and (kindIs "invalid" $predictor.logger) (kindIs "invalid" $predictor.batcher)) -}}
+{{- if not (and (kindIs "invalid" $predictor.logger) (kindIs "invalid" $predictor.batcher)) }}true{{ end -}}
+{{- end }}
+
+{{/* Where requests enter a pod: at KServe's agent; else at the transformer; else at the server. */}}
+{{- define "ml-serving.servedPort" -}}
+{{- if include "ml-serving.agent" . -}}
 9081
 {{- else -}}
 {{ default .Values.exampleModel.port (include "ml-serving.transformerPort" .) }}

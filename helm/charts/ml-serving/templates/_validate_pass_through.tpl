@@ -51,6 +51,7 @@ model:
 {{- end }}
 {{- include "ml-serving.validatePredictor" . }}
 {{- include "ml-serving.validateModel" . }}
+{{- include "ml-serving.validatePorts" . }}
 {{- include "ml-serving.validateMetadata" . }}
 {{- end }}
 
@@ -109,6 +110,33 @@ model:
 {{- $transformer := include "ml-serving.transformerPort" . }}
 {{- if and $transformer (eq (int $transformer) (int .Values.exampleModel.port)) }}
 {{- fail (printf "exampleModel.predictor.containers has transformer-container on exampleModel.port (%v), and a pod has each port once: have the model server listen on another, and name it in the second" .Values.exampleModel.port) }}
+{{- end }}
+{{- end }}
+
+{{/* A pod has each port once, and its sidecars have theirs. */}}
+{{- define "ml-serving.validatePorts" -}}
+{{- $taken := dict }}
+{{- if include "ml-serving.agent" . }}
+{{- $_ := set $taken "9081" "KServe's agent's, for exampleModel.predictor.logger and .batcher" }}
+{{- end }}
+{{- if eq (include "ml-serving.podLabels" . | fromYaml | dig "sidecar.istio.io/inject" "") "true" }}
+{{- range list 15000 15001 15004 15006 15008 15020 15021 15053 15090 }}
+{{- $_ := set $taken (toString .) "the proxy's, which the mesh puts into the pods" }}
+{{- end }}
+{{- end }}
+{{- $said := list (list "exampleModel.port" .Values.exampleModel.port) }}
+{{- range $index, $port := dig "ports" list (default dict .Values.exampleModel.model) }}
+{{- $said = append $said (list (printf "exampleModel.model.ports[%d].containerPort" $index) $port.containerPort) }}
+{{- end }}
+{{- range $number, $container := dig "containers" list (default dict .Values.exampleModel.predictor) }}
+{{- range $index, $port := default list $container.ports }}
+{{- $said = append $said (list (printf "exampleModel.predictor.containers[%d].ports[%d].containerPort" $number $index) $port.containerPort) }}
+{{- end }}
+{{- end }}
+{{- range $port := $said }}
+{{- with get $taken (toString (last $port)) }}
+{{- fail (printf "%s (%v) is %s: take another" (first $port) (last $port) .) }}
+{{- end }}
 {{- end }}
 {{- end }}
 
