@@ -119,13 +119,18 @@ def test_requests_and_figures_enter_a_pod_where_kserve_has_them_enter(chart, own
 
 def test_pods_leave_the_mesh_only_where_nothing_needs_it(chart):
     assert predictor(chart)["labels"] == {"sidecar.istio.io/inject": "true"}
+    chart.render({"exampleModel": {"podLabels": {"istio.io/rev": "canary", "istio.io/dataplane-mode": "none"}}})
     own = {"exampleModel": {"podLabels": {**OUTSIDE, "team": "a"}}}
     labels = chart.render({"features": OFF, **own})["InferenceService", "sklearn-iris"]["spec"]["predictor"]["labels"]
     assert labels == {**OUTSIDE, "team": "a"}
     for feature in OFF:
-        said = chart.refusal({"features": {**OFF, feature: True}, **own})
-        assert 'exampleModel.podLabels["sidecar.istio.io/inject"] (false) takes the pods out of the mesh' in said
-        assert f"features.{feature}" in said
+        ambient = {"exampleModel": {"labels": {"istio.io/dataplane-mode": "ambient"}}}
+        for values, key in (
+            (own, 'exampleModel.podLabels["sidecar.istio.io/inject"] (false)'),
+            (ambient, 'exampleModel.labels["istio.io/dataplane-mode"] (ambient)'),
+        ):
+            said = chart.refusal({"features": {**OFF, feature: True}, **values})
+            assert f"{key} takes the pods out of the proxies' mesh, which features.{feature} needs" in said
 
 
 def mount(path):
@@ -193,6 +198,8 @@ def beside(name, **fields):
         ("annotations", {"serving.kserve.io/deploymentMode": "Knative"}, "features.canaryDeployment"),
         ("labels", {"networking.kserve.io/visibility": "exposed"}, "the chart's"),
         ("podLabels", {"app": "other"}, "exampleModel.name (sklearn-iris)"),
+        ("podLabels", {"pod-template-hash": "a"}, "exampleModel.name (sklearn-iris)"),
+        ("predictor.priority", 7, "exampleModel.predictor.priorityClassName"),
         # What no canary covers.
         ("predictor.workerSpec", {}, "canary.steps"),
         ("predictor.deploymentStrategy", {"type": "Recreate"}, "features.canaryDeployment"),

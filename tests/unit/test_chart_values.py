@@ -213,6 +213,8 @@ def test_an_unknown_key_is_refused_by_name(chart, path, value):
         ("virtualService.hosts", ["https://iris.example.com"]),
         ("virtualService.gateways", ["mesh"]),
         ("exampleModel.longestAnswerSeconds", 30),
+        ("exampleModel.model.readinessProbe.httpGet", "x"),
+        ("exampleModel.model.livenessProbe.exec", ["x"]),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_key(chart, path, value):

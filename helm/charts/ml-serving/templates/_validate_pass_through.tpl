@@ -16,6 +16,7 @@ predictor:
   minReplicas: autoscaling.minReplicas
   model: exampleModel.model
   name: exampleModel.name
+  priority: exampleModel.predictor.priorityClassName
   nodeSelector: exampleModel.nodeSelector
   resources: exampleModel.resources
   scaleMetric: autoscaling
@@ -231,13 +232,17 @@ model:
 {{- end }}
 {{- range $key, $value := default dict .Values.exampleModel.podLabels }}
 {{- $place := printf "exampleModel.podLabels[%q]" $key }}
-{{- if has $key (list "app" "component" "serving.kserve.io/inferenceservice" "rollouts-pod-template-hash") }}
+{{- if has $key (list "app" "component" "serving.kserve.io/inferenceservice" "pod-template-hash" "rollouts-pod-template-hash") }}
 {{- fail (printf "%s is what KServe and Argo Rollouts know the pods of exampleModel.name (%s) by: take another label" $place $.Values.exampleModel.name) }}
 {{- end }}
-{{- if and (eq $key $inject) (ne $value "true") }}
+{{- end }}
+{{- range $map := list "labels" "podLabels" }}
+{{- range $key, $value := default dict (get $.Values.exampleModel $map) }}
+{{- if or (and (eq $key $inject) (ne $value "true")) (and (eq $key "istio.io/dataplane-mode") (ne $value "none")) }}
 {{- range $feature := list "canaryDeployment" "sloMonitoring" }}
 {{- if get $.Values.features $feature }}
-{{- fail (printf "%s (%s) takes the pods out of the mesh, which features.%s needs: switch the second off, or remove the first" $place $value $feature) }}
+{{- fail (printf "exampleModel.%s[%q] (%s) takes the pods out of the proxies' mesh, which features.%s needs: switch the second off, or remove the first" $map $key $value $feature) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
