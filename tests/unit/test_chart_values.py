@@ -105,7 +105,8 @@ def test_no_object_of_the_schema_takes_unknown_keys():
 
 
 def test_the_readme_lists_every_value_with_its_default():
-    rows = re.findall(r"^\| `([\w.]+)` \| `(.+?)` \| (.+) \|$", README, re.MULTILINE)
+    table = README.partition("<!-- values -->")[2].partition("<!-- /values -->")[0]
+    rows = re.findall(r"^\| `([\w.]+)` \| `(.+?)` \| (.+) \|$", table, re.MULTILINE)
     listed = {path: (json.loads(default), text) for path, default, text in rows if path in COMMENTS}
     assert listed == {path: (value, COMMENTS[path]) for path, value in leaves(VALUES)}
 
