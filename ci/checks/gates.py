@@ -153,15 +153,14 @@ def _of_chances(canary: Plan, chances: Sequence[Chance], declared: Declared) -> 
     for chance in chances:
         if not is_weak(chance, declared):
             continue
-        said = [f"step {chance.step} ({chance.weight} %) is too weak: over {chance.requests} requests {chance.metric}"]
+        weak = f"step {chance.step} ({chance.weight} %) is too weak"
+        said = f"{weak}: over {chance.requests} requests, {chance.metric} stops"
         if chance.catch is not None and chance.catch < declared.power.catch:
-            said.append(
-                f"stops the declared regression with a chance of {chance.catch:.3f} ({declared.power.catch} wanted),"
-            )
+            said += f" the declared regression with a chance of {chance.catch:.3f} ({declared.power.catch} wanted), and"
         most = declared.power.false_abort
-        said.append(f"and a good version with up to {chance.false_abort:.3f} (at most {most} wanted)")
+        said += f" a good version with a chance of up to {chance.false_abort:.3f} (at most {most} wanted)"
         remedy = f"{power.sufficient(canary, chance, declared)} would do; or list it as '{chance.name}', with a reason"
-        yield _Wrong(chance.name, ("canary", "steps", chance.step - 1), " ".join(said), remedy)
+        yield _Wrong(chance.name, ("canary", "steps", chance.step - 1), said, remedy)
 
 
 def _unknown(

@@ -195,7 +195,8 @@ def test_a_step_that_is_too_weak_says_what_would_do(chart, tmp_path):
     weak = [finding for finding in assess(project, rendering(chart)).findings if "too weak" in finding.message]
 
     assert weak
-    assert "step 1 (20 %)" in weak[0].message
+    said = r"step 1 \(20 %\) .+: over \d+ requests, \S+ stops .*a good version with a chance of up to [\d.]+ \("
+    assert re.match(said, weak[0].message), weak[0].message
     assert "a weight of" in weak[0].remedy
 
 
