@@ -81,6 +81,19 @@ def test_an_inference_service_that_was_never_taken_has_no_deployment_to_miss(sai
     assert told(found) == ([("InferenceService", said)] if said else [])
 
 
+def test_a_stopped_inference_service_is_the_cause_where_a_rollout_takes_its_pods():
+    found = looked("selector")
+    (service,) = [each for each in RECORDED["selector"]["last"] if each["kind"] == "InferenceService"]
+    conditions = [{"type": "Stopped", "status": "True"}, {"type": "Ready", "status": "False", "reason": "Stopped"}]
+    stopped = {**service, "status": {"conditions": conditions}}
+    found.look([stopped, *(each for each in RECORDED["selector"]["last"] if each["kind"] == "Rollout")])
+    assert told(found) == [("InferenceService", verdict.STOPPED)]
+    alone = verdict.of([service], [stopped])
+    assert alone.complaints == [], "it may well be stopped where nobody needs it"
+    annotated = {"metadata": {"annotations": {"team": "a", "serving.kserve.io/stop": "true"}}}
+    assert findings.place(annotated, "", verdict.STOPPED) == ("metadata", "annotations", "serving.kserve.io/stop")
+
+
 def test_a_complaint_counts_once_it_stands_and_is_over_with_the_next_turn_of_the_controller():
     found = looked("selector")
     found.since -= apply.STANDS_SECONDS

@@ -15,6 +15,10 @@ CONFLICT = "the object has been modified"
 """Of two controllers that write one object at once; the next turn settles it."""
 NO_NODE = ("MinimumReplicasUnavailable", "Stopped")
 """Reasons for which something is not ready that is as it should be: no node runs its pods, or it is to have none."""
+STOPPED = (
+    'metadata.annotations: "serving.kserve.io/stop" has KServe make no Deployment, whose pods a Rollout would take'
+)
+"""Said of an InferenceService, for nobody else does."""
 COMPONENTS = ("predictor", "transformer", "explainer")
 """Of an InferenceService, a Deployment each."""
 WORKLOADS = ("StatefulSet", "DaemonSet", "Job")
@@ -58,10 +62,15 @@ def of(applied: Sequence[Document], seen: Sequence[Document]) -> Verdict:
     """
     things = _Things(applied, seen)
     verdict = Verdict()
+    stopped = []
     for document in applied:
         now = things.by_uid.get(_uid(document))
         if now is not None and now["kind"] in JUDGES:
             JUDGES[now["kind"]](now, things, verdict)
+            if _true(now, "Stopped"):
+                stopped.append(now)
+    missed = [each for each in stopped if any(is_echo(one.said, [each]) for one in verdict.complaints)]
+    verdict.complaints += (Complaint(_uid(each), STOPPED, "Stopped") for each in missed)
     return verdict
 
 
@@ -137,8 +146,7 @@ def _inference_service(document: Document, things: _Things, verdict: Verdict) ->
 
 def _rollout(document: Document, things: _Things, verdict: Verdict) -> None:
     """A Rollout has its first pods, or Argo Rollouts says what is wrong with it."""
-    invalid = [each for each in _conditions(document) if (each["type"], each["status"]) == ("InvalidSpec", "True")]
-    if invalid:
+    if invalid := _true(document, "InvalidSpec"):
         verdict.complaints += (Complaint(_uid(document), message, reason) for message, reason in _messages(invalid))
         return
     made = [each for each in things.made_of(document) if each["kind"] == "ReplicaSet"]
@@ -165,8 +173,7 @@ def _workloads(document: Document, things: _Things, verdict: Verdict) -> None:
     for each in (document, *things.made_of(document)):
         if each["kind"] not in ("ReplicaSet", *WORKLOADS):
             continue
-        failed = [one for one in _conditions(each) if (one["type"], one["status"]) == ("ReplicaFailure", "True")]
-        said = [message for message, _ in _messages(failed)]
+        said = [message for message, _ in _messages(_true(each, "ReplicaFailure"))]
         said = said or [one["message"] for one in things.warnings(each) if one.get("reason") == "FailedCreate"][-1:]
         if said:
             verdict.complaints.append(Complaint(_uid(document), _without_pod(said[0], each), "FailedCreate"))
@@ -197,6 +204,11 @@ def _without_pod(said: str, owner: Document) -> str:
 
 def _conditions(document: Document) -> Sequence[Document]:
     return document.get("status", {}).get("conditions") or ()
+
+
+def _true(document: Document, name: str) -> list[Document]:
+    """Return the condition of a name, if it holds."""
+    return [each for each in _conditions(document) if (each["type"], each["status"]) == (name, "True")]
 
 
 def _uid(document: Document) -> str:
