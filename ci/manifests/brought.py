@@ -28,7 +28,7 @@ class Brought:
 
 
 def objects(root: Path, project: Project) -> list[Brought]:
-    """Return the objects in the folders that the project file names; nothing where it names none.
+    """Return the objects in the folders that the project file names, if it does, but for CRDs of the stack.
 
     Args:
         root: The project's folder.
@@ -39,6 +39,7 @@ def objects(root: Path, project: Project) -> list[Brought]:
         for folder in (project.paths.crds, project.paths.policies)
         for path, content in crds.files(root, folder)
         for line, document in documents.located(content, path)
+        if not crds.is_pinned(document)
     ]
 
 

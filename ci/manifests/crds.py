@@ -11,18 +11,40 @@ from ci.results import Finding
 
 CHECK = "schema"
 KIND = "CustomResourceDefinition"
+STACK = (
+    ".extensions.istio.io",
+    ".networking.istio.io",
+    ".security.istio.io",
+    ".telemetry.istio.io",
+    "clusterstoragecontainers.serving.kserve.io",
+    "inferencegraphs.serving.kserve.io",
+    "inferenceservices.serving.kserve.io",
+    "servingruntimes.serving.kserve.io",
+    "trainedmodels.serving.kserve.io",
+    "analysisruns.argoproj.io",
+    "analysistemplates.argoproj.io",
+    "experiments.argoproj.io",
+    "rollouts.argoproj.io",
+    "podmonitors.monitoring.coreos.com",
+    "probes.monitoring.coreos.com",
+    "prometheuses.monitoring.coreos.com",
+    "prometheusrules.monitoring.coreos.com",
+    "servicemonitors.monitoring.coreos.com",
+)
+"""What the names of CRDs end with that the stack installs; others have CRDs of the same groups."""
 REMEDY = f"paths.crds of {FILE} is for CustomResourceDefinitions alone: move it to another folder"
 
 
 def own(root: Path, project: Project) -> list[Document]:
-    """Return the CRDs in the folder that the project file names; nothing where it names none.
+    """Return the CRDs in the folder that the project file names, but for the stack's; nothing where it names none.
 
     Args:
         root: The project's folder.
         project: The project.
     """
     found = files(root, project.paths.crds)
-    return of(document for path, content in found for document in documents.of_file(content, path) or ())
+    brought = of(document for path, content in found for document in documents.of_file(content, path) or ())
+    return [each for each in brought if not is_pinned(each)]
 
 
 def of(objects: Iterable[Mapping[str, Any]]) -> list[Document]:
@@ -30,8 +52,13 @@ def of(objects: Iterable[Mapping[str, Any]]) -> list[Document]:
     return [dict(each) for each in objects if each["kind"] == KIND]
 
 
+def is_pinned(document: Mapping[str, Any]) -> bool:
+    """Tell whether an object is a CRD that the stack itself installs."""
+    return document["kind"] == KIND and str(document["metadata"].get("name")).endswith(STACK)
+
+
 def strays(root: Path, project: Project) -> Iterator[Finding]:
-    """Yield what is no CRD in the folder of those, and a folder that is not there.
+    """Yield what is no CRD of the project's own in the folder of those, and a folder that is not there.
 
     Args:
         root: The project's folder.
@@ -47,6 +74,9 @@ def strays(root: Path, project: Project) -> Iterator[Finding]:
         for line, document in documents.located(content, path):
             if not of([document]):
                 yield Finding(CHECK, path, line, f"{document['kind']}, and no {KIND}", REMEDY)
+            elif is_pinned(document):
+                said = f"{KIND} {document['metadata']['name']}: the stack has it, and its pinned version counts"
+                yield Finding(CHECK, path, line, said, "remove it")
 
 
 def files(root: Path, folder: str) -> Iterator[tuple[str, bytes]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ci.manifests import crds
+from ci.manifests import brought, crds
 from tests.harness import project
 
 CRD = """apiVersion: apiextensions.k8s.io/v1
@@ -47,3 +47,15 @@ def test_what_is_none_is_named_with_its_line(made):
         (f"{CRD_FOLDER}/one.yaml", 6, "ConfigMap, and no CustomResourceDefinition"),
         (f"{CRD_FOLDER}/two.yaml", 0, "no manifest of Kubernetes"),
     ]
+
+
+def test_the_stack_s_own_are_refused_and_do_not_count(made):
+    own = "applications.argoproj.io"  # the stack has others of this group
+    pinned = "inferenceservices.serving.kserve.io"
+    made.write(
+        f"{CRD_FOLDER}/one.yaml", "---\n".join(CRD.replace("models.example.org", name) for name in (own, pinned))
+    )
+    said = f"CustomResourceDefinition {pinned}: the stack has it, and its pinned version counts"
+    assert strays(made) == [(f"{CRD_FOLDER}/one.yaml", 6, said)]
+    assert [each["metadata"]["name"] for each in crds.own(made.folder, made.project)] == [own]
+    assert [each.document["metadata"]["name"] for each in brought.objects(made.folder, made.project)] == [own]

@@ -11,8 +11,8 @@ import pytest
 from ci import project as projects
 from ci.base.errors import CheckFailedError
 from ci.checks import session
-from ci.checks.control_plane import check, container
-from ci.manifests import brought
+from ci.checks.control_plane import check, container, installed
+from ci.manifests import brought, crds
 from ci.results import Finding
 from ci.supply.supply import Supply, choose
 from tests.harness import corpus, ordinary, project
@@ -305,6 +305,13 @@ def test_what_is_wrong_with_it_is_told_with_its_line(told):
     found = told[CLUSTERS]
     assert {(each.file, each.line) for each in found} == {("cluster/trial.yaml", 7)}
     assert found[0].message.startswith("LimitRange upside-down: spec.limits[0]")
+
+
+def test_every_crd_of_the_stack_is_known_as_one(told):
+    stack = crds.of(anyio.run(installed.objects, Supply(choose("auto"))))
+    assert [each["metadata"]["name"] for each in stack if not crds.is_pinned(each)] == []
+    ends = {end for end in crds.STACK for each in stack if each["metadata"]["name"].endswith(end)}
+    assert ends == set(crds.STACK)
 
 
 def test_what_cannot_be_installed_is_told_in_one_line(made, tmp_path):
