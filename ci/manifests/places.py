@@ -65,8 +65,12 @@ def shared(one: Path, other: Path) -> int:
     """Return how many keys two ways have in common at their ends; 0 where one of them alone ends in a list."""
     if not other or isinstance(one[-1], int) != isinstance(other[-1], int):
         return 0
-    keys = ([part for part in path if isinstance(part, str)] for path in (one, other))
-    pairs = zip(*(reversed(each) for each in keys), strict=False)
+    return same_end(*([part for part in path if isinstance(part, str)] for path in (one, other)))
+
+
+def same_end(one: Path, other: Path) -> int:
+    """Return how many keys and list indices two ways have in common at their ends."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 

@@ -197,8 +197,11 @@ SERVICE = {
         "predictor": {
             "annotations": {"bad key!": "x"},
             "securityContext": {"runAsUser": 1},
+            "dnsPolicy": "None",
+            "initContainers": [{"name": "first", "image": "a"}, {"name": "second"}, {"name": "first", "image": "b"}],
             "nodeSelector": {"pool": "gpu pool"},
             "model": {
+                "image": "server",
                 "storageUri": "ftp://acme/fraud",
                 "securityContext": {"privileged": True},
                 "resources": {"requests": {"cpu": "2", "memory": "3Gi"}, "limits": {"memory": "2Gi"}},
@@ -230,6 +233,22 @@ MODEL = ("spec", "predictor", "model")
             "",
             'spec.template.spec.containers[0].volumeMounts[1].name: Not found: "data"',
             (*MODEL, "volumeMounts", 1, "name"),
+        ),
+        (
+            "",
+            "spec.template.spec.initContainers[1].image: Required value",
+            ("spec", "predictor", "initContainers", 1),
+        ),
+        (
+            "",
+            'spec.template.spec.initContainers[2].name: Duplicate value: "first"',
+            ("spec", "predictor", "initContainers", 2, "name"),
+        ),
+        ("", "spec.template.spec.containers[0].image: Required value", (*MODEL, "image")),
+        (
+            "",
+            "spec.template.spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None",
+            ("spec", "predictor", "dnsPolicy"),
         ),
         ("", "StorageUri [ftp://acme/fraud] is not supported", (*MODEL, "storageUri")),
         ("", "fraud is wrong, and nobody knows why", ()),

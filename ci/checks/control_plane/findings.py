@@ -22,6 +22,8 @@ OF_KSERVE: Mapping[str | int, str] = {"containers": "model"}
 """Keys of the pods that KServe makes, and what it makes them of."""
 TOLD_BY = {"rules": "PrometheusRule", "runtimes": "InferenceService"}
 """Kind of the objects that a check looks into."""
+LISTED = 2
+"""Parts that tell an entry of a list: the key of the list, and a number or a key of its own."""
 REMEDY = "change what it names: a cluster refuses it as well"
 REMEDIES = {apply.UNDECIDED: "run it again; `--no-control-plane` leaves this check out"}
 
@@ -105,7 +107,8 @@ def place(data: Mapping[str, Any], field: str, said: str) -> places.Path:
     if own and manifests.dig(data, *own) is not None:
         found: places.Path = own
     elif other := FIELD.search(field or said):
-        found = _nearest(data, places.field_path(other[0]), said)
+        named = (path for path, _ in places.walk(data) if f"`{path[-1]}`" in said)
+        found = _nearest(data, places.field_path(other[0]), said) or next(named, ())
     else:
         texts = [(path, value) for path, value in places.walk(data) if isinstance(value, str) and path not in NAMES]
         told = [(len(value), path) for path, value in texts if len(value) >= TELLING and value in said]
@@ -120,13 +123,16 @@ def _nearest(data: Mapping[str, Any], field: places.Path, said: str) -> places.P
     """
     own = tuple(OF_KSERVE.get(part, part) for part in field)
     near = [
-        (_is_repeated(path, value, said) or bool(_part(value, said)), shared, -len(path), path)
+        (_is_repeated(path, value, said) or bool(_part(value, said)), shared, places.same_end(path, field), path)
         for path, value in places.walk(data)
         if path not in NAMES and (shared := max(places.shared(path, field), places.shared(path, own)))
     ]
-    if not near and len(field) > 1 and isinstance(field[-2], int):  # an entry of a list lacks it
-        return _nearest(data, field[:-1], said)
-    return max(near, key=lambda each: each[:3])[3] if near else ()
+    repeated, shared, _, found = max(near, key=lambda each: (*each[:3], -len(each[3])), default=(False, 0, 0, ()))
+    if len(field) > 1 and isinstance(field[-2], int) and not repeated:
+        entry = _nearest(data, field[:-1], said)  # may lack what another has
+        if entry and found[:-1] != entry and (shared < LISTED or places.same_end(entry, field[:-1]) >= LISTED):
+            return entry
+    return found
 
 
 def _part(value: Any, said: str) -> places.Path:
