@@ -167,6 +167,25 @@ def test_a_replica_set_that_is_still_to_be_scaled_decides_nothing(asked, decided
     assert bool(found.waiting) != decided
 
 
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "decided"),
+    [
+        ("StatefulSet", {"replicas": 2}, {"replicas": 0}, False),
+        ("StatefulSet", {"replicas": 2}, {"replicas": 1}, True),
+        ("StatefulSet", {"replicas": 0}, {"replicas": 0}, True),
+        ("Job", {"parallelism": 1}, {}, False),
+        ("Job", {"parallelism": 1}, {"active": 1}, True),
+        ("Job", {"parallelism": 1}, {"conditions": [{"type": "Suspended", "status": "True"}]}, True),
+        ("DaemonSet", {}, {"desiredNumberScheduled": 0}, True),
+    ],
+)
+def test_of_other_workloads_the_first_pod_decides(kind, spec, status, decided):
+    workload = {**thing(kind, "job", uid="1"), "spec": spec, "status": status}
+    found = verdict.of([workload], [workload])
+    assert found.complaints == []
+    assert bool(found.waiting) != decided
+
+
 def test_of_several_replica_sets_the_newest_is_waited_for():
     seen = copy.deepcopy(RECORDED["whole"]["last"])
     (old,) = [each for each in seen if each["kind"] == "ReplicaSet" and each["spec"]["replicas"]]

@@ -177,8 +177,20 @@ def _workloads(document: Document, things: _Things, verdict: Verdict) -> None:
         said = said or [one["message"] for one in things.warnings(each) if one.get("reason") == "FailedCreate"][-1:]
         if said:
             verdict.complaints.append(Complaint(_uid(document), _without_pod(said[0], each), "FailedCreate"))
-        elif each["kind"] == "ReplicaSet" and each.get("status", {}).get("replicas", 0) < each["spec"]["replicas"]:
+        elif _lacks_pods(each):
             verdict.waiting.append((_uid(document), f"{_name(document)}: its pods are not made yet"))
+
+
+def _lacks_pods(workload: Document) -> bool:
+    """Tell whether pods are still to be made that a workload asks for; a DaemonSet asks for none without nodes."""
+    spec, status = workload["spec"], workload.get("status", {})
+    if workload["kind"] == "ReplicaSet":
+        return bool(status.get("replicas", 0) < spec["replicas"])
+    if workload["kind"] == "StatefulSet":  # the second pod waits for the first to be ready
+        return bool(spec["replicas"] and not status.get("replicas"))
+    if workload["kind"] == "Job":  # one that is suspended, or over at once, has a condition
+        return bool(spec["parallelism"] and not status.get("active") and not status.get("conditions"))
+    return False
 
 
 def _analysis_run(document: Document, _things: _Things, verdict: Verdict) -> None:
