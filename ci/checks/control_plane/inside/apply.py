@@ -24,6 +24,8 @@ UNDECIDED = "Undecided"
 """Reason of what is no complaint: nobody has come to a decision."""
 ARGUMENT = "1"
 """Value of an argument that gets its own from what is rolled out."""
+FIRST = ("Namespace", "ResourceQuota", "LimitRange")
+"""Kinds that judge or limit whatever comes after them; Argo CD applies them first as well."""
 QUOTAS = "/api/v1/resourcequotas"
 """Until the controller has counted what there is, a quota lets everything in."""
 POLICY, POLICY_SECONDS = "AdmissionPolicy", 2.0
@@ -145,6 +147,7 @@ def _prepare(api: Api, clusters: Application, applications: Sequence[Application
     _apply(api, everything, lambda kind: kind == install.DEFINITION)
     install.discover(api, [each for application in everything for _, each in application.applied])
     _apply(api, [clusters], lambda kind: kind != install.DEFINITION)
+    _apply(api, applications, lambda kind: kind in FIRST)
     until = time.monotonic() + PATIENCE_SECONDS
     while not all(each.get("status", {}).get("hard") for each in api.items(QUOTAS)) and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)
@@ -154,7 +157,7 @@ def _prepare(api: Api, clusters: Application, applications: Sequence[Application
 
 def judge(api: Api, applications: Sequence[Application]) -> None:
     """Apply applications, and find out what is wrong with them."""
-    _apply(api, applications, lambda kind: kind not in (install.DEFINITION, *SECOND_WAVE))
+    _apply(api, applications, lambda kind: kind not in (install.DEFINITION, *FIRST, *SECOND_WAVE))
     while waiting := [each for each in applications if not each.over]:
         seen = [document for path in LOOKED_AT for document in api.items(path)]
         due = []
