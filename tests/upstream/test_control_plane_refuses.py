@@ -182,9 +182,19 @@ BY_POLICY = {
     "full": "exceeded quota: quota",
     "closed": "exceeded quota: quota",
     "roomy": "",
+    "frugal": "exceeded quota: own",
     "pinned": "denied request: pin the image",
 }
 """By environment what is said of an application there; nothing where the namespace has room."""
+OWN_QUOTA = """---
+# Source: ml-serving/templates/quota.yaml
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: own}
+spec:
+  hard: {pods: "0"}
+"""
+"""What the application in `frugal` has beside the chart's objects."""
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +221,8 @@ def made(tmp_path_factory):
 def told(made, tmp_path_factory):
     """What is said of each application, by its name."""
     found = rendered(made)
+    frugal = found["frugal/in-frugal"]
+    found["frugal/in-frugal"] = replace(frugal, text=frugal.text + OWN_QUOTA)
     renderings = [*found.values(), *(changed(found["lab/whole"], name) for name in BAD_OBJECTS)]
     said = {each.target.application: [] for each in renderings} | {CLUSTERS: []}
     for each in asked(made, renderings, tmp_path_factory.mktemp("work")):
