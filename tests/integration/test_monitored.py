@@ -13,7 +13,7 @@ from tests.integration.prometheus import SCRAPED_SECONDS, SERIES_SECONDS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("features.sloMonitoring")]
 ALERTS = pytest.mark.needs("slo.availability.minFailed")
-"""An application may run an earlier revision of the chart, which has neither this value nor what these tests ask for."""
+"""An application may run an earlier revision of the chart, which has neither this value nor what is asked for here."""
 
 
 async def test_each_pod_is_scraped_exactly_once(release, prometheus):
