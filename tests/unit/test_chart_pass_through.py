@@ -355,6 +355,7 @@ def test_what_measures_has_one_key_too(chart, path, value, other):
         ({"action": "labeldrop"}, "regex ()", "the plain name of a label"),
         ({"action": "labeldrop", "regex": "team", "targetLabel": "a"}, "targetLabel", "Prometheus Operator"),
         ({"targetLabel": "__name__"}, "targetLabel (__name__)", "canary.analysis"),
+        ({"targetLabel": "cluster_name"}, "targetLabel (cluster_name)", "canary.analysis"),
         ({"targetLabel": "__address__", "replacement": "fake:80"}, "targetLabel (__address__)", "canary.analysis"),
         ({"action": "Replace", "targetLabel": "pod"}, "targetLabel (pod)", "canary.analysis"),
         ({"targetLabel": "${1}", "regex": "(pod)"}, "targetLabel (${1})", "the plain name of a label"),

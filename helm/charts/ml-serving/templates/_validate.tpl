@@ -118,7 +118,7 @@
 {{- if ge (mulf 14.4 (subf 1 $target)) 1.0 }}
 {{- fail (printf "slo.availability.target (%v) allows so many errors that 14.4 times as many, from which its first alert fires, are more than all requests: write more than 0.9306" $target) }}
 {{- end }}
-{{- $known := concat (include "ml-serving.seriesLabels" . | fromJsonArray) (list "alertname" "alertstate" "severity" "slo" "window" "cause") }}
+{{- $known := concat (include "ml-serving.seriesLabels" . | fromJsonArray) (list "__name__" "alertname" "alertstate" "severity" "slo" "window" "cause") }}
 {{- range $name, $value := default dict .Values.monitoring.alerts.labels }}
 {{- if has $name $known }}
 {{- fail (printf "monitoring.alerts.labels.%s: alerts have this label already; call yours something else" $name) }}

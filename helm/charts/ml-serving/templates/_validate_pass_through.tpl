@@ -251,7 +251,7 @@ model:
 
 {{/* Labels that rules, dashboards and analyses tell the model's series apart by. */}}
 {{- define "ml-serving.seriesLabels" -}}
-{{ list "namespace" "service" "model" "revision" "ready" "response_code" "le" "pod" "instance" "job" "container" "endpoint" "cluster_name" "phase" | toJson }}
+{{ list "namespace" "service" "model" "revision" "ready" "response_code" "le" "pod" "instance" "job" "container" "endpoint" "phase" | toJson }}
 {{- end }}
 
 {{/* One may add to the series, and change none that the chart has; takes its key, and itself. */}}
@@ -275,7 +275,7 @@ model:
 {{- if not (regexMatch "^[a-zA-Z_][a-zA-Z0-9_]*$" .) }}
 {{- fail (printf "%s.%s (%s) is not the plain name of a label: write that" $place $field $named) }}
 {{- end }}
-{{- if or (hasPrefix "__" .) (has . (include "ml-serving.seriesLabels" $ | fromJsonArray)) }}
+{{- if or (hasPrefix "__" .) (has . (include "ml-serving.seriesLabels" $ | fromJsonArray | concat (list "cluster_name"))) }}
 {{- fail (printf "%s.%s (%s) is one that slo's rules and canary.analysis tell series apart by: write another" $place $field $named) }}
 {{- end }}
 {{- end }}
