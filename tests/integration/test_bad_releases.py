@@ -293,7 +293,12 @@ async def fires(release, alert, seconds):
 
 @asynccontextmanager
 async def in_a_crash_loop(release):
-    """Have the model server of every pod die whenever it runs; the proxies stay up."""
+    """Have the model server of every pod die whenever it runs; the proxies stay up. Afterwards the release recovers."""
+
+    async def recovered():
+        status = (await release.get("rollout"))["status"]
+        if status.get("phase") != "Healthy":
+            raise NotYet(f"{status.get('phase')}: {status.get('message', '')}")
 
     async def crash():
         while True:
@@ -307,6 +312,10 @@ async def in_a_crash_loop(release):
         group.start_soon(crash)
         yield
         group.cancel_scope.cancel()
+    # by now a container waits for most of a minute before it is started again; those of new pods do not
+    pods = f"--selector=app=isvc.{release.predictor}"
+    await release.kubectl.run("delete", "pods", pods, f"--namespace={NAMESPACE}", "--wait=false")
+    await until(f"{release.name} is healthy again", recovered, timeout=readiness.READY_SECONDS, interval=1, successes=3)
 
 
 @pytest.fixture(scope="module")
