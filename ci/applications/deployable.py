@@ -8,7 +8,7 @@ from kubernetes.utils.quantity import parse_quantity
 
 from ci.manifests import runtimes
 from ci.manifests.documents import Document
-from ci.manifests.runtimes import CONTAINER, Fault
+from ci.manifests.runtimes import Fault
 
 WAY_OUT = (
     "Change it under throwaway.values in ml-serving-ci.toml, which report and evidence will list, "
@@ -99,9 +99,8 @@ def beside(documents: Sequence[Document]) -> Iterator[str]:
         for document in documents
         if document["kind"] == "InferenceService"
         for pod in _pods(document)
-        for key in ("containers", "initContainers")
-        for container in pod.get(key) or ()
-        if container.get("name") != CONTAINER and "image" in container
+        for _, _, container in runtimes.beside(pod)
+        if "image" in container
     )
     yield from dict.fromkeys(images)
 

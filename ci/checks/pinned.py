@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ci.manifests import places, runtimes
 from ci.manifests.chart import Rendering, Target
-from ci.manifests.manifests import Manifest, entries
+from ci.manifests.manifests import Manifest, mapping
 from ci.project import Project
 from ci.results import Finding
 from ci.tree import git, tree
@@ -85,11 +85,12 @@ def beside(project: Project, renderings: Sequence[Rendering]) -> Iterator[tuple[
 
 
 def _images_beside(manifest: Manifest) -> Iterator[tuple[places.Path, str]]:
-    for key in runtimes.BESIDE if manifest.kind == "InferenceService" else ():
-        for index, container in entries(manifest.dig("spec", "predictor", key)):
-            image = str(container.get("image") or "")
-            if container.get("name") != runtimes.CONTAINER and image and "@" not in image:
-                yield ("spec", "predictor", key, index, "image"), image
+    if manifest.kind != "InferenceService":
+        return
+    for key, index, container in runtimes.beside(mapping(manifest.dig("spec", "predictor"))):
+        image = str(container.get("image") or "")
+        if image and "@" not in image:
+            yield ("spec", "predictor", key, index, "image"), image
 
 
 def _lacking(application: Application) -> list[Finding]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ci.manifests import documents
 from ci.manifests.manifests import dig, entries, mapping
-from ci.manifests.runtimes import BESIDE, CONTAINER
+from ci.manifests.runtimes import BESIDE, CONTAINER, beside
 
 ITS_OWN = frozenset(
     {
@@ -99,12 +99,9 @@ def given(manifests: str, name: str) -> dict[str, Any]:
             found |= {f"{key} {place}": command for key, command in _run_within(container)}
             for _, variable in entries(container.get("env")):
                 found[f"env {variable.get('name')} {place}"] = variable
-        for key in BESIDE:
-            for _, container in entries(predictor.get(key)):
-                if container not in containers:
-                    kept = {field: value for field, value in container.items() if field not in OF_A_POD}
-                    kept |= dict(_run_within(container))
-                    found[f"{key} of {service} ({container.get('name')})"] = kept
+        for key, _, container in beside(predictor):
+            kept = {field: value for field, value in container.items() if field not in OF_A_POD}
+            found[f"{key} of {service} ({container.get('name')})"] = kept | dict(_run_within(container))
     return found
 
 
@@ -112,10 +109,9 @@ def by_tag(manifests: str, name: str) -> dict[str, str]:
     """Return the images of containers beside each model server that have no digest, by what people call them."""
     return {
         f"{key} of {service} ({container.get('name')})": str(container["image"])
-        for service, predictor, containers in _predictors(manifests, name)
-        for key in BESIDE
-        for _, container in entries(predictor.get(key))
-        if container not in containers and "@" not in str(container.get("image") or "@")
+        for service, predictor, _ in _predictors(manifests, name)
+        for key, _, container in beside(predictor)
+        if "@" not in str(container.get("image") or "@")
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ci.base import command, fields
 from ci.manifests import documents
 from ci.manifests.documents import Document
-from ci.manifests.manifests import dig, mapping
+from ci.manifests.manifests import dig, entries, mapping
 
 KINDS = ("ServingRuntime", "ClusterServingRuntime")
 MODEL = ("spec", "predictor", "model")
@@ -44,6 +44,18 @@ class Fault:
     said: str
     remedy: str
     sure: bool
+
+
+def beside(predictor: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """Yield each container beside the model server's, with its field and its place in that.
+
+    Args:
+        predictor: Of an InferenceService.
+    """
+    for key in BESIDE:
+        for index, container in entries(predictor.get(key)):
+            if key in BESIDE[1:] or container.get("name") != CONTAINER:
+                yield key, index, container
 
 
 async def kserves(helm: Path, module: Path) -> list[Document]:
