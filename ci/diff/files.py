@@ -81,14 +81,8 @@ async def read(snapshot: Snapshot, folder: str) -> dict[str, bytes]:
         folder: The folder.
     """
     repository = snapshot.repository
-    words = ("ls-tree", "-r", "-z", "--full-tree", snapshot.commit, "--", f"{repository.at(folder)}/")
-    listed = await repository.run(*words)
-    files = []
-    for entry in filter(None, listed.raw.decode(errors="surrogateescape").split("\0")):
-        described, _, path = entry.partition("\t")
-        mode, _, name = described.split()
-        files.append(File(repository.own(path), mode, name))
-    return await contents(repository, files)
+    below = (await repository.listing(snapshot.commit)).below(repository.at(folder))
+    return await contents(repository, [File(repository.own(path), *entry) for path, entry in below])
 
 
 async def contents(repository: Repository, files: Sequence[File]) -> dict[str, bytes]:

@@ -17,9 +17,10 @@ from ci.base.errors import UsageError
 from ci.base.text import cut, one_line
 from ci.manifests import documents, kubernetes_yaml, manifests
 from ci.project import Project
-from ci.tree import application_set, argocd, change, git, tree
+from ci.tree import application_set, argocd, change, tree
 from ci.tree.change import ApplicationChange, Reason
 from ci.tree.git import Snapshot
+from ci.tree.listing import FILES, FOLDER
 from ci.tree.tree import Application, Release
 
 MOST = 3
@@ -208,9 +209,9 @@ async def _besides(snapshot: Snapshot, project: Project) -> dict[str, dict[str, 
         found[""] = {LINK: there}
     for name, mode in (await snapshot.entries(project.paths.argocd)).items():
         path = f"{project.paths.argocd}/{name}"
-        if mode not in git.FILES and mode != git.FOLDER:
+        if mode not in FILES and mode != FOLDER:
             found[name] = {LINK: await _followed(snapshot, path)}
-        elif mode in git.FILES and documents.is_applied(name):
+        elif mode in FILES and documents.is_applied(name):
             foreign: dict[str, list[str]] = {}
             for each in _apart(await snapshot.read(path) or b"", path, project)[1]:
                 has = json.dumps(each, sort_keys=True, default=repr)  # 1 is not true, as it is to Python
@@ -269,7 +270,7 @@ async def _manifests(found: Sides, snapshot: Snapshot, environment: str) -> dict
     there = await snapshot.entries(project.paths.argocd)
     given = {}
     for path in (_projects_of(project), application_set.file_of(project)):
-        if there.get(PurePosixPath(path).name) in git.FILES:
+        if there.get(PurePosixPath(path).name) in FILES:
             own, _ = _apart(await snapshot.read(path) or b"", path, project)
             given[path] = _of_environment(own, project, environment)
     return given

@@ -30,16 +30,15 @@ async def converted(repository: Repository, revision: str) -> Mapping[str, str]:
     key = repository.folder, revision
     if key in _converted:
         return _converted[key]
-    listed = await repository.run("ls-tree", "-r", "-z", "--full-tree", revision)
-    entries = [each.partition("\t") for each in listed.raw.decode(errors="surrogateescape").split("\0") if each]
-    asking = [f"{described}\t{path}\0" for described, _, path in entries if path.rpartition("/")[2] == FILE]
+    listing = await repository.listing(revision)
+    asking = [f"{mode} {content}\t{path}\0" for path, (mode, content) in listing.named(FILE)]
     found: Mapping[str, str] = {}
     if asking:
         with tempfile.TemporaryDirectory() as work:
             index = {"GIT_INDEX_FILE": f"{work}/index", "GIT_WORK_TREE": work}
             words = ("update-index", "-z", "--index-info")
             await repository.run(*words, stdin="".join(asking).encode(errors="surrogateescape"), env=index)
-            found = await _asked(repository, [path for _, _, path in entries], "--cached", env=index)
+            found = await _asked(repository, [path for path, _ in listing.below("")], "--cached", env=index)
     if COMMIT.fullmatch(revision):
         _converted[key] = found
     return found

@@ -29,6 +29,7 @@ from ci.tree import application_set, attributes, dependencies, earlier, git, qua
 from ci.tree.application_set import HelmSource
 from ci.tree.earlier import Earlier
 from ci.tree.git import Snapshot
+from ci.tree.listing import FILES
 from ci.tree.tree import Application, Asked, Key
 
 PINS = "ci/supply/pins.toml"
@@ -299,7 +300,7 @@ class _Side:
             return f"{key[0]} is not one of the environments {', '.join(self.project.names)}"
         if not tree.NAME.fullmatch(key[1]):
             return f"not the name of an application ({tree.NAMED})"
-        return None if mode in git.FILES else f"not a file (git mode {mode})"
+        return None if mode in FILES else f"not a file (git mode {mode})"
 
     def below(self, folder: str) -> dict[str, tuple[str, str]]:
         """Return the files in a folder, by their paths from there."""
@@ -579,12 +580,8 @@ async def _read(snapshot: Snapshot, project: Project, source: HelmSource, unlike
     repository, where = snapshot.repository, project.paths
     charts = await dependencies.folders(repository, snapshot.commit, where.chart)
     folders = map(repository.at, (where.tree, where.golden, *charts))
-    listed = await repository.run("ls-tree", "-r", "-z", "--full-tree", snapshot.commit, "--", *folders)
-    files = {}
-    for line in listed.stdout.split("\0")[:-1]:
-        words, _, path = line.partition("\t")
-        mode, _, content = words.split()
-        files[repository.own(path)] = mode, content
+    listed = await repository.listing(snapshot.commit)
+    files = {repository.own(path): entry for folder in folders for path, entry in listed.below(folder)}
     changed = await attributes.converted(repository, snapshot.commit)
     converted = {path: why for path in files if (why := changed.get(repository.at(path)))} if changed else {}
     return _Side(snapshot, project, source, charts, files, converted, unlike)

@@ -11,10 +11,8 @@ from pathlib import Path, PurePosixPath
 from ci.base.errors import UsageError
 from ci.tree import attributes
 from ci.tree.git import Repository
+from ci.tree.listing import FILES, FOLDER, Entry
 
-PLAIN = frozenset({"100644", "100755"})
-"""Git's modes of files that are what they say."""
-FOLDER = "040000"
 NOT_PLAIN = {
     "link": "is a link, which Argo CD follows in its own checkout",
     "submodule": "is a submodule, which Argo CD fetches and renders",
@@ -37,11 +35,9 @@ async def require_plain(repository: Repository, revision: str, chart: str, *, de
     Raises:
         UsageError: Something in it is read by Argo CD in its own way; the first is named.
     """
-    listed = await repository.run("ls-tree", "-r", "-z", "--full-tree", f"{revision}:{repository.at(chart)}")
-    paths = []
-    for entry in filter(None, listed.raw.decode(errors="replace").split("\0")):
-        described, _, path = entry.partition("\t")
-        mode = described.partition(" ")[0]
+    top, paths = repository.at(chart), []
+    for place, (mode, _) in (await repository.listing(revision)).below(top):
+        path = place.removeprefix(f"{top}/")
         _require(chart, PurePosixPath(path), _kind(mode), deployed=deployed)
         paths.append(f"{chart}/{path}")
     await attributes.require_none(repository, revision, paths)
@@ -84,32 +80,24 @@ async def values_files(
     wanted = {repository.at(path): path for path in paths}
     found = {}
     for path, (mode, name) in (await _listed(repository, revision, wanted)).items():
-        if mode in PLAIN and path in wanted:
+        if mode in FILES and path in wanted:
             found[wanted[path]] = name
-        elif plain and mode not in PLAIN and (mode != FOLDER or path in wanted):
+        elif plain and mode not in FILES and (mode != FOLDER or path in wanted):
             raise UsageError(f"{path}: {NOT_PLAIN.get(_kind(mode), 'is no file')}", fix="Have a file there itself.")
     if plain:
         await attributes.require_none(repository, revision, found)
     return found
 
 
-async def _listed(repository: Repository, revision: str, paths: Collection[str]) -> dict[str, tuple[str, str]]:
-    """Return git's mode and name of what is at paths and on the way there, from the top of the repository."""
+async def _listed(repository: Repository, revision: str, paths: Collection[str]) -> dict[str, Entry]:
+    """Return what is at paths and on the way there, from the top of the repository."""
     around = {str(folder) for path in paths for folder in PurePosixPath(path).parents[:-1]}
-    wanted = sorted({*paths, *around})
-    if not wanted:
-        return {}
-    listed = await repository.run("ls-tree", "-z", "-t", "--full-tree", revision, "--", *wanted)
-    found = {}
-    for entry in filter(None, listed.raw.decode(errors="replace").split("\0")):
-        described, _, path = entry.partition("\t")
-        mode, _, name = described.split()
-        found[path] = mode, name
-    return {path: found[path] for path in wanted if path in found}  # git lists what is beside them as well
+    listing = await repository.listing(revision)
+    return {path: entry for path in sorted({*paths, *around}) if (entry := listing.at(path)) is not None}
 
 
 def _kind(mode: str) -> str:
-    return "" if mode in PLAIN else {"120000": "link", "160000": "submodule"}.get(mode, f"file of mode {mode}")
+    return "" if mode in FILES else {"120000": "link", "160000": "submodule"}.get(mode, f"file of mode {mode}")
 
 
 def require_plain_folder(folder: Path, chart: str) -> None:

@@ -35,8 +35,8 @@ MARKER = ".argocd-helm-dep-up"
 HOME = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HELM_CONFIG_HOME")
 """Where Helm has a person's repositories, which it would ask."""
 SECONDS = 60
-_folders: dict[tuple[Path, str, str], tuple[str, ...]] = {}
-"""What `folders` found, by repository, commit or tree, and chart: these stay what they are."""
+_known: dict[tuple[Path, str, str], "list[Dependency]"] = {}
+"""What `_declared` found, by repository, commit or tree, and chart: these stay what they are."""
 
 
 class NotBuiltError(UsageError):
@@ -82,14 +82,9 @@ async def folders(repository: Repository, revision: str, chart: str) -> tuple[st
         revision: Hash of a commit, or of a whole tree.
         chart: The chart's folder in the project; paths of the result are from there as well.
     """
-    key = repository.folder, revision, chart
-    if key not in _folders:
-        apart = _apart(repository, chart, await _declared(repository, revision, chart))
-        there = [each for each in apart if await contents.folder_at(repository, revision, each) is not None]
-        if COMMIT.fullmatch(revision) is None:
-            return chart, *there
-        _folders[key] = chart, *there
-    return _folders[key]
+    apart = _apart(repository, chart, await _declared(repository, revision, chart))
+    there = [each for each in apart if await contents.folder_at(repository, revision, each) is not None]
+    return chart, *there
 
 
 def declares(chart: Path) -> bool:
@@ -125,7 +120,8 @@ async def identity(repository: Repository, revision: str, chart: str) -> str | N
     """
     made_of = await folders(repository, revision, chart)
     if len(made_of) == 1:
-        return await repository.object_of(f"{revision}:{repository.at(chart)}")
+        _, name = (await repository.listing(revision)).at(repository.at(chart)) or ("", None)
+        return name
     with tempfile.TemporaryDirectory() as work:
         apart = repository.apart(Path(work))
         index = await _index(apart, revision, made_of, Path(work))
@@ -253,10 +249,16 @@ def _not_built(printed: str, declared: list[Dependency], chart: str, there: Path
 
 
 async def _declared(repository: Repository, revision: str, chart: str) -> list[Dependency]:
-    files = await repository.objects_of(*(f"{revision}:{repository.at(chart)}/{name}" for name in DECLARING))
-    there = {name: found for name, found in zip(DECLARING, files, strict=True) if found is not None}
+    key = repository.folder, revision, chart
+    if key in _known:
+        return _known[key]
+    listed = (await repository.listing(revision)).within(repository.at(chart))
+    there = {name: listed[name][1] for name in DECLARING if name in listed}
     texts = await repository.contents_of(*there.values()) if there else []
-    return _read(dict(zip(there, texts, strict=True)), chart)
+    found = _read(dict(zip(there, texts, strict=True)), chart)
+    if COMMIT.fullmatch(revision):
+        _known[key] = found
+    return found
 
 
 def _read(texts: Mapping[str, bytes], chart: str) -> list[Dependency]:

@@ -16,6 +16,7 @@ from ci.base.errors import CIError, CommandError, MachineError, UsageError
 from ci.base.masking import USERINFO
 from ci.base.progress import note
 from ci.base.secret import Secret
+from ci.tree.listing import FILES, FOLDER, Entry, Listing
 
 SECONDS = 60.0
 NETWORK_SECONDS = 300.0
@@ -32,11 +33,6 @@ COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 HASH = re.compile(r"[0-9A-Fa-f]{7,}")
 """What Argo CD takes for a commit, whole or not, where no branch or tag has that name."""
 HEADS, TAGS, REMOTES = "refs/heads/", "refs/tags/", "refs/remotes/"
-
-FILES = ("100644", "100755")
-"""Git's modes of regular files."""
-FOLDER = "040000"
-"""Git's mode of a folder; a link or a submodule has another one."""
 
 PATCH = (
     "diff-tree", "-p", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
@@ -103,6 +99,10 @@ OWNER = re.compile(r"dubious ownership in repository at '(.+)'", re.DOTALL)
 LOCK = re.compile(r"^(?!remote:).*Unable to create '(.+\.lock)': File exists", re.MULTILINE)
 """Of this machine's: a server's is the server's to look at."""
 NO_BRANCH = "couldn't find remote ref"
+LISTINGS = 16
+"""So many are kept: one of a tree of thousands is a megabyte."""
+_listings: dict[tuple[Path, str], Listing] = {}
+"""What `Repository.listing` found, by repository and commit or tree: it stays what it is."""
 
 
 class PushRefusedError(CIError):
@@ -279,6 +279,23 @@ class Repository:
         found = await self.run("cat-file", "--batch-check=%(objectname)", stdin="".join(f"{name}\n" for name in names))
         lines = found.stdout.splitlines()
         return [None if line == f"{name} missing" else line for name, line in zip(names, lines, strict=True)]
+
+    async def listing(self, revision: str) -> Listing:
+        """Return all that a revision has.
+
+        Args:
+            revision: Hash of a commit, or of a whole tree.
+        """
+        key = self.folder, revision
+        if (known := _listings.get(key)) is not None:
+            return known
+        printed = await self.run("ls-tree", "-r", "-t", "-z", "--full-tree", revision)
+        found = Listing(printed.raw.decode(errors="surrogateescape"))
+        if COMMIT.fullmatch(revision):
+            while len(_listings) >= LISTINGS:
+                del _listings[next(iter(_listings))]
+            _listings[key] = found
+        return found
 
     async def contents_of(self, *objects: str) -> list[bytes]:
         """Return what objects hold, byte for byte, in one go.
@@ -529,7 +546,6 @@ class Snapshot:
     repository: Repository
     commit: str
     branch: str
-    _folders: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _files: dict[str, bytes | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     async def entries(self, folder: str) -> dict[str, str]:
@@ -537,7 +553,7 @@ class Snapshot:
         return {name: mode for name, (mode, _) in (await self._listed(folder)).items()}
 
     async def read_ahead(self, folder: str) -> None:
-        """Have every file of a folder read in one go; `read` takes two processes of git's for each.
+        """Have every file of a folder read in one go; `read` takes a process of git's for each.
 
         Args:
             folder: One whose files are wanted, all or most of them.
@@ -559,16 +575,11 @@ class Snapshot:
                 async for each in self.files(path):
                     yield each
 
-    async def _listed(self, folder: str) -> dict[str, tuple[str, str]]:
-        """Return the names in a folder, each with its git mode and git's name for what it has."""
-        if folder not in self._folders:
-            listed = await self.repository.run("ls-tree", "-z", self.commit, f"{self._place(folder)}/")
-            lines = [line.partition("\t") for line in listed.stdout.split("\0") if line]
-            self._folders[folder] = {
-                path.rpartition("/")[2]: (mode, content)  # a tree of thousands has no time for more
-                for (mode, _, content), path in ((words.split(), path) for words, _, path in lines)
-            }
-        return self._folders[folder]
+    async def _listed(self, folder: str) -> Mapping[str, Entry]:
+        return (await self.repository.listing(self.commit)).within(self._place(folder))
+
+    async def _entry(self, path: str) -> Entry | None:
+        return (await self.repository.listing(self.commit)).at(self._place(path))
 
     async def read(self, path: str) -> bytes | None:
         """Return a file's content, byte for byte, or None where there is none.
@@ -581,20 +592,15 @@ class Snapshot:
         return self._files[path]
 
     async def _read(self, path: str) -> bytes | None:
-        mode = await self._mode(path)
+        mode, content = await self._entry(path) or (None, "")
         if mode is None:
             return None
         if mode not in FILES:
             raise UsageError(f"{path}: a symbolic link or folder, not a file (git mode {mode})")
-        return (await self.repository.run("cat-file", "blob", f"{self.commit}:{self._place(path)}")).raw
+        return (await self.repository.run("cat-file", "blob", content)).raw
 
-    async def _mode(self, path: str) -> str | None:
-        pure = inside(path)
-        mode, _ = (await self._listed(str(pure.parent))).get(pure.name, (None, ""))
-        return mode
-
-    def _place(self, path: str) -> PurePosixPath:
-        return inside(self.repository.at(str(inside(path))))
+    def _place(self, path: str) -> str:
+        return str(inside(self.repository.at(str(inside(path)))))
 
     async def with_files(self, files: Mapping[str, bytes], message: str) -> str:
         """Make a commit on top of this one; no branch, work tree or index changes.
@@ -628,7 +634,8 @@ class Snapshot:
         lines = []
         for path, content in files.items():
             blob = await run("hash-object", "-w", "--stdin", stdin=content)
-            lines.append(f"{await self._mode(path) or FILES[0]} {blob.stdout.strip()}\t{self._place(path)}\0")
+            mode, _ = await self._entry(path) or (FILES[0], "")
+            lines.append(f"{mode} {blob.stdout.strip()}\t{self._place(path)}\0")
         with tempfile.TemporaryDirectory() as work:
             index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
             await run("read-tree", self.commit, env=index)

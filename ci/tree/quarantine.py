@@ -18,8 +18,9 @@ from ci.base import jsonfile
 from ci.base.errors import CheckFailedError, UsageError
 from ci.manifests import kubernetes_yaml
 from ci.project import Project
-from ci.tree import git, scalars, tree, worktree
+from ci.tree import scalars, tree, worktree
 from ci.tree.git import Snapshot
+from ci.tree.listing import FOLDER
 from ci.tree.scalars import KeyPath
 from ci.tree.tree import KEYS, Application, Release, dotted
 
@@ -156,7 +157,7 @@ async def _of_the_gone(snapshot: Snapshot, environment: str) -> dict[str, Entry]
         return {}
     there, found = await tree.names(snapshot, environment), {}
     for name, mode in (await snapshot.entries(str(folder))).items():
-        if mode == git.FOLDER and name not in there:
+        if mode == FOLDER and name not in there:
             with contextlib.suppress(UsageError):  # what is none of this application's holds it up by no mistake
                 found.update(await _by_file(snapshot, name))
     return {file: entry for file, entry in found.items() if _is_by_digest(entry)}
@@ -175,7 +176,7 @@ async def _by_file(snapshot: Snapshot, application: str) -> dict[str, Entry]:
         mode = (await snapshot.entries(str(place.parent))).get(place.name)
         if mode is None:
             return {}
-        if mode != git.FOLDER:
+        if mode != FOLDER:
             raise UsageError(f"{place}: not a folder (git mode {mode})", fix=f"git log -p -- {place}")
     files = [f"{folder}/{name}" for name in await snapshot.entries(str(folder)) if name.endswith(".yaml")]
     return {file: read(await snapshot.read(file) or b"", file) for file in files}

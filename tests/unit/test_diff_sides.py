@@ -555,7 +555,8 @@ def test_git_is_asked_the_same_few_times_however_many_applications_there_are(cha
     def times():
         monkeypatch.setattr("ci.tree.render._objects", {})
         monkeypatch.setattr("ci.tree.attributes._converted", {})
-        monkeypatch.setattr("ci.tree.dependencies._folders", {})
+        monkeypatch.setattr("ci.tree.dependencies._known", {})
+        monkeypatch.setattr("ci.tree.git._listings", {})
         base = change.commit()
         change.write("docs/notes.md", f"after {base}\n")
         asked.clear()
