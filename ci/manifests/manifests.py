@@ -5,11 +5,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ci.base.errors import CheckFailedError, UsageError
 from ci.manifests import documents, kubernetes_yaml, places
-from ci.results import Finding
+
+if TYPE_CHECKING:
+    from ci.results import Finding
 
 SOURCE = re.compile(r"^# Source: (\S+)$", re.MULTILINE)
 
@@ -80,7 +82,7 @@ class Manifest:
         """Return the line in the template of the value at `path`; 0 where that cannot be known."""
         return places.template_line(self.template, self.kind, path, index=self.index, siblings=self.siblings)
 
-    def finding(self, check: str, path: places.Path, message: str, remedy: str) -> Finding:
+    def finding(self, check: str, path: places.Path, message: str, remedy: str) -> "Finding":
         """Return what a check has to say of the value at `path`: where an application has it, else in the template.
 
         Args:
@@ -89,6 +91,8 @@ class Manifest:
             message: What is wrong.
             remedy: How to correct it.
         """
+        from ci.results import Finding  # all that a report has: most who look into manifests make none
+
         found = Finding(check, self.file, self.line(path), f"{self}: {message}", remedy)
         own = self._own(path)
         if own is None:
