@@ -40,8 +40,8 @@ PATCH = (
 )  # fmt: skip
 """Prints the difference of two trees as `git apply` takes it, whatever a person or an attribute has chosen."""
 
-HEADER = 40
-"""More characters than `cat-file --batch` writes after a hash: a kind and a size."""
+HEADER = 128
+"""More characters than `cat-file --batch` writes beside the name that it was asked for: a hash, a kind and a size."""
 
 SETTINGS = (
     "i18n.commitEncoding=UTF-8",
@@ -95,6 +95,8 @@ UNDER_WAY = {
 }
 """What git has in its folder while a person is in the middle of something."""
 
+REMOTE_URL = re.compile(r"(?P<remote>[^\t]+)\t(?P<url>.*) \((?P<way>fetch|push)\)(?: \[.*\])?")
+"""What `remote --verbose` prints of each; of a partial clone's, its filter too."""
 OWNER = re.compile(r"dubious ownership in repository at '(.+)'", re.DOTALL)
 LOCK = re.compile(r"^(?!remote:).*Unable to create '(.+\.lock)': File exists", re.MULTILINE)
 """Of this machine's: a server's is the server's to look at."""
@@ -306,16 +308,31 @@ class Repository:
         Raises:
             UsageError: One of them is not there.
         """
-        found = await self.run("cat-file", "--batch", stdin="".join(f"{each}\n" for each in objects))
-        contents, rest = [], memoryview(found.raw)
-        for each in objects:
-            header, _, _ = bytes(rest[: len(each) + HEADER]).partition(b"\n")
-            words = header.split()
-            if len(words) != 3:  # "HASH missing"
+        contents = []
+        for each, content in zip(objects, await self.found(*objects), strict=True):
+            if content is None:
                 raise UsageError(f"{each}: no such object in {self.folder}", fix="git fetch --refetch")
-            start, size = len(header) + 1, int(words[2])
-            contents.append(bytes(rest[start : start + size]))
-            rest = rest[start + size + 1 :]
+            contents.append(content)
+        return contents
+
+    async def found(self, *names: str) -> list[bytes | None]:
+        """Return what objects hold, byte for byte, in one go; None for one that is not there.
+
+        Args:
+            names: Of objects, such as COMMIT:PATH.
+        """
+        printed = await self.run("cat-file", "--batch", stdin="".join(f"{name}\n" for name in names))
+        contents: list[bytes | None] = []
+        rest = memoryview(printed.raw)
+        for name in names:
+            header, _, _ = bytes(rest[: len(name) + HEADER]).partition(b"\n")
+            rest = rest[len(header) + 1 :]
+            if header.endswith(b" missing"):
+                contents.append(None)
+                continue
+            size = int(header.rpartition(b" ")[2])
+            contents.append(bytes(rest[:size]))
+            rest = rest[size + 1 :]
         return contents
 
     async def has_uncommitted(self) -> bool:
@@ -778,12 +795,12 @@ async def remote_url(repository: Repository, remote: str) -> str:
         except ValueError as error:
             raise UsageError(f"--remote: not a URL: {error}") from error
         return remote
-    words = ("remote", "get-url", "--push", "--all", "--end-of-options", remote)
-    found = await repository.run(*words, check=False)
-    if found.returncode != 0:
+    listed = map(REMOTE_URL.fullmatch, (await repository.output("remote", "--verbose")).splitlines())
+    urls = [(found["way"], found["url"]) for found in listed if found and found["remote"] == remote]
+    if not urls:
         raise UsageError(f"--remote {remote}: no such remote", fix=f"git -C {repository.folder} remote --verbose")
-    url, *more = found.stdout.splitlines()
-    read = await repository.output("remote", "get-url", "--end-of-options", remote)
+    read = dict(urls).get("fetch", remote)
+    url, *more = (each for way, each in urls if way == "push")
     if more or _slug(url) != _slug(read):
         raise UsageError(
             f"--remote {remote}: is read from one repository and pushed to another, or to several",

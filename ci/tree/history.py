@@ -194,11 +194,9 @@ async def _files(
     if not commits:
         return {}
     path = repository.at(application.file)
-    objects = await repository.objects_of(*(f"{commit}:{path}" for commit in commits))
-    distinct = [*dict.fromkeys(each for each in objects if each is not None)]
-    contents = await repository.contents_of(*distinct) if distinct else []
-    read = {each: _read(application, content) for each, content in zip(distinct, contents, strict=True)}
-    return {commit: read.get(each or "", (None, "")) for commit, each in zip(commits, objects, strict=True)}
+    contents = await repository.found(*(f"{commit}:{path}" for commit in commits))
+    read = {content: (None, "") if content is None else _read(application, content) for content in {*contents}}
+    return {commit: read[content] for commit, content in zip(commits, contents, strict=True)}
 
 
 def _step(commit: _Commit, merged: _Commit | None, file: tuple[Application | None, str]) -> Step:
