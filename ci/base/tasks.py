@@ -1,14 +1,17 @@
 """Tasks side by side and their clean-up, whose first failure is raised as itself: neither in a group nor hidden."""
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
 
 import anyio
 import anyio.abc
 
 from ci.base import failures
 from ci.base.progress import note
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -19,6 +22,34 @@ async def group() -> AsyncIterator[anyio.abc.TaskGroup]:
             yield tasks
     except BaseExceptionGroup as failures:
         raise first(failures) from None
+
+
+@asynccontextmanager
+async def ahead(function: Callable[[], Awaitable[T]]) -> AsyncIterator[Callable[[], Awaitable[T]]]:
+    """Call a function while the block runs, which gets what that returns, or raises, where it asks for it.
+
+    So two things are done at once, and of two errors the same one is told, whichever comes first.
+    """
+    over = anyio.Event()
+    returned: list[T] = []
+    raised: list[Exception] = []
+
+    async def call() -> None:
+        try:
+            returned.append(await function())
+        except Exception as error:
+            raised.append(error)
+        over.set()
+
+    async def ask() -> T:
+        await over.wait()
+        if raised:
+            raise raised[0]
+        return returned[0]
+
+    async with group() as tasks:
+        tasks.start_soon(call)
+        yield ask
 
 
 @contextmanager

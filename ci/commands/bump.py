@@ -12,6 +12,7 @@ from ci.commands.runner import run_async
 from ci.commands.writing import Destination
 from ci.release.bump import Bump
 from ci.supply import tools
+from ci.tree import render
 
 
 def bump(
@@ -62,4 +63,6 @@ def bump(
 
 
 async def _bump(change: Callable[..., Bump], component: str, destination: Destination) -> None:
-    await writing.write(destination, change(helm=tools.installed("helm")).edit, component)
+    wanted = change(helm=tools.installed("helm"))
+    render.prepare()
+    await writing.write(destination, wanted.edit, component)

@@ -1,10 +1,12 @@
 """`bump`: one component of one application to another version."""
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci.base import tasks
 from ci.base.errors import UsageError
 from ci.release import break_glass, taken_back
 from ci.tree import quarantine, tree
@@ -12,7 +14,7 @@ from ci.tree.git import Snapshot
 from ci.tree.message import message
 from ci.tree.render import render
 from ci.tree.scalars import KeyPath
-from ci.tree.tree import Application, Blocks
+from ci.tree.tree import Application, Blocks, Release
 from ci.tree.writeback import Edit
 
 IMAGE = re.compile(
@@ -71,12 +73,10 @@ class Bump:
         if not values:
             return None
         release = {**application.release, **values}
-        await quarantine.require_free(snapshot, application.environment, application.name, release)
-        again = await taken_back.require_wanted(snapshot, application, release, self.over_revert)
-        another_model = bool(values.keys() & application.model.keys())  # which an image may bring along
-        known = await _known_answer(snapshot, application) if another_model else {}
-        bumped = application.with_release(values).with_blocks(known)
-        await render(snapshot, self.helm, bumped, await snapshot.resolve(release[tree.CHART[0]]))
+        async with tasks.ahead(functools.partial(self._rendered, snapshot, application, values)) as rendered:
+            await quarantine.require_free(snapshot, application.environment, application.name, release)
+            again = await taken_back.require_wanted(snapshot, application, release, self.over_revert)
+            known = await rendered()
         name = release[("model", "version")] if self.component == "model" else release[("image", "tag")]
         return Edit(
             application.file,
@@ -92,6 +92,14 @@ class Bump:
             ),
             blocks=known,
         )
+
+    async def _rendered(self, snapshot: Snapshot, application: Application, values: Release) -> Blocks:
+        """Return the known answer that comes with new values, once the chart is seen to take both."""
+        another_model = bool(values.keys() & application.model.keys())  # which an image may bring along
+        known = await _known_answer(snapshot, application) if another_model else {}
+        bumped = application.with_release(values).with_blocks(known)
+        await render(snapshot, self.helm, bumped, await snapshot.resolve(bumped.release[tree.CHART[0]]))
+        return known
 
 
 def _protected(application: Application) -> UsageError:

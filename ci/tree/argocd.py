@@ -49,6 +49,11 @@ def render(project: Project, prefix: str = "", patches: Mapping[Kind, bytes] | N
     return rendered
 
 
+def prepare(kind: Kind) -> None:
+    """Load what making a file takes, which is most of the time that making it once takes."""
+    _template(kind)
+
+
 def made(project: Project, kind: Kind, prefix: str = "") -> str:
     """Return one of the files of `paths.argocd`, without patches.
 
@@ -63,8 +68,7 @@ def made(project: Project, kind: Kind, prefix: str = "") -> str:
     if wrong := sorted(PATH & set(prefix)):
         raise UsageError(f"{prefix}: Argo CD cannot watch a folder with {' '.join(wrong)} in its name")
     tree, chart = (str(PurePosixPath(prefix, path)) for path in (project.paths.tree, project.paths.chart))
-    template = _environment().get_template(f"{FILES[kind]}.j2")
-    return template.render(project=project, tree=tree, chart=chart, own=IN_CLUSTER, here=HERE)
+    return _template(kind).render(project=project, tree=tree, chart=chart, own=IN_CLUSTER, here=HERE)
 
 
 def read_patches(folder: Path, project: Project) -> dict[Kind, bytes]:
@@ -117,6 +121,10 @@ def _require_same_object(was: documents.Document, now: Any, name: str) -> None:
             f"{name}: {was['kind']} {was['metadata']['name']} is none any more, or another one",
             fix="Leave it its apiVersion, kind, name, namespace, and a mapping for its spec.",
         )
+
+
+def _template(kind: Kind) -> "jinja2.Template":
+    return _environment().get_template(f"{FILES[kind]}.j2")
 
 
 @functools.cache
