@@ -132,6 +132,39 @@ def test_pods_leave_the_mesh_only_where_nothing_needs_it(chart):
             said = chart.refusal({"features": {**OFF, feature: True}, **values})
             assert f"{key} takes the pods out of the proxies' mesh, which features.{feature} needs" in said
 
+    host = {"exampleModel": {"predictor": {"hostNetwork": True}}}
+    chart.render({"features": OFF, **host})
+    assert "exampleModel.predictor.hostNetwork (true) takes the pods out of the proxies' mesh" in chart.refusal(host)
+
+
+INBOUND = "traffic.sidecar.istio.io/{}InboundPorts"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "taken"),
+    [
+        (INBOUND.format("exclude"), "8080", "9000"),
+        (INBOUND.format("exclude"), "9000, 8080", ""),
+        (INBOUND.format("include"), "", "*"),
+        (INBOUND.format("include"), "9000", "9000,8080"),
+        ("sidecar.istio.io/interceptionMode", "NONE", "TPROXY"),
+    ],
+)
+def test_requests_enter_by_the_proxy_where_it_counts_them(chart, key, value, taken):
+    for name in ("annotations", "podAnnotations"):
+        said = chart.refusal({"exampleModel": {name: {key: value}}})
+        assert f'exampleModel.{name}["{key}"] ({value}) takes requests to port 8080 past the proxy' in said
+        chart.render({"exampleModel": {name: {key: taken}}})
+        chart.render({"features": {"sloMonitoring": False}, "exampleModel": {name: {key: value}}})
+
+
+def test_the_proxy_is_among_what_istio_puts_into_the_pods(chart):
+    key = "inject.istio.io/templates"
+    said = chart.refusal({"exampleModel": {"podAnnotations": {key: "gateway"}}})
+    assert f'exampleModel.podAnnotations["{key}"] (gateway) takes the pods out of the proxies\' mesh' in said
+    chart.render({"exampleModel": {"podAnnotations": {key: "sidecar, custom"}}})
+    chart.render({"features": OFF, "exampleModel": {"podAnnotations": {key: "gateway"}}})
+
 
 def mount(path):
     return [{"name": "cache", "mountPath": path}]
@@ -195,6 +228,7 @@ def beside(name, **fields):
         ("annotations", {"modelFormat": "xgboost"}, "exampleModel.modelFormat"),
         ("podAnnotations", {"sidecar.istio.io/inject": "false"}, "exampleModel.podLabels"),
         ("podAnnotations", {"sidecar.istio.io/statsInclusionRegexps": ".*"}, "canary.analysis"),
+        ("podAnnotations", {"status.sidecar.istio.io/port": "15021"}, "15020"),
         ("annotations", {"serving.kserve.io/deploymentMode": "Knative"}, "features.canaryDeployment"),
         ("labels", {"networking.kserve.io/visibility": "exposed"}, "the chart's"),
         ("podLabels", {"app": "other"}, "exampleModel.name (sklearn-iris)"),
@@ -230,6 +264,7 @@ def ports(number):
         ({"port": 9081, "predictor": LOGGED}, "exampleModel.port (9081)", "exampleModel.predictor.logger and .batcher"),
         ({"predictor": {**LOGGED, "containers": beside("tokens", ports=ports(9081))}}, CONTAINER, "logger"),
         ({"port": 15006}, "exampleModel.port (15006)", "the mesh"),
+        ({"metricsPort": 15020}, "exampleModel.metricsPort (15020)", "the mesh"),
         ({"model": {"ports": ports(15090)}}, "exampleModel.model.ports[0].containerPort (15090)", "the mesh"),
         ({"predictor": {"containers": beside("tokens", ports=ports(15020))}}, f"{CONTAINER} (15020)", "the mesh"),
     ],
@@ -241,7 +276,7 @@ def test_a_port_of_the_pods_sidecars_is_refused(chart, model, key, whose):
 
 
 def test_a_port_is_free_where_nothing_has_it(chart):
-    outside = {"port": 15006, "podLabels": OUTSIDE, "model": {"ports": ports(9081)}}
+    outside = {"port": 15006, "metricsPort": 15020, "podLabels": OUTSIDE, "model": {"ports": ports(9081)}}
     chart.render({"features": OFF, "exampleModel": outside})
 
 

@@ -54,6 +54,7 @@ model:
 {{- include "ml-serving.validateModel" . }}
 {{- include "ml-serving.validatePorts" . }}
 {{- include "ml-serving.validateMetadata" . }}
+{{- include "ml-serving.validateMesh" . }}
 {{- end }}
 
 {{- define "ml-serving.validatePredictor" -}}
@@ -125,7 +126,7 @@ model:
 {{- $_ := set $taken (toString .) "the proxy's, which the mesh puts into the pods" }}
 {{- end }}
 {{- end }}
-{{- $said := list (list "exampleModel.port" .Values.exampleModel.port) }}
+{{- $said := list (list "exampleModel.port" .Values.exampleModel.port) (list "exampleModel.metricsPort" .Values.exampleModel.metricsPort) }}
 {{- range $index, $port := dig "ports" list (default dict .Values.exampleModel.model) }}
 {{- $said = append $said (list (printf "exampleModel.model.ports[%d].containerPort" $index) $port.containerPort) }}
 {{- end }}
@@ -203,7 +204,7 @@ model:
 {{- define "ml-serving.validateMetadata" -}}
 {{- $inject := "sidecar.istio.io/inject" }}
 {{- $said := dict "prometheus.io/scrape" "exampleModel.metricsPath" "prometheus.io/path" "exampleModel.metricsPath" "prometheus.io/port" "exampleModel.metricsPort" "modelFormat" "exampleModel.modelFormat" $inject (printf "exampleModel.podLabels[%q]" $inject) }}
-{{- $own := dict "sidecar.istio.io/statsInclusionRegexps" "which has the figures of monitoring and canary.analysis from it" "serving.kserve.io/autoscalerClass" "as features.autoscaling has it" "serving.kserve.io/deploymentMode" "as features.canaryDeployment needs it" "argocd.argoproj.io/ignore-healthcheck" "as features.canaryDeployment has it" }}
+{{- $own := dict "sidecar.istio.io/statsInclusionRegexps" "which has the figures of monitoring and canary.analysis from it" "status.sidecar.istio.io/port" "which has these figures at 15020" "serving.kserve.io/autoscalerClass" "as features.autoscaling has it" "serving.kserve.io/deploymentMode" "as features.canaryDeployment needs it" "argocd.argoproj.io/ignore-healthcheck" "as features.canaryDeployment has it" }}
 {{- range $map := list "annotations" "podAnnotations" }}
 {{- range $key, $value := default dict (get $.Values.exampleModel $map) }}
 {{- $place := printf "exampleModel.%s[%q]" $map $key }}
@@ -236,15 +237,47 @@ model:
 {{- fail (printf "%s is what KServe and Argo Rollouts know the pods of exampleModel.name (%s) by: take another label" $place $.Values.exampleModel.name) }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Weights and figures are the proxy's: the pods have one, and requests enter by it. */}}
+{{- define "ml-serving.validateMesh" -}}
+{{- $outside := list }}
+{{- $past := list }}
+{{- if eq (dig "hostNetwork" false (default dict .Values.exampleModel.predictor) | toString) "true" }}
+{{- $outside = append $outside "exampleModel.predictor.hostNetwork (true)" }}
+{{- end }}
 {{- range $map := list "labels" "podLabels" }}
 {{- range $key, $value := default dict (get $.Values.exampleModel $map) }}
-{{- if or (and (eq $key $inject) (ne $value "true")) (and (eq $key "istio.io/dataplane-mode") (ne $value "none")) }}
+{{- if or (and (eq $key "sidecar.istio.io/inject") (ne $value "true")) (and (eq $key "istio.io/dataplane-mode") (ne $value "none")) }}
+{{- $outside = append $outside (printf "exampleModel.%s[%q] (%s)" $map $key $value) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $port := include "ml-serving.servedPort" . }}
+{{- range $map := list "annotations" "podAnnotations" }}
+{{- range $key, $value := default dict (get $.Values.exampleModel $map) }}
+{{- $said := printf "exampleModel.%s[%q] (%s)" $map $key $value }}
+{{- $listed := nospace $value | splitList "," }}
+{{- if and (eq $key "inject.istio.io/templates") (not (has "sidecar" $listed)) }}
+{{- $outside = append $outside $said }}
+{{- end }}
+{{- $excluded := and (eq $key "traffic.sidecar.istio.io/excludeInboundPorts") (has $port $listed) }}
+{{- $left := and (eq $key "traffic.sidecar.istio.io/includeInboundPorts") (not (or (has "*" $listed) (has $port $listed))) }}
+{{- if or $excluded $left (and (eq $key "sidecar.istio.io/interceptionMode") (eq $value "NONE")) }}
+{{- $past = append $past $said }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $feature := list "canaryDeployment" "sloMonitoring" }}
 {{- if get $.Values.features $feature }}
-{{- fail (printf "exampleModel.%s[%q] (%s) takes the pods out of the proxies' mesh, which features.%s needs: switch the second off, or remove the first" $map $key $value $feature) }}
+{{- range $outside }}
+{{- fail (printf "%s takes the pods out of the proxies' mesh, which features.%s needs: switch the second off, or remove the first" . $feature) }}
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if .Values.features.sloMonitoring }}
+{{- range $past }}
+{{- fail (printf "%s takes requests to port %s past the proxy, which counts them for features.sloMonitoring: switch the second off, or remove the first" . $port) }}
 {{- end }}
 {{- end }}
 {{- end }}
