@@ -547,3 +547,38 @@ def test_callers_outside_the_mesh_need_a_gateway_and_a_name(chart, written, empt
     message = chart.refusal({"virtualService": {written: given[written]}})
     assert f"virtualService.{written} ({given[written][0]})" in message
     assert f"virtualService.{empty} is empty" in message
+
+
+def run_as(pod, container=None):
+    return {"exampleModel": {"podSecurityContext": pod, "securityContext": container or {}}}
+
+
+POD, CONTAINER = "exampleModel.podSecurityContext", "exampleModel.securityContext"
+
+
+@pytest.mark.parametrize(
+    ("values", "user", "keeps"),
+    [
+        (run_as({"runAsUser": 0}), POD, POD),
+        (run_as({}, {"runAsUser": 0}), CONTAINER, POD),
+        (run_as({"runAsUser": 0, "runAsNonRoot": False}, {"runAsNonRoot": True}), POD, CONTAINER),
+        (run_as({"runAsNonRoot": False}, {"runAsUser": 0, "runAsNonRoot": True}), CONTAINER, CONTAINER),
+    ],
+)
+def test_a_user_that_the_kubelet_starts_nothing_as_is_refused_by_key(chart, values, user, keeps):
+    assert f"{user}.runAsUser is 0, root, and {keeps}.runAsNonRoot keeps root from starting" in chart.refusal(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        run_as({"runAsUser": 0, "runAsNonRoot": False}),
+        run_as({"runAsUser": 0, "runAsNonRoot": None}),
+        run_as({"runAsUser": 0}, {"runAsUser": 1000}),
+        run_as({"runAsUser": 0}, {"runAsNonRoot": False}),
+        run_as({"runAsUser": None}),
+        run_as({"runAsUser": 1000660000, "fsGroup": 1000660000, "runAsGroup": 0}),
+    ],
+)
+def test_a_user_that_may_run_is_taken(chart, values):
+    chart.render(values)

@@ -154,12 +154,29 @@
 {{- end }}
 {{- fail "exampleModel.digest needs exampleModel.command with a container of your own: set it to the entry point of the image, which starts once the files are compared" }}
 {{- end }}
+{{- include "ml-serving.validateUser" . }}
 {{- range $index, $variable := $model.env }}
 {{- range $name, $key := dict "STORAGE_URI" "storageUri" "PROTOCOL" "protocolVersion" }}
 {{- if and (not $runtime) (eq $variable.name $name) }}
 {{- fail (printf "exampleModel.env[%d] sets %s, which is what exampleModel.%s says: write it there alone" $index $name $key) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What the container's own context says stands over the pod's. The API server takes both, and the kubelet starts no such container. */}}
+{{- define "ml-serving.validateUser" -}}
+{{- $said := dict }}
+{{- range $field := list "runAsUser" "runAsNonRoot" }}
+{{- range $context := list "podSecurityContext" "securityContext" }}
+{{- $value := index (default dict (get $.Values.exampleModel $context)) $field }}
+{{- if not (kindIs "invalid" $value) }}
+{{- $_ := set $said $field (dict "key" (printf "exampleModel.%s.%s" $context $field) "value" (toString $value)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and (eq (dig "runAsUser" "value" "" $said) "0") (eq (dig "runAsNonRoot" "value" "" $said) "true") }}
+{{- fail (printf "%s is 0, root, and %s keeps root from starting: write another user, or false in the second" $said.runAsUser.key $said.runAsNonRoot.key) }}
 {{- end }}
 {{- end }}
 
