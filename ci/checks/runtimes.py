@@ -56,6 +56,18 @@ def _assumed(target: Target, manifest: Manifest, there: Sequence[Mapping[str, An
             )
             remedy = f"{MODEL}.probes.{key}: {theirs}; or write {path} there, where that server has it"
             yield Finding(CHECK, file, line, said, remedy)
+    for probe, (path, theirs) in runtimes.unspoken_paths(manifest.data, there).items():
+        key = PATHS.get(probe)
+        if key is not None and not _written(target, "probes", key):
+            said = f"{MODEL}.runtime: {runtime} has no protocol v2, by which the chart's {probe} asks {path}"
+            yield Finding(CHECK, file, line, said, f"{MODEL}.probes.{key}: {theirs}, or another path that it has")
+    if heard := runtimes.unheard_port(manifest.data, there):
+        port, theirs = heard
+        at, row = target.place((MODEL, "port"))
+        said = (
+            f"{MODEL}.port: {runtime} is told {theirs}, and nothing tells it of {port}, where requests and probes come"
+        )
+        yield Finding(CHECK, at, row, said, f"tell it by {MODEL}.args; or write the port that it listens on")
     for what, (ours, theirs) in runtimes.other_metrics(manifest.data, there).items():
         if not any(_written(target, key) for key in METRICS[what]):
             said = f"{MODEL}.runtime: {runtime} has its metrics at {what} {theirs}, and the chart asks {what} {ours}"

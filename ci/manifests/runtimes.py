@@ -5,6 +5,7 @@ KServe itself tells so on a cluster alone, by an InferenceService that never get
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ BESIDE = ("containers", "initContainers")
 """Fields of a predictor with containers; the server's is among the first where it has no runtime."""
 CHART = "kserve-runtime-configs"
 PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
+PORT = re.compile(r"port\D*(\d+)$", re.IGNORECASE)
+"""What an argument, or a variable with its value, says of a port."""
+NUMBER = re.compile(r"\d+")
+SPOKEN = {"v1": "/v1/models/{}"}
+"""Where a server that has no protocol v2 says that it has a model, by the protocol that it has."""
 METRICS = {"port": "8080", "path": "/metrics"}
 """Where a server has its own metrics unless its runtime says otherwise, by an annotation of KServe's."""
 ENABLED = {"kserve": {"servingruntime": {"enabled": True}}}
@@ -112,6 +118,37 @@ def other_paths(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]
     return {each: (path, theirs[0]) for each, path in asked.items() if theirs and path not in theirs}
 
 
+def unspoken_paths(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Mapping[str, tuple[str, str]]:
+    """Return each probe that asks by protocol v2 a runtime that does not speak it: its path, and theirs.
+
+    Args:
+        service: The InferenceService.
+        runtimes: The serving runtimes that there are.
+    """
+    model = mapping(dig(service, *MODEL))
+    spoken = dig(_by_name(model, runtimes), "spec", "protocolVersions") or ("v2",)
+    asked = {each: path for each in PROBES if (path := _path(model, each)).startswith("/v2/")}
+    theirs = next((path for protocol, path in SPOKEN.items() if protocol in spoken), "")
+    name = dig(service, "metadata", "name")
+    return {each: (path, theirs.format(name)) for each, path in asked.items() if theirs and "v2" not in spoken}
+
+
+def unheard_port(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> tuple[int, str] | None:
+    """Return the port that an InferenceService's server is asked at, with what its runtime says of its ports.
+
+    None where the runtime says so, or nothing of ports, or the InferenceService itself tells the server.
+
+    Args:
+        service: The InferenceService.
+        runtimes: The serving runtimes that there are.
+    """
+    model = mapping(dig(service, *MODEL))
+    port = next((each.get("containerPort") for _, each in entries(model.get("ports")) if each.get("name") == "http"), 0)
+    said = [word for each in _containers(_by_name(model, runtimes)) for word in _words(each) if PORT.search(word)]
+    told = {number for word in (*said, *_words(model)) for number in NUMBER.findall(word)}
+    return (port, ", ".join(said)) if port and said and str(port) not in told else None
+
+
 def other_metrics(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Mapping[str, tuple[str, str]]:
     """Return "port" and "path" of the metrics that an InferenceService is asked for where its runtime's are others.
 
@@ -137,6 +174,12 @@ def _by_name(model: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) ->
 
 def _containers(runtime: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from (each for each in dig(runtime, "spec", "containers") or () if isinstance(each, Mapping))
+
+
+def _words(container: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a server is told: its arguments, and its variables as NAME=VALUE."""
+    yield from (str(each) for key in ("command", "args") for each in container.get(key) or ())
+    yield from (f"{each.get('name')}={each['value']}" for _, each in entries(container.get("env")) if "value" in each)
 
 
 def _path(container: Mapping[str, Any], probe: str) -> str:

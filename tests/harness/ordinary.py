@@ -193,6 +193,9 @@ def values(draw):
         for section in sections:
             within = within.setdefault(section, {})
         within[last] = draw({**LEAVES, **TOGETHER}[key])
+    model = found.get("exampleModel", {})
+    if "port" in model:  # KServe's servers listen where they are told to
+        model["args"] = [*model.get("args", ()), f"--http_port={model['port']}"]
     return found
 
 

@@ -179,3 +179,59 @@ def test_metrics_that_the_runtime_has_at_another_port_are_told(tmp_path, known):
 )
 def test_a_runtime_that_says_nothing_else_is_taken_at_the_charts_word(tmp_path, known, runtime, form):
     assert assumed(tmp_path, known, runtime, form) == []
+
+
+def test_probes_by_a_protocol_that_the_runtime_does_not_speak_are_told_by_their_key(tmp_path, known):
+    found = assumed(tmp_path, known, "kserve-tensorflow-serving", "tensorflow")
+    assert {(each.line, each.severity) for each in found} == {(3, "error")}
+    said = "exampleModel.runtime: kserve-tensorflow-serving has no protocol v2, by which the chart's {} asks {}"
+    assert [each.message for each in found] == [
+        said.format("readinessProbe", "/v2/models/x/ready"),
+        said.format("livenessProbe", "/v2/health/live"),
+    ]
+    assert found[0].remedy.startswith("exampleModel.probes.readinessPath: /v1/models/x")
+    own = "    probes: {livenessPath: /v1/models/x, readinessPath: /v1/models/x}\n"
+    assert assumed(tmp_path, known, "kserve-tensorflow-serving", "tensorflow", own) == []
+
+
+LISTENING = """apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: x}
+spec:
+  predictor:
+    model: {modelFormat: {name: FORMAT}, runtime: RUNTIME, ports: [{name: http, containerPort: 9100}], TOLD}
+"""
+
+
+def heard(tmp_path, known, runtime, form, told):
+    made = LISTENING.replace("RUNTIME", runtime).replace("FORMAT", form).replace("TOLD", told)
+    values = f"values:\n  exampleModel:\n    port: 9100\n    runtime: {runtime}\n"
+    return [each for _, each in check.rendered([rendering(tmp_path, values, made)], known)]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "form", "said"),
+    [
+        ("kserve-sklearnserver", "sklearn", "--http_port=8080"),
+        ("kserve-tritonserver", "onnx", "--grpc-port=9000, --http-port=8080"),
+        ("kserve-tensorflow-serving", "tensorflow", "--port=9000, --rest_api_port=8080"),
+        ("kserve-mlserver", "sklearn", "MLSERVER_HTTP_PORT=8080, MLSERVER_GRPC_PORT=9000"),
+    ],
+)
+def test_a_port_that_nothing_tells_the_server_of_is_told(tmp_path, known, runtime, form, said):
+    (found,) = heard(tmp_path, known, runtime, form, "args: [--workers=2]")
+    assert (found.file, found.line, found.severity) == ("gitops/dev/x.yaml", 3, "error")
+    assert f"exampleModel.port: {runtime} is told {said}, and nothing tells it of 9100" in found.message
+
+
+@pytest.mark.parametrize(
+    ("runtime", "told"),
+    [
+        ("kserve-sklearnserver", "args: [--http_port=9100]"),
+        ("kserve-sklearnserver", "args: [--http_port, '9100']"),
+        ("kserve-mlserver", "env: [{name: MLSERVER_HTTP_PORT, value: '9100'}]"),
+        ("kserve-sklearnserver", "command: [serve, ':9100']"),
+    ],
+)
+def test_a_port_that_the_server_is_told_of_is_taken(tmp_path, known, runtime, told):
+    assert heard(tmp_path, known, runtime, "sklearn", told) == []
