@@ -235,6 +235,7 @@ class _Reader:
             raise UsageError(f"{file.path}:{line}: {error.message}", fix=error.fix) from error
         given = values.written(render.values(application))
         own = Values(file.path, text, given, ("values",), ELSEWHERE)
+        self.warnings += _ineffective(application, text)
         return Target(
             file.environment,
             file.name,
@@ -351,6 +352,22 @@ class _Reader:
                 (content,) = await repository.contents_of(name)
                 self.contents[name] = content.decode(errors="replace")
         return {file: self.contents[there[file]] if file in there else None for file in files}
+
+
+def _ineffective(application: Application, text: str) -> Iterator[Finding]:
+    """Yield what an application's own values say of its set, in vain: what the set says is put over it.
+
+    Args:
+        application: The application.
+        text: Its file.
+    """
+    given, deployed = ((each.get(MODEL) or {}) for each in (application.values, render.values(application)))
+    for (*_, key), there in ELSEWHERE.items():
+        if key in given and given[key] != deployed[key]:
+            line = places.values_line(text, ("values", MODEL, key))
+            says = "the file's name" if key == "name" else ".".join(map(str, there))
+            said = f"values.{MODEL}.{key}: changes nothing, {says} says what is deployed: {deployed[key]}"
+            yield Finding("tree", application.file, line, said, "remove it", "warning")
 
 
 def _own_values(chart: Chart) -> Iterator[Values]:

@@ -251,8 +251,17 @@ class Application:
 
     @functools.cached_property
     def values(self) -> Mapping[str, Any]:
-        """The Helm values that the environment changes."""
-        return self._loaded.get("values") or {}
+        """The Helm values that the environment changes.
+
+        Raises:
+            UsageError: It has none, but a key that is written almost so: Argo CD would deploy it without them.
+        """
+        (key,) = EXAMPLE[:1]
+        for each in self._loaded if key not in self._loaded else ():
+            if fields.nearest(each, [key]):
+                said = f"{each}: {fields.unknown(each, [key])}"
+                raise UsageError(f"{self._at((each,))}: {said}", fix=f"Call it {key}.")
+        return self._loaded.get(key) or {}
 
     @functools.cached_property
     def _loaded(self) -> Mapping[str, Any]:

@@ -161,6 +161,22 @@ def test_what_argo_cd_does_not_deploy_is_found(made, path, said):
     assert said in finding.message
 
 
+def test_what_values_say_of_the_set_in_vain_is_told(made):
+    own = {"name": "other", "image": "elsewhere:1", "storageUri": "s3://acme/fraud-score/7", "port": 9000}
+    made.deploy("lab", "fraud-score", values={"exampleModel": own})
+
+    told = {each.message: each for each in made.judged(lambda found: found.warnings)}
+
+    image = (
+        "values.exampleModel.image: changes nothing, image says what is deployed: registry.example.com/fraud-score:3.1"
+    )
+    name = "values.exampleModel.name: changes nothing, the file's name says what is deployed: fraud-score"
+    assert {*told} == {image, name}
+    text = (made.folder / FIRST).read_text().splitlines()
+    assert [text[told[each].line - 1].strip() for each in (image, name)] == ["image: elsewhere:1", "name: other"]
+    assert {each.severity for each in told.values()} == {"warning"}
+
+
 def test_two_applications_that_argo_cd_would_call_the_same_are_found_each_with_the_other(tmp_path):
     made = projects.made(tmp_path, environments=("live", "live-us"), applications=["fraud-score"])
     first = made.deploy("live", "us-fraud-score")
