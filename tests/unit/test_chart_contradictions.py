@@ -582,3 +582,41 @@ def test_a_user_that_the_kubelet_starts_nothing_as_is_refused_by_key(chart, valu
 )
 def test_a_user_that_may_run_is_taken(chart, values):
     chart.render(values)
+
+
+REPOSITORY = "registry.example.com:5000/ml/fraud-score"
+PINNED = f"sha256:{'0a' * 32}"
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        f"{REPOSITORY}:v1:v0.20.0",
+        f"{REPOSITORY}/:v1",
+        f"{REPOSITORY}:",
+        f"{REPOSITORY}:v1\u200b",
+        f"https://{REPOSITORY}:v1",
+        "docker.io/ML/fraud:v1",
+        f"{REPOSITORY}:v1@sha256:0a0a",
+        f"{REPOSITORY}:v1@{PINNED.upper()}",
+        f"{REPOSITORY}:v1@{'0a' * 32}",
+    ],
+)
+def test_an_image_that_no_container_starts_of_is_refused_by_key(chart, image):
+    assert f"exampleModel.image ({image}) is no image's reference" in chart.refusal({"exampleModel": {"image": image}})
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "fraud",
+        "ml/fraud_score__2:V1.2_x",
+        f"{REPOSITORY}:v1@{PINNED}",
+        f"{REPOSITORY}@{PINNED}",
+        "localhost:5001/a--b:1",
+        "[2001:db8::1]:5000/fraud:1",
+        "123456789012.dkr.ecr.eu-central-1.amazonaws.com/ml/xgbserver:v0.20.0",
+    ],
+)
+def test_an_image_by_any_reference_is_taken(chart, image):
+    chart.render({"exampleModel": {"image": image}})

@@ -145,6 +145,9 @@
 {{- if not (or $runtime $model.image) }}
 {{- fail "exampleModel.runtime and exampleModel.image are both empty: name a runtime, or the image of a container of your own" }}
 {{- end }}
+{{- if and $model.image (not (regexMatch (include "ml-serving.imageReference" .) $model.image)) }}
+{{- fail (printf "exampleModel.image (%s) is no image's reference, and no container starts of it: write REPOSITORY:TAG or REPOSITORY:TAG@sha256:DIGEST, the repository in lower case, without https:// and without a tag of its own" $model.image) }}
+{{- end }}
 {{- if and $model.digest (not $model.storageUri) }}
 {{- fail "exampleModel.digest is set, but exampleModel.storageUri is empty: there are no files to compare; set the second or empty the first" }}
 {{- end }}
@@ -162,6 +165,14 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* As a container runtime reads it (github.com/distribution/reference). */}}
+{{- define "ml-serving.imageReference" -}}
+{{- $label := "[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?" -}}
+{{- $part := "[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*" -}}
+{{- $host := printf "(%s([.]%s)*|\\[[0-9a-fA-F:]+])(:[0-9]+)?" $label $label -}}
+^({{ $host }}/)?{{ $part }}(/{{ $part }})*(:[0-9A-Za-z_][0-9A-Za-z_.-]{0,127})?(@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}))?$
 {{- end }}
 
 {{/* What the container's own context says stands over the pod's. The API server takes both, and the kubelet starts no such container. */}}
