@@ -140,7 +140,7 @@ LEAVES = {
     "autoscaling.maxReplicas": st.integers(3, 20),
     "autoscaling.cpu": st.sampled_from([None, "", "500m", 0.6]),
     "autoscaling.memory": st.sampled_from([None, "", "600Mi", "700Mi"]),
-    "autoscaling.requestsPerSecond": st.integers(0, 500),
+    "autoscaling.requestsPerSecond": st.sampled_from([0, 0.5, 100, 500]),
     "autoscaling.scaleDownStabilizationSeconds": st.integers(0, 3600),
     "monitoring.labels": st.sampled_from([{}, {"release": None}, {"release": "kube-prometheus-stack", "team": "ml"}]),
     "monitoring.prometheusAddress": st.sampled_from(

@@ -174,6 +174,8 @@ def scaler_of(chart, values, **options):
         ({"memory": None}, ["cpu", "inference_requests_per_second"]),
         ({"cpu": None, "requestsPerSecond": 0}, ["memory"]),
         ({"cpu": None, "memory": None}, ["inference_requests_per_second"]),
+        # A language model answers less than one a second.
+        ({"cpu": None, "memory": None, "requestsPerSecond": 0.5}, ["inference_requests_per_second"]),
     ],
 )
 def test_null_leaves_a_metric_of_the_autoscaler_out(chart, scaling, metrics):

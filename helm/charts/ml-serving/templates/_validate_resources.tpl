@@ -135,5 +135,5 @@ root, and `cpu` or `memory`.
 
 {{/* Not empty where the requests per second are one of the autoscaler's metrics. */}}
 {{- define "ml-serving.scalesOnRequests" -}}
-{{- if and .Values.features.sloMonitoring (gt (int .Values.autoscaling.requestsPerSecond) 0) }}true{{ end }}
+{{- if and .Values.features.sloMonitoring (gt (float64 .Values.autoscaling.requestsPerSecond) 0.0) }}true{{ end }}
 {{- end }}
