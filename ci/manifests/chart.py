@@ -76,8 +76,8 @@ class Values:
         return self.text if self.given is None else self.given
 
     def line(self, path: places.Path) -> int:
-        """Return the line of a value; 0 where the file does not have it."""
-        return places.values_line(self.text, self.elsewhere.get(tuple(path), (*self.top, *path)))
+        """Return the line of a value, or of the null that takes it away; 0 where the file says nothing of it."""
+        return places.counting_line(self.text, self.elsewhere.get(tuple(path), (*self.top, *path)))
 
 
 @dataclass(frozen=True)

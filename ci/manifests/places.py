@@ -11,6 +11,7 @@ import yaml
 Path = Sequence[str | int]
 KEY = r"""["']?{}["']?\s*:(?:\s|$)"""
 PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+NULL = "tag:yaml.org,2002:null"
 CONTROL = re.compile(r"\{\{-?\s*(?:if|else|range|with|end)\b")
 
 
@@ -24,23 +25,40 @@ def values_line(text: str, path: Path) -> int:
     Returns:
         Line from 1; 0 where the file has no such key, or is no YAML.
     """
+    line, _, missing = _walked(text, path)
+    return 0 if missing else line
+
+
+def counting_line(text: str, path: Path) -> int:
+    """Return the line of a key in a file of Helm values, or of the null around it, which takes away what others have.
+
+    Args:
+        text: The file.
+        path: As for `values_line`.
+    """
+    line, tag, missing = _walked(text, path)
+    return 0 if missing and tag != NULL else line
+
+
+def _walked(text: str, path: Path) -> tuple[int, str, int]:
+    """Return line and tag of a key in a YAML file, or of the nearest around it, and how many are missing from there."""
     try:
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError:
-        return 0
+        return 0, "", len(path)
     line = 0
-    for part in path:
+    for depth, part in enumerate(path):
         if isinstance(node, yaml.MappingNode):
             found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
             if found is None:
-                return 0
+                return line, node.tag, len(path) - depth
             line, node = found[0].start_mark.line + 1, found[1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
             line = node.start_mark.line + 1
         else:
-            return 0
-    return line
+            return line, node.tag if node else "", len(path) - depth
+    return line, node.tag if node else "", 0
 
 
 def nearest_line(text: str, path: Path) -> int:

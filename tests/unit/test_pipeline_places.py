@@ -85,6 +85,21 @@ def test_a_key_in_a_values_file(path, line):
     assert places.values_line("a:\n  b: 1\n  c:\n    - 1\n    - 2\n", path) == line
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("a", "b"), 2),
+        (("a", "c", "d"), 3),
+        (("a", "c"), 3),
+        (("a", "b", "d"), 0),
+        (("a", "e"), 0),
+        (("f", "g", "h"), 4),
+    ],
+)
+def test_a_null_counts_for_all_that_it_takes_away(path, line):
+    assert places.counting_line("a:\n  b: 1\n  c: null\nf:\n", path) == line
+
+
 def test_a_file_that_is_no_yaml_has_no_lines():
     assert places.values_line("a: [", ("a",)) == 0
 
