@@ -23,6 +23,8 @@ IMAGE = re.compile(
 """[REPOSITORY:]TAG@DIGEST, by the grammar of distribution's references."""
 
 URI = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00-\x1f]+")
+PINNED = re.compile(r"@[a-z0-9]+:[0-9a-f]{32,}$")
+"""The digest of an `oci://` model: its tag is a name beside it."""
 HOW_TO_PIN = "python ci/main.py digest PATH|URI prints it."
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -180,6 +182,11 @@ def _model(application: Application, to: str, name: str) -> Mapping[KeyPath, str
             f"{application.file}: model.version {version} stands {len(places)} times in model.storageUri {uri}",
             fix="--to URI --version NAME, with the whole URI",
         )
+    if PINNED.search(uri):
+        raise UsageError(
+            f"{application.file}: model.storageUri {uri} has a digest, which says what is served",
+            fix=f"--to URI --version {to}, with the whole URI",
+        )
     return {tree.VERSION: to, ("model", "storageUri"): places[0].uri(to)}
 
 
@@ -208,18 +215,18 @@ class _Place:
 
 
 def _places(uri: str, version: str) -> list[_Place]:
-    """Return where a URI says a version: as a segment ("/1.0/"), or else within one ("m:1.0", "m-1.0.tar.gz")."""
+    """Return where a URI says a version: as a segment ("/1.0/") and within those behind it, or within any ("m:1.0")."""
     segments = tuple(uri.split("/"))
-    if whole := [_Place(segments, index, "", "") for index, segment in enumerate(segments) if segment == version]:
-        return whole
     # 1.0 is no part of 11.0, of 1.0.1 or of v1.0rc
     alone = re.compile(rf"(?<![A-Za-z0-9.]){re.escape(version)}(?![A-Za-z0-9]|\.[0-9])")
-    return [
-        _Place(segments, index, segment[: found.start()], segment[found.end() :])
+    found = [
+        _Place(segments, index, segment[: place.start()], segment[place.end() :])
         for index, segment in enumerate(segments)
-        for found in alone.finditer(segment)
+        for place in alone.finditer(segment)
         if version
     ]
+    first = next((each.index for each in found if each.segments[each.index] == version), 0)
+    return [each for each in found if each.index >= first]
 
 
 def _digest(application: Application, moved: Mapping[KeyPath, str], digest: str) -> str:

@@ -41,6 +41,7 @@ FORMS = [
     ("v7", "pvc://claim/models/v7", "v8", "pvc://claim/models/v8"),
     ("3", "hdfs://name/models3/iris/3", "4", "hdfs://name/models3/iris/4"),
     ("1", "s3://b1/1.1/iris_1", "2", "s3://b1/1.1/iris_2"),
+    ("1", "s3://team-1/iris/1", "2", "s3://team-1/iris/2"),
 ]
 
 
@@ -72,13 +73,33 @@ def test_a_uri_of_another_form_needs_the_versions_name(to):
 
 
 @pytest.mark.parametrize(
-    ("uri", "times"), [("s3://b/iris", 0), ("s3://b/iris-1.0.1", 0), ("s3://b/11.0/iris", 0), ("s3://1.0/iris/1.0", 2)]
+    ("uri", "times"),
+    [
+        ("s3://b/iris", 0),
+        ("s3://b/iris-1.0.1", 0),
+        ("s3://b/11.0/iris", 0),
+        ("s3://1.0/iris/1.0", 2),
+        ("s3://b/1.0/iris-1.0.tar.gz", 2),
+    ],
 )
 def test_a_version_that_the_uri_does_not_say_once_is_refused_with_the_way_out(uri, times):
     with pytest.raises(UsageError, match=re.escape(f"stands {times} times in model.storageUri {uri}")) as raised:
         bumped("1.0", uri, "2.0")
     assert raised.value.fix == "--to URI --version NAME, with the whole URI"
     assert bumped("1.0", uri, "s3://b/0f3b8d", "2.0") == ("2.0", "s3://b/0f3b8d")
+
+
+DIGESTS = ("@sha256:" + "0a" * 32, "@sha256:" + "0b" * 32)
+
+
+def test_a_version_alone_does_not_rename_what_its_digest_says():
+    uri = f"oci://registry.example.com/models/iris:1.0{DIGESTS[0]}"
+    with pytest.raises(UsageError, match="has a digest, which says what is served") as raised:
+        bumped("1.0", uri, "2.0")
+    assert raised.value.fix == "--to URI --version 2.0, with the whole URI"
+    other = f"oci://registry.example.com/models/iris:2.0{DIGESTS[1]}"
+    assert bumped("1.0", uri, other, "2.0") == ("2.0", other)
+    assert bumped("1.0", uri, "1.0") == ("1.0", uri)
 
 
 @pytest.mark.parametrize("to", ["1", "hf://acme/wine:v1"])
