@@ -288,6 +288,28 @@ def thing(kind, name, **metadata):
     return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, **metadata}}
 
 
+PROXY = "sidecar.istio.io/proxyCPU"
+
+
+@pytest.mark.parametrize(
+    ("named", "kind", "line"),
+    [(f"annotation '{PROXY}'", "InferenceService", 2), ("annotation 'nobody.has/it'", "Rollout", 0)],
+)
+def test_an_annotation_of_the_pods_is_found_where_it_stands(tmp_path, named, kind, line):
+    service = thing("InferenceService", "fraud") | {"spec": {"predictor": {"annotations": {PROXY: "100 m"}}}}
+    made = rendering(tmp_path, "a", service, thing("Rollout", "fraud-predictor"))
+    text = f"exampleModel:\n  podAnnotations: {{{PROXY}: 100 m}}\n"
+    made = replace(made, target=replace(made.target, values=[Values("own.yaml", text), Values("a.yaml", "")]))
+    said = f"admission webhook denied the request: invalid value '100 m' for {named}: quantities must match"
+    told = [{"application": "lab/a", "object": 1, "said": said, "field": "", "reason": "FailedCreate"}]
+    (refusal,) = findings.refusals([made], [], told)
+    assert refusal.manifest.kind == "Rollout"
+    assert refusal.finding.message.startswith(f"{kind} ")
+    assert (refusal.finding.file, refusal.finding.line) == (
+        ("own.yaml", line) if line else ("chart/templates/a.yaml", 0)
+    )
+
+
 def test_what_the_control_plane_says_names_field_object_and_template(tmp_path):
     told = [{"application": "lab/a", "object": 0, "said": "too\n  many", "field": "spec.ports", "reason": "Invalid"}]
     (refusal,) = findings.refusals([rendering(tmp_path, "a", thing("Service", "front"))], [], told)

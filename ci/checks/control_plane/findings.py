@@ -14,6 +14,8 @@ from ci.results import Finding
 
 FIELD = re.compile(r"\b(?:spec|metadata|data)(?:\.[\w/-]+|\[[^\]]*\])+")
 """A field in what is said."""
+ANNOTATION = re.compile(r"annotation '([^']+)'")
+"""As Istio names one of a pod's, which stands in another object than the one that it refuses the pods of."""
 TELLING = 4
 """Letters that a value needs to be told by where no field is named: shorter ones are in any sentence."""
 NAMES = (("metadata", "name"), ("metadata", "namespace"))
@@ -71,7 +73,11 @@ def refusals(
             yield Finding(CHECK, own.file, own.line, f"{name}: {message}", remedy)
             continue
         manifest = objects[each["application"]][each["object"]]
-        finding = manifest.finding(CHECK, place(manifest.data, each["field"], said), message, remedy)
+        if annotated := _annotated(objects[each["application"]], said):
+            holder, path = annotated
+        else:
+            holder, path = manifest, place(manifest.data, each["field"], said)
+        finding = holder.finding(CHECK, path, message, remedy)
         yield Refusal(each["application"], manifest, said, finding)
 
 
@@ -114,6 +120,13 @@ def place(data: Mapping[str, Any], field: str, said: str) -> places.Path:
         told = [(len(value), path) for path, value in texts if len(value) >= TELLING and value in said]
         found = max(told, key=lambda each: each[0], default=(0, ()))[1]
     return (*found, *_part(manifests.dig(data, *found), said)) if found else ()
+
+
+def _annotated(objects: Sequence[Manifest], said: str) -> tuple[Manifest, places.Path] | None:
+    """Return the object that has an annotation that is named, and its place there; None where there is none."""
+    named = ANNOTATION.search(said)
+    every = ((each, path) for each in objects for path, _ in places.walk(each.data)) if named else ()
+    return next(((each, path) for each, path in every if named and [*path[-2:]] == ["annotations", named[1]]), None)
 
 
 def _nearest(data: Mapping[str, Any], field: places.Path, said: str) -> places.Path:
