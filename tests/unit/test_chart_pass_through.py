@@ -361,6 +361,7 @@ def test_a_monitor_keeps_more_and_relabels_after_the_chart(chart):
     [
         ("monitoring.endpoint.interval", "5s", "monitoring.scrapeInterval"),
         ("monitoring.endpoint.port", "http", "exampleModel.metricsPort"),
+        ("monitoring.endpoint.scheme", "https", "without TLS"),
         ("monitoring.endpoint.path", "/metrics", "exampleModel.metricsPath"),
         ("monitoring.endpoint.relabelings", [{"targetLabel": "revision"}], "canary.analysis"),
         ("monitoring.endpoint.metricRelabelings", [{"targetLabel": "model"}], "canary.analysis"),

@@ -322,6 +322,9 @@ model:
 {{- fail (printf "monitoring.endpoint.%s is what %s says: write it there alone" $field $key) }}
 {{- end }}
 {{- end }}
+{{- if eq (lower (toString $endpoint.scheme)) "https" }}
+{{- fail (printf "monitoring.endpoint.scheme (%s): the proxy has its figures without TLS, whatever the mesh asks of others: remove it" $endpoint.scheme) }}
+{{- end }}
 {{- range $list := list "relabelings" "metricRelabelings" }}
 {{- range $index, $rule := default list (get $endpoint $list) }}
 {{- include "ml-serving.validateRelabelling" (list (printf "monitoring.endpoint.%s[%d]" $list $index) $rule) }}
