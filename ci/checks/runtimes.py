@@ -12,6 +12,8 @@ from ci.results import Finding
 CHECK = "runtimes"
 PATHS = {"readinessProbe": "readinessPath", "livenessProbe": "livenessPath"}
 """The chart's keys of what a probe asks; the start-up's is the same as the liveness probe's."""
+VERSION = ("model", "modelFormat", "version")
+"""The chart's key of a format's version, without which any is taken."""
 METRICS = {"port": ("metricsPort", "port"), "path": ("metricsPath",)}
 """The chart's keys that say where it has metrics from; the first says nothing else."""
 
@@ -34,8 +36,10 @@ def rendered(renderings: Sequence[Rendering], known: Sequence[Mapping[str, Any]]
                 yield from ((rendering.target.name, finding) for finding in found)
                 continue
             severity: Literal["error", "warning"] = "error" if fault.sure else "warning"
-            file, line = rendering.target.place((MODEL, fault.key))
-            said = f"{MODEL}.{fault.key}: {manifest}: {fault.said}"
+            versioned = fault.key in VERSION and rendering.target.value((MODEL, *VERSION))
+            key = VERSION if versioned else (fault.key,)
+            file, line = rendering.target.place((MODEL, *key))
+            said = f"{'.'.join((MODEL, *key))}: {manifest}: {fault.said}"
             if not line:
                 path = (*runtimes.MODEL, fault.key)
                 file, line, said = manifest.file, manifest.line(path), f"{manifest}: {fault.said}"

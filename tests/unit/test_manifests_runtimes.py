@@ -121,6 +121,14 @@ def test_lint_names_file_and_line(tmp_path, known, runtime, line, severity):
     assert (name, finding.file, finding.line, finding.severity) == ("dev/x", "gitops/dev/x.yaml", line, severity)
 
 
+def test_a_version_of_a_format_is_told_at_the_version(tmp_path, known):
+    made = MADE.replace("RUNTIME", "kserve-lgbserver").replace("name: lightgmb", 'name: lightgbm, version: "9"')
+    own = 'values:\n  exampleModel:\n    runtime: kserve-lgbserver\n    model: {modelFormat: {version: "9"}}\n'
+    ((_, finding),) = check.rendered([rendering(tmp_path, own, made)], known)
+    assert (finding.file, finding.line) == ("gitops/dev/x.yaml", 4)
+    assert finding.message.startswith("exampleModel.model.modelFormat.version: ")
+
+
 def test_a_runtime_that_another_application_brings_is_there(tmp_path, known):
     one = rendering(tmp_path, OWN_VALUES, MADE.replace("RUNTIME", "ours"))
     spec = "spec: {supportedModelFormats: [{name: lightgmb}]}\n"
