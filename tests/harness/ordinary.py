@@ -61,7 +61,7 @@ LEAVES = {
     "exampleModel.replicas": st.sampled_from([None, 1, 5]),
     "exampleModel.resources": st.fixed_dictionaries(
         {"requests": st.just({"cpu": "100m", "memory": "512Mi"})},
-        optional={"limits": st.fixed_dictionaries({"cpu": st.sampled_from(["1", 2]), "memory": st.just("2Gi")})},
+        optional={"limits": st.fixed_dictionaries({"cpu": st.sampled_from(["1", 2, 1.5]), "memory": st.just("2Gi")})},
     ),
     "exampleModel.podAnnotations": st.dictionaries(NAMES, TEXTS, max_size=2),
     "exampleModel.podLabels": st.dictionaries(NAMES, LABELS, max_size=2),

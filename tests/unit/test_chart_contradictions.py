@@ -163,6 +163,19 @@ def test_amounts_that_agree_are_taken(chart, values):
     chart.render(values)
 
 
+@pytest.mark.parametrize(
+    ("cpu", "rendered"),
+    [(0.5, "0.5"), (1.25, "1.25"), (0.1, "0.1"), (2, 2), (2.0, 2), ("0.5", "0.5"), ("500m", "500m")],
+)
+def test_a_part_of_a_cpu_is_text_to_kserves_crd(chart, cpu, rendered):
+    given = {"requests": {"cpu": 0.05}, "limits": {"cpu": cpu, "memory": "1Gi"}}
+    found = chart.render(resources(**given))["InferenceService", "sklearn-iris"]["spec"]["predictor"]["model"][
+        "resources"
+    ]
+    assert found["requests"]["cpu"] == "0.05"
+    assert found["limits"] == {"cpu": rendered, "memory": "1Gi"}
+
+
 def scaler_of(chart, values, **options):
     return chart.render(values, **options)["HorizontalPodAutoscaler", "sklearn-iris-predictor-hpa"]["spec"]
 

@@ -77,7 +77,7 @@ ports:
   {{- end }}
 {{- with $model.resources }}
 resources:
-  {{- toYaml . | nindent 2 }}
+  {{- include "ml-serving.resources" . | nindent 2 }}
 {{- end }}
 {{- with $model.securityContext }}
 securityContext:
@@ -112,4 +112,17 @@ readinessProbe:
 {{- with omit $own "ports" "lifecycle" "volumeMounts" "startupProbe" "livenessProbe" "readinessProbe" "modelFormat" }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/* Resources of a container; takes them. KServe's CRD has text and whole numbers for an amount: 0.5 becomes text. */}}
+{{- define "ml-serving.resources" -}}
+{{- $resources := deepCopy . -}}
+{{- range $part := list "requests" "limits" -}}
+{{- range $name, $amount := default dict (get $resources $part) -}}
+{{- if and (kindIs "float64" $amount) (ne (toString $amount) (toString (floor $amount))) -}}
+{{- $_ := set (get $resources $part) $name (toString $amount) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{ toYaml $resources }}
 {{- end }}
