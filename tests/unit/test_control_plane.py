@@ -219,6 +219,7 @@ SERVICE = {
             "dnsPolicy": "None",
             "initContainers": [{"name": "first", "image": "a"}, {"name": "second"}, {"name": "first", "image": "b"}],
             "nodeSelector": {"pool": "gpu pool"},
+            "containers": [{"name": "tokens"}, {"name": "tokens", "image": "c"}],
             "model": {
                 "image": "server",
                 "storageUri": "ftp://acme/fraud",
@@ -264,6 +265,12 @@ MODEL = ("spec", "predictor", "model")
             ("spec", "predictor", "initContainers", 2, "name"),
         ),
         ("", "spec.template.spec.containers[0].image: Required value", (*MODEL, "image")),
+        ("", "spec.template.spec.containers[1].image: Required value", ("spec", "predictor", "containers", 0)),
+        (
+            "",
+            'spec.template.spec.containers[2].name: Duplicate value: "tokens"',
+            ("spec", "predictor", "containers", 1, "name"),
+        ),
         (
             "",
             "spec.template.spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None",

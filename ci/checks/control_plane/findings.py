@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci.checks.control_plane.inside import apply
-from ci.manifests import manifests, places
+from ci.manifests import manifests, places, runtimes
 from ci.manifests.brought import CHECK, Brought
 from ci.manifests.chart import Rendering
 from ci.manifests.manifests import Manifest
@@ -20,6 +20,9 @@ TELLING = 4
 """Letters that a value needs to be told by where no field is named: shorter ones are in any sentence."""
 NAMES = (("metadata", "name"), ("metadata", "namespace"))
 """What nearly every message repeats."""
+CONTAINERS = ("spec", "template", "spec", "containers")
+BESIDE = ("spec", "predictor", "containers")
+"""Where a Deployment has its containers, and an InferenceService those beside the server's."""
 OF_KSERVE: Mapping[str | int, str] = {"containers": "model"}
 """Keys of the pods that KServe makes, and what it makes them of."""
 TOLD_BY = {"rules": "PrometheusRule", "runtimes": "InferenceService"}
@@ -114,12 +117,38 @@ def place(data: Mapping[str, Any], field: str, said: str) -> places.Path:
         found: places.Path = own
     elif other := FIELD.search(field or said):
         named = (path for path, _ in places.walk(data) if f"`{path[-1]}`" in said)
-        found = _nearest(data, places.field_path(other[0]), said) or next(named, ())
+        told = places.field_path(other[0])
+        found = _beside(data, told) or _nearest(_concerned(data, told), told, said) or next(named, ())
     else:
         texts = [(path, value) for path, value in places.walk(data) if isinstance(value, str) and path not in NAMES]
-        told = [(len(value), path) for path, value in texts if len(value) >= TELLING and value in said]
-        found = max(told, key=lambda each: each[0], default=(0, ()))[1]
+        repeated = [(len(value), path) for path, value in texts if len(value) >= TELLING and value in said]
+        found = max(repeated, key=lambda each: each[0], default=(0, ()))[1]
     return (*found, *_part(manifests.dig(data, *found), said)) if found else ()
+
+
+def _container(data: Mapping[str, Any], field: places.Path) -> int | None:
+    """Return which container of a Deployment a field is about, where KServe makes the first of `model`; else None."""
+    if tuple(field[: len(CONTAINERS)]) != CONTAINERS or manifests.dig(data, *runtimes.MODEL) is None:
+        return None
+    number = next(iter(field[len(CONTAINERS) :]), None)
+    return number if isinstance(number, int) else None
+
+
+def _beside(data: Mapping[str, Any], field: places.Path) -> places.Path:
+    """Return the path of what is said of a container beside the server's, or of that; empty for any other field."""
+    number = _container(data, field)
+    if not number:
+        return ()
+    within = field[len(CONTAINERS) + 1 :]
+    ways = ((*BESIDE, number - 1, *within[:depth]) for depth in range(len(within), -1, -1))
+    return next((way for way in ways if manifests.dig(data, *way) is not None), ())
+
+
+def _concerned(data: Mapping[str, Any], field: places.Path) -> Mapping[str, Any]:
+    """Return as much of an object as a field can be about: of the server's container, `model` alone."""
+    if _container(data, field) != 0:
+        return data
+    return {"spec": {"predictor": {"model": manifests.dig(data, *runtimes.MODEL)}}}
 
 
 def _annotated(objects: Sequence[Manifest], said: str) -> tuple[Manifest, places.Path] | None:
