@@ -7,6 +7,7 @@ CEL rules) and over the OpenAPI of the pinned Kubernetes, so nothing has to be c
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagger
 
@@ -127,4 +128,11 @@ def _finding(manifest: manifests.Manifest, cause: Mapping[str, str]) -> Finding:
         what, remedy = f"no such API: {manifest.data.get('apiVersion')}", NO_API
     else:
         what, remedy = message.removeprefix("Invalid value: "), "give the field what its schema asks for"
-    return manifest.finding("schema", path, f"{field}: {what}" if field else what, remedy)
+    key = _quoted(manifests.dig(manifest.data, *path), what)
+    return manifest.finding("schema", (*path, *key), f"{field}: {what}" if field else what, remedy)
+
+
+def _quoted(value: Any, what: str) -> places.Path:
+    """Return the way to the entry of labels or annotations whose key or value is said to be wrong; none for others."""
+    entries = value.items() if isinstance(value, Mapping) else ()
+    return next(((key,) for key, given in entries if what.startswith((f'"{key}": ', f'"{given}": '))), ())

@@ -133,6 +133,13 @@ def test_unknown_fields_wrong_types_broken_rules_and_unknown_apis_are_refused_ea
         assert finding.file == "chart/templates/x.yaml"
 
 
+@pytest.mark.parametrize("entry", ['"my key": a', 'team: "fraud-"', '"a/b/c": x'])
+def test_a_label_or_annotation_is_refused_at_its_own_line(validate, tmp_path, entry):
+    kind = "labels" if "team" in entry else "annotations"
+    text = f"apiVersion: example.org/v1\nkind: Model\nmetadata:\n  name: a\n  {kind}:\n    fine: b\n    {entry}\n"
+    assert {each.line for each in validate(tmp_path, text)} == {7}
+
+
 def test_a_validator_that_says_nothing_is_an_error():
     with pytest.raises(CheckFailedError, match="did not run"):
         schema.findings(Output(127, "", "no such file"), {"dev": []})
