@@ -635,3 +635,27 @@ def test_an_image_that_no_container_starts_of_is_refused_by_key(chart, image):
 )
 def test_an_image_by_any_reference_is_taken(chart, image):
     chart.render({"exampleModel": {"image": image}})
+
+
+def latency(p95, p99):
+    return {"slo": {"latency": {"p95Threshold": p95, "p99Threshold": p99}}}
+
+
+@pytest.mark.parametrize(("p95", "p99", "key"), [(4000, 7200, "p95"), (60, 3600, "p99"), ("1800", "3600.5", "p99")])
+def test_a_latency_that_no_request_is_seen_to_exceed_is_refused_by_key(chart, p95, p99, key):
+    assert f"slo.latency.{key}Threshold" in chart.refusal(latency(p95, p99))
+
+
+@pytest.mark.parametrize(("p95", "p99"), [(120, 300), (1800, 3599), ("0.001", 0.002)])
+def test_a_latency_of_any_server_is_taken(chart, p95, p99):
+    chart.render(latency(p95, p99))
+    chart.render(latency(4000, 7200) | {"features": {"sloMonitoring": False}})
+
+
+@pytest.mark.parametrize(("medium", "taken"), [("memory", "Memory"), ("RAM", ""), ("hugepages", "HugePages-2Mi")])
+def test_a_volume_of_a_medium_that_there_is_not_is_refused_by_key(chart, medium, taken):
+    def values(name):
+        return {"exampleModel": {"predictor": {"volumes": [{"name": "shm", "emptyDir": {"medium": name}}]}}}
+
+    assert f"exampleModel.predictor.volumes[0].emptyDir.medium ({medium})" in chart.refusal(values(medium))
+    chart.render(values(taken))

@@ -114,6 +114,11 @@
 {{- if gt (include "ml-serving.seconds" $interval | int) 150 }}
 {{- fail (printf "monitoring.scrapeInterval (%s) leaves less than two scrapes in the 5 minutes of the recorded rates, which would be empty, and the alerts silent: write 150s or less" $interval) }}
 {{- end }}
+{{- range $key, $threshold := .Values.slo.latency }}
+{{- if ge (float64 $threshold) 3600.0 }}
+{{- fail (printf "slo.latency.%s (%v) is not below the longest time that the proxy tells apart, 3600 seconds: no request would ever be too slow; lower it" $key $threshold) }}
+{{- end }}
+{{- end }}
 {{- $target := .Values.slo.availability.target }}
 {{- if ge (mulf 14.4 (subf 1 $target)) 1.0 }}
 {{- fail (printf "slo.availability.target (%v) allows so many errors that 14.4 times as many, from which its first alert fires, are more than all requests: write more than 0.9306" $target) }}

@@ -88,6 +88,12 @@ model:
 {{- $_ := set $volumes . "KServe's, for the model of exampleModel.storageUri" }}
 {{- end }}
 {{- range $index, $volume := default list $predictor.volumes }}
+{{- if kindIs "map" $volume.emptyDir }}
+{{- $medium := get $volume.emptyDir "medium" | toString }}
+{{- if not (or (has $medium (list "" "Memory")) (hasPrefix "HugePages" $medium)) }}
+{{- fail (printf "exampleModel.predictor.volumes[%d].emptyDir.medium (%s) is none that the kubelet knows, and it mounts no such volume: write Memory, or leave it out" $index $medium) }}
+{{- end }}
+{{- end }}
 {{- with get $volumes (toString $volume.name) }}
 {{- fail (printf "exampleModel.predictor.volumes[%d].name (%s) is %s: give it another name" $index $volume.name .) }}
 {{- end }}
