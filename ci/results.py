@@ -36,6 +36,33 @@ def errors_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: (finding.severity != "error", finding.file, finding.line))
 
 
+Outcome = Literal["canary", "update", "first", "none"]
+OUTCOMES: Mapping[Outcome, str] = {
+    "canary": "starts a canary",
+    "update": "replaces its pods without a canary: there is no Rollout with steps",
+    "first": "is deployed for the first time, which Argo Rollouts does without a canary",
+    "none": "starts no canary: its pod template stays the same",
+}
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a change does to the pods of one model.
+
+    Attributes:
+        place: Environment and application, as ENV/NAME.
+        model: The InferenceService; of another workload, its kind and name.
+        outcome: What becomes of its pods.
+    """
+
+    place: str
+    model: str
+    outcome: Outcome
+
+    def __str__(self) -> str:
+        return f"{self.model} in {self.place} {OUTCOMES[self.outcome]}"
+
+
 @dataclass
 class Stage:
     """One stage of a run.
@@ -555,6 +582,7 @@ class Report:
         cluster: Where it ran; None on a throw-away cluster.
         suites: The tests of each stage that runs tests.
         findings: Of every check.
+        effects: What the change does to pods, by lint's control plane; nothing of what it leaves as it was.
         canaries: Each canary that was taken.
         gitops: The time line of the loop of commits.
         failure: What ended the run, where something did.
@@ -580,6 +608,7 @@ class Report:
     cluster: ExistingCluster | None = None
     suites: list[Suite] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
     canaries: list[CanaryTimeline] = field(default_factory=list)
     gitops: list[Event] = field(default_factory=list)
     failure: Failure | None = None

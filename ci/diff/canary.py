@@ -12,9 +12,10 @@ from typing import Any
 from ci.base.text import visible
 from ci.diff import fields, text
 from ci.diff.fields import Change, Path
-from ci.diff.model import Effect, Field, Outcome
+from ci.diff.model import Effect, Field
 from ci.manifests import manifests
 from ci.manifests.documents import Document
+from ci.results import Outcome
 
 PREDICTOR = ("spec", "predictor")
 METADATA = ("labels", "annotations")
@@ -89,7 +90,10 @@ def effects(place: str, before: Sequence[Document], after: Sequence[Document]) -
             yield Effect(place, visible(name), "first")
             continue
         found = [*triggers(old, service), *_moved(previous, rollout)]
-        outcome: Outcome = "none" if not found else "canary" if rollout else "update"
+        handed_over = rollout is None and _rollout(before, _deployment(old)) is not None
+        outcome: Outcome = "none"
+        if found or handed_over:
+            outcome = "canary" if manifests.dig(rollout, "spec", "strategy", "canary", "steps") else "update"
         innocent = bool(found) and all(map(_innocent, found))
         yield Effect(place, visible(name), outcome, tuple(map(_field, found)), innocent, bool(found) and by_chart)
 

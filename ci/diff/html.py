@@ -5,7 +5,8 @@ from pathlib import Path
 import jinja2
 
 from ci.base.text import legal
-from ci.diff.model import BECOMES, BY_CHART, OUTCOMES, RISKS, Difference
+from ci.diff.model import BECOMES, BY_CHART, RISKS, Difference
+from ci.results import OUTCOMES
 
 TEMPLATE = "page.html.j2"
 

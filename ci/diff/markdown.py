@@ -13,7 +13,6 @@ from ci.base.text import counted, cut, visible
 from ci.diff.model import (
     BECOMES,
     BY_CHART,
-    OUTCOMES,
     RISKS,
     ApplicationChange,
     Difference,
@@ -22,6 +21,7 @@ from ci.diff.model import (
     FileChange,
     ObjectChange,
 )
+from ci.results import OUTCOMES
 
 HEADING = "## What this change does to the clusters"
 """How each part begins."""

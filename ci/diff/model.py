@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ci import results
+
 Risk = Literal["structure", "canary", "deleted", "rbac", "rest"]
 RISKS: Mapping[Risk, str] = {
     "structure": "CRDs and selectors",
@@ -16,14 +18,6 @@ RISKS: Mapping[Risk, str] = {
     "rest": "Everything else",
 }
 """Each risk's heading, the greatest first; an object counts where it comes first."""
-
-Outcome = Literal["canary", "update", "first", "none"]
-OUTCOMES: Mapping[Outcome, str] = {
-    "canary": "starts a canary",
-    "update": "replaces its pods without a canary: there is no Rollout",
-    "first": "is deployed for the first time, which Argo Rollouts does without a canary",
-    "none": "starts no canary: its pod template stays the same",
-}
 
 BY_CHART = "the new version of the chart does that to every model, whatever its values"
 
@@ -53,21 +47,15 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Effect:
-    """What the change does to the pods of one model.
+class Effect(results.Effect):
+    """What the change does to the pods of one model, and why: as the rendered text has it, asking no control plane.
 
     Attributes:
-        place: Environment and application, as ENV/NAME.
-        model: The InferenceService.
-        outcome: What Argo Rollouts will do.
         fields: What makes it do so.
         innocent: Only labels and annotations do: model, image and settings stay the same.
         by_chart: Another version of the chart makes other pods of the same values, so that no model is spared.
     """
 
-    place: str
-    model: str
-    outcome: Outcome
     fields: tuple[Field, ...] = ()
     innocent: bool = False
     by_chart: bool = False

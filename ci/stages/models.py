@@ -20,11 +20,10 @@ from ci.base.progress import note, step
 from ci.behaviour import golden
 from ci.cluster import model_store
 from ci.diff import canary as effects
-from ci.diff.model import OUTCOMES
 from ci.host import limits
 from ci.manifests import places, runtimes
 from ci.manifests.documents import Document
-from ci.results import Proof
+from ci.results import OUTCOMES, Proof
 from ci.stages.run import Run
 from ci.supply.supply import Supply
 from ci.tree import tree

@@ -110,7 +110,7 @@ def rollout(name="iris", **spec):
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Rollout",
         "metadata": {"name": f"{name}-predictor", "namespace": "models"},
-        "spec": {"workloadRef": workload, "strategy": {"canary": {"steps": []}}, **spec},
+        "spec": {"workloadRef": workload, "strategy": {"canary": {"steps": [{"setWeight": 20}]}}, **spec},
     }
 
 

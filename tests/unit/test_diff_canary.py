@@ -109,6 +109,15 @@ def test_without_a_rollout_the_pods_are_replaced_at_once():
     assert effect([service()], [service(model={"image": "server:2"})]).outcome == "update"
 
 
+def test_a_rollout_without_steps_takes_its_pods_through_none():
+    bare = rollout(strategy={"canary": {}})
+    assert effect([service(), bare], [service(model={"image": "server:2"}), bare]).outcome == "update"
+
+
+def test_without_its_rollout_a_model_gets_other_pods():
+    assert effect([service(), rollout()], [service()]).outcome == "update"
+
+
 def test_the_first_deploy_is_no_canary():
     assert effect([], [service(), rollout()]).outcome == "first"
     assert effect([service()], [service(), rollout()]).outcome == "first"

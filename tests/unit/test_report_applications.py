@@ -7,7 +7,7 @@ from tests.harness import reports
 
 
 def test_where_a_change_starts_no_canary_the_comparison_is_told_and_no_canary_is_missed():
-    rule = "the change replaces its pods without a canary: there is no Rollout"
+    rule = "the change replaces its pods without a canary: there is no Rollout with steps"
     asked = replace(reports.WINE, canary=None, back=False, rules=[rule], starts_canary=False)
 
     told = applications.told(asked, "")

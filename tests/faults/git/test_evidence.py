@@ -221,7 +221,7 @@ def test_a_set_that_was_only_asked_beside_its_champion_needs_no_canary_where_it_
     own.clone.commit(f"{CHART}/values/prod.yaml", b"features: {canaryDeployment: false}\n", "No canary")
     release(own.clone, PROD, revision=(pinned := own.clone.git("rev-parse", "HEAD")))
     release(own.clone, STAGING, revision=pinned)
-    rule = "the change replaces its pods without a canary: there is no Rollout"
+    rule = "the change replaces its pods without a canary: there is no Rollout with steps"
 
     said = told(own, monkeypatch, own.said(canary=None, back=False, rules=[rule]))
 

@@ -113,7 +113,7 @@ def test_a_change_that_starts_no_canary_has_a_champion_to_be_asked_beside_it(
 
     assert (found.installed, found.bare) == (found.candidate, found.champion)
     assert found.proof.champion.release["image.tag"] == "1"
-    assert found.proof.rules == ["the change replaces its pods without a canary: there is no Rollout"]
+    assert found.proof.rules == ["the change replaces its pods without a canary: there is no Rollout with steps"]
     assert not found.proof.starts_canary
 
 
