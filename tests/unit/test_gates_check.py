@@ -11,10 +11,10 @@ import yaml
 
 from ci.base.errors import CheckFailedError, UsageError
 from ci.base.paths import ROOT
-from ci.canary import engine, judge
+from ci.canary import engine, judge, replay
 from ci.canary.declared import Declared
 from ci.canary.plan import Step
-from ci.canary.series import Sample
+from ci.canary.series import BUCKETS, REQUESTS, Sample
 from ci.checks import gates as check
 from ci.manifests.chart import DEFAULTS, Values
 from tests.harness.gates import DECLARED, executables, metric, rendered_plan, rendering
@@ -241,6 +241,36 @@ def test_a_canary_without_monitoring_has_nothing_to_replay(chart, project):
     found = assess(project, rendering(chart, {"features": {"sloMonitoring": False}}))
 
     assert (found.verdicts, found.chances, found.findings) == ([], [], [])
+
+
+def burst(canary, pod_of_200, first_of_503):
+    """A stable version; and a canary that answers well but for one burst of failures, all of it between two scrapes."""
+    labels = f'namespace="{canary.namespace}",service="{canary.service}",model="{canary.model}"'
+    codes = [("stable", "a", "200", -120, 40), ("new", pod_of_200, "200", 5, 10), ("new", "b", "503", first_of_503, 0)]
+    for revision, pod, code, first, more in codes:
+        text = f'{labels},revision="{revision}",pod="{pod}",response_code="{code}"'
+        for number, second in enumerate(range(first, int(canary.seconds), 15)):
+            yield Sample(REQUESTS, text, float(second), 1000 + 15 * more * number)
+        for number, second in enumerate(range(first, int(canary.seconds), 15)) if code == "200" else ():
+            for bound in ("25", "+Inf"):
+                buckets = f'{labels},revision="{revision}",pod="{pod}",le="{bound}"'
+                yield Sample(BUCKETS, buckets, float(second), 1000 + 15 * more * number)
+
+
+@pytest.mark.parametrize(
+    ("pod_of_200", "first_of_503"), [("b", 5), ("b", 50), ("c", 50)], ids=["new pod", "new code", "second pod"]
+)
+def test_failures_that_came_before_their_first_scrape_stop_a_canary(chart, pod_of_200, first_of_503):
+    canary = rendered_plan(chart).by_figures()
+
+    async def replayed():
+        async with engine.running(*executables(), burst(canary, pod_of_200, first_of_503)) as running:
+            revisions = {"Stable": "stable", "Latest": "new"}
+            known = await judge.answers(running, canary, revisions, int(canary.seconds), canary.grid)
+            return replay.replay(canary, lambda metric, second: known[metric.query].get(second, []))
+
+    outcome = anyio.run(replayed)
+    assert (outcome.phase, outcome.metric) == ("Degraded", "success-rate")
 
 
 def test_an_endless_pause_is_taken_as_five_minutes(chart):

@@ -8,9 +8,22 @@
 {{ include "ml-serving.matchers" . }}, revision="{{ "{{args.stable}}" }}"
 {{- end }}
 
-{{/* Requests that the canary has answered within the window. */}}
+{{/*
+Requests that the canary has answered within the window, by pod and code; takes root, and matchers of those that count,
+behind a comma.
+A pod has answered requests before its first scrape, and has no series of a code before the first answer with it:
+`increase`, which compares two samples, knows nothing of what the first one held. All of it is the canary's, whose pods are
+new; where Prometheus has not seen one for a whole window, it is all since that began.
+*/}}
+{{- define "ml-serving.canaryRequests" -}}
+{{- $series := printf "inference_request_total{%s%s}" (include "ml-serving.canarySeries" .root) .counted -}}
+{{- $window := .root.Values.canary.analysis.window -}}
+{{ $series }} unless {{ $series }} offset {{ $window }} or increase({{ $series }}[{{ $window }}])
+{{- end }}
+
+{{/* How many they are. */}}
 {{- define "ml-serving.requestsQuery" -}}
-sum(increase(inference_request_total{ {{- include "ml-serving.canarySeries" . }}}[{{ .Values.canary.analysis.window }}]))
+sum({{ include "ml-serving.canaryRequests" (dict "root" . "counted" "") }})
 {{- end }}
 
 {{/*
@@ -18,9 +31,8 @@ Share of the canary's answers that are no server error.
 `or vector(0)`: a canary whose every answer is an error has no good series, and its rate is 0, not unknown.
 */}}
 {{- define "ml-serving.successRateQuery" -}}
-{{- $series := include "ml-serving.canarySeries" . -}}
-{{- $window := .Values.canary.analysis.window -}}
-(sum(rate(inference_request_total{ {{- $series }}, response_code!~"5.."}[{{ $window }}])) or vector(0)) / sum(rate(inference_request_total{ {{- $series }}}[{{ $window }}]))
+{{- $good := include "ml-serving.canaryRequests" (dict "root" . "counted" ", response_code!~\"5..\"") -}}
+(sum({{ $good }}) or vector(0)) / sum({{ include "ml-serving.canaryRequests" (dict "root" . "counted" "") }})
 {{- end }}
 
 {{/* A percentile of the latency in seconds; takes root, percentile and series. */}}
