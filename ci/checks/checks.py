@@ -192,7 +192,7 @@ async def _targets(run: _Run) -> None:
             return
         run.found += (*repeated.rendered(renderings), *skipped.rendered(renderings))
         run.found += pinned.beside(run.project, renderings)
-        run.found += hosts.rendered({each.name: each.cluster for each in run.project.environments}, renderings)
+        run.found += hosts.rendered(run.project.environments, renderings)
         charts = {each.target.chart.folder: each.target.chart for each in renderings}
         run.found += (("", finding) for each in charts.values() for finding in dashboards.left_out(each))
         own_crds = crds.own(run.root, run.project)
