@@ -31,18 +31,21 @@ from ci.checks import (
     tools,
     varying,
 )
+from ci.checks.control_plane import before
 from ci.checks.control_plane import check as control_plane
 from ci.checks.control_plane.container import Plane
-from ci.checks.control_plane.findings import Refusal, untold
+from ci.checks.control_plane.findings import Refusal, untold, without
 from ci.checks.merged import merged
 from ci.checks.targets import Chosen, Targets
 from ci.manifests import brought, crds, dashboards, references
 from ci.manifests import runtimes as serving
+from ci.manifests.brought import Brought
 from ci.manifests.chart import DEFAULTS, Rendering, Target
 from ci.manifests.manifests import Manifest
 from ci.project import FILE, Project
-from ci.results import Finding, Gate
-from ci.tree import git
+from ci.results import Effect, Finding, Gate
+from ci.tree import application_set, git
+from ci.tree.git import Snapshot
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,12 @@ class Lint:
     Attributes:
         findings: By file and line; what several targets share is there once.
         gates: The canary's gates against simulated faults.
+        effects: What the change does to pods, where there is one.
     """
 
     findings: list[Finding]
     gates: list[Gate]
+    effects: list[Effect]
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,11 @@ class _Run:
     project: Project
     targets: Targets
     plane: Plane | None
+    base: Snapshot | None
     found: list[tuple[str, Finding]]  # with the target's name, or ""
     gates: list[Gate] = field(default_factory=list)
     refused: list[Refusal | Finding] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
 
     async def keep(self, check: Callable[..., Awaitable[list[Finding]]], *args: object) -> None:
         self.found += [("", finding) for finding in await check(*args)]
@@ -99,6 +106,7 @@ async def lint(
     project: Project,
     chosen: Chosen | None = None,
     plane: Plane | None = None,
+    base: Snapshot | None = None,
 ) -> Lint:
     """Run every check on a project.
 
@@ -109,6 +117,7 @@ async def lint(
         project: The project.
         chosen: What of its applications; all by default.
         plane: What the control plane is made of; without it none is asked.
+        base: Where a change began, over which it is applied there.
 
     Returns:
         What they find.
@@ -118,7 +127,7 @@ async def lint(
     """
     chosen = chosen or Chosen()
     async with targets.found(root, project, chosen, tool.helm) as found:
-        run = _Run(client, tool, root, project, found, plane, [("", finding) for finding in found.findings])
+        run = _Run(client, tool, root, project, found, plane, base, [("", finding) for finding in found.findings])
         repository = await git.opened(root)
         run.found += [("", each) for each in found.warnings]
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
@@ -138,7 +147,7 @@ async def lint(
             if found.judged:
                 group.start_soon(_targets, run)
         run.found += untold(run.refused, run.found)
-        return Lint(merged(run.found, [each.name for each in found.judged]), run.gates)
+        return Lint(merged(run.found, [each.name for each in found.judged]), run.gates, run.effects)
 
 
 async def render(client: dagger.Client, tool: tools.Tools, root: Path, project: Project, chosen: Chosen) -> Rendered:
@@ -245,6 +254,20 @@ async def _control_plane(run: _Run, plane: Plane, renderings: Sequence[Rendering
     folder = run.targets.folder / "control-plane"
     there = brought.objects(run.root, run.project)
     run.refused += await control_plane.check(run.client, plane, deployed or renderings, there, folder)
+    if run.base is not None:
+        await _change(run, plane, run.base, deployed, there, run.targets.folder / "change")
+
+
+async def _change(
+    run: _Run, plane: Plane, base: Snapshot, deployed: Sequence[Rendering], there: Sequence[Brought], folder: Path
+) -> None:
+    """Apply what is deployed over what was there before, once it is known what is wrong with it by itself."""
+    was = await before.rendered(base, run.tools.helm, [each.target for each in deployed], run.targets.applications)
+    file = run.root / application_set.file_of(run.project)
+    options = application_set.sync_options(file.read_bytes() if file.is_file() else None, run.project)
+    refused, effects = await control_plane.change(run.client, plane, deployed, was, options, there, folder)
+    run.refused += without(refused, run.refused)
+    run.effects += sorted(effects, key=lambda each: (each.place, each.model))
 
 
 async def _runtimes(run: _Run, renderings: Sequence[Rendering]) -> None:

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from ci.base import jsonfile
+from ci.base.errors import UsageError
 from ci.base.progress import step, warning
 from ci.commands import here
 from ci.commands.options import NoControlPlaneOption, OneApplicationOption, OneEnvironmentOption, SupplyOption
@@ -19,25 +20,41 @@ def lint(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the findings there too.")
     ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base", metavar="REF", help="Apply what differs from where HEAD left it over that, as Argo CD would."
+        ),
+    ] = None,
     no_control_plane: NoControlPlaneOption = False,
     supply: SupplyOption = "auto",
 ) -> None:
     """Check every application as Argo CD renders it, and YAML and workflow files; a finding has its file and line.
 
-    Each is applied on a control plane without nodes as well: what API server and controllers refuse is a finding.
+    Each is applied on a control plane without nodes as well: what API server and controllers refuse is a finding. With
+    --base it is told whether a change can be applied over what was there before, and what it does to pods.
     """
-    run_async(_lint, environment, application, json_file, not no_control_plane, supply)
+    if base is not None and no_control_plane:
+        raise UsageError("--base: it is the control plane that is asked", fix="Leave out --no-control-plane.")
+    run_async(_lint, environment, application, json_file, base, not no_control_plane, supply)
 
 
 async def _lint(
-    environment: str | None, application: str | None, json_file: Path | None, control_plane: bool, way: str
+    environment: str | None,
+    application: str | None,
+    json_file: Path | None,
+    base: str | None,
+    control_plane: bool,
+    way: str,
 ) -> None:
     from ci.checks.targets import Chosen
     from ci.supply.supply import Supply, choose
+    from ci.tree import git, merge_base
 
     folder, project = here.folder(), here.found()
     chosen = Chosen(environment, application)
     chosen.require(project)
+    before = (await merge_base.sides(await git.opened(folder), base, git.REMOTE))[0] if base is not None else None
     supply = Supply(choose(way))
     from ci.checks import checks, session  # takes seconds to load, and wrong use is told at once
     from ci.checks.control_plane import container
@@ -46,10 +63,13 @@ async def _lint(
     async with session.opened(supply) as (client, tools):
         with step("lint"):
             plane = await container.plane(supply) if control_plane else None
-            findings = (await checks.lint(client, tools, folder, project, chosen, plane)).findings
+            found = await checks.lint(client, tools, folder, project, chosen, plane, before)
     if json_file is not None:
-        jsonfile.write(json_file, findings)
-    Console(soft_wrap=True, highlight=False).print(terminal.findings(findings))
+        jsonfile.write(json_file, found.findings)
+    console = Console(soft_wrap=True, highlight=False)
+    if base is not None:
+        console.print(terminal.effects(found.effects))
+    console.print(terminal.findings(found.findings))
     if not control_plane:
         warning("the control plane was left out", "neither API server nor controllers were asked")
-    checks.refuse(findings)
+    checks.refuse(found.findings)

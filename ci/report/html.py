@@ -20,6 +20,7 @@ SECTIONS = {
     "applications": "Applications",
     "diagnostics": "Diagnostics",
     "findings": "Findings",
+    "effects": "What the change does to pods",
     "canaries": "Canaries",
     "behaviour": "Model behaviour",
     "inference": "Inference",

@@ -146,6 +146,11 @@ def _parts(report: Report) -> Iterator[tuple[str, str]]:
     if report.gates:
         scores = [f"- {escaped(names)}: {score}" for names, score in matrix.scores(report.gates).items()]
         yield "gates", "\n".join(["Gates, replayed against simulated versions:", "", *scores])
+    if report.effects:
+        yield (
+            "effects",
+            "\n".join(["What the change does to pods:", "", *(f"- {escaped(str(each))}" for each in report.effects)]),
+        )
     if report.findings:
         yield "findings", _findings(report)
     yield "command", f"<sub>{escaped(report.command)} · {IN_REPORT}</sub>"

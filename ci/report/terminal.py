@@ -14,6 +14,7 @@ from ci.report.words import narrowed, used
 from ci.results import (
     Behaviour,
     CanaryTimeline,
+    Effect,
     Event,
     Finding,
     Proof,
@@ -40,6 +41,8 @@ def render(report: Report) -> Group:
     """
     report = inert(report)
     parts: list[RenderableType] = []
+    if report.effects:
+        parts += [effects(report.effects), Text()]
     if report.findings:
         parts += [findings(report.findings), Text()]
     for canary in report.canaries:
@@ -207,6 +210,15 @@ def stages(items: Sequence[Stage]) -> Table:
         seconds = "" if stage.outcome == "skipped" else f"{stage.seconds:.1f}"
         table.add_row(Text(mark, style=style), Text(stage.name), seconds, Text(stage.message))
     return table
+
+
+def effects(items: Sequence[Effect]) -> Group:
+    """Return what a change does to pods, a line each.
+
+    Args:
+        items: One for each model.
+    """
+    return Group(*(Text(f"• {each}") for each in inert(list(items))))
 
 
 def findings(items: Sequence[Finding]) -> Group:

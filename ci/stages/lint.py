@@ -10,6 +10,8 @@ async def execute(run: Run) -> None:
     chosen = run.scope.checked if run.scope is not None else None
     async with session.opened(run.supply) as (client, tools):
         plane = await container.plane(run.supply) if run.options.control_plane else None
-        found = await checks.lint(client, tools, run.options.project, run.project, chosen, plane)
+        base = run.scope.base if run.scope is not None else None
+        found = await checks.lint(client, tools, run.options.project, run.project, chosen, plane, base)
+    run.report.effects = found.effects
     run.report.gates = found.gates
     run.judge(found.findings)

@@ -47,6 +47,9 @@ FREE: tuple[Way, ...] = (
 IGNORED = (*TEMPLATE, "spec", "ignoreDifferences")
 OPTIONS = (*TEMPLATE, "spec", "syncPolicy", "syncOptions")
 KEEPS = "RespectIgnoreDifferences=true"
+PRUNES = (*TEMPLATE, "spec", "syncPolicy", "automated", "prune")
+NEVER_PRUNES = "Prune=false"
+"""What an object's own option says as well."""
 PAUSED = (*TEMPLATE, "metadata", "annotations", "argocd.argoproj.io/skip-reconcile")
 CACHED = (*TEMPLATE, "metadata", "annotations", "argocd.argoproj.io/manifest-generate-paths")
 """Paths of which one has to change for Argo CD to render again; another commit or values alone do not."""
@@ -227,6 +230,21 @@ def read(content: bytes, project: Project, prefix: str = "") -> HelmSource:
     for path, said in (*_templated(found, wanted), *_unapplied(found, wanted)):
         raise _refusal(text, project, path, said)
     return _source(found, text, project, prefix)
+
+
+def sync_options(content: bytes | None, project: Project) -> tuple[str, ...]:
+    """Return the options with which Argo CD applies all that an application renders.
+
+    Args:
+        content: The ApplicationSet; None where there is none. One that cannot be read is told elsewhere.
+        project: The project file that is beside it.
+    """
+    try:
+        found = kubernetes_yaml.read(content, file_of(project)) if content is not None else _made(project, "")
+    except UsageError:
+        found = _made(project, "")
+    options = map(str, manifests.dig(found, *OPTIONS) or ())
+    return (*options, *(() if manifests.dig(found, *PRUNES) else (NEVER_PRUNES,)))
 
 
 def file_of(project: Project) -> str:

@@ -85,6 +85,8 @@ def test_a_command_that_is_meant_is_named():
         (["gates", "--series", "no-such.json"], "no-such.json: No such file or directory"),
         (["golden", "rec"], "record"),
         (["lint", "--supply", "magic"], "--supply magic"),
+        (["lint", "--base", "main", "--no-control-plane"], "--base: it is the control plane that is asked"),
+        (["lint", "--base", "no-such-branch"], "no-such-branch"),
         (["test", "--supply", "magic"], "--supply magic"),
         (["supply", "fetch", "no-such-tool", "--supply", "source"], "no-such-tool: nothing of that name in pins.toml"),
     ],

@@ -220,6 +220,7 @@ def test_what_was_not_run_says_so_in_one_line():
         "applications": "None was proven in this run.",
         "diagnostics": "Nothing failed, so none were collected.",
         "findings": "None.",
+        "effects": "Lint was given no base, or nothing differs from it.",
         "canaries": "No canary was watched to its end in this run.",
         "behaviour": "No two versions were compared in this run's stage behaviour.",
         "inference": "No request was sent in this run's stage inference.",

@@ -1,16 +1,18 @@
 """The job summary, as Markdown's own rules read it."""
 
+import io
 import os
 from dataclasses import replace
 
 import html5lib
 import pytest
 from markdown_it import MarkdownIt
+from rich.console import Console
 
 from ci.base.errors import CheckFailedError
 from ci.base.text import cut
-from ci.report import summary
-from ci.results import Finding, Stage
+from ci.report import html, summary, terminal
+from ci.results import Effect, Finding, Stage
 from tests.harness import reports
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -37,6 +39,23 @@ def test_a_failed_run_says_first_where_why_and_how_to_go_on():
     assert words(fix) == f"Fix: {report.failure.fix}"
     assert words(likely) == "Likely to blame:"
     assert report.culprits[0] in words(root)
+
+
+def in_terminal(report):
+    console = Console(file=io.StringIO(), width=200)
+    console.print(terminal.render(report))
+    return console.file.getvalue()
+
+
+EFFECT = Effect("dev/wine_1", "wine_1", "canary")
+
+
+@pytest.mark.parametrize(
+    "view", [lambda report: words(shown(report)), html.render, in_terminal], ids=["summary", "page", "terminal"]
+)
+def test_every_view_says_what_the_change_does_to_pods(view):
+    assert "wine_1 in dev/wine_1 starts a canary" in view(replace(reports.passed(), effects=[EFFECT]))
+    assert "starts a canary" not in view(reports.passed())
 
 
 def test_stages_applications_canaries_behaviour_gates_and_findings_follow():

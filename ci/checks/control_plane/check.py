@@ -1,20 +1,24 @@
 """Every application, as it would be deployed, on a control plane without nodes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagger
 
+from ci.base.progress import note
+from ci.base.text import visible
 from ci.checks.control_plane import container as containers
 from ci.checks.control_plane import findings
 from ci.checks.control_plane.container import Plane
 from ci.checks.control_plane.findings import Refusal
-from ci.manifests import documents
+from ci.manifests import documents, hooks
 from ci.manifests.brought import Brought
 from ci.manifests.chart import Rendering
-from ci.manifests.documents import Identity
-from ci.results import Finding
+from ci.manifests.documents import Document, Identity
+from ci.results import Effect, Finding
+
+MODEL = "InferenceService"
 
 
 async def check(
@@ -32,31 +36,64 @@ async def check(
     found: list[Refusal | Finding] = []
     ready = containers.ready(client, plane, folder)
     for number, group in enumerate(groups(renderings)):
-        applications = [
-            {
-                "name": each.target.name,
-                "namespace": each.target.namespace,
-                "objects": [manifest.data for manifest in each.objects],
-            }
-            for each in group
-        ]
-        given = {"clusters": [each.document for each in brought], "applications": applications}
+        given = {"clusters": [each.document for each in brought], "applications": [_given(each) for each in group]}
         told = await containers.complaints(client, ready, given, folder / str(number))
         found += findings.refusals(group, brought, told)
     return found
 
 
-def groups(renderings: Sequence[Rendering]) -> list[list[Rendering]]:
+async def change(
+    client: dagger.Client,
+    plane: Plane,
+    renderings: Sequence[Rendering],
+    before: Mapping[str, Sequence[Document] | None],
+    options: Sequence[str],
+    brought: Sequence[Brought],
+    folder: Path,
+) -> tuple[list[Refusal | Finding], list[Effect]]:
+    """Apply renderings over what was there before; return what the change alone has against it, and what it does.
+
+    Args:
+        client: The Dagger session.
+        plane: What the control plane is made of.
+        renderings: Without findings.
+        before: As `before.rendered` returned it.
+        options: With which Argo CD applies all objects.
+        brought: As for `check`.
+        folder: As for `check`.
+    """
+    found: list[Refusal | Finding] = []
+    effects = [effect for each in renderings if each.target.name not in before for effect in _first(each)]
+    there = {name: objects for name, objects in before.items() if objects is not None}
+    differing = [each for each in renderings if each.target.name in there and _differs(each, there[each.target.name])]
+    if not differing:
+        if not effects:
+            note("no application is deployed otherwise than before")
+        return found, effects
+    ready = containers.ready(client, plane, folder)
+    for number, group in enumerate(groups(differing, there)):
+        applications = [{**_given(each), "before": there[each.target.name], "options": list(options)} for each in group]
+        given = {"clusters": [each.document for each in brought], "applications": applications}
+        told = await containers.change(client, ready, given, folder / str(number))
+        complaints = [_of_change(each, group, there) for each in told["complaints"]]
+        found += findings.refusals(group, brought, complaints, findings.OVER_BEFORE)
+        effects += map(_effect, told["effects"])
+    return found, effects
+
+
+def groups(
+    renderings: Sequence[Rendering], before: Mapping[str, Sequence[Document]] | None = None
+) -> list[list[Rendering]]:
     """Return renderings such that no two of a group have one object: environments may be clusters of their own.
 
     Args:
         renderings: All of them.
+        before: By the target's name, objects that they have as well.
     """
     found: list[tuple[list[Rendering], set[Identity]]] = []
     for rendering in renderings:
-        own = {
-            _identity(each.data, rendering.target.namespace) for each in rendering.objects if each.kind != "Namespace"
-        }
+        objects = [*(each.data for each in rendering.objects), *(before or {}).get(rendering.target.name, ())]
+        own = {_identity(each, rendering.target.namespace) for each in objects if each.get("kind") != "Namespace"}
         there = next((group for group in found if not group[1] & own), None)
         if there is None:
             there = ([], set())
@@ -64,6 +101,40 @@ def groups(renderings: Sequence[Rendering]) -> list[list[Rendering]]:
         there[0].append(rendering)
         there[1].update(own)
     return [group for group, _ in found]
+
+
+def _given(rendering: Rendering) -> dict[str, Any]:
+    target = rendering.target
+    objects = [each.data for each in rendering.objects]
+    return {"name": target.name, "namespace": target.namespace, "objects": objects}
+
+
+def _differs(rendering: Rendering, before: Sequence[Document]) -> bool:
+    """Tell whether an application is another one than before, but for its hooks and the order of its objects."""
+    now = [each.data for each in rendering.objects if not hooks.is_hook(each.data)]
+    return sorted(before, key=documents.identity) != sorted(now, key=documents.identity)
+
+
+def _of_change(
+    told: Mapping[str, Any], renderings: Sequence[Rendering], before: Mapping[str, Sequence[Document]]
+) -> Mapping[str, Any]:
+    """Return a complaint, about the value that is another one than before."""
+    rendering = next(each for each in renderings if each.target.name == told["application"])
+    namespace, after = rendering.target.namespace, rendering.objects[told["object"]].data
+    own = _identity(after, namespace)
+    was = next((each for each in before[rendering.target.name] if _identity(each, namespace) == own), None)
+    return findings.of_change(told, was, after)
+
+
+def _first(rendering: Rendering) -> Iterator[Effect]:
+    for each in rendering.objects:
+        if each.kind == MODEL:
+            yield Effect(rendering.target.name, visible(each.name), "first")
+
+
+def _effect(told: Mapping[str, Any]) -> Effect:
+    model = told["name"] if told["kind"] == MODEL else f"{told['kind']} {told['name']}"
+    return Effect(told["application"], visible(model), told["outcome"])
 
 
 def _identity(document: Mapping[str, Any], namespace: str) -> Identity:

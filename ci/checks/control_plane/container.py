@@ -6,7 +6,7 @@ the Dagger engine does.
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,24 +107,47 @@ async def complaints(
     Raises:
         CheckFailedError: The control plane did not come up, or not to an end.
     """
+    found: list[dict[str, Any]] = await _decided(client, container, "apply", given, folder, lambda found: found)
+    return found
+
+
+async def change(
+    client: dagger.Client, container: dagger.Container, given: Mapping[str, Any], folder: Path
+) -> dict[str, list[dict[str, Any]]]:
+    """Return what becomes of applications by a change, as `inside.change` tells it; as for `complaints`."""
+    found: dict[str, list[dict[str, Any]]] = await _decided(
+        client, container, "change", given, folder, lambda found: found["complaints"]
+    )
+    return found
+
+
+async def _decided(
+    client: dagger.Client,
+    container: dagger.Container,
+    what: str,
+    given: Mapping[str, Any],
+    folder: Path,
+    complaints: Callable[[Any], Sequence[Mapping[str, Any]]],
+) -> Any:
+    """Return what a module of `inside` tells; asked once more where nobody came to a decision."""
     folder.mkdir()
-    found = await _told(client, container, given, folder)
-    if any(each["reason"] == apply.UNDECIDED for each in found):  # Dagger keeps the answer, which time alone may change
+    found = await _told(client, container, what, given, folder)
+    if any(each["reason"] == apply.UNDECIDED for each in complaints(found)):
+        # Dagger keeps the answer, which time alone may change
         again = container.with_env_variable("ASKED", secrets.token_hex())
-        found = await _told(client, again, given, folder)
+        found = await _told(client, again, what, given, folder)
     return found
 
 
 async def _told(
-    client: dagger.Client, container: dagger.Container, given: Mapping[str, Any], folder: Path
-) -> list[dict[str, Any]]:
-    ended = _run(client, container, "apply", APPLICATIONS, given, folder, [*PACKAGES, f"{INSIDE}/*.py"])
+    client: dagger.Client, container: dagger.Container, what: str, given: Mapping[str, Any], folder: Path
+) -> Any:
+    ended = _run(client, container, what, APPLICATIONS, given, folder, [*PACKAGES, f"{INSIDE}/*.py"])
     try:
-        found: list[dict[str, Any]] = json.loads(await ended.stdout())
+        return json.loads(await ended.stdout())
     except dagger.ExecError as error:
         last = error.stderr.strip().rpartition("\n")[2]
         raise CheckFailedError(f"lint's control plane: {last}", fix=BROKEN, detail=error.stderr) from error
-    return found
 
 
 def _run(

@@ -10,12 +10,15 @@ from ci.manifests import manifests, places, runtimes
 from ci.manifests.brought import CHECK, Brought
 from ci.manifests.chart import Rendering
 from ci.manifests.manifests import Manifest
+from ci.project import dotted
 from ci.results import Finding
 
 FIELD = re.compile(r"\b(?:spec|metadata|data)(?:\.[\w/-]+|\[[^\]]*\])+")
 """A field in what is said."""
 ANNOTATION = re.compile(r"annotation '([^']+)'")
 """As Istio names one of a pod's, which stands in another object than the one that it refuses the pods of."""
+WHOLE = re.compile(r"Invalid value: [{\[].*[}\]]: ")
+"""A whole part of an object, as the API server prints it in what it says."""
 TELLING = 4
 """Letters that a value needs to be told by where no field is named: shorter ones are in any sentence."""
 NAMES = (("metadata", "name"), ("metadata", "namespace"))
@@ -30,6 +33,11 @@ TOLD_BY = {"rules": "PrometheusRule", "runtimes": "InferenceService"}
 LISTED = 2
 """Parts that tell an entry of a list: the key of the list, and a number or a key of its own."""
 REMEDY = "change what it names: a cluster refuses it as well"
+OVER_BEFORE = (
+    "a cluster that has it as it was refuses the change: keep that, give the object another name, or annotate it with "
+    "argocd.argoproj.io/sync-options: Force=true,Replace=true, by which Argo CD deletes it and makes it anew"
+)
+"""Where the change alone is refused, and not what it comes to."""
 REMEDIES = {apply.UNDECIDED: "run it again; `--no-control-plane` leaves this check out"}
 
 
@@ -57,7 +65,10 @@ class Refusal:
 
 
 def refusals(
-    renderings: Sequence[Rendering], brought: Sequence[Brought], complaints: Sequence[Mapping[str, Any]]
+    renderings: Sequence[Rendering],
+    brought: Sequence[Brought],
+    complaints: Sequence[Mapping[str, Any]],
+    remedy: str = REMEDY,
 ) -> Iterator[Refusal | Finding]:
     """Yield what is wrong with renderings, and with what the clusters have.
 
@@ -65,23 +76,55 @@ def refusals(
         renderings: What was applied.
         brought: What the clusters have.
         complaints: As `inside.apply` tells them.
+        remedy: What is done about one for which there is no better one.
     """
     objects = {each.target.name: each.objects for each in renderings}
     for each in complaints:
-        said, remedy = " ".join(each["said"].split()), REMEDIES.get(each["reason"], REMEDY)
+        said, way_out = " ".join(each["said"].split()), REMEDIES.get(each["reason"], remedy)
         message = said if each["field"] in said else f"{each['field']}: {said}"
         if not each["application"]:
             own = brought[each["object"]]
             name = f"{own.document['kind']} {own.document['metadata'].get('name')}"
-            yield Finding(CHECK, own.file, own.line, f"{name}: {message}", remedy)
+            yield Finding(CHECK, own.file, own.line, f"{name}: {message}", way_out)
             continue
         manifest = objects[each["application"]][each["object"]]
         if annotated := _annotated(objects[each["application"]], said):
             holder, path = annotated
         else:
             holder, path = manifest, place(manifest.data, each["field"], said)
-        finding = holder.finding(CHECK, path, message, remedy)
+        finding = holder.finding(CHECK, path, message, way_out)
         yield Refusal(each["application"], manifest, said, finding)
+
+
+def of_change(
+    complaint: Mapping[str, Any], before: Mapping[str, Any] | None, after: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a complaint about a change as one about the value that is another one, without the part that has it.
+
+    Args:
+        complaint: As `inside.change` tells it.
+        before: The object as it was; None where it was not there.
+        after: The object.
+    """
+    own = places.field_path(complaint["field"])
+    said = WHOLE.sub(
+        "", complaint["said"].partition("\n")[0]
+    )  # behind which a part is printed, or compared line by line
+    below = (path for path in manifests.differing(before, after) if path[: len(own)] == own != path)
+    return {**complaint, "said": said, "field": dotted(next(below, own)) if own and before else complaint["field"]}
+
+
+def without(found: Sequence[Refusal | Finding], known: Sequence[Refusal | Finding]) -> Iterator[Refusal | Finding]:
+    """Yield what is said of objects of which nothing else is said.
+
+    Args:
+        found: What is said of the change.
+        known: What is said of what it comes to: what is wrong with that has to be corrected first.
+    """
+    objects = {(each.target, str(each.manifest)) for each in known if isinstance(each, Refusal)}
+    for each in found:
+        if isinstance(each, Refusal) and (each.target, str(each.manifest)) not in objects:
+            yield each
 
 
 def untold(found: Sequence[Refusal | Finding], others: Sequence[tuple[str, Finding]]) -> Iterator[tuple[str, Finding]]:

@@ -17,6 +17,7 @@ SECONDS = 120.0
 MANAGER = "ml-serving-ci"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
 PAUSES = (0.2, 0.4, 0.8)
 """Seconds before an answer is asked for again that is about the servers, such as a webhook's that is only just up."""
 
@@ -48,9 +49,10 @@ class Api:
         return found
 
     def items(self, path: str) -> list[Document]:
-        """Return the objects of a collection, each with the kind that a list of Kubernetes' own leaves out."""
+        """Return the objects of a collection, each with kind and version, which a list may leave out."""
         found = self.get(path)
-        return [{"kind": found["kind"].removesuffix("List"), **each} for each in found["items"]]
+        own = {"kind": found["kind"].removesuffix("List"), "apiVersion": found["apiVersion"]}
+        return [{**own, **each} for each in found["items"]]
 
     def answers(self, address: str) -> bool:
         """Tell whether an address of this container, with the same certificate where it has one, answers 200.
@@ -98,6 +100,38 @@ class Api:
         """
         collection, name = self._place(document)
         return self._insist("PATCH", f"{collection}/{name}?fieldManager={MANAGER}&force=true", document, APPLY)
+
+    def replace(self, document: Document) -> tuple[int, Document]:
+        """Put an object in the place of one that is there; arguments and answer as for `apply`."""
+        path = self.path(document)
+        code, there = self._ask("GET", path)
+        if code != http.HTTPStatus.OK:
+            return code, there
+        metadata = {**document["metadata"], "resourceVersion": there["metadata"]["resourceVersion"]}
+        new = {**document, "metadata": metadata}
+        return self._insist("PUT", f"{path}?fieldManager={MANAGER}", new, "application/json")
+
+    def merge(self, path: str, changes: Document) -> tuple[int, Document]:
+        """Change fields of the object at a path; what it answers is as of `apply`."""
+        return self._insist("PATCH", f"{path}?fieldManager={MANAGER}", changes, MERGE)
+
+    def path(self, document: Document) -> str:
+        """Return the path of an object, or of what a reference with its version, kind, namespace and name means."""
+        return "/".join(self._place(document))
+
+    def delete(self, document: Document, propagation: str) -> tuple[int, Document]:
+        """Delete an object, which is gone once nothing holds it any more.
+
+        Args:
+            document: As for `apply`.
+            propagation: What becomes of what was made of it: Foreground, Background or Orphan.
+        """
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        return self._insist("DELETE", self.path(document), options, "application/json")
+
+    def has(self, document: Document) -> bool:
+        """Tell whether an object is there."""
+        return self._ask("GET", self.path(document))[0] == http.HTTPStatus.OK
 
     def _place(self, document: Document) -> tuple[str, str]:
         """Return the path of an object's collection, and its name there."""

@@ -85,9 +85,17 @@ class Application:
         if found not in self.found:
             self.found.append(found)
 
+    def put(self, api: Api, document: Document) -> tuple[int, Document]:
+        """Have an object there, as Argo CD would; arguments and answer as for `Api.apply`."""
+        return api.apply(document)
+
+    def judged(self, seen: Sequence[Document]) -> Verdict:
+        """Return what the controllers make of it, of what there is now."""
+        return verdict.of([each for _, each in self.applied], seen)
+
     def look(self, seen: Sequence[Document]) -> None:
         """Take notice of what there is now."""
-        found = verdict.of([each for _, each in self.applied], seen)
+        found = self.judged(seen)
         self.looks += 1
         if found != self.verdict:
             self.verdict, self.since, self.looks = found, time.monotonic(), 0
@@ -131,12 +139,12 @@ def main() -> None:
     applications = [Application(**each) for each in given["applications"]]
     with processes.running() as plane:
         plane.start(*processes.PROGRAMS)
-        _prepare(plane.api, clusters, applications)
+        prepare(plane.api, clusters, applications)
         judge(plane.api, applications)
     json.dump([found for each in (clusters, *applications) for found in each.found], sys.stdout)
 
 
-def _prepare(api: Api, clusters: Application, applications: Sequence[Application]) -> None:
+def prepare(api: Api, clusters: Application, applications: Sequence[Application]) -> None:
     """Have what is there before: namespaces, Secrets, CRDs, and what judges or limits whatever comes after it."""
     everything = [clusters, *applications]
     names = {name for each in everything for name in (each.namespace, *map(_namespace, each.objects)) if name}
@@ -157,9 +165,19 @@ def _prepare(api: Api, clusters: Application, applications: Sequence[Application
 
 def judge(api: Api, applications: Sequence[Application]) -> None:
     """Apply applications, and find out what is wrong with them."""
+    apply_first_wave(api, applications)
+    watch(api, applications)
+
+
+def apply_first_wave(api: Api, applications: Sequence[Application]) -> None:
+    """Apply all that needs nothing that controllers make."""
     _apply(api, applications, lambda kind: kind not in (install.DEFINITION, *FIRST, *SECOND_WAVE))
+
+
+def watch(api: Api, applications: Sequence[Application]) -> None:
+    """Apply the second wave once its time has come, and wait until all of an application is decided."""
     while waiting := [each for each in applications if not each.over]:
-        seen = [document for path in LOOKED_AT for document in api.items(path)]
+        seen = looked(api)
         due = []
         for each in waiting:
             each.look(seen)
@@ -171,6 +189,11 @@ def judge(api: Api, applications: Sequence[Application]) -> None:
         for each in due:
             each.whole = True
         time.sleep(LOOK_SECONDS)
+
+
+def looked(api: Api) -> list[Document]:
+    """Return what there is of all that tells what the controllers make of applications."""
+    return [document for path in LOOKED_AT for document in api.items(path)]
 
 
 def _secrets(applications: Sequence[Application]) -> Iterator[Document]:
@@ -196,7 +219,7 @@ def _apply(api: Api, applications: Sequence[Application], wanted: Callable[[str]
         for each in _with_run(_placed(api, document, application.namespace))
     ]
     with ThreadPoolExecutor(install.AT_ONCE) as pool:
-        answers = list(pool.map(api.apply, [document for _, _, document in named]))
+        answers = list(pool.map(lambda each: each[0].put(api, each[2]), named))
     for (application, number, _), (code, answer) in zip(named, answers, strict=True):
         if code < http.HTTPStatus.BAD_REQUEST:
             application.applied.append((number, answer))

@@ -85,15 +85,20 @@ API_SERVER = Program(
         "--allow-privileged",  # as kubeadm has it
         "--enable-priority-and-fairness=false",
         # of the cluster that is deployed to, which this is not
-        "--disable-admission-plugins=Priority,RuntimeClass,StorageObjectInUseProtection",
+        "--disable-admission-plugins=Priority,RuntimeClass,StorageObjectInUseProtection,PersistentVolumeClaimResize",
     ),
     ready=f"https://{HOST}:{PORT}/readyz",
 )
+
+
+def controller_manager(*more: str) -> Program:
+    """Return Kubernetes' own controllers, and others that are asked for."""
+    names = ",".join((*CONTROLLERS, *more))
+    return Program("kube-controller-manager", (f"--controllers={names}", "--leader-elect=false", "--secure-port=0"))
+
+
 PROGRAMS = (
-    Program(
-        "kube-controller-manager",
-        (f"--controllers={','.join(CONTROLLERS)}", "--leader-elect=false", "--secure-port=0"),
-    ),
+    controller_manager(),
     Program(
         "kserve-controller",
         ("--metrics-addr=0", "--health-probe-addr=127.0.0.1:18081", "--webhook-port=9443"),
@@ -141,6 +146,8 @@ PROGRAMS = (
     ),
 )
 """The controllers, and whose webhooks are asked."""
+COLLECTING = (controller_manager("garbage-collector-controller"), *PROGRAMS[1:])
+"""The same where objects are deleted, and with them what was made of them."""
 
 
 class StartError(SystemExit):

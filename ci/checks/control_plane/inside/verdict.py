@@ -154,10 +154,18 @@ def _rollout(document: Document, things: _Things, verdict: Verdict) -> None:
     if newest is None:
         verdict.waiting.append((_uid(document), f"{_name(document)}: Argo Rollouts has not made its ReplicaSet yet"))
         return
-    if newest["spec"]["replicas"] < document["spec"].get("replicas", 1):  # it is made to have none, and scaled later
+    asked = 0 if is_canary(document) else document["spec"].get("replicas", 1)  # of a canary as many as its step says
+    if newest["spec"]["replicas"] < asked:  # it is made to have none, and scaled later
         verdict.waiting.append((_uid(document), f"{_name(document)}: its ReplicaSet is not to have its pods yet"))
         return
     _workloads(document, things, verdict)
+
+
+def is_canary(rollout: Document) -> bool:
+    """Tell whether a Rollout has pods of another revision beside the stable ones, or is to have them."""
+    status = rollout.get("status", {})
+    stable = status.get("stableRS")
+    return bool(stable) and stable != status.get("currentPodHash")
 
 
 def _workload(document: Document, things: _Things, verdict: Verdict) -> None:
