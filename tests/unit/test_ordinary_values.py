@@ -2,8 +2,6 @@
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ci.checks import runtimes as check
 from ci.manifests import runtimes
@@ -41,24 +39,8 @@ def judge(tool, tmp_path_factory):
     return judged
 
 
-def taken(judge, files):
-    refused, found = judge(files)
+@pytest.mark.parametrize("number", [FILES, pytest.param(ordinary.AT_NIGHT, marks=pytest.mark.nightly)])
+def test_what_the_chart_takes_is_taken(judge, number):
+    refused, found = judge(ordinary.files(number))
     assert found == []
-    assert len(refused) <= REFUSED * FILES, refused
-
-
-ALWAYS_THE_SAME = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-MANY = st.lists(ordinary.values(), min_size=FILES, max_size=FILES)
-
-
-@settings(ALWAYS_THE_SAME, max_examples=1)
-@given(files=MANY)
-def test_what_the_chart_takes_is_taken(judge, files):
-    taken(judge, files)
-
-
-@pytest.mark.nightly
-@settings(ALWAYS_THE_SAME, max_examples=10)
-@given(files=MANY)
-def test_what_the_chart_takes_is_taken_of_many(judge, files):
-    taken(judge, files)
+    assert len(refused) <= REFUSED * number, refused
