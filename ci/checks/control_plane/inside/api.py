@@ -87,7 +87,9 @@ class Api:
     def create(self, document: Document) -> tuple[int, Document]:
         """Create an object; as `apply`, and less work for the API server."""
         collection, _ = self._place(document)
-        return self._insist("POST", f"{collection}?fieldManager={MANAGER}", document, "application/json")
+        code, found = self._insist("POST", f"{collection}?fieldManager={MANAGER}", document, "application/json")
+        # a busy server may have created it and said, too late, that it had no time
+        return self.apply(document) if code == http.HTTPStatus.CONFLICT else (code, found)
 
     def apply(self, document: Document) -> tuple[int, Document]:
         """Apply an object as Argo CD does, on the server's side.
