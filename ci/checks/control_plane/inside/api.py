@@ -5,6 +5,7 @@ import json
 import ssl
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -140,8 +141,8 @@ class Api:
         plural, namespaced = self._resources[_kind(document)]
         version, metadata = document["apiVersion"], document["metadata"]
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        where = f"/namespaces/{metadata['namespace']}" if namespaced else ""
-        return f"{root}{where}/{plural}", metadata["name"]
+        where = f"/namespaces/{urllib.parse.quote(str(metadata['namespace']), safe='')}" if namespaced else ""
+        return f"{root}{where}/{plural}", urllib.parse.quote(str(metadata["name"]), safe="")
 
     def _insist(self, method: str, path: str, document: Document, content: str) -> tuple[int, Document]:
         """Ask, and ask again where the answer is about the servers."""
