@@ -41,6 +41,11 @@ def refused():
     return yaml.safe_load((FOLDER / "refused.yaml").read_text())
 
 
+def cases():
+    """By part and name what was once accepted or is refused, each with the tests that hold it."""
+    return yaml.safe_load((FOLDER / "cases.yaml").read_text())
+
+
 def marked(text):
     """Return the number of the line that ends with the mark; 0 where none does."""
     return next((number for number, line in enumerate(text.splitlines(), 1) if line.endswith("# here")), 0)

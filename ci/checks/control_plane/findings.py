@@ -10,7 +10,7 @@ from ci.manifests import manifests, places, runtimes
 from ci.manifests.brought import CHECK, Brought
 from ci.manifests.chart import Rendering
 from ci.manifests.manifests import Manifest
-from ci.project import dotted
+from ci.project import FILE, dotted
 from ci.results import Finding
 
 FIELD = re.compile(r"\b(?:spec|metadata|data)(?:\.[\w/-]+|\[[^\]]*\])+")
@@ -39,6 +39,9 @@ OVER_BEFORE = (
 )
 """Where the change alone is refused, and not what it comes to."""
 REMEDIES = {apply.UNDECIDED: "run it again; `--no-control-plane` leaves this check out"}
+NO_ACCOUNT = re.compile(r'\bserviceaccount "[^"]+" not found')
+"""Of pods whose account is not there, of which a cluster makes none."""
+BRING_ACCOUNT = f"name one that is there; what the clusters have of their own is for paths.policies of {FILE}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def refusals(
     """
     objects = {each.target.name: each.objects for each in renderings}
     for each in complaints:
-        said, way_out = " ".join(each["said"].split()), REMEDIES.get(each["reason"], remedy)
+        said = " ".join(each["said"].split())
+        way_out = BRING_ACCOUNT if NO_ACCOUNT.search(said) else REMEDIES.get(each["reason"], remedy)
         message = said if each["field"] in said else f"{each['field']}: {said}"
         if not each["application"]:
             own = brought[each["object"]]
