@@ -25,6 +25,7 @@ def every(period: float, lasting: float, value: float, otherwise: float) -> Cour
 NEVER = steady(0)
 ALWAYS = steady(1)
 TWO = steady(2)
+ALL_ERRORS = "5xx 100 %"
 WRONG_ANSWERS = "wrong answers"
 
 
@@ -73,7 +74,7 @@ def faults(length: float) -> Sequence[Shape]:
         Shape("5xx 1 %", True, errors=steady(0.01)),
         Shape("5xx 5 %", True, errors=steady(0.05)),
         Shape("5xx 50 %", True, errors=steady(0.5)),
-        Shape("5xx 100 %", True, errors=ALWAYS),
+        Shape(ALL_ERRORS, True, errors=ALWAYS),
         Shape("5xx later", True, errors=lambda seconds: np.where(seconds > length / 3, 0.2, 0.0)),
         Shape("p95 x2", True, slowness=steady(2)),
         Shape("p95 x10", True, slowness=steady(10)),

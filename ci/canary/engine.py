@@ -114,7 +114,7 @@ async def running(prometheus: Path, promtool: Path, samples: Iterable[Sample]) -
     """
     with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
         folder = Path(name)
-        (folder / "samples").write_text(_open_metrics(samples))
+        (folder / "samples").write_text(open_metrics(samples))
         words = ("tsdb", "create-blocks-from", "openmetrics", "--quiet")
         await command.run([promtool, *words, folder / "samples", folder / DATA], timeout=IMPORT_SECONDS)
         async with _serving(prometheus, folder) as engine:
@@ -176,7 +176,7 @@ async def _serving(prometheus: Path, folder: Path) -> AsyncIterator[Engine]:
         await command.stop(process)
 
 
-def _open_metrics(samples: Iterable[Sample]) -> str:
+def open_metrics(samples: Iterable[Sample]) -> str:
     """Return samples as an OpenMetrics text (https://prometheus.io/docs/specs/om/open_metrics_spec/)."""
     lines = []
     by_name = sorted(samples, key=attrgetter("name"))

@@ -12,7 +12,7 @@ from ci.base.errors import CheckFailedError
 from ci.canary import conditions, known_answer
 from ci.canary.conditions import RefusedError
 from ci.canary.known_answer import KnownAnswer
-from ci.manifests.manifests import Manifest, dig, entries, named
+from ci.manifests.manifests import Manifest, dig, entries, mapping, named
 from ci.manifests.series import ARGUMENT
 from ci.results import Finding
 
@@ -208,28 +208,49 @@ def read(environment: str, objects: Sequence[Manifest]) -> Plan | None:
         CheckFailedError: The Rollout names what is not there.
     """
     rollout = next((item for item in objects if item.kind == "Rollout"), None)
-    monitor = next((item for item in objects if item.kind == "ServiceMonitor"), None)
-    if rollout is None or monitor is None:
+    canary = scraped(environment, objects)
+    if rollout is None or canary is None:
         return None
-    canary = rollout.dig("spec", "strategy", "canary")
-    endpoint = monitor.dig("spec", "endpoints", 0)
-    labels = {item.get("targetLabel"): str(item.get("replacement")) for _, item in entries(endpoint.get("relabelings"))}
-    background = dig(canary, "analysis")
+    declared = rollout.dig("spec", "strategy", "canary")
+    background = dig(declared, "analysis")
     analyses = _Analyses(objects)
-    plan = Plan(
+    plan = replace(
+        canary,
+        steps=[analyses.step(step) for _, step in entries(dig(declared, "steps"))],
+        background=analyses.metrics(background) if background else (),
+        starting_step=dig(background, "startingStep") or 0,
+    )
+    if analyses.refused:
+        raise MetricsError([*dict.fromkeys(analyses.refused)])
+    return plan
+
+
+def scraped(environment: str, objects: Sequence[Manifest]) -> Plan | None:
+    """Return a canary as its pods are scraped, without a step yet; None where nothing says how.
+
+    Args:
+        environment: Name of the target that was rendered.
+        objects: What the chart rendered.
+    """
+    monitor = next((item for item in objects if item.kind == "ServiceMonitor"), None)
+    rollout = next((item for item in objects if item.kind == "Rollout"), None)
+    if monitor is None or rollout is None:
+        return None
+    endpoint = mapping(monitor.dig("spec", "endpoints", 0))
+    labels = {item.get("targetLabel"): str(item.get("replacement")) for _, item in entries(endpoint.get("relabelings"))}
+    if "interval" not in endpoint or not {"model", "service"} <= labels.keys():
+        return None
+    return Plan(
         environment,
         rollout.dig("metadata", "namespace"),
         labels["model"],
         labels["service"],
         duration.seconds(endpoint["interval"]),
-        [analyses.step(step) for _, step in entries(dig(canary, "steps"))],
-        analyses.metrics(background) if background else (),
-        dig(background, "startingStep") or 0,
-        known_answer.read([item for item in objects if item.kind == "AnalysisTemplate"]),
+        steps=(),
+        background=(),
+        starting_step=0,
+        known_answer=known_answer.read([item for item in objects if item.kind == "AnalysisTemplate"]),
     )
-    if analyses.refused:
-        raise MetricsError([*dict.fromkeys(analyses.refused)])
-    return plan
 
 
 class _Analyses:
