@@ -237,6 +237,29 @@ class CanaryTimeline:
 
 
 @dataclass(frozen=True)
+class CanaryCourse:
+    """How a canary went through its steps on a control plane without nodes, which says nothing of its model.
+
+    Attributes:
+        application: ENV/APP.
+        rollout: Its name.
+        weights: The canary's at each pause, in percent, as they were seen.
+        promoted: Steps, counted from 1, that wait for a person.
+        fault: What was wrong with the bad version; empty where none was played.
+        by: Metrics that stopped it.
+        wrong: What did not go as declared; empty where all did.
+    """
+
+    application: str
+    rollout: str
+    weights: list[int]
+    promoted: list[int]
+    fault: str
+    by: list[str]
+    wrong: str
+
+
+@dataclass(frozen=True)
 class Gate:
     """What the canary's gates made of one shape of canary, in simulation.
 

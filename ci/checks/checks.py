@@ -43,7 +43,7 @@ from ci.manifests.brought import Brought
 from ci.manifests.chart import DEFAULTS, Rendering, Target
 from ci.manifests.manifests import Manifest
 from ci.project import FILE, Project
-from ci.results import Effect, Finding, Gate
+from ci.results import CanaryCourse, Effect, Finding, Gate
 from ci.tree import application_set, git
 from ci.tree.git import Snapshot
 
@@ -56,11 +56,13 @@ class Lint:
         findings: By file and line; what several targets share is there once.
         gates: The canary's gates against simulated faults.
         effects: What the change does to pods, where there is one.
+        courses: How canaries went on the control plane, where they were played.
     """
 
     findings: list[Finding]
     gates: list[Gate]
     effects: list[Effect]
+    courses: list[CanaryCourse]
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,12 @@ class _Run:
     targets: Targets
     plane: Plane | None
     base: Snapshot | None
+    plays: bool
     found: list[tuple[str, Finding]]  # with the target's name, or ""
     gates: list[Gate] = field(default_factory=list)
     refused: list[Refusal | Finding] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    courses: list[CanaryCourse] = field(default_factory=list)
 
     async def keep(self, check: Callable[..., Awaitable[list[Finding]]], *args: object) -> None:
         self.found += [("", finding) for finding in await check(*args)]
@@ -107,6 +111,8 @@ async def lint(
     chosen: Chosen | None = None,
     plane: Plane | None = None,
     base: Snapshot | None = None,
+    *,
+    plays: bool = False,
 ) -> Lint:
     """Run every check on a project.
 
@@ -118,6 +124,7 @@ async def lint(
         chosen: What of its applications; all by default.
         plane: What the control plane is made of; without it none is asked.
         base: Where a change began, over which it is applied there.
+        plays: Whether canaries are played on it.
 
     Returns:
         What they find.
@@ -127,7 +134,8 @@ async def lint(
     """
     chosen = chosen or Chosen()
     async with targets.found(root, project, chosen, tool.helm) as found:
-        run = _Run(client, tool, root, project, found, plane, base, [("", finding) for finding in found.findings])
+        already = [("", finding) for finding in found.findings]
+        run = _Run(client, tool, root, project, found, plane, base, plays, already)
         repository = await git.opened(root)
         run.found += [("", each) for each in found.warnings]
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
@@ -147,7 +155,8 @@ async def lint(
             if found.judged:
                 group.start_soon(_targets, run)
         run.found += untold(run.refused, run.found)
-        return Lint(merged(run.found, [each.name for each in found.judged]), run.gates, run.effects)
+        found_in_all = merged(run.found, [each.name for each in found.judged])
+        return Lint(found_in_all, run.gates, run.effects, run.courses)
 
 
 async def render(client: dagger.Client, tool: tools.Tools, root: Path, project: Project, chosen: Chosen) -> Rendered:
@@ -253,7 +262,12 @@ async def _control_plane(run: _Run, plane: Plane, renderings: Sequence[Rendering
     deployed = [each for each in renderings if each.target.application is not None]
     folder = run.targets.folder / "control-plane"
     there = brought.objects(run.root, run.project)
-    run.refused += await control_plane.check(run.client, plane, deployed or renderings, there, folder)
+    asked = deployed or renderings
+    playing = await control_plane.playing(run.tools, run.root, run.project, asked) if run.plays else None
+    said = await control_plane.check(run.client, plane, asked, there, folder, playing)
+    run.refused += said.refused
+    run.found += said.found
+    run.courses += said.courses
     if run.base is not None:
         await _change(run, plane, run.base, deployed, there, run.targets.folder / "change")
 

@@ -27,6 +27,13 @@ def lint(
         ),
     ] = None,
     no_control_plane: NoControlPlaneOption = False,
+    canary_course: Annotated[
+        bool,
+        typer.Option(
+            "--canary-course",
+            help="Play each canary's steps on the control plane, too: a good version and a bad one, in shortened time.",
+        ),
+    ] = False,
     supply: SupplyOption = "auto",
 ) -> None:
     """Check every application as Argo CD renders it, and YAML and workflow files; a finding has its file and line.
@@ -34,9 +41,10 @@ def lint(
     Each is applied on a control plane without nodes as well: what API server and controllers refuse is a finding. With
     --base it is told whether a change can be applied over what was there before, and what it does to pods.
     """
-    if base is not None and no_control_plane:
-        raise UsageError("--base: it is the control plane that is asked", fix="Leave out --no-control-plane.")
-    run_async(_lint, environment, application, json_file, base, not no_control_plane, supply)
+    if no_control_plane and (base is not None or canary_course):
+        option = "--canary-course" if base is None else "--base"
+        raise UsageError(f"{option}: it is the control plane that is asked", fix="Leave out --no-control-plane.")
+    run_async(_lint, environment, application, json_file, base, not no_control_plane, canary_course, supply)
 
 
 async def _lint(
@@ -45,6 +53,7 @@ async def _lint(
     json_file: Path | None,
     base: str | None,
     control_plane: bool,
+    plays: bool,
     way: str,
 ) -> None:
     from ci.checks.targets import Chosen
@@ -63,12 +72,14 @@ async def _lint(
     async with session.opened(supply) as (client, tools):
         with step("lint"):
             plane = await container.plane(supply) if control_plane else None
-            found = await checks.lint(client, tools, folder, project, chosen, plane, before)
+            found = await checks.lint(client, tools, folder, project, chosen, plane, before, plays=plays)
     if json_file is not None:
         jsonfile.write(json_file, found.findings)
     console = Console(soft_wrap=True, highlight=False)
     if base is not None:
         console.print(terminal.effects(found.effects))
+    if plays:
+        console.print(terminal.courses(found.courses))
     console.print(terminal.findings(found.findings))
     if not control_plane:
         warning("the control plane was left out", "neither API server nor controllers were asked")

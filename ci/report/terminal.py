@@ -13,6 +13,7 @@ from ci.report import behaviour as plots
 from ci.report.words import narrowed, used
 from ci.results import (
     Behaviour,
+    CanaryCourse,
     CanaryTimeline,
     Effect,
     Event,
@@ -28,6 +29,7 @@ from ci.results import (
 
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", "dim"), "interrupted": ("✗", "red")}
 BAR_CELLS = 20
+COURSE = "pauses and intervals shortened, no pod ran, all figures made up; it says nothing of the model"
 
 
 def render(report: Report) -> Group:
@@ -242,6 +244,34 @@ def findings(items: Sequence[Finding]) -> Group:
     errors = sum(finding.severity == "error" for finding in items)
     lines.append(Text(f"{counted(errors, 'error')}, {counted(len(items) - errors, 'warning')}", style="bold"))
     return Group(*lines)
+
+
+def courses(items: Sequence[CanaryCourse]) -> Group:
+    """Return how canaries went on a control plane without nodes, and what that does not say.
+
+    Args:
+        items: The Rollouts that were played.
+
+    Returns:
+        A line for each.
+    """
+    lines = [Text(f"{counted(len(items), 'canary course')}: {COURSE}", style="bold")]
+    for each in inert(list(items)):
+        mark, style = MARKS["failed" if each.wrong else "passed"]
+        lines.append(Text.assemble((f"{mark} ", style), (each.application, "bold"), f" {each.rollout}: {_went(each)}"))
+    return Group(*lines)
+
+
+def _went(course: CanaryCourse) -> str:
+    if course.wrong:
+        return course.wrong
+    weights = ", ".join(f"{weight} %" for weight in course.weights)
+    parts = [f"a good version becomes stable{f' by {weights}' if weights else ''}"]
+    if course.promoted:
+        parts.append(f"step {', '.join(map(str, course.promoted))}, which waits for a person, was promoted")
+    stopped = f"one with '{course.fault}' is stopped by {', '.join(course.by)}"
+    parts.append(stopped if course.fault else "no bad version was played")
+    return "; ".join(parts)
 
 
 def timeline(canary: CanaryTimeline) -> Group:

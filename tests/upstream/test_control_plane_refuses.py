@@ -304,7 +304,7 @@ def asked(made, renderings, folder, installed=None):
             plane = await container.plane(supply)
             plane = replace(plane, documents=installed) if installed else plane
             there = brought.objects(made.folder, made.project)
-            return await check.check(client, plane, renderings, there, folder / "plane")
+            return (await check.check(client, plane, renderings, there, folder / "plane")).refused
 
     return anyio.run(ask)
 

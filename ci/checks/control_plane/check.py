@@ -1,30 +1,90 @@
 """Every application, as it would be deployed, on a control plane without nodes."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dagger
 
+from ci.base.errors import UsageError
 from ci.base.progress import note
 from ci.base.text import visible
+from ci.canary import declared, engine
+from ci.canary.declared import Declared
 from ci.checks.control_plane import container as containers
-from ci.checks.control_plane import findings
+from ci.checks.control_plane import course, findings
 from ci.checks.control_plane.container import Plane
 from ci.checks.control_plane.findings import Refusal
+from ci.checks.tools import Tools
 from ci.manifests import documents, hooks
 from ci.manifests.brought import Brought
 from ci.manifests.chart import Rendering
 from ci.manifests.documents import Document, Identity
-from ci.results import Effect, Finding
+from ci.manifests.series import Read
+from ci.project import Project
+from ci.results import CanaryCourse, Effect, Finding
 
 MODEL = "InferenceService"
 
 
+@dataclass(frozen=True)
+class Playing:
+    """What canaries are played with.
+
+    Attributes:
+        programs: Static executables: Prometheus, and promtool.
+        declared: Traffic, and what healthy means; None where nothing is declared.
+        read: What Prometheus makes of `course.expressions`.
+    """
+
+    programs: Sequence[Path]
+    declared: Declared | None
+    read: Read
+
+
+@dataclass
+class Said:
+    """What the control plane says.
+
+    Attributes:
+        refused: What API server and controllers have against applications.
+        courses: How their canaries went.
+        found: What is wrong with these, or left out, each with its target's name.
+    """
+
+    refused: list[Refusal | Finding] = field(default_factory=list)
+    courses: list[CanaryCourse] = field(default_factory=list)
+    found: list[tuple[str, Finding]] = field(default_factory=list)
+
+
+async def playing(tool: Tools, root: Path, project: Project, renderings: Sequence[Rendering]) -> Playing:
+    """Return what the canaries of renderings are played with.
+
+    Args:
+        tool: Has the executables.
+        root: The project's folder.
+        project: The project.
+        renderings: Without findings.
+    """
+    try:
+        healthy = declared.load(root, project.paths.tree)
+    except UsageError:  # which is a finding of the gates
+        healthy = None
+    async with engine.empty(tool.prometheus) as reader:
+        read = await reader.read(course.expressions(renderings))
+    return Playing([tool.prometheus, tool.promtool], healthy, read)
+
+
 async def check(
-    client: dagger.Client, plane: Plane, renderings: Sequence[Rendering], brought: Sequence[Brought], folder: Path
-) -> list[Refusal | Finding]:
-    """Apply renderings, and return what API server and controllers have against them.
+    client: dagger.Client,
+    plane: Plane,
+    renderings: Sequence[Rendering],
+    brought: Sequence[Brought],
+    folder: Path,
+    played_with: Playing | None = None,
+) -> Said:
+    """Apply renderings, and return what API server and controllers say of them.
 
     Args:
         client: The Dagger session.
@@ -32,14 +92,27 @@ async def check(
         renderings: Without findings.
         brought: What the project's clusters have of their own.
         folder: One of the host that is made for it.
+        played_with: What their canaries are played with; without it none is.
     """
-    found: list[Refusal | Finding] = []
+    said = Said()
     ready = containers.ready(client, plane, folder)
     for number, group in enumerate(groups(renderings)):
         given = {"clusters": [each.document for each in brought], "applications": [_given(each) for each in group]}
-        told = await containers.complaints(client, ready, given, folder / str(number))
-        found += findings.refusals(group, brought, told)
-    return found
+        own = folder / str(number)
+        own.mkdir()
+        if played_with is None:
+            told = await containers.told(client, ready, {**given, "courses": []}, own)
+        else:
+            played, left_out = course.applications(group, played_with.declared, played_with.read)
+            samples = engine.open_metrics(each for one in played for each in one.samples(played_with.declared))
+            container = containers.answering(client, ready, played_with.programs, samples, own)
+            told = await containers.told(client, container, {**given, "courses": [each.given for each in played]}, own)
+            said.found += left_out
+            for came, finding in course.courses(played, told["courses"]):
+                said.courses.append(came)
+                said.found += [(came.application, finding)] if finding else []
+        said.refused += findings.refusals(group, brought, told["complaints"])
+    return said
 
 
 async def change(
@@ -74,7 +147,9 @@ async def change(
     for number, group in enumerate(groups(differing, there)):
         applications = [{**_given(each), "before": there[each.target.name], "options": list(options)} for each in group]
         given = {"clusters": [each.document for each in brought], "applications": applications}
-        told = await containers.change(client, ready, given, folder / str(number))
+        own = folder / str(number)
+        own.mkdir()
+        told = await containers.change(client, ready, given, own)
         complaints = [_of_change(each, group, there) for each in told["complaints"]]
         found += findings.refusals(group, brought, complaints, findings.OVER_BEFORE)
         effects += map(_effect, told["effects"])

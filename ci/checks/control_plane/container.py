@@ -6,7 +6,7 @@ the Dagger engine does.
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ci.base import paths
 from ci.base.errors import CheckFailedError
 from ci.checks import tools
 from ci.checks.control_plane import certificate, installed
-from ci.checks.control_plane.inside import apply, processes
+from ci.checks.control_plane.inside import answers, apply, processes
 from ci.manifests.documents import Document
 from ci.stack import istio, rollouts
 from ci.supply.supply import Supply
@@ -93,46 +93,57 @@ def ready(client: dagger.Client, plane: Plane, folder: Path) -> dagger.Container
     return _run(client, container, "install", STACK, plane.documents, folder, INSTALLING)
 
 
-async def complaints(
-    client: dagger.Client, container: dagger.Container, given: Mapping[str, Any], folder: Path
-) -> list[dict[str, Any]]:
-    """Return what is wrong with applications, as `inside.apply` tells it.
+def answering(
+    client: dagger.Client, container: dagger.Container, programs: Sequence[Path], samples: str, folder: Path
+) -> dagger.Container:
+    """Return a container in which analyses are answered as well.
 
     Args:
         client: The Dagger session.
         container: What `ready` returned.
+        programs: Static executables: Prometheus, and promtool, which makes its data.
+        samples: What Prometheus has, as OpenMetrics.
+        folder: One of the host to write to.
+    """
+    for each in programs:
+        file = client.host().file(str(each.resolve()))
+        container = container.with_file(f"/usr/local/bin/{each.name}", file, permissions=0o755)
+    written = folder / answers.SAMPLES.name
+    written.write_text(samples)
+    return container.with_mounted_file(str(answers.SAMPLES), client.host().file(str(written)))
+
+
+async def told(
+    client: dagger.Client, container: dagger.Container, given: Mapping[str, Any], folder: Path
+) -> dict[str, Any]:
+    """Return what is wrong with applications and what came of their canaries, as `inside.apply` tells it.
+
+    Args:
+        client: The Dagger session.
+        container: What `ready` returned, or `answering`.
         given: What `inside.apply` reads.
         folder: One of the host to write to, where nothing else is applied from.
 
     Raises:
         CheckFailedError: The control plane did not come up, or not to an end.
     """
-    found: list[dict[str, Any]] = await _decided(client, container, "apply", given, folder, lambda found: found)
-    return found
+    return await _decided(client, container, "apply", given, folder)
 
 
 async def change(
     client: dagger.Client, container: dagger.Container, given: Mapping[str, Any], folder: Path
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return what becomes of applications by a change, as `inside.change` tells it; as for `complaints`."""
-    found: dict[str, list[dict[str, Any]]] = await _decided(
-        client, container, "change", given, folder, lambda found: found["complaints"]
-    )
-    return found
+    """Return what becomes of applications by a change, as `inside.change` tells it; as for `told`."""
+    return await _decided(client, container, "change", given, folder)
 
 
 async def _decided(
-    client: dagger.Client,
-    container: dagger.Container,
-    what: str,
-    given: Mapping[str, Any],
-    folder: Path,
-    complaints: Callable[[Any], Sequence[Mapping[str, Any]]],
-) -> Any:
+    client: dagger.Client, container: dagger.Container, what: str, given: Mapping[str, Any], folder: Path
+) -> dict[str, list[dict[str, Any]]]:
     """Return what a module of `inside` tells; asked once more where nobody came to a decision."""
-    folder.mkdir()
     found = await _told(client, container, what, given, folder)
-    if any(each["reason"] == apply.UNDECIDED for each in complaints(found)):
+    undecided = any(each["reason"] == apply.UNDECIDED for each in found["complaints"])
+    if undecided or any(each["wrong"] and each["wrong"]["late"] for each in found.get("courses", ())):
         # Dagger keeps the answer, which time alone may change
         again = container.with_env_variable("ASKED", secrets.token_hex())
         found = await _told(client, again, what, given, folder)
@@ -141,13 +152,14 @@ async def _decided(
 
 async def _told(
     client: dagger.Client, container: dagger.Container, what: str, given: Mapping[str, Any], folder: Path
-) -> Any:
+) -> dict[str, list[dict[str, Any]]]:
     ended = _run(client, container, what, APPLICATIONS, given, folder, [*PACKAGES, f"{INSIDE}/*.py"])
     try:
-        return json.loads(await ended.stdout())
+        found: dict[str, list[dict[str, Any]]] = json.loads(await ended.stdout())
     except dagger.ExecError as error:
         last = error.stderr.strip().rpartition("\n")[2]
         raise CheckFailedError(f"lint's control plane: {last}", fix=BROKEN, detail=error.stderr) from error
+    return found
 
 
 def _run(

@@ -1,8 +1,9 @@
 """`python -m ci.checks.control_plane.inside.apply FILE`: apply the objects of applications, and tell what came of it.
 
-The file has {"clusters", "applications"}, as JSON: objects that the project's clusters have of their own, and a list of
-{"name", "namespace", "objects"}. Standard output gets a list of what is wrong, each {"application", "object", "said",
-"field", "reason"}: `object` is its number among the application's, or the clusters' where that is empty.
+The file has {"clusters", "applications", "courses"}, as JSON: objects that the project's clusters have of their own, a
+list of {"name", "namespace", "objects"}, and the canaries to play, as `play.Player` reads them. Standard output gets
+{"complaints", "courses"}: a list of what is wrong, each {"application", "object", "said", "field", "reason"}, where
+`object` is its number among the application's, or the clusters' where that is empty; and what `play.play` returns.
 """
 
 import http
@@ -14,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ci.checks.control_plane.inside import install, processes, verdict
+from ci.checks.control_plane.inside import install, play, processes, verdict
 from ci.checks.control_plane.inside.api import Api, Document
+from ci.checks.control_plane.inside.play import Player
 from ci.checks.control_plane.inside.verdict import Verdict
 
 SECOND_WAVE = ("Rollout", "HorizontalPodAutoscaler")
@@ -141,7 +143,11 @@ def main() -> None:
         plane.start(*processes.PROGRAMS)
         prepare(plane.api, clusters, applications)
         judge(plane.api, applications)
-    json.dump([found for each in (clusters, *applications) for found in each.found], sys.stdout)
+        taken = {each.name for each in applications if not each.found}
+        players = [Player.of(each) for each in given["courses"] if each["application"] in taken]
+        courses = play.play(plane, players) if players else []
+    complaints = [found for each in (clusters, *applications) for found in each.found]
+    json.dump({"complaints": complaints, "courses": courses}, sys.stdout)
 
 
 def prepare(api: Api, clusters: Application, applications: Sequence[Application]) -> None:
