@@ -75,6 +75,13 @@ def test_a_chart_of_ones_own_is_read():
     assert found.background[0].about({"Latest": "7d9f"}) == 'good{revision="7d9f"}'
 
 
+@pytest.mark.parametrize("gone", ["interval: 15s", "{targetLabel: model, replacement: fraud}, "])
+def test_a_monitor_that_does_not_say_how_pods_are_scraped_makes_no_canary(gone):
+    assert gone in ROLLOUT
+    objects = manifests.parse(ROLLOUT.replace(gone, "port: http" if gone.startswith("i") else ""), {}, "chart")
+    assert plan.scraped("lab/fraud", objects) is None
+
+
 @pytest.mark.parametrize("own", ['code=~"5..$"', 'code=~"$|5.."', 'path="/a$1"', 'path="$5{x}"'])
 def test_a_dollar_of_a_querys_own_stays(own):
     (metric, *_) = read(TEMPLATE.replace("good{", f"good{{{own}, ")).background
