@@ -88,6 +88,8 @@ def test_an_account_that_is_there_takes_the_place_of_the_releases(chart):
     found = chart.render({"exampleModel": {"predictor": {"serviceAccountName": "models"}}})
     assert found["InferenceService", "sklearn-iris"]["spec"]["predictor"]["serviceAccountName"] == "models"
     assert not [name for kind, name in found if kind == "ServiceAccount"]
+    number = predictor(chart, predictor={"serviceAccountName": "123"})
+    assert number["serviceAccountName"] == "123", "YAML would take it for a number"
     taken_back = chart.render({"exampleModel": {"predictor": {"serviceAccountName": ""}, "storageSecret": "keys"}})
     assert taken_back["ServiceAccount", PREDICTOR]["secrets"] == [{"name": "keys"}]
 
@@ -135,6 +137,18 @@ def test_pods_leave_the_mesh_only_where_nothing_needs_it(chart):
     host = {"exampleModel": {"predictor": {"hostNetwork": True}}}
     chart.render({"features": OFF, **host})
     assert "exampleModel.predictor.hostNetwork (true) takes the pods out of the proxies' mesh" in chart.refusal(host)
+
+
+@pytest.mark.parametrize(("way", "kind"), [("httpGet", "readiness"), ("tcpSocket", "liveness"), ("httpGet", "startup")])
+def test_a_probe_asks_a_port_by_a_name_that_there_is(chart, way, kind):
+    def values(port):
+        probe = {f"{kind}Probe": {way: {"port": port}}}
+        return {"exampleModel": {"model": {"ports": [{"name": "grpc", "containerPort": 9000}], **probe}}}
+
+    said = f"exampleModel.model.{kind}Probe.{way}.port (metrics) is the name of no port of this container"
+    assert said in chart.refusal(values("metrics"))
+    for port in ("http", "grpc", 9000):
+        chart.render(values(port))
 
 
 INBOUND = "traffic.sidecar.istio.io/{}InboundPorts"

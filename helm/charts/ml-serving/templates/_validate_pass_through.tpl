@@ -193,11 +193,21 @@ model:
 {{- if and (hasKey (default dict $own.lifecycle) "preStop") $model.drainSeconds }}
 {{- fail (printf "exampleModel.model.lifecycle.preStop and exampleModel.drainSeconds (%v) both say what a stopping pod waits for: remove the first, or write 0 in the second" $model.drainSeconds) }}
 {{- end }}
+{{- $names := list "http" }}
+{{- range default list $own.ports }}
+{{- $names = append $names (toString .name) }}
+{{- end }}
 {{- range $kind, $keys := dict "startup" (dict "periodSeconds" "startupSeconds" "failureThreshold" "startupSeconds") "liveness" (dict "periodSeconds" "livenessPeriodSeconds") "readiness" (dict "periodSeconds" "readinessPeriodSeconds") }}
 {{- $probe := default dict (get $own (printf "%sProbe" $kind)) }}
 {{- range $field, $key := $keys }}
 {{- if hasKey $probe $field }}
 {{- fail (printf "exampleModel.model.%sProbe.%s is what exampleModel.probes.%s says: write it there alone" $kind $field $key) }}
+{{- end }}
+{{- end }}
+{{- range $way := list "httpGet" "tcpSocket" }}
+{{- $port := get (default dict (get $probe $way)) "port" }}
+{{- if and (kindIs "string" $port) (regexMatch "[a-z]" (toString $port)) (not (has $port $names)) }}
+{{- fail (printf "exampleModel.model.%sProbe.%s.port (%s) is the name of no port of this container, and the kubelet would never find it: write one of %s, or a number" $kind $way $port (join ", " $names)) }}
 {{- end }}
 {{- end }}
 {{- if hasKey (default dict $probe.httpGet) "path" }}
