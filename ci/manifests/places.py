@@ -10,7 +10,7 @@ import yaml
 
 Path = Sequence[str | int]
 KEY = r"""["']?{}["']?\s*:(?:\s|$)"""
-PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]|\[([^\]]+)\]")
 NULL = "tag:yaml.org,2002:null"
 CONTROL = re.compile(r"\{\{-?\s*(?:if|else|range|with|end)\b")
 
@@ -93,8 +93,8 @@ def same_end(one: Path, other: Path) -> int:
 
 
 def field_path(field: str) -> tuple[str | int, ...]:
-    """Return the path of a field as Kubernetes writes it, such as spec.ports[0].name."""
-    return tuple(int(index) if index else key for key, index in PART.findall(field))
+    """Return the path of a field as Kubernetes writes it, such as spec.ports[0].name or limits[nvidia.com/gpu]."""
+    return tuple(int(index) if index else key or whole for key, index, whole in PART.findall(field))
 
 
 @dataclass(frozen=True)

@@ -224,7 +224,7 @@ SERVICE = {
                 "image": "server",
                 "storageUri": "ftp://acme/fraud",
                 "securityContext": {"privileged": True},
-                "resources": {"requests": {"cpu": "2", "memory": "3Gi"}, "limits": {"memory": "2Gi"}},
+                "resources": {"requests": {"cpu": "2", "memory": "3Gi"}, "limits": {"memory": "2Gi", "a.b/gpu": "1"}},
                 "volumeMounts": [{"name": "tmp"}, {"name": "data"}],
             },
         }
@@ -265,6 +265,11 @@ MODEL = ("spec", "predictor", "model")
             ("spec", "predictor", "initContainers", 2, "name"),
         ),
         ("", "spec.template.spec.containers[0].image: Required value", (*MODEL, "image")),
+        (
+            "",
+            'spec.template.spec.containers[0].resources.limits[a.b/gpu]: Invalid value: "a.b/gpu": name part must',
+            (*MODEL, "resources", "limits", "a.b/gpu"),
+        ),
         ("", "spec.template.spec.containers[1].image: Required value", ("spec", "predictor", "containers", 0)),
         (
             "",
