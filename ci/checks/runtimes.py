@@ -65,7 +65,8 @@ def _assumed(target: Target, manifest: Manifest, there: Sequence[Mapping[str, An
         if key is not None and not _written(target, "probes", key):
             said = f"{MODEL}.runtime: {runtime} has no protocol v2, by which the chart's {probe} asks {path}"
             yield Finding(CHECK, file, line, said, f"{MODEL}.probes.{key}: {theirs}, or another path that it has")
-    if heard := runtimes.unheard_port(manifest.data, there):
+    heard = runtimes.unheard_port(manifest.data, there)
+    if heard is not None and _written(target, "port"):
         port, theirs = heard
         at, row = target.place((MODEL, "port"))
         said = (

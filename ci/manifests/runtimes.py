@@ -194,6 +194,9 @@ def _named(
     formats, wanted = list(_formats(runtime)), _label(model)
     if dig(runtime, "spec", "disabled"):
         return Fault("runtime", f"serving runtime {name} is disabled", "name another one", sure=True)
+    if dig(runtime, "spec", "workerSpec"):
+        said = f"serving runtime {name} has a model on several nodes, which KServe replaces at once beside any canary"
+        return Fault("runtime", said, "name one of a single node", sure=True)
     if wanted not in {label for each in formats for label in _labels(each)}:
         said = f"serving runtime {name} takes no model of format {wanted}; it takes {_shown(formats)}"
         near = fields.nearest(wanted, [str(each.get("name")) for each in formats])

@@ -81,6 +81,13 @@ def test_what_kserve_takes_is_taken(known, asked):
             True,
         ),
         (service("kserve-mlserver", protocol="v1"), "protocolVersion", "does not speak v1; it speaks v2", "", True),
+        (
+            service("kserve-huggingfaceserver-multinode", "huggingface"),
+            "runtime",
+            "kserve-huggingfaceserver-multinode has a model on several nodes",
+            "single node",
+            True,
+        ),
         (service(form="lightgmb"), "modelFormat", "takes models of format lightgmb", "is lightgbm meant?", False),
         (service(form="onnx", protocol="v1"), "protocolVersion", "kserve-tritonserver do not", "", False),
     ],
@@ -211,9 +218,9 @@ spec:
 """
 
 
-def heard(tmp_path, known, runtime, form, told):
+def heard(tmp_path, known, runtime, form, told, own="port: 9100"):
     made = LISTENING.replace("RUNTIME", runtime).replace("FORMAT", form).replace("TOLD", told)
-    values = f"values:\n  exampleModel:\n    port: 9100\n    runtime: {runtime}\n"
+    values = f"values:\n  exampleModel:\n    {own}\n    runtime: {runtime}\n"
     return [each for _, each in check.rendered([rendering(tmp_path, values, made)], known)]
 
 
@@ -243,3 +250,7 @@ def test_a_port_that_nothing_tells_the_server_of_is_told(tmp_path, known, runtim
 )
 def test_a_port_that_the_server_is_told_of_is_taken(tmp_path, known, runtime, told):
     assert heard(tmp_path, known, runtime, "sklearn", told) == []
+
+
+def test_a_port_that_nobody_has_written_is_the_charts_own(tmp_path, known):
+    assert heard(tmp_path, known, "kserve-sklearnserver", "sklearn", "args: []", own="replicas: 1") == []
