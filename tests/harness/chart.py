@@ -20,6 +20,18 @@ def copy(folder):
     with_example(folder)
 
 
+def umbrella(folder, aliases):
+    """Make a chart of charts in a folder, which has this one under each alias."""
+    copy(folder / "charts" / "ml-serving")
+    dependencies = [
+        {"name": "ml-serving", "version": ">=0.0.0-0", "alias": alias, "condition": f"{alias}.enabled"}
+        for alias in aliases
+    ]
+    about = {"apiVersion": "v2", "name": "models", "version": "1.0.0", "dependencies": dependencies}
+    (folder / "Chart.yaml").write_text(yaml.safe_dump(about))
+    return folder
+
+
 def with_example(folder):
     """Have the values of a chart be about the model of the tests' own."""
     _write(folder, textwrap.indent(yaml.safe_dump(VALUES, sort_keys=False), "  "))

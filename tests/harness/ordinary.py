@@ -52,7 +52,7 @@ LEAVES = {
     "namespace.create": st.booleans(),
     "exampleModel.runtime": st.sampled_from(["kserve-sklearn", "kserve-sklearnserver", ""]),
     "exampleModel.protocolVersion": st.sampled_from(["", "v1", "v2"]),
-    "exampleModel.command": st.sampled_from([[], ["python", "-m", "serve"], ["python", "/srv/serve.py"]]),
+    "exampleModel.command": st.sampled_from([[], ["python", "-m", "serve"], ["python", "/server/serve.py"]]),
     "exampleModel.args": few(st.sampled_from(["--workers=2", "--name", "x y", "{{.Name}}"])),
     "exampleModel.env": st.lists(VARIABLE, max_size=3, unique_by=lambda each: each["name"]),
     "exampleModel.storageSecret": st.sampled_from(["", "models", "s3.models"]),

@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import json
-import subprocess
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from requests_aws4auth import AWS4Auth
 from ci.models import digests
 from ci.supply.pins import architecture
 from tests.faults.models import servers
+from tests.harness import images
 
 HERE = Path(__file__).parent
 MODELS = {
@@ -35,7 +34,6 @@ IMAGES: Mapping[str, tuple[str, ...]] = {
     "failing": ("WORDS=2", "AILS=failing"),
 }
 """Tags of the other application's image: two good ones, two bad ones, by what is in their environment."""
-BUILD_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -114,32 +112,18 @@ class Publisher:
             tag: One of `IMAGES`.
             base: An image with Python; None for one that has only the server, and runs nowhere.
         """
-        layer = self.login / "server.tar"
-        with tarfile.open(layer, "w") as tar:
-            member = tarfile.TarInfo("server/server.py")
-            member.size, member.mode = SERVER.stat().st_size, 0o644
-            with SERVER.open("rb") as content:
-                tar.addfile(member, content)
-        ref = f"{self.repository(name)}:{tag}"
-        below = ["--oci-empty-base"] if base is None else [f"--base={base}"]
-        self._crane("append", *below, f"--new_layer={layer}", f"--new_tag={ref}")
-        given = [f"--env={variable}" for variable in IMAGES[tag]]
-        platform = [f"--set-platform=linux/{architecture()}"] if base is None else []
-        self._crane("mutate", *given, *platform, "--entrypoint=python3,/server/server.py", "--user=1000",
-                    f"--tag={ref}", ref)  # fmt: skip
-        return self._crane("digest", ref)
-
-    def _crane(self, *words: str) -> str:
-        ended = subprocess.run(
-            [self.crane, *words],
-            env={"DOCKER_CONFIG": str(self.login), "PATH": ""},
-            capture_output=True,
-            text=True,
-            timeout=BUILD_SECONDS,
-            check=False,
+        return images.publish(
+            self.crane,
+            f"{self.repository(name)}:{tag}",
+            SERVER,
+            work=self.login,
+            base=["--oci-empty-base"] if base is None else [f"--base={base}"],
+            mutate=[
+                *(f"--env={variable}" for variable in IMAGES[tag]),
+                *([f"--set-platform=linux/{architecture()}"] if base is None else []),
+            ],
+            env=self.settings,
         )
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout.strip()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import yaml
 
 from tests.harness import chart as charts
 
@@ -13,17 +12,10 @@ LONG = f"{'a' * 70}_-"
 
 @pytest.fixture
 def umbrella(tmp_path):
-    """A chart of charts; takes the condition of each by its alias, and returns how to render it."""
+    """A chart of charts; takes the alias of each, and returns how to render it."""
 
     def made(aliases):
-        charts.copy(tmp_path / "charts" / "ml-serving")
-        dependencies = [
-            {"name": "ml-serving", "version": ">=0.0.0-0", "alias": alias, "condition": f"{alias}.enabled"}
-            for alias in aliases
-        ]
-        about = {"apiVersion": "v2", "name": "models", "version": "1.0.0", "dependencies": dependencies}
-        (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(about))
-        return {"folder": tmp_path, "model": "/dev/null"}
+        return {"folder": charts.umbrella(tmp_path, aliases), "model": "/dev/null"}
 
     return made
 

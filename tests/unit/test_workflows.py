@@ -33,7 +33,7 @@ WRITES = ("contents", "packages", "actions")
 LONG = ("python", "dagger", "pytest")
 """Programs that have something to clean up, or a child that has."""
 ALWAYS = "always()"
-MAKE_CLUSTERS = ("ci/main.py test", "tests/faults", "tests/stranger", "tests/guide")
+MAKE_CLUSTERS = ("ci/main.py test", "tests/faults", "tests/stranger", "tests/guide", "tests/cluster")
 CLEAN = "exec python ci/main.py cluster clean"
 SECONDS = 60
 GIVEN = ("BASE", "ENVIRONMENT")
@@ -166,7 +166,7 @@ def test_what_a_cancelled_job_left_is_removed(name, job):
 
 def test_some_jobs_make_clusters():
     made = {name for name, job in JOBS for step in job["steps"] if step.get("run") == CLEAN}
-    assert made == {"pull-request/test", "nightly/upstream", "nightly/faults", "nightly/strangers"}
+    assert made == {f"nightly/{job}" for job in ("upstream", "faults", "strangers", "ordinary")} | {"pull-request/test"}
 
 
 @pytest.mark.parametrize("step", steps())
