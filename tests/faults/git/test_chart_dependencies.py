@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from ci.evidence.envelope import EvidenceError
+from tests.harness import scene as scenes
 from tests.harness.remote import bump, ci
-from tests.harness.scene import APP, CHART, PROD, STAGING, Scene, promote, release
+from tests.harness.scene import APP, CHART, PROD, STAGING, promote, release
 
 COMMON = f"{PurePosixPath(CHART).parent}/common"
 MAP = f"{COMMON}/templates/map.yaml"
@@ -83,7 +84,7 @@ def test_a_change_beside_it_is_not(clone):
 
 
 def test_evidence_of_the_chart_holds_until_what_it_depends_on_differs(tmp_path, monkeypatch):
-    scene = Scene(tmp_path)
+    scene = scenes.made(tmp_path)
     depend(scene.clone)
     pinned = scene.clone.git("rev-parse", "HEAD")
     for path in (STAGING, PROD):
@@ -100,7 +101,7 @@ def test_evidence_of_the_chart_holds_until_what_it_depends_on_differs(tmp_path, 
 
 
 def test_evidence_of_a_work_tree_whose_common_chart_was_not_committed_proves_nothing(tmp_path, monkeypatch):
-    scene = Scene(tmp_path)
+    scene = scenes.made(tmp_path)
     depend(scene.clone)
     for path in (STAGING, PROD):
         release(scene.clone, path, revision=scene.clone.git("rev-parse", "HEAD"))

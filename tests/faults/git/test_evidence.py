@@ -31,6 +31,7 @@ from ci.stages.run import Options, Run
 from ci.supply import registry
 from ci.supply.supply import Supply
 from ci.tree import chart_package, git
+from tests.harness import scene as scenes
 from tests.harness.evidence import REPLICAS, SUITES, Keys, leaves, parent, proof, suites
 from tests.harness.remote import MODEL, PROJECT, ci, helm
 from tests.harness.scene import (
@@ -43,7 +44,6 @@ from tests.harness.scene import (
     PROD,
     SERVER,
     STAGING,
-    Scene,
     promote,
     release,
     release_of,
@@ -64,12 +64,12 @@ OWN_TESTS = suite_of("staging", APP)
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     """For tests that are refused: nobody writes to its tree."""
-    return Scene(tmp_path_factory.mktemp("scene"))
+    return scenes.made(tmp_path_factory.mktemp("scene"))
 
 
 @pytest.fixture
 def own(tmp_path):
-    return Scene(tmp_path)
+    return scenes.made(tmp_path)
 
 
 def refused(scene, file, named, **options):

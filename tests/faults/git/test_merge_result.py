@@ -11,10 +11,11 @@ import yaml
 
 from ci.evidence import envelope, statement
 from ci.project import FILE as PROJECT_FILE
+from tests.harness import scene as scenes
 from tests.harness.evidence import REPLICAS
 from tests.harness.git_server import TOKEN, serving
 from tests.harness.remote import Clone, ci, run
-from tests.harness.scene import APP, DIGEST, PROD, STAGING, Scene, promote, release
+from tests.harness.scene import APP, DIGEST, PROD, STAGING, promote, release
 from tests.workflows.github import GitHub
 
 PLACE = f"prod/{APP}"
@@ -28,7 +29,7 @@ SET, PROJECTS = f"{ARGOCD}/argocd-applications.yaml", f"{ARGOCD}/appproject.yaml
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
     """A scene whose prod is pinned, as lint asks for."""
-    scene = Scene(tmp_path_factory.mktemp("scene"))
+    scene = scenes.made(tmp_path_factory.mktemp("scene"))
     release(scene.clone, PROD, digest=DIGEST)
     ci(scene.clone, "argocd", "render")
     scene.clone.git("add", "k8s")

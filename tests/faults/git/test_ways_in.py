@@ -5,8 +5,9 @@ import yaml
 
 from ci.base.errors import UsageError
 from ci.tree.quarantine import QuarantinedError
+from tests.harness import scene as scenes
 from tests.harness.remote import FILE, bump, ci
-from tests.harness.scene import APP, DIGEST, GOLDEN, PROD, STAGING, Scene, promote
+from tests.harness.scene import APP, DIGEST, GOLDEN, PROD, STAGING, promote
 
 IMAGE = ("bump", "image", f"--to=v9@{DIGEST}")
 MODEL = ("bump", "model", "--to=2.0", f"--digest={DIGEST}")
@@ -16,12 +17,12 @@ REASON = "incident 4711: answers are wrong"
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     """For what is refused: nobody writes to its tree."""
-    return Scene(tmp_path_factory.mktemp("scene"))
+    return scenes.made(tmp_path_factory.mktemp("scene"))
 
 
 @pytest.fixture
 def own(tmp_path):
-    return Scene(tmp_path)
+    return scenes.made(tmp_path)
 
 
 def without_questions(own):
