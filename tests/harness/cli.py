@@ -1,8 +1,8 @@
-"""A command in a process of its own, forked from one that has all its libraries: to load them takes seconds each time.
+"""A command in a process of its own, forked from one that has loaded all of it: that takes seconds each time.
 
-The tool's own modules are imported by each command anew, in its own environment. What depends on how Python begins (its
-options and variables, a stream that is closed, a signal in mid-import) takes a process that is started, and so do
-commands at the same time.
+No module of the tool looks at its environment as it is imported (tests/unit/test_settings.py). What depends on how
+Python begins (its options and variables, a stream that is closed, a signal in mid-import) takes a process that is
+started, and so do commands at the same time.
 """
 
 import atexit
@@ -97,13 +97,11 @@ def begin(call, streams):
 
 
 def load():
-    """Load what any command may need, and forget the tool's own modules again."""
+    """Load what any command may need."""
     sys.path[0] = str(ROOT)
     commands = importlib.import_module("ci.commands")
     for module in pkgutil.iter_modules(commands.__path__, "ci.commands."):
         importlib.import_module(module.name)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "ci"]:
-        del sys.modules[name]
     gc.collect()
     gc.freeze()  # or each command would write to all of the memory that it shares
 

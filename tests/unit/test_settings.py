@@ -1,9 +1,11 @@
 """The variables that this tool reads: each read right or refused in one line, by the real commands."""
 
+import json
 import os
 import pwd
 import socket
 import subprocess
+import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +16,7 @@ from rich.text import Text
 
 from ci.base import paths, programs, settings
 from ci.base.errors import UsageError
+from ci.base.paths import ROOT
 from ci.stages.order import ORDER
 from tests.harness import cli
 
@@ -52,6 +55,43 @@ def variables(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(settings, "_taken", {})
     return monkeypatch
+
+
+# --- when they are read ---------------------------------------------------------------------------------------------
+
+IMPORTED = """
+import importlib, json, os, pkgutil, sys
+
+def everything():
+    for module in pkgutil.walk_packages(ci.__path__, "ci."):
+        importlib.import_module(module.name)
+
+import ci
+everything()  # and with it the libraries, which may look at what they like
+for name in [name for name in sys.modules if name.partition(".")[0] == "ci"]:
+    del sys.modules[name]
+import ci
+
+class Watched(dict):
+    def __getitem__(self, name):
+        read.append(os.fsdecode(name))
+        return super().__getitem__(name)
+
+    def __iter__(self):
+        read.append("all of it")
+        return super().__iter__()
+
+read, os.environ._data = [], Watched(os.environ._data)
+everything()
+print(json.dumps(read))
+"""
+"""Which variables the tool's own modules look at as they are imported."""
+
+
+def test_none_is_read_before_a_command_begins():
+    argv = [sys.executable, "-c", IMPORTED]
+    ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
+    assert set(json.loads(ended.stdout.splitlines()[-1])) <= {"PYDANTIC_DISABLE_PLUGINS"}  # pydantic's, of each model
 
 
 # --- ports, yes and no, stages --------------------------------------------------------------------------------------
