@@ -4,11 +4,14 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 
-from ci.supply.source import kubernetes
+from ci.supply import partial, pins
+from ci.supply.source import go, kubernetes
 from ci.supply.supply import MAIN_MODULES, Supply
 
 SECONDS = 120
@@ -40,23 +43,29 @@ class Program:
         return json.loads(done.stdout)
 
 
-def built(source, name, folder, beside=()):
+def built(source, name, beside=()):
     """Build a program of ours on a pinned module, as the supply builds the module's own programs.
+
+    Once for all processes and runs: it is kept in the supply's cache until the source or the pin is another one.
 
     Args:
         source: Its Go file.
         name: The module's, in pins.toml.
-        folder: An empty one, kept as long as the result.
         beside: Folders of programs that it calls, before those on PATH.
     """
 
     async def build():
         supply = Supply("source")
-        await supply.fetch([name])
-        toolchain = await supply.toolchain()
-        main = supply.pins.modules[name].main_module
-        module = shutil.copytree(MAIN_MODULES / main if main else kubernetes.FILES / name, folder / "module")
-        await toolchain.build(module, {source.stem: str(source)}, folder, folder / "log")
+        pin = supply.pins.modules[name]
+        module = MAIN_MODULES / pin.main_module if pin.main_module else kubernetes.FILES / name
+        program = supply.cache / "go" / f"{source.stem}-{pins.key(pin, go.FLAGS, module, source)}" / source.stem
+        async with supply.exclusive(f"build-{pin.main_module or name}", f"the build of {source.stem}"):
+            if not program.exists():
+                await supply.fetch([name])
+                toolchain = await supply.toolchain()
+                with partial.folder(program.parent) as work, tempfile.TemporaryDirectory() as folder:
+                    there = shutil.copytree(module, Path(folder, "module"))
+                    await toolchain.build(there, {source.stem: str(source)}, work, work / "log")
+        return program
 
-    anyio.run(build)
-    return Program(str(folder / source.stem), os.pathsep.join([*map(str, beside), os.environ["PATH"]]))
+    return Program(str(anyio.run(build)), os.pathsep.join([*map(str, beside), os.environ["PATH"]]))

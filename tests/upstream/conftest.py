@@ -14,7 +14,6 @@ def helm():
 
 
 @pytest.fixture(scope="session")
-def deploys(tmp_path_factory, helm):
+def deploys(helm):
     """Ask Argo CD's own code what it deploys (deployed.go)."""
-    folder = tmp_path_factory.mktemp("go")
-    return upstream.built(Path(__file__).with_name("deployed.go"), "argo-cd", folder, beside=[helm.parent])
+    return upstream.built(Path(__file__).with_name("deployed.go"), "argo-cd", beside=[helm.parent])

@@ -19,9 +19,9 @@ def chart():
 
 
 @pytest.fixture(scope="module")
-def wanted(tmp_path_factory):
+def wanted():
     """Ask for the replicas that are wanted at each weight of a canary."""
-    return upstream.built(Path(__file__).with_name("autoscaler.go"), "kubernetes", tmp_path_factory.mktemp("go"))
+    return upstream.built(Path(__file__).with_name("autoscaler.go"), "kubernetes")
 
 
 @pytest.fixture(params=ENVIRONMENTS)

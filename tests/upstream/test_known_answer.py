@@ -25,9 +25,9 @@ def chart():
 
 
 @pytest.fixture(scope="module")
-def rollouts(tmp_path_factory):
+def rollouts():
     """Measure with Argo Rollouts' web provider."""
-    return upstream.built(Path(__file__).with_name("known_answer.go"), "argo-rollouts", tmp_path_factory.mktemp("go"))
+    return upstream.built(Path(__file__).with_name("known_answer.go"), "argo-rollouts")
 
 
 def nested(answer):

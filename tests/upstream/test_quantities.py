@@ -22,9 +22,9 @@ def chart():
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
+def pairs():
     """Each two quantities, by what Kubernetes' code says of them: -1, 0, 1."""
-    ask = upstream.built(Path(__file__).with_name("quantities.go"), "argo-rollouts", tmp_path_factory.mktemp("go"))
+    ask = upstream.built(Path(__file__).with_name("quantities.go"), "argo-rollouts")
     found = {-1: [], 0: [], 1: []}
     asked = list(itertools.product(QUANTITIES, repeat=2))
     for pair, order in zip(asked, ask(asked), strict=True):
