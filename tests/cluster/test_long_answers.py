@@ -17,11 +17,11 @@ from tests.integration.release import Release
 pytestmark = pytest.mark.anyio
 
 NAMESPACE = "long-answers"
-PATIENT = {"longestAnswerSeconds": 300, "terminationGracePeriodSeconds": 60}
+PATIENT = {"longestAnswerSeconds": 300, "terminationGracePeriodSeconds": 120}
 HASTY = {"longestAnswerSeconds": 45, "terminationGracePeriodSeconds": 8}
-THROUGH_A_CANARY = 90
-"""Seconds of an answer: longer than istiod takes to renew a listener, and Istio's own 45 s to close the old one."""
-THROUGH_A_STOP = 25
+THROUGH_A_CANARY, THROUGH_A_STOP = 150, 60
+"""Seconds of an answer: longer than a busy machine takes to begin a canary, istiod to renew a listener, and Istio's own
+45 s to close the old one; and longer than a pod takes to be told to stop, and then may."""
 MORE_SECONDS = 60
 BEGUN_SECONDS = 120
 WITHOUT = {"sloMonitoring": False, "autoscaling": False}
