@@ -18,7 +18,7 @@ from ci.base import settings
 
 INTERRUPTED = 130
 OBJECTS = 50_000
-"""More than a command of a moment makes and keeps: until there are so many new ones, none is looked for to be freed."""
+"""How many new ones make Python look for unused ones: more than a command of a moment makes."""
 ERRORS = "ml-serving-ci"
 """Name of the way in which characters are written that the stream's encoding does not have."""
 PLAIN = dict(zip("✓✗…→–·│─●○█░▶±≤≥“”’", '+x~>--|-*o#.>~<>""\'', strict=True))
@@ -61,9 +61,9 @@ def register() -> None:
 def end(code: str | int | None) -> NoReturn:
     """End this process now, with this exit code.
 
-    Python itself would wait for threads that were left to themselves, such as one that waits for a silent server; and
-    under PYTHONINSPECT show a traceback and a prompt; and look for what nobody uses any more through all there is,
-    which is a sixth of what loading it takes.
+    Python itself would wait for threads that were left to themselves, such as one that waits for a silent server; show
+    a traceback and a prompt under PYTHONINSPECT; and look for unused objects among all that were loaded, which takes a
+    sixth of the time that loading them took.
 
     Args:
         code: As of `sys.exit`.

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+import anyio
+
 from ci.base import command, settings
 from ci.base.errors import CIError, CommandError, MachineError, UsageError
 from ci.base.masking import USERINFO
@@ -39,9 +41,6 @@ PATCH = (
     "--src-prefix=a/", "--dst-prefix=b/",
 )  # fmt: skip
 """Prints the difference of two trees as `git apply` takes it, whatever a person or an attribute has chosen."""
-
-HEADER = 128
-"""More characters than `cat-file --batch` writes beside the name that it was asked for: a hash, a kind and a size."""
 
 SETTINGS = (
     "i18n.commitEncoding=UTF-8",
@@ -102,7 +101,7 @@ LOCK = re.compile(r"^(?!remote:).*Unable to create '(.+\.lock)': File exists", r
 """Of this machine's: a server's is the server's to look at."""
 NO_BRANCH = "couldn't find remote ref"
 LISTINGS = 16
-"""So many are kept: one of a tree of thousands is a megabyte."""
+"""How many are kept: one of a tree of thousands takes a megabyte."""
 _listings: dict[tuple[Path, str], Listing] = {}
 """What `Repository.listing` found, by repository and commit or tree: it stays what it is."""
 
@@ -321,18 +320,18 @@ class Repository:
         Args:
             names: Of objects, such as COMMIT:PATH.
         """
-        printed = await self.run("cat-file", "--batch", stdin="".join(f"{name}\n" for name in names))
+        printed = (await self.run("cat-file", "--batch", stdin="".join(f"{name}\n" for name in names))).raw
         contents: list[bytes | None] = []
-        rest = memoryview(printed.raw)
-        for name in names:
-            header, _, _ = bytes(rest[: len(name) + HEADER]).partition(b"\n")
-            rest = rest[len(header) + 1 :]
-            if header.endswith(b" missing"):
+        start = 0
+        for _ in names:
+            end = printed.index(b"\n", start)
+            said = printed[start:end].rpartition(b" ")[2]  # the size, or "missing"
+            start = end + 1
+            if not said.isdigit():
                 contents.append(None)
                 continue
-            size = int(header.rpartition(b" ")[2])
-            contents.append(bytes(rest[:size]))
-            rest = rest[size + 1 :]
+            contents.append(printed[start : start + int(said)])
+            start += int(said) + 1
         return contents
 
     async def has_uncommitted(self) -> bool:
@@ -440,7 +439,8 @@ class Repository:
             await self.run(*words, timeout=NETWORK_SECONDS)
             return await self.commit_of(ref)
         finally:
-            await self.run("update-ref", "-d", ref, check=False)
+            with anyio.CancelScope(shield=True):
+                await self.run("update-ref", "-d", ref, check=False)
 
     async def complete(self, remote: str, branch: str) -> None:
         """Fetch what a shallow clone lacks of a branch's history; of any other clone nothing changes.

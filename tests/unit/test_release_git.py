@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from ci.base.errors import UsageError
@@ -182,3 +183,39 @@ def test_head_is_refused_where_the_remote_calls_another_branch_its_own(repositor
         anyio.run(ours.require_head, "trunk")
     output(repository, "symbolic-ref", "--delete", "refs/remotes/origin/HEAD")
     anyio.run(ours.require_head, "trunk")
+
+
+# --- what is asked of it ---
+
+
+def test_contents_are_told_apart_whatever_they_are_and_files_are_called(repository):
+    folder = "模型" * 40
+    contents = {"empty": b"", "lines": b"one\n\ntwo missing\n", "binary": b"\0\xff\n"}
+    (repository / folder).mkdir()
+    for name, content in contents.items():
+        (repository / folder / name).write_bytes(content)
+    output(repository, "add", "--all")
+    commit(repository, "Contents", environment={})
+    asked = [f"HEAD:{folder}/{name}" for name in ("none", "empty", "none", "lines", "binary", "none")]
+
+    async def found():
+        return await (await git.opened(repository)).found(*asked)
+
+    assert anyio.run(found) == [None, b"", None, *list(contents.values())[1:], None]
+
+
+def test_a_fetch_that_is_cancelled_leaves_no_ref(repository, monkeypatch):
+    async def fetched():
+        opened = await git.opened(repository)
+        with anyio.CancelScope() as scope:
+
+            async def cancelled(*_):
+                scope.cancel()
+                await anyio.lowlevel.checkpoint()
+
+            monkeypatch.setattr(git.Repository, "commit_of", cancelled)
+            await opened.fetch(str(repository), await opened.current_branch())
+        assert scope.cancelled_caught
+
+    anyio.run(fetched)
+    assert output(repository, "for-each-ref", "refs/ml-serving-ci") == ""
