@@ -13,7 +13,7 @@ import pytest
 import yaml
 from anyio.from_thread import start_blocking_portal
 
-from ci.base import settings
+from ci.base import programs, settings
 from ci.base.paths import CHART
 from ci.canary import engine
 from ci.manifests import documents
@@ -96,8 +96,10 @@ class Chart:
     def _template(self, values, release, namespace, env, folder, model, kubernetes):
         options = ["-f", folder / "values" / f"{env}.yaml"] if env else []
         options += ["--kube-version", kubernetes] if kubernetes else []
+        argv = [self.helm, "template", release, folder, "--namespace", namespace, "-f", model, *options, "-f", "-"]
         return subprocess.run(
-            [self.helm, "template", release, folder, "--namespace", namespace, "-f", model, *options, "-f", "-"],
+            argv,
+            env=programs.environment(["helm"]),
             input=values,
             capture_output=True,
             text=True,
