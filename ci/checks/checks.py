@@ -29,6 +29,7 @@ from ci.checks import (
     targets,
     throwaway,
     tools,
+    unserved,
     varying,
 )
 from ci.checks.control_plane import before
@@ -208,7 +209,7 @@ async def _targets(run: _Run) -> None:
         renderings = [each for each in all_of_them if not each.findings]
         if not renderings:
             return
-        run.found += (*repeated.rendered(renderings), *skipped.rendered(renderings))
+        run.found += (*repeated.rendered(renderings), *skipped.rendered(renderings), *unserved.rendered(renderings))
         run.found += pinned.beside(run.project, renderings)
         run.found += hosts.rendered(run.project.environments, renderings)
         charts = {each.target.chart.folder: each.target.chart for each in renderings}

@@ -9,10 +9,9 @@ from pathlib import Path
 from ci.base import tasks
 from ci.base.errors import UsageError
 from ci.release import break_glass, taken_back
-from ci.tree import quarantine, tree
+from ci.tree import quarantine, taken, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
-from ci.tree.render import render
 from ci.tree.scalars import KeyPath
 from ci.tree.tree import Application, Blocks, Release
 from ci.tree.writeback import Edit
@@ -100,7 +99,7 @@ class Bump:
         another_model = bool(values.keys() & application.model.keys())  # which an image may bring along
         known = await _known_answer(snapshot, application) if another_model else {}
         bumped = application.with_release(values).with_blocks(known)
-        await render(snapshot, self.helm, bumped, await snapshot.resolve(bumped.release[tree.CHART[0]]))
+        await taken.require(snapshot, self.helm, bumped, await snapshot.resolve(bumped.release[tree.CHART[0]]))
         return known
 
 

@@ -9,10 +9,9 @@ from ci.base.errors import UsageError
 from ci.project import FILE, Project
 from ci.release import break_glass, taken_back
 from ci.release.health import Health, Look, NotProvenError, require_running
-from ci.tree import git, quarantine, tree
+from ci.tree import git, quarantine, taken, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import EVIDENCE_COMMIT, message
-from ci.tree.render import render
 from ci.tree.tree import Application
 from ci.tree.writeback import Edit
 
@@ -94,7 +93,7 @@ class Promote:
                 self.proof, verify.Promotion(snapshot, source, promoted, commit, self.helm)
             ):
                 self.say(line)
-        await render(snapshot, self.helm, promoted, commit)
+        await taken.require(snapshot, self.helm, promoted, commit)
         return Edit(
             target.file,
             target.differing(release),

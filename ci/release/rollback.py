@@ -11,11 +11,10 @@ from ci.release import ran
 from ci.release.ran import History
 from ci.release.serving import Serving
 from ci.supply import tools
-from ci.tree import quarantine, tree
+from ci.tree import quarantine, taken, tree
 from ci.tree.git import Snapshot
 from ci.tree.message import message
 from ci.tree.quarantine import Entry
-from ci.tree.render import render
 from ci.tree.scalars import KeyPath
 from ci.tree.tree import KEYS, Application, Blocks, Release
 from ci.tree.writeback import Edit
@@ -276,7 +275,7 @@ async def _renders(snapshot: Snapshot, application: Application) -> bool:
     except MachineError as error:
         warning("not rendered: whether the chart takes it was not looked at", f"{error.message}; {error.fix}")
         return False
-    await render(snapshot, helm, application, commit)
+    await taken.require(snapshot, helm, application, commit)
     return True
 
 

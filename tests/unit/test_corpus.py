@@ -5,6 +5,7 @@ import pytest
 
 from ci import project as projects
 from ci.checks import targets
+from ci.tree import taken
 from tests.harness import corpus, deployed
 
 
@@ -39,7 +40,21 @@ def test_lint_has_nothing_against_any_application_file(files, tool):
     assert judged == len(corpus.applications()) * len(deployed.ENVIRONMENTS) + 1  # and the chart's own values
 
 
-def test_every_chart_is_taken_and_rendered(charts, tool):
-    found = {name: deployed.read(charts.folder / name, tool("helm")) for name in corpus.charts()}
-    assert not {name: (each.whole, each.refused) for name, each in found.items() if each.whole or each.refused}
-    assert all(objects for each in found.values() for objects in each.objects.values())
+@pytest.fixture(scope="module")
+def read(charts, tool):
+    return {name: deployed.read(charts.folder / name, tool("helm")) for name in corpus.charts()}
+
+
+def test_every_chart_is_taken_and_rendered(read):
+    assert not {name: (each.whole, each.refused) for name, each in read.items() if each.whole or each.refused}
+    assert all(objects for each in read.values() for objects in each.objects.values())
+
+
+def test_every_chart_that_serves_a_model_serves_that_of_its_set(read):
+    sets = [
+        (each.applications[name]["values"]["exampleModel"], objects)
+        for each in read.values()
+        for name, objects in each.objects.items()
+    ]
+    assert any(item["kind"] == "InferenceService" for _, objects in sets for item in objects)
+    assert not [each for model, it in sets for each in taken.unserved(model["storageUri"], model["image"], it)]
