@@ -21,6 +21,8 @@ HELD_SECONDS = 300.0
 RETRY_SECONDS = 10.0
 """After an error the next measurement comes so much later (Argo Rollouts' DefaultErrorRetryInterval)."""
 QUOTED = re.compile(r'"([^"\\]*)"')
+CANARY = ("spec", "strategy", "canary")
+"""Where a Rollout has it."""
 ERROR_LIMIT = 4
 """Argo Rollouts' own consecutiveErrorLimit."""
 
@@ -207,11 +209,11 @@ def read(environment: str, objects: Sequence[Manifest]) -> Plan | None:
         MetricsError: The gates cannot take a metric as Argo Rollouts does.
         CheckFailedError: The Rollout names what is not there.
     """
-    rollout = next((item for item in objects if item.kind == "Rollout"), None)
+    rollout = next(iter(_canaries(objects)), None)
     canary = scraped(environment, objects)
     if rollout is None or canary is None:
         return None
-    declared = rollout.dig("spec", "strategy", "canary")
+    declared = rollout.dig(*CANARY)
     background = dig(declared, "analysis")
     analyses = _Analyses(objects)
     plan = replace(
@@ -233,7 +235,7 @@ def scraped(environment: str, objects: Sequence[Manifest]) -> Plan | None:
         objects: What the chart rendered.
     """
     monitor = next((item for item in objects if item.kind == "ServiceMonitor"), None)
-    rollout = next((item for item in objects if item.kind == "Rollout"), None)
+    rollout = next(iter(_canaries(objects)), None)
     if monitor is None or rollout is None:
         return None
     endpoint = mapping(monitor.dig("spec", "endpoints", 0))
@@ -251,6 +253,21 @@ def scraped(environment: str, objects: Sequence[Manifest]) -> Plan | None:
         starting_step=0,
         known_answer=known_answer.read([item for item in objects if item.kind == "AnalysisTemplate"]),
     )
+
+
+def unread(objects: Sequence[Manifest]) -> list[Manifest]:
+    """Return the Rollouts whose canary `read` does not take: it takes the first.
+
+    Args:
+        objects: What the chart rendered; none is missed where nothing that it has would judge one.
+    """
+    if not any(item.kind == "ServiceMonitor" for item in objects):
+        return []
+    return [item for item in _canaries(objects)[1:] if item.dig(*CANARY, "steps")]
+
+
+def _canaries(objects: Sequence[Manifest]) -> list[Manifest]:
+    return [item for item in objects if item.kind == "Rollout" and item.dig(*CANARY) is not None]
 
 
 class _Analyses:

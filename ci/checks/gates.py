@@ -14,6 +14,7 @@ from ci.canary.plan import Plan
 from ci.checks.merged import merged
 from ci.manifests import places
 from ci.manifests.chart import PAST, Rendering, Target
+from ci.manifests.manifests import Manifest
 from ci.results import Finding
 
 
@@ -94,10 +95,11 @@ async def assess(
 
 
 def _read(renderings: Sequence[Rendering]) -> tuple[list[Plan], list[tuple[str, Finding]]]:
-    """Return the canaries, and why one cannot be replayed."""
+    """Return the canaries, and why one is not replayed."""
     plans: list[Plan] = []
     found: list[tuple[str, Finding]] = []
     for each in renderings:
+        found += [(each.target.name, _of_chart(_unjudged(manifest))) for manifest in plan.unread(each.objects)]
         try:
             canary = plan.read(each.target.name, each.objects)
         except plan.MetricsError as error:
@@ -108,6 +110,11 @@ def _read(renderings: Sequence[Rendering]) -> tuple[list[Plan], list[tuple[str, 
         else:
             plans += [canary] if canary else []
     return plans, found
+
+
+def _unjudged(rollout: Manifest) -> Finding:
+    said = "this canary is not judged: of an application the gates judge one, the first that its chart renders"
+    return rollout.finding("gates", plan.CANARY, said, "give this model an application of its own, which is judged")
 
 
 def _grouped(plans: Sequence[Plan], declared: Declared) -> list[_Alike]:

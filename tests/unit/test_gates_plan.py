@@ -1,10 +1,17 @@
 """What judges a canary, read from what a chart renders; what the gates cannot take is refused at its line."""
 
+from pathlib import Path
+
+import anyio
 import pytest
+import yaml
 
 from ci.base.errors import CheckFailedError
 from ci.canary import plan
+from ci.checks import gates
 from ci.manifests import manifests
+from ci.manifests.chart import Chart, Rendering, Target, Values
+from tests.harness.project import GATES
 
 ROLLOUT = """\
 # Source: fraud/templates/rollout.yaml
@@ -130,3 +137,40 @@ def test_a_question_about_a_range_is_refused():
 def test_an_argument_without_a_value_is_refused_by_its_name(template):
     with pytest.raises(CheckFailedError, match=r"chart/templates/own\.yaml: .* its argument (least|most)"):
         read(template)
+
+
+FURTHER = ROLLOUT.partition("---\n")[0].replace("name: fraud,", "name: wine,")
+GREEN = "kind: Rollout\nmetadata: {name: blue}\nspec: {strategy: {blueGreen: {activeService: blue}}}\n---\n"
+STEPLESS = "kind: Rollout\nmetadata: {name: front}\nspec: {strategy: {canary: {maxSurge: 1}}}\n---\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (f"{ROLLOUT}{TEMPLATE}---\n{FURTHER}", ["wine"]),
+        (f"{FURTHER}---\n{GREEN}{FURTHER.replace('wine', 'third')}---\n{ROLLOUT}{TEMPLATE}", ["third", "fraud"]),
+        (f"{GREEN}{ROLLOUT}{TEMPLATE}", []),
+        (f"{ROLLOUT}{TEMPLATE}---\n{GREEN}{STEPLESS}", []),
+        (f"{FURTHER}---\n{FURTHER.replace('wine', 'third')}", []),
+    ],
+    ids=["another", "two others", "after one without", "beside others without", "without anything measured"],
+)
+def test_a_canary_beside_the_one_that_is_read_is_told(text, names):
+    assert [each.name for each in plan.unread(manifests.parse(text, {}, "chart"))] == names
+
+
+def test_the_first_rollout_with_a_canary_is_the_one_that_is_read():
+    assert plan.read("lab/fraud", manifests.parse(GREEN + ROLLOUT + TEMPLATE, {}, "chart")) == read()
+
+
+def test_the_gates_refuse_a_canary_that_they_do_not_judge(tmp_path):
+    (tmp_path / "gates.yaml").write_text(yaml.safe_dump(GATES))
+    own = TEMPLATE.replace("query: scalar(good)", "query: good\n          rangeQuery: {start: 'now()'}")
+    chart = Chart(tmp_path, "chart")
+    target = Target("lab", "fraud", "fraud", "acme-lab", chart, [Values("lab/fraud.yaml", "")], "1.37.0")
+    rendering = Rendering(target, f"{ROLLOUT}{own}---\n{FURTHER}")
+    found = anyio.run(gates.assess, Path("none"), Path("none"), tmp_path, ".", [rendering]).findings
+
+    (said,) = [each.message for each in found if each.file == "chart/templates/rollout.yaml"]
+    assert said.startswith("Rollout wine: this canary is not judged: of an application the gates judge one, the first")
+    assert [each.severity for each in found] == ["error", "error"]  # what is wrong with the first is told as well
