@@ -1,5 +1,6 @@
 """The Prometheus rules, taken out of the rendered chart, checked and tested with promtool."""
 
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ TEMPLATE = ".j2"
 RULE = re.compile(r'group "(?P<group>[^"]+)", rule (?P<number>\d+), "[^"]*": (?P<what>.+)')
 NAMED = re.compile(r"\s*- (?:alert|record): (?P<name>.+)")
 TEMPLATED = re.compile(r"\{\{.*?\}\}")
+TWICE = "is there twice with the same labels"
+APART = "remove one, or label them apart"
 DUPLICATE = re.compile(r"^Metric: (?P<name>\S+)$", re.MULTILINE)
 JUNIT = "/tmp/results.xml"  # noqa: S108 - in the container
 FAILED = re.compile(r"<(failure|error)\b")
@@ -46,22 +49,24 @@ async def check(
     Returns:
         What it refuses, each with its target's name.
     """
-    ruled = [(each.target.name, found) for each in renderings if (found := sources(each.objects))]
-    for number, (_, found) in enumerate(ruled):
+    # the Prometheus Operator makes a file of each, and only what stands in one file are duplicates by name and labels
+    ruled = [(each.target.name, source) for each in renderings for source in sources(each.objects)]
+    for number, (_, source) in enumerate(ruled):
         (folder / str(number)).mkdir(parents=True)
-        (folder / str(number) / RULES_FILE).write_text(text(found))
+        (folder / str(number) / RULES_FILE).write_text(text([source]))
+    found = [(each.target.name, finding) for each in renderings for finding in repeated(sources(each.objects))]
     if not ruled:
-        return []
+        return found
     commands = [
         tools.Command(str(number), ["check", "rules", "--lint=all", "--lint-fatal", RULES_FILE])
         for number in range(len(ruled))
     ]
     outputs = await tools.execute_all(tools.batch(client, promtool, folder), commands)
-    return [
+    return found + [
         (name, finding)
-        for (name, found), output in zip(ruled, outputs, strict=True)
+        for (name, source), output in zip(ruled, outputs, strict=True)
         if output.code
-        for finding in refused(found, output.stderr)
+        for finding in refused(source, output.stderr)
     ]
 
 
@@ -191,43 +196,46 @@ def text(sources: Sequence[manifests.Manifest]) -> str:
     return yaml.safe_dump({"groups": groups}, sort_keys=False)
 
 
-def refused(sources: Sequence[manifests.Manifest], said: str) -> Iterator[Finding]:
+def refused(source: manifests.Manifest, said: str) -> Iterator[Finding]:
     """Read why `promtool check rules` refuses the rules.
 
     Args:
-        sources: The PrometheusRules.
+        source: The PrometheusRule.
         said: What it printed to standard error.
     """
     lines = [line.strip() for line in said.splitlines() if line.strip() and line.strip() != "FAILED:"]
     duplicates = DUPLICATE.findall(said)
     for name in duplicates:
-        yield _finding(
-            sources, (), f"rule {name} is there twice with the same labels", "remove one, or label them apart"
-        )
+        yield _finding(source, (), f"rule {name} {TWICE}", APART)
     if duplicates:
         return
+    groups = {group.get("name"): index for index, group in manifests.entries(source.dig("spec", "groups"))}
     for line in lines:
         match = RULE.search(line)
-        if match is None:
-            yield _finding(sources, (), line.removeprefix(f"{RULES_FILE}: "), "correct the rule")
+        if match is None or match["group"] not in groups:
+            yield _finding(source, (), line.removeprefix(f"{RULES_FILE}: "), "correct the rule")
             continue
-        path = (match["group"], int(match["number"]) - 1)
-        yield _finding(sources, path, match["what"], "correct the rule")
+        path = ("spec", "groups", groups[match["group"]], "rules", int(match["number"]) - 1)
+        yield _finding(source, path, f"rule {_name(source.dig(*path))}: {match['what']}", "correct the rule")
 
 
-def _finding(
-    sources: Sequence[manifests.Manifest], rule: tuple[str, int] | tuple[()], what: str, remedy: str
-) -> Finding:
-    """Make a finding at a rule, given by its group's name and its place in it, or at all of the rules."""
-    if not rule:
-        return Finding("rules", sources[0].file, 0, what, remedy)
-    for manifest in sources:
-        for index, group in manifests.entries(manifest.dig("spec", "groups")):
-            if group.get("name") == rule[0]:
-                path = ("spec", "groups", index, "rules", rule[1])
-                name = _name(manifest.dig(*path))
-                return Finding("rules", manifest.file, _line(manifest, path), f"rule {name}: {what}", remedy)
-    return Finding("rules", sources[0].file, 0, what, remedy)
+def repeated(sources: Sequence[manifests.Manifest]) -> Iterator[Finding]:
+    """Yield each rule that another PrometheusRule has already: name, labels and expression, so the same series.
+
+    Args:
+        sources: The PrometheusRules of one rendering.
+    """
+    first: dict[str, manifests.Manifest] = {}
+    for source, path, rule in _rules(sources):
+        labels = {**manifests.mapping(source.dig(*path[:-2], "labels")), **manifests.mapping(rule.get("labels"))}
+        same = json.dumps([_name(rule), labels, rule.get("expr")], sort_keys=True)
+        if first.setdefault(same, source) is not source:
+            yield _finding(source, path, f"rule {_name(rule)} {TWICE}, first in {first[same]}", APART)
+
+
+def _finding(source: manifests.Manifest, path: places.Path, what: str, remedy: str) -> Finding:
+    """Make a finding at a rule, or at all of a PrometheusRule."""
+    return Finding("rules", source.file, _line(source, path) if path else 0, what, remedy)
 
 
 def _line(manifest: manifests.Manifest, path: places.Path) -> int:

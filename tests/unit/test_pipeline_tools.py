@@ -164,20 +164,34 @@ RULES = """\
 
 
 def test_a_broken_rule_is_found_at_its_place_in_the_template(promtool, tmp_path):
-    sources = objects(RULES)
-    write(tmp_path, rules__yaml=rules.text(sources))
+    (source,) = objects(RULES)
+    write(tmp_path, rules__yaml=rules.text([source]))
     output = run(tmp_path, promtool, "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml")
-    (finding,) = rules.refused(sources, output.stderr)
+    (finding,) = rules.refused(source, output.stderr)
     assert finding.line == 13
     assert finding.message.startswith("rule sli:errors:5m: ")
 
 
 def test_a_rule_that_is_there_twice_is_found(promtool, tmp_path):
-    sources = objects(RULES.replace("sum(rate(\n", "up\n").replace("sli:errors:5m", "sli:requests:5m"))
-    write(tmp_path, rules__yaml=rules.text(sources))
+    (source,) = objects(RULES.replace("sum(rate(\n", "up\n").replace("sli:errors:5m", "sli:requests:5m"))
+    write(tmp_path, rules__yaml=rules.text([source]))
     output = run(tmp_path, promtool, "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml")
-    (finding,) = rules.refused(sources, output.stderr)
+    (finding,) = rules.refused(source, output.stderr)
     assert "sli:requests:5m is there twice" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("change", "lines"),
+    [
+        (("name: slo", "name: other"), [7, 11, 13]),
+        (("expr: up", 'expr: up{model="wine"}'), [7, 13]),
+    ],
+    ids=["the same series", "series of another model"],
+)
+def test_a_rule_of_another_object_is_the_same_where_it_makes_the_same_series(change, lines):
+    right = RULES.replace("sum(rate(\n", "errors\n")
+    found = list(rules.repeated([*objects(right), *objects(right.replace(*change))]))
+    assert [each.line for each in found] == lines
 
 
 def test_a_failed_rule_test_is_found_at_its_name(promtool, tmp_path):
