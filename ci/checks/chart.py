@@ -14,6 +14,7 @@ from ci.base.errors import CheckFailedError
 from ci.checks import tools
 from ci.manifests.chart import Chart, Rendering, Target
 from ci.results import Finding
+from ci.tree import dependencies
 
 VALUES = re.compile(r"- at '(?P<at>[^']*)': (?P<what>.+)")
 MISSING = ": missing propert"
@@ -82,6 +83,8 @@ def laid_out(targets: Sequence[Target], folder: Path) -> None:
     """
     for source, name in _charts(targets).items():
         shutil.copytree(source, folder / name, ignore_dangling_symlinks=True)
+        if dependencies.declares(source):
+            (folder / name / "templates").mkdir(exist_ok=True)  # helm lint wants it of a chart that is all dependencies
     for number, target in enumerate(targets):
         (folder / "values" / str(number)).mkdir(parents=True)
         for place, values in enumerate(target.values):
@@ -226,7 +229,7 @@ def _templates(target: Target, output: str) -> Iterator[Finding]:
             line = match.groupdict().get("line")
             found = Finding(
                 "chart",
-                f"{target.chart.name}/{match['file']}",
+                target.chart.found(match["file"])[0],
                 int(line) if line else 0,  # a line of the rendered text is none of the template's
                 " ".join(match["what"].split()),
                 "correct the template, or the values that it reads here",

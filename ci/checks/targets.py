@@ -317,7 +317,7 @@ class _Reader:
         there = await dependencies.laid_out(repository, self.helm, tree_name, name, work)
         for each in await dependencies.left_out(repository, self.helm, tree_name, name, there):
             self.warnings.append(replace(placed("tree", each.message.partition(":")[0], each), severity="warning"))
-        return Chart(there, name)
+        return Chart(there, name, _parts(repository, there, name))
 
     async def _commit(self, revision: str) -> str:
         if revision not in self.commits:
@@ -340,7 +340,7 @@ class _Reader:
             await dependencies.require_plain(repository, commit, path)
             work.mkdir(parents=True)
             there = await dependencies.laid_out(repository, self.helm, commit, path, work)
-            return Chart(there, f"{commit[:12]}:{path}")
+            return Chart(there, f"{commit[:12]}:{path}", _parts(repository, there, path, f"{commit[:12]}:"))
 
         return await self._once(files, laid_out)
 
@@ -368,6 +368,19 @@ def _ineffective(application: Application, text: str) -> Iterator[Finding]:
             says = "the file's name" if key == "name" else ".".join(map(str, there))
             said = f"values.{MODEL}.{key}: changes nothing, {says} says what is deployed: {deployed[key]}"
             yield Finding("tree", application.file, line, said, "remove it", "warning")
+
+
+def _parts(repository: Repository, there: Path, chart: str, where: str = "") -> dict[str, Chart]:
+    """Return the charts that one depends on, as `Chart` has them.
+
+    Args:
+        repository: Has it.
+        there: Where `dependencies.laid_out` put it.
+        chart: Its folder in the project.
+        where: What findings say before the path of a file that git has.
+    """
+    found = dependencies.parts(repository, there, chart)
+    return {place: Chart(folder, f"{where}{name}") for place, (name, folder) in found.items()}
 
 
 def _own_values(chart: Chart) -> Iterator[Values]:

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,12 @@ class Chart:
     Attributes:
         folder: Where they are on this machine.
         name: The folder as findings name it: from the project's, and behind "COMMIT:" where git has it.
+        parts: The charts that it depends on, those whose files the repository has, by where Helm has each in this one.
     """
 
     folder: Path
     name: str
+    parts: Mapping[str, "Chart"] = field(default_factory=dict, compare=False)
 
     @cached_property
     def templates(self) -> Mapping[str, str]:
@@ -50,6 +52,17 @@ class Chart:
             for file in sorted((self.folder / "templates").rglob("*"))
             if file.is_file()
         }
+
+    def found(self, path: str) -> tuple[str, str]:
+        """Return how findings name a template, and its text; empty where there is none to look into.
+
+        Args:
+            path: In the chart, as Helm has it: a part's is in `charts/`, under the name that it has there.
+        """
+        for place, part in self.parts.items():
+            if path.startswith(f"{place}/"):
+                return part.found(path.removeprefix(f"{place}/"))
+        return f"{self.name}/{path}", self.templates.get(path, "")
 
 
 @dataclass(frozen=True)
@@ -190,4 +203,10 @@ class Rendering:
         Raises:
             CheckFailedError: One is YAML to Helm but cannot be read here.
         """
-        return manifests.parse(self.text, self.target.chart.templates, self.target.chart.name, self.target.origin)
+        chart = self.target.chart
+        parsed = manifests.parse(self.text, chart.templates, chart.name, self.target.origin)
+        return [self._placed(each) for each in parsed] if chart.parts else parsed
+
+    def _placed(self, manifest: Manifest) -> Manifest:
+        file, template = self.target.chart.found(manifest.file.removeprefix(f"{self.target.chart.name}/"))
+        return replace(manifest, file=file, template=template)

@@ -51,11 +51,13 @@ class Dependency:
         name: The chart's that it is.
         repository: Where Helm gets it; empty where it is in `charts/`.
         place: File and line that name it.
+        alias: What it is called in that chart; empty where by its own name.
     """
 
     name: str
     repository: str
     place: str
+    alias: str = ""
 
     def folder(self, chart: str) -> str | None:
         """Return the folder that it is got from, as Helm finds it; None where it is none of the repository's.
@@ -101,6 +103,26 @@ def folders_on_disk(repository: Repository, root: Path, chart: str) -> tuple[str
         chart: The chart's folder in the project.
     """
     return chart, *_apart(repository, chart, _read(_texts(root / chart), chart))
+
+
+def parts(repository: Repository, there: Path, chart: str) -> dict[str, tuple[str, Path]]:
+    """Return the dependencies that are files of the repository: where Helm has each in the chart, and its two folders.
+
+    One folder is that in the project, the other where it is on disk.
+
+    Args:
+        repository: Has the chart.
+        there: Where `laid_out` put it.
+        chart: The chart's folder in the project.
+    """
+    own = repository.at(chart)
+    top, found = Path(str(there).removesuffix(own)), {}
+    for each in _read(_texts(there), chart):
+        unpacked = f"{own}/charts/{each.name}"
+        folder = unpacked if (top / unpacked).is_dir() else each.folder(own)
+        if folder is not None and (top / folder).is_dir():
+            found[f"charts/{each.alias or each.name}"] = repository.own(folder), top / folder
+    return found
 
 
 def _texts(chart: Path) -> dict[str, bytes]:
@@ -275,7 +297,9 @@ def _of_file(content: bytes, file: str) -> Iterator[Dependency]:
     listed = _keys(first).get("dependencies")
     for number, each in enumerate(listed if isinstance(listed, list) else ()):
         line, keys = places.values_line(text, ("dependencies", number)), _keys(each)
-        yield Dependency(str(keys.get("name")), str(keys.get("repository") or ""), f"{file}:{line}" if line else file)
+        place = f"{file}:{line}" if line else file
+        repository, alias = (str(keys.get(key) or "") for key in ("repository", "alias"))
+        yield Dependency(str(keys.get("name")), repository, place, alias)
 
 
 def _keys(value: Any) -> dict[str, Any]:

@@ -153,3 +153,16 @@ def made(folder, *, environments=ENVIRONMENTS, applications=APPLICATIONS):
         for name in applications:
             made.deploy(environment, name)
     return made
+
+
+def umbrella(folder, values):
+    """Make a project without applications, whose chart is this one under aliases, each with its values."""
+    made = Made(folder)
+    made.write(project.FILE, toml())
+    charts.copy(folder / "charts" / "ml-serving")
+    local = {"name": "ml-serving", "version": ">=0.0.0-0", "repository": "file://../ml-serving"}
+    about = {"apiVersion": "v2", "name": "grid", "version": "1.0.0"}
+    about["dependencies"] = [{**local, "alias": each} for each in values]
+    made.write(f"{CHART_FOLDER}/Chart.yaml", yaml.safe_dump(about))
+    made.write(f"{CHART_FOLDER}/values.yaml", yaml.safe_dump(values))
+    return made

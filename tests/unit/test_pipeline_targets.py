@@ -1,11 +1,13 @@
 """What is judged of a project: each application as its environment has it, and a finding for a file that is wrong."""
 
 import dataclasses
+import shutil
 
 import pytest
 
 from ci import project
 from ci.base.errors import UsageError
+from ci.checks import rules
 from ci.checks.targets import Chosen
 from ci.manifests.chart import DEFAULTS, environment_values
 from ci.stages.scope import Scope
@@ -322,3 +324,49 @@ def test_a_chart_that_asks_for_capabilities_is_told_of_the_environments_cluster(
     for name in (DEFAULTS, "lab/fraud-score"):
         assert asked(name) == {"kubernetes": pinned, "rules": "false"}, "as a throw-away cluster has it"
     assert asked("live/fraud-score") == {"kubernetes": "v1.31.2", "rules": "true"}
+
+
+# --- a chart of charts ---
+
+ALIASES = {name: {"exampleModel": {"name": name}} for name in ("forecast", "summaries")}
+
+
+def test_a_dependencys_objects_are_found_in_the_files_that_the_repository_has(tmp_path, tool):
+    made = projects.umbrella(tmp_path, ALIASES)
+    made.commit()
+    rendered = made.helm(tool("helm"), "template")["defaults"].objects
+
+    wanted = [each for each in rendered if each.kind == "PrometheusRule"]
+    assert {each.file for each in rendered} == {each.file for each in rendered if (tmp_path / each.file).is_file()}
+    assert {each.file for each in wanted} == {"charts/ml-serving/templates/prometheusrule.yaml"}
+    assert all(each.line(("metadata", "name")) for each in wanted)
+    assert not list(rules.repeated(wanted))
+
+
+def test_an_unpacked_dependency_is_found_where_it_lies_and_not_by_its_alias(tmp_path, tool):
+    made = projects.umbrella(tmp_path, ALIASES)
+    (tmp_path / CHART_FOLDER / "charts").mkdir()
+    (tmp_path / "charts" / "ml-serving").rename(tmp_path / CHART_FOLDER / "charts" / "ml-serving")
+    made.commit()
+    rendered = made.helm(tool("helm"), "template")["defaults"].objects
+
+    assert {each.file.partition("/templates/")[0] for each in rendered} == {f"{CHART_FOLDER}/charts/ml-serving"}
+
+
+def test_a_chart_that_is_all_dependencies_needs_no_templates(tmp_path, tool):
+    made = projects.umbrella(tmp_path, ALIASES)
+    made.commit()
+    assert made.helm(tool("helm"), "lint") == {"defaults": []}
+    shutil.rmtree(tmp_path / "charts" / "ml-serving")
+    made.write(f"{CHART_FOLDER}/Chart.yaml", "apiVersion: v2\nname: grid\nversion: 1.0.0\n")
+    made.commit()
+    (finding,) = made.helm(tool("helm"), "lint")["defaults"]
+    assert "does not exist" in finding.message
+
+
+def test_what_a_dependencys_template_refuses_is_found_in_its_file(tmp_path, tool):
+    made = projects.umbrella(tmp_path, ALIASES)
+    made.write("charts/ml-serving/templates/extra.yaml", '{{ fail "no" }}\n')
+    made.commit()
+    (finding,) = made.helm(tool("helm"), "template")["defaults"].findings
+    assert finding.place == "charts/ml-serving/templates/extra.yaml:1"
