@@ -287,7 +287,7 @@ class Throwaway(_Strict):
     Attributes:
         replicas: Most pods of one version.
         longest_pause: What longer pauses of the canary's steps are cut to.
-        values: Helm values over the environment's, by application, or "*" for all.
+        values: Helm values over the environment's, by application, or "*" for all; an empty table takes one away.
     """
 
     replicas: int | None = Field(default=None, ge=1, le=MOST_PODS)
@@ -335,7 +335,7 @@ class Cluster(_Strict):
 
     Attributes:
         prometheus: The Prometheus that scrapes there.
-        values: Helm values over the environment's there, by application, or "*" for all.
+        values: Helm values over the environment's there, as a throw-away one's.
         evidence: Clusters whose runs count: a name for people, and the uid of the namespace kube-system, which no two
             clusters share, whatever a kubeconfig calls them.
     """

@@ -1,12 +1,13 @@
 """What a cluster under test cannot hold, found before one is started or touched."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import tomlkit
 from kubernetes.utils.quantity import parse_quantity
 
-from ci.manifests import runtimes
+from ci.manifests import places, runtimes
 from ci.manifests.documents import Document
 from ci.manifests.runtimes import Fault
 
@@ -14,6 +15,11 @@ WAY_OUT = (
     "Change it under throwaway.values in ml-serving-ci.toml, which report and evidence will list, "
     "or test on a cluster of yours that has it: --kubeconfig FILE"
 )
+TAKE_AWAY = (
+    "Take it away under throwaway.values in ml-serving-ci.toml, which report and evidence will list: "
+    "{key} = {{}} below [throwaway.values.{application}]; or test on a cluster of yours that has it: --kubeconfig FILE"
+)
+"""The way out where a table of the application's values asks for it."""
 ON_EXISTING = "Change it under cluster.values in ml-serving-ci.toml, which report and evidence will list"
 """The way out on a cluster that is there, where an application gets a namespace of its own."""
 CLOUD_IDENTITIES = (
@@ -52,8 +58,35 @@ class Machine:
     cpus: float
 
 
-def objections(documents: Sequence[Document], machine: Machine | None) -> Iterator[str]:
-    """Yield what the cluster under test lacks of what an application asks for, a line each.
+@dataclass(frozen=True)
+class Objection:
+    """What the cluster under test lacks of what an application asks for.
+
+    Attributes:
+        said: In a line.
+        label: The label or annotation that asks for it; empty where none does.
+    """
+
+    said: str
+    label: str = ""
+
+    def way_out(self, application: str, values: Mapping[str, Any]) -> str:
+        """Return what to do about it on a throw-away cluster: literally, where values have the label.
+
+        Args:
+            application: The application's name.
+            values: What Helm makes of all of its values.
+        """
+        tables = (path for path, value in places.walk(values) if isinstance(value, Mapping) and self.label in value)
+        path = next(tables, None)
+        if path is None:
+            return WAY_OUT
+        table, key = (tomlkit.key([str(part) for part in each]).as_string() for each in ((application,), path))
+        return TAKE_AWAY.format(application=table, key=key)
+
+
+def objections(documents: Sequence[Document], machine: Machine | None) -> Iterator[Objection]:
+    """Yield what the cluster under test lacks of what an application asks for.
 
     Args:
         documents: The application, rendered.
@@ -63,20 +96,20 @@ def objections(documents: Sequence[Document], machine: Machine | None) -> Iterat
     for document in documents:
         who = f"{document['kind']} {document['metadata']['name']}"
         if machine is not None:
-            yield from (f"{who}: {lack}" for lack in _lacks(document, machine))
+            yield from (replace(lack, said=f"{who}: {lack.said}") for lack in _lacks(document, machine))
         containers = (read for container in _containers(document) for read in _environment(container))
         volumes = (read for pod in _pods(document) for read in _volumes(pod))
         headers = (read for argument in _arguments(document) for read in _variable(argument))
         for kind, name in dict.fromkeys((*containers, *volumes, *headers, *_accounts(document))):
             if (kind, name) not in own and (kind, name) not in EVERYWHERE:
-                yield f"{who}: reads {kind} {name}, which is not there"
+                yield Objection(f"{who}: reads {kind} {name}, which is not there")
         if machine is None:  # a throw-away cluster has the images, and asks nobody for them
             for secret in _pull_secrets(document):
                 if ("Secret", secret) not in own:
-                    yield f"{who}: gets its image with Secret {secret}, which is not there"
+                    yield Objection(f"{who}: gets its image with Secret {secret}, which is not there")
         for uri in _uris(document):
             if uri.startswith("pvc://"):
-                yield f"{who}: {uri} is a volume of another namespace"
+                yield Objection(f"{who}: {uri} is a volume of another namespace")
 
 
 def without_runtime(documents: Sequence[Document], there: Sequence[Document]) -> Iterator[tuple[str, Fault]]:
@@ -105,34 +138,36 @@ def beside(documents: Sequence[Document]) -> Iterator[str]:
     yield from dict.fromkeys(images)
 
 
-def _lacks(document: Document, machine: Machine) -> Iterator[str]:
+def _lacks(document: Document, machine: Machine) -> Iterator[Objection]:
     """Yield what this machine, and no cloud, lacks of what an object asks for."""
     annotations = document["metadata"].get("annotations") or {}
     for key in CLOUD_IDENTITIES:
         if document["kind"] == "ServiceAccount" and key in annotations:
-            yield f"{key} is an identity of a cloud"
+            yield Objection(f"{key} is an identity of a cloud", key)
     for container in _containers(document):
         resources = container.get("resources") or {}
         asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
         for name, amount in asked.items():
             if "/" in name:
-                yield f"asks for {name}"
+                yield Objection(f"asks for {name}")
             elif name == "memory" and parse_quantity(amount) > machine.memory:
-                yield f"asks for {amount} of memory, and this machine has {machine.memory / (1 << 30):.0f} GiB"
+                yield Objection(
+                    f"asks for {amount} of memory, and this machine has {machine.memory / (1 << 30):.0f} GiB"
+                )
             elif name == "cpu" and parse_quantity(amount) > machine.cpus:
-                yield f"asks for {amount} CPUs, and this machine has {machine.cpus:g}"
+                yield Objection(f"asks for {amount} CPUs, and this machine has {machine.cpus:g}")
     for pod in _pods(document):
         for label, value in (pod.get("nodeSelector") or {}).items():
             if label not in ON_EVERY_NODE:
-                yield f"asks for a node with {label}={value}"
+                yield Objection(f"asks for a node with {label}={value}", label)
         for field in ("logger", "batcher"):
             if field in pod:
-                yield f"has a {field}, which is KServe's agent, and no image of a throw-away cluster is that"
+                yield Objection(f"has a {field}, which is KServe's agent, and no image of a throw-away cluster is that")
         if pod.get("nodeName"):
-            yield f"asks for node {pod['nodeName']}"
+            yield Objection(f"asks for node {pod['nodeName']}")
         for field, kind in NAMED.items():
             if pod.get(field, "") not in USUAL:
-                yield f"asks for {kind} {pod[field]}"
+                yield Objection(f"asks for {kind} {pod[field]}")
 
 
 def _pods(document: Document) -> Iterator[Mapping[str, Any]]:

@@ -1,5 +1,6 @@
 """A set as the cluster under test gets it: as its environment has it, but for what the project file lets it change."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,12 @@ class Deployment:
     def uri(self) -> str | None:
         """Where its model is in the cluster's own store; None where the image brings it along."""
         return self.values["exampleModel"]["storageUri"] if self.model is not None else None
+
+    @property
+    def effective(self) -> Mapping[str, Any]:
+        """What Helm makes of all its values."""
+        files = [loaded(file) for file in (self.chart / "values.yaml", *self.files)]
+        return functools.reduce(merged, [*files, self.values])
 
     @property
     def bare(self) -> dict[str, Any]:

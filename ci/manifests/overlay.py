@@ -1,11 +1,14 @@
 """What a cluster under test changes of an environment, as the project file has it; report and evidence list it."""
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ci.base import duration
 from ci.base.errors import UsageError
+from ci.manifests.manifests import dig
+from ci.manifests.values import merged
 from ci.project import Cluster, Prometheus, Throwaway
 
 COUNTS = (("exampleModel", "replicas"), ("autoscaling", "minReplicas"), ("autoscaling", "maxReplicas"))
@@ -16,6 +19,8 @@ LINE = re.compile(r"(?P<path>.+?): .+ → .+ \((?P<key>(?:throwaway|cluster)\..+
 """What a line has, whatever the values are: the key that allows it comes last."""
 NOTHING = "nothing"
 """In a line, where no value was before."""
+TAKEN_AWAY: Mapping[str, Any] = {}
+"""In the project file, in place of a value that an application shall not have; TOML has no null."""
 Layers = Sequence[Mapping[str, Any]]
 """An application's values, the strongest first: its file's, the environment's, the chart's own."""
 
@@ -107,8 +112,13 @@ class _Over:
         self.lines: list[str] = []
 
     def put(self, path: tuple[str, ...], new: Any, key: str) -> None:
-        """Set a value, and tell what it was and which key of the project file changed it, unless it is so already."""
+        """Set a value, and tell what it was and which key of the project file changed it, unless it is so already.
+
+        `TAKEN_AWAY` becomes Helm's null, so that no layer beneath has the value, nor any of what is below it.
+        """
         old = effective(self._layers, path)
+        if new == TAKEN_AWAY != old:
+            new = None
         if _same(old, new):
             return
         inner = self.values
@@ -126,25 +136,28 @@ class _Over:
             self.put(leaf, value, key)
 
     def by_application(self, values: Mapping[str, Mapping[str, Any]], name: str, key: str) -> None:
-        """Set what the project file has for all applications, then what it has for one."""
+        """Set what the project file has for all applications, and in place of it what it has for one."""
+        found: dict[tuple[str, ...], tuple[Any, str]] = {}
         for who in (ALL, name):
             for leaf, value in _leaves(values.get(who, {})):
-                self.put(leaf, value, f"{key}.{who}.{'.'.join(leaf)}")
+                found = {path: each for path, each in found.items() if not _is_around(path, leaf)}
+                found[leaf] = value, f"{key}.{who}.{'.'.join(leaf)}"
+        for leaf, (value, named) in found.items():
+            self.put(leaf, value, named)
 
 
 def effective(layers: Layers, path: Sequence[str]) -> Any:
     """Return what Helm makes of a value that several layers may have; None where none has it.
 
-    Helm merges mappings and takes everything else from the strongest layer
+    Helm merges mappings and takes everything else from the strongest layer, a null for there being none
     (https://helm.sh/docs/chart_template_guide/values_files/).
     """
-    for layer in layers:
-        inner: Any = layer
-        for part in path:
-            inner = inner.get(part) if isinstance(inner, Mapping) else None
-        if inner is not None:
-            return inner
-    return None
+    return dig(functools.reduce(merged, reversed(layers)), *path)
+
+
+def _is_around(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Tell whether two paths lead to the same, or one of them to what is around the other."""
+    return all(mine == its for mine, its in zip(one, other, strict=False))
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -66,8 +66,12 @@ async def _prepared(
     # what a machine does not tell refuses nothing; kubelet counts all CPUs, whatever this process may run on
     machine = Machine(limits.memory_total() or math.inf, os.cpu_count() or math.inf)
     if lacks := list(deployable.objections(objects, machine if run.existing is None else None)):
-        way_out = deployable.WAY_OUT if run.existing is None else deployable.ON_EXISTING
-        raise UsageError(f"{application.file}: {lacks[0]}", fix=way_out, detail="\n".join(lacks))
+        way_out = deployable.ON_EXISTING
+        if run.existing is None:
+            way_out = lacks[0].way_out(application.name, candidate.effective)
+        raise UsageError(
+            f"{application.file}: {lacks[0].said}", fix=way_out, detail="\n".join(each.said for each in lacks)
+        )
     for who, fault in deployable.without_runtime(objects, there) if there is not None else ():
         line = places.values_line(application.content.decode(), ("values", "exampleModel", fault.key))
         place = f"{application.file}:{line}" if line else application.file

@@ -116,14 +116,19 @@ class Made:
 
     def on_throwaway(self, helm, **chosen):
         """What is found of it as a throw-away cluster gets it; helm runs as in the pipeline."""
+        return self._on_throwaway(helm, lambda wrong, found: [*wrong, *throwaway.findings(*found)], **chosen)
 
+    def rendered_on_throwaway(self, helm, **chosen):
+        """By target's name what helm makes of it as a throw-away cluster gets it."""
+        return self._on_throwaway(helm, lambda _, found: {each.target.name: each.text for each in found[-1]}, **chosen)
+
+    def _on_throwaway(self, helm, look, **chosen):
         def ran(found):
             changed, wrong = throwaway.changed(self.project.throwaway, found.judged)
             wanted = [each.target for each in changed]
             outputs = ran_by_helm(helm, "template", wanted, found.folder / "throwaway")
             renderings = [chart.rendered(each, output) for each, output in zip(wanted, outputs, strict=True)]
-            text = (self.folder / project.FILE).read_text()
-            return [*wrong, *throwaway.findings(text, changed, renderings)]
+            return look(wrong, ((self.folder / project.FILE).read_text(), changed, renderings))
 
         return self.judged(ran, **chosen)
 

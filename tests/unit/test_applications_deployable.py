@@ -11,6 +11,11 @@ from tests.harness import project as projects
 MACHINE = deployable.Machine(memory=8 << 30, cpus=4)
 
 
+def told(*asked):
+    """What is told, a line each."""
+    return [each.said for each in deployable.objections(*asked)]
+
+
 def predictor(**model):
     spec = {"predictor": {"model": {"modelFormat": {"name": "lightgbm"}, "storageUri": "s3://a/b", **model}}}
     return {"kind": "InferenceService", "metadata": {"name": "scores"}, "spec": spec}
@@ -63,7 +68,7 @@ CONFIG = {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "label
     ],
 )
 def test_what_is_not_to_be_had_is_told_once(document, said):
-    (line,) = deployable.objections([document], MACHINE)
+    (line,) = told([document], MACHINE)
 
     assert line.startswith("InferenceService scores: ")
     assert said in line
@@ -75,18 +80,51 @@ def test_an_identity_of_a_cloud_is_told():
         "metadata": {"name": "scores", "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/models"}},
     }
 
-    assert list(deployable.objections([account], MACHINE)) == [
-        "ServiceAccount scores: eks.amazonaws.com/role-arn is an identity of a cloud"
-    ]
+    assert told([account], MACHINE) == ["ServiceAccount scores: eks.amazonaws.com/role-arn is an identity of a cloud"]
+
+
+CLOUD = "azure.workload.identity/client-id"
+
+
+@pytest.mark.parametrize(
+    ("asking", "values", "written"),
+    [
+        (
+            pod(nodeSelector={"acme.example/pool": "serving"}),
+            {"exampleModel": {"nodeSelector": {"kubernetes.io/os": "linux", "acme.example/pool": "serving"}}},
+            "exampleModel.nodeSelector = {} below [throwaway.values.scores]",
+        ),
+        (
+            pod(nodeSelector={"gpu": "yes"}),
+            {"wrapped.chart": {"where": {"gpu": "yes"}}},
+            '"wrapped.chart".where = {} below [throwaway.values.scores]',
+        ),
+        (
+            {"kind": "ServiceAccount", "metadata": {"name": "scores", "annotations": {CLOUD: "6f1d"}}},
+            {"serviceAccount": {"annotations": {CLOUD: "6f1d"}}, "exampleModel": {"name": "scores"}},
+            "serviceAccount.annotations = {} below [throwaway.values.scores]",
+        ),
+    ],
+)
+def test_the_way_out_is_what_to_write_to_take_a_table_away(asking, values, written):
+    (lack,) = deployable.objections([asking], MACHINE)
+
+    assert f": {written}; " in lack.way_out("scores", values)
+    assert 'below [throwaway.values."scores.v2"]; ' in lack.way_out("scores.v2", values)
+
+
+def test_what_no_table_asks_for_and_what_a_template_alone_has_is_to_be_changed():
+    for asking in (predictor(resources={"requests": {"cpu": "64"}}), pod(nodeSelector={"gpu": "yes"})):
+        (lack,) = deployable.objections([asking], MACHINE)
+
+        assert lack.way_out("scores", {"exampleModel": {"nodeSelector": {}}}) == deployable.WAY_OUT
 
 
 def test_what_an_analysis_asks_prometheus_with_is_told():
     token = {"name": "token", "valueFrom": {"secretKeyRef": {"name": "mimir", "key": "token"}}}
     analysis = {"kind": "AnalysisTemplate", "metadata": {"name": "scores-slo"}, "spec": {"args": [token]}}
 
-    assert list(deployable.objections([analysis], MACHINE)) == [
-        "AnalysisTemplate scores-slo: reads Secret mimir, which is not there"
-    ]
+    assert told([analysis], MACHINE) == ["AnalysisTemplate scores-slo: reads Secret mimir, which is not there"]
 
 
 def test_images_beside_the_server_are_each_got_once():
@@ -117,7 +155,7 @@ def test_what_the_chart_brings_along_or_may_do_without_is_fine():
 
     everywhere = pod(volumes=[{"name": "a", "configMap": {"name": "kube-root-ca.crt"}}])
 
-    assert list(deployable.objections([own, fine, container(**optional), everywhere], MACHINE)) == []
+    assert told([own, fine, container(**optional), everywhere], MACHINE) == []
 
 
 def test_on_a_cluster_that_is_there_its_nodes_and_its_cloud_decide_themselves():
@@ -127,7 +165,7 @@ def test_on_a_cluster_that_is_there_its_nodes_and_its_cloud_decide_themselves():
     }
     large = predictor(resources={"requests": {"cpu": "64", "memory": "64Gi"}, "limits": {"nvidia.com/gpu": "1"}})
 
-    assert list(deployable.objections([account, large, pod(nodeSelector={"gpu": "yes"})], None)) == []
+    assert told([account, large, pod(nodeSelector={"gpu": "yes"})], None) == []
 
 
 def test_what_an_image_is_got_with_is_asked_for_where_nodes_get_it_themselves():
@@ -135,15 +173,15 @@ def test_what_an_image_is_got_with_is_asked_for_where_nodes_get_it_themselves():
     account = {"kind": "ServiceAccount", "metadata": {"name": "scores"}, "imagePullSecrets": [{"name": "registry"}]}
     documents = [own, account, pod(imagePullSecrets=[{"name": "own"}, {"name": "registry"}])]
 
-    assert list(deployable.objections(documents, MACHINE)) == []
-    assert list(deployable.objections(documents, None)) == [
+    assert told(documents, MACHINE) == []
+    assert told(documents, None) == [
         "ServiceAccount scores: gets its image with Secret registry, which is not there",
         "InferenceService scores: gets its image with Secret registry, which is not there",
     ]
 
 
 def test_on_a_cluster_that_is_there_a_namespace_of_its_own_has_no_secret_and_no_volume():
-    said = list(deployable.objections([predictor(storageUri="pvc://models/a", **SECRET)], None))
+    said = told([predictor(storageUri="pvc://models/a", **SECRET)], None)
 
     assert [line.partition(": ")[2] for line in said] == [
         "reads Secret keys, which is not there",

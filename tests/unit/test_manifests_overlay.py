@@ -72,12 +72,12 @@ def test_values_are_of_all_applications_or_of_one_and_what_is_so_already_is_no_c
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ({"a": 1}, [], "{'a': 1} → []"),
         (True, 1, "True → 1"),
         (0, False, "0 → False"),
         (1, 1.0, "1 → 1.0"),
         ("1", 1, "'1' → 1"),
         ([1, {"deep": True}], [1, {"deep": 1}], "[1, {'deep': True}] → [1, {'deep': 1}]"),
-        ([], {}, "[] → {}"),
         (True, True, None),
         ([1, {"deep": [1.0]}], [1, {"deep": [1.0]}], None),
     ],
@@ -88,6 +88,60 @@ def test_a_value_of_another_type_is_a_change_and_is_told(old, new, said):
     told = [f"args: {said} (throwaway.values.*.args)"] if said else []
     assert (over, lines) == ({"args": new} if said else {}, told)
     assert all(overlay.key_of(line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("path", "before"),
+    [
+        (("exampleModel", "nodeSelector"), "{'pool': 'serving'}"),
+        (("serviceAccount", "annotations"), "{'kept': 'by the chart', 'role': 'of a cloud'}"),
+        (("exampleModel", "tolerations"), "[{'key': 'gpu'}]"),
+        (("exampleModel", "replicas"), "1"),
+    ],
+)
+def test_an_empty_table_takes_away_what_every_layer_has_there(path, before):
+    own = {
+        "exampleModel": {"nodeSelector": {"pool": "serving"}, "tolerations": [{"key": "gpu"}]},
+        "serviceAccount": {"annotations": {"role": "of a cloud"}},
+    }
+    chart = {**CHART, "serviceAccount": {"annotations": {"kept": "by the chart", "role": ""}}}
+    given = Throwaway(values={"*": {path[0]: {path[1]: {}}}})
+
+    over, (line,) = overlay.throwaway(given, "scores", [{}, own, chart])
+
+    assert over == {path[0]: {path[1]: None}}
+    assert overlay.effective([over, own, chart], path) is None
+    name = ".".join(path)
+    assert line == f"{name}: {before} → nothing (throwaway.values.*.{name})"
+    assert overlay.key_of(line) in given.allowed("scores")
+
+
+@pytest.mark.parametrize(
+    "there", [{}, {"exampleModel": {"nodeSelector": {}}}, {"exampleModel": {"nodeSelector": None}}]
+)
+def test_where_nothing_is_an_empty_table_takes_nothing_away(there):
+    given = {"*": {"exampleModel": {"nodeSelector": {}}}}
+
+    assert overlay.throwaway(Throwaway(values=given), "scores", [there]) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("of_all", "of_one", "over"),
+    [
+        ({"a": {}}, {"a": {"of": "one"}}, {"a": {"of": "one"}}),
+        ({"a": {"of": "all"}}, {"a": {}}, {"a": None}),
+        ({"a": {"of": "all"}}, {"a": {"more": "of one"}}, {"a": {"of": "all", "more": "of one"}}),
+        ({"a": {"of": "all"}}, {"a": {"of": "the chart"}}, {}),
+        ({"a": {}, "b": {}}, {"a": "another"}, {"a": "another", "b": None}),
+    ],
+)
+def test_what_one_application_has_comes_in_place_of_what_all_have(of_all, of_one, over):
+    given = Throwaway(values={"*": of_all, "scores": of_one})
+
+    found, lines = overlay.throwaway(given, "scores", [{"a": {"of": "the chart"}, "b": [1]}])
+
+    assert found == over
+    assert len(lines) == sum(len(value) if value and isinstance(value, dict) else 1 for value in over.values())
 
 
 MONITORED = {

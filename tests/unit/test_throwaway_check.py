@@ -1,10 +1,11 @@
 """What the project file changes on a throw-away cluster, and the chart does not take, is told by its key and line."""
 
 import pytest
+import yaml
 
 from ci import project
 from tests.harness import project as projects
-from tests.harness.project import CHART_FOLDER
+from tests.harness.project import CHART_FOLDER, TREE
 
 NAMES = ["lab/fraud-score", "lab/price-rank"]
 
@@ -82,3 +83,37 @@ def test_pauses_that_are_cut_below_what_the_analysis_needs_are_told(found):
 @pytest.mark.parametrize("more", ["", '[throwaway]\nreplicas = 1\nlongest_pause = "1m"\n'])
 def test_what_the_chart_takes_is_no_finding(found, more):
     assert found(more)[0] == []
+
+
+TAKEN_AWAY = {
+    "exampleModel": {
+        "nodeSelector": {"acme.example/pool": "gone"},
+        "labels": {"acme.example/team": "gone"},
+        "annotations": {"acme.example/why": "gone"},
+        "podLabels": {"istio.io/rev": "gone"},
+        "podAnnotations": {"acme.example/seen": "gone"},
+        "tolerations": [{"key": "gone", "operator": "Exists"}],
+        "env": [{"name": "A", "value": "gone"}],
+        "args": ["--gone"],
+        "imagePullSecrets": [{"name": "gone"}],
+        "predictor": {"priorityClassName": "gone"},
+        "model": {"envFrom": [{"secretRef": {"name": "gone"}}]},
+    },
+    "serviceAccount": {"annotations": {"azure.workload.identity/client-id": "gone"}},
+}
+
+
+def test_what_is_taken_away_is_not_rendered_whichever_file_has_it(made, chart):
+    made.deploy("lab", "price-rank", values=TAKEN_AWAY)
+    made.deploy("lab", "fraud-score")
+    made.write(f"{TREE}/lab/values.yaml", yaml.safe_dump({"exampleModel": TAKEN_AWAY["exampleModel"]}))
+    file = made.folder / project.FILE
+    away = [f"{section}.{key} = {{}}" for section, inner in TAKEN_AWAY.items() for key in inner]
+    before = {name: each.text.count("gone") for name, each in made.helm(chart.helm, "template").items()}
+    file.write_text(file.read_text() + "\n".join(('[throwaway.values."*"]', *away, "")))
+
+    texts = made.rendered_on_throwaway(chart.helm)
+
+    assert before["lab/price-rank"] > before["lab/fraud-score"] > 0
+    assert {name: text.count("gone") for name, text in texts.items()} == dict.fromkeys(NAMES, 0)
+    assert made.on_throwaway(chart.helm) == []
