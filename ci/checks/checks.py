@@ -18,6 +18,7 @@ from ci.checks import (
     hosts,
     links,
     mirrors,
+    permitted,
     pinned,
     quarantine,
     repeated,
@@ -86,6 +87,7 @@ class _Run:
     client: dagger.Client
     tools: tools.Tools
     root: Path
+    prefix: str  # of that folder in its repository
     project: Project
     targets: Targets
     plane: Plane | None
@@ -135,9 +137,9 @@ async def lint(
     """
     chosen = chosen or Chosen()
     async with targets.found(root, project, chosen, tool.helm) as found:
-        already = [("", finding) for finding in found.findings]
-        run = _Run(client, tool, root, project, found, plane, base, plays, already)
         repository = await git.opened(root)
+        refused = [("", finding) for finding in found.findings]
+        run = _Run(client, tool, root, repository.prefix, project, found, plane, base, plays, refused)
         run.found += [("", each) for each in found.warnings]
         run.found += [("", each) for each in argocd.findings(root, project, repository.prefix)]
         run.found += [("", each) for each in await converted.findings(repository, project)]
@@ -215,6 +217,9 @@ async def _targets(run: _Run) -> None:
         charts = {each.target.chart.folder: each.target.chart for each in renderings}
         run.found += (("", finding) for each in charts.values() for finding in dashboards.left_out(each))
         own_crds = crds.own(run.root, run.project)
+        brought_crds = crds.of(one.data for each in renderings for one in each.objects)
+        scope = permitted.scope([*own_crds, *brought_crds], run.tools.crds, run.tools.kubernetes)
+        run.found += permitted.rendered(run.root, run.prefix, run.project, renderings, scope)
         if run.plane is not None:
             group.start_soon(_control_plane, run, run.plane, renderings)
         group.start_soon(_runtimes, run, renderings)
