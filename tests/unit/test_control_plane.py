@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ci.checks.control_plane import certificate, check, container, findings
 from ci.checks.control_plane.findings import Refusal
@@ -327,6 +328,55 @@ def test_what_the_control_plane_says_names_field_object_and_template(tmp_path):
     (refusal,) = findings.refusals([rendering(tmp_path, "a", thing("Service", "front"))], [], told)
     assert refusal.finding.message == "Service front: spec.ports: too many"
     assert refusal.finding.file == "chart/templates/a.yaml"
+
+
+NOT_THERE = 'pods "wine-1-" is forbidden: error looking up service account acme/{0}: serviceaccount "{0}" not found'
+INIT = (
+    'pods "wine-1" is forbidden: violates PodSecurity "{}": non-default capabilities (container "istio-init" must not '
+    'include "NET_ADMIN", "NET_RAW" in securityContext.capabilities.add)'
+)
+
+
+def told_of_pods(tmp_path, said, **predictor):
+    """What is told of a Rollout's pods, where an application's values have fields of the predictor."""
+    values = {"exampleModel": {"predictor": predictor}}
+    objects = [
+        thing("Rollout", "wine-predictor"),
+        thing("InferenceService", "wine") | {"spec": {"predictor": predictor}},
+    ]
+    made = rendering(tmp_path, "a", *objects)
+    own = [Values("tree/wine.yaml", f"# its own\n{yaml.safe_dump(values)}"), Values("chart/values.yaml", "")]
+    told = [{"application": "lab/a", "object": 0, "said": said, "field": "", "reason": "FailedCreate"}]
+    (found,) = findings.refusals([replace(made, target=replace(made.target, values=own))], [], told)
+    return found.finding
+
+
+@pytest.mark.parametrize("name", ["models", "reads-s3", "m.2"])
+def test_an_account_that_is_not_there_is_told_where_the_application_names_it(tmp_path, name):
+    found = told_of_pods(tmp_path, NOT_THERE.format(name), serviceAccountName=name, priorityClassName="models")
+
+    assert found.place == "tree/wine.yaml:5"
+    assert "(exampleModel.predictor.serviceAccountName, rendered by chart/templates/a.yaml" in found.message
+    assert "paths.policies" in found.remedy
+
+
+def test_an_account_that_no_value_names_is_told_of_who_misses_it(tmp_path):
+    found = told_of_pods(tmp_path, NOT_THERE.format("wine-predictor"), serviceAccountName="models")
+
+    assert (found.file, found.message.partition(":")[0]) == ("chart/templates/a.yaml", "Rollout wine-predictor")
+
+
+@pytest.mark.parametrize(
+    ("said", "as_well"),
+    [
+        (INIT.format("restricted:latest"), "a cluster without Istio's CNI plugin refuses it as well"),
+        (INIT.format("baseline:v1.33"), "a cluster without Istio's CNI plugin refuses it as well"),
+        (INIT.format("baseline:latest").replace("istio-init", "seed"), "change what it names: a cluster refuses it"),
+        ('duplicate name "istio-init"', "change what it names: a cluster refuses it"),
+    ],
+)
+def test_what_istio_s_cni_plugin_would_do_without_is_no_verdict_on_every_cluster(tmp_path, said, as_well):
+    assert told_of_pods(tmp_path, said).remedy.startswith(as_well)
 
 
 def refusal(kind="Service", name="front", said="port: too high", line=3):

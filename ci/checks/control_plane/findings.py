@@ -39,9 +39,19 @@ OVER_BEFORE = (
 )
 """Where the change alone is refused, and not what it comes to."""
 REMEDIES = {apply.UNDECIDED: "run it again; `--no-control-plane` leaves this check out"}
-NO_ACCOUNT = re.compile(r'\bserviceaccount "[^"]+" not found')
-"""Of pods whose account is not there, of which a cluster makes none."""
-BRING_ACCOUNT = f"name one that is there; what the clusters have of their own is for paths.policies of {FILE}"
+ACCOUNT = re.compile(r'serviceaccount "(?P<name>[^"]+)" not found')
+"""What the API server says of pods, whoever makes them."""
+NO_ACCOUNT = (
+    f"where your clusters have it, put its manifest, with its namespace, into the folder that paths.policies of {FILE} "
+    "names; or name none, for the release's own"
+)
+ISTIO_INIT = re.compile(r'violates PodSecurity .*"istio-init"')
+"""The container that Istio gives pods where its CNI plugin does not do the same on the node
+(https://istio.io/latest/docs/setup/additional-setup/cni/)."""
+NO_CNI = (
+    "a cluster without Istio's CNI plugin refuses it as well; with it no pod has istio-init, which is not known "
+    "here: there leave the label pod-security.kubernetes.io/enforce out of the Namespace that lint is given"
+)
 
 
 @dataclass(frozen=True)
@@ -84,19 +94,18 @@ def refusals(
     objects = {each.target.name: each.objects for each in renderings}
     for each in complaints:
         said = " ".join(each["said"].split())
-        way_out = BRING_ACCOUNT if NO_ACCOUNT.search(said) else REMEDIES.get(each["reason"], remedy)
+        way_out = _remedy(said, each["reason"], remedy)
         message = said if each["field"] in said else f"{each['field']}: {said}"
         if not each["application"]:
             own = brought[each["object"]]
             name = f"{own.document['kind']} {own.document['metadata'].get('name')}"
             yield Finding(CHECK, own.file, own.line, f"{name}: {message}", way_out)
             continue
-        manifest = objects[each["application"]][each["object"]]
-        if annotated := _annotated(objects[each["application"]], said):
-            holder, path = annotated
-        else:
-            holder, path = manifest, place(manifest.data, each["field"], said)
-        finding = holder.finding(CHECK, path, message, way_out)
+        within = objects[each["application"]]
+        manifest = within[each["object"]]
+        named = _annotated(within, said) or _account(within, said)
+        about, path = named or (manifest, place(manifest.data, each["field"], said))
+        finding = about.finding(CHECK, path, message, way_out)
         yield Refusal(each["application"], manifest, said, finding)
 
 
@@ -149,6 +158,21 @@ def untold(found: Sequence[Refusal | Finding], others: Sequence[tuple[str, Findi
         ):
             told.add(cause)
             yield each.target, each.finding
+
+
+def _remedy(said: str, reason: str, otherwise: str) -> str:
+    if ACCOUNT.search(said):
+        return NO_ACCOUNT
+    return NO_CNI if ISTIO_INIT.search(said) else REMEDIES.get(reason, otherwise)
+
+
+def _account(objects: Sequence[Manifest], said: str) -> tuple[Manifest, places.Path] | None:
+    """Return where the service account is named that is not there: a Rollout's pods are an InferenceService's."""
+    if (missing := ACCOUNT.search(said)) is None:
+        return None
+    asked = ("serviceAccountName", missing["name"])
+    named = ((each, path) for each in objects for path, value in places.walk(each.data) if (path[-1], value) == asked)
+    return next(named, None)
 
 
 def place(data: Mapping[str, Any], field: str, said: str) -> places.Path:
