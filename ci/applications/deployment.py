@@ -132,7 +132,7 @@ async def rendered(deployment: Deployment, helm: Path) -> list[Document]:
     try:
         text = await render.template(helm, application, deployment.chart, deployment.files, deployment.values)
     except CommandError as error:
-        said = next((line for line in error.stderr.splitlines() if line.startswith("Error: ")), error.message)
+        said = _cause(error.stderr) or error.message
         changed = "; ".join(filter(None, map(overlay.key_of, deployment.overlay)))
         raise CheckFailedError(
             f"{application.file}: the chart does not take it on this cluster: {one_line(said)}",
@@ -156,6 +156,14 @@ async def bring(documents: Sequence[Document], application: Application, supply:
             raise UnnamedError(
                 f"{application.file}: beside the model server: {error.message}", fix=error.fix
             ) from error
+
+
+def _cause(printed: str) -> str:
+    """Return what Helm says is wrong; where a line only announces that, with what is listed below it."""
+    lines = printed.splitlines()
+    at = next((number for number, line in enumerate(lines) if line.startswith("Error: ")), len(lines))
+    listed = (line.removeprefix("- ") for line in lines[at + 1 :] if line.startswith("- "))
+    return " ".join([*lines[at : at + 1], "; ".join(listed)]).strip()
 
 
 def store_uri(name: str, model: Fetched) -> str:

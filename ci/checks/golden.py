@@ -12,6 +12,7 @@ from ci.base.errors import UsageError
 from ci.behaviour import golden, known_answer
 from ci.behaviour.golden import Golden
 from ci.checks import targets
+from ci.manifests import places
 from ci.manifests.chart import Target
 from ci.project import Project
 from ci.results import Finding
@@ -21,6 +22,8 @@ from ci.tree.quarantine import Entry
 from ci.tree.tree import Application, Key
 
 CHECK = "golden"
+URI = ("exampleModel", "storageUri")
+"""Empty where the image brings the model along."""
 VALUE = tuple(known_answer.VALUE.split("."))
 ASKS = ("canary", "analysis", "knownAnswer")
 """Whether the chart asks every canary its known question, where it has one."""
@@ -97,20 +100,22 @@ def _of(target: Target, path: str, read: Golden | UsageError | None, why: Earlie
             given = target.value(VALUE)
         except UsageError:  # which Helm says with its file and line
             return
+        bump = "bump model" if target.value(URI) else "bump image"
         known = given if isinstance(given, Mapping) and given else None
         if known is None and read.known is None and _asks(target):
             told = "no input is `known`, and the values have no known answer: the chart asks no canary a question"
-            remedy = "`known: ID`, of an input whose answer is checked; `bump model` writes it into the values"
+            remedy = f"`known: ID`, of an input whose answer is checked; `{bump}` writes it into the values"
             yield Finding(CHECK, path, 0, told, remedy, "warning")
             return
         said = known_answer.differs(read, known, target.application)
         if said is not None:
-            file, line = target.place(VALUE) if known else (target.values[0].file, 0)
+            own = target.values[0]
+            file, line = target.place(VALUE) if known else (own.file, places.nearest_line(own.text, (*own.top, *VALUE)))
             if why is not None:
                 told = f"have {path} ask for what is right of the next version before you bump to it"
                 yield Finding(CHECK, file, line, f"{said}; {path} {why.said}", told, "warning")
                 return
-            remedy = f"write there what {path} says; bump model does so, and promote carries it on"
+            remedy = f"write there what {path} says; {bump} does so, and promote carries it on"
             yield Finding(CHECK, file, line, said, remedy)
 
 

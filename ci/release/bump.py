@@ -164,16 +164,21 @@ def _model(application: Application, to: str, name: str) -> Mapping[KeyPath, str
         raise UsageError(f"--version {name}: not a version: letters, digits, dots, dashes and underscores")
     if to in (version, uri) and name in ("", version):  # the model that is there: its digest alone may be another
         return {tree.VERSION: version, ("model", "storageUri"): uri}
-    places = _places(uri, version)
+    places = _places(uri, version) if uri else []
     if URI.fullmatch(to):
         said = name or (places[0].version(to) if len(places) == 1 else "")
         if not said:
-            raise UsageError(
-                f"--to {to}: does not say its version as {uri} says {version}", fix="--version NAME says it."
-            )
+            as_now = f" as {uri} says {version}" if uri else ""
+            raise UsageError(f"--to {to}: does not say its version{as_now}", fix="--version NAME says it.")
         return {tree.VERSION: said, ("model", "storageUri"): to}
     if not SEGMENT.fullmatch(to):
         raise UsageError(f"--to {to}: neither a version nor a URI", fix="A URI begins with its scheme, such as s3://")
+    if not uri:
+        raise UsageError(
+            f"{application.file}: model.storageUri is empty: the image brings the model along",
+            fix=f"bump image --env {application.environment} --app {application.name} --to TAG@sha256:DIGEST; "
+            "or for a model beside the image --to URI --version NAME",
+        )
     if name:
         raise UsageError(f"--version {name}: --to {to} is a version already", fix="Leave --version out.")
     if len(places) != 1:

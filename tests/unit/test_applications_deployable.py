@@ -1,10 +1,13 @@
 """What a throw-away cluster cannot hold is told before one is started."""
 
+from pathlib import Path
+
 import anyio
 import pytest
 
 from ci.applications import deployable, deployment
-from ci.base.errors import UnnamedError
+from ci.base.errors import CheckFailedError, UnnamedError
+from ci.results import Served
 from ci.supply.supply import Supply
 from tests.harness import project as projects
 
@@ -146,6 +149,32 @@ def test_an_image_beside_the_server_needs_a_digest(tmp_path):
         UnnamedError, match=f"{application.file}: beside the model server: me/front:1: an image without"
     ):
         anyio.run(deployment.bring, beside, application, Supply("source"))
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        ({"podLabels": {"team": None}}, ["at '/exampleModel/podLabels/team': got null, want string"]),
+        ({"drainSeconds": "3"}, ["at '/exampleModel/drainSeconds': got string, want integer"]),
+        ({"args": 3, "env": "x"}, ["at '/exampleModel/args': got number, want array", "at '/exampleModel/env'"]),
+        ({"resources": {"requests": {"cpu": "9"}}}, ["exampleModel.resources.requests.cpu"]),
+    ],
+    ids=["a null", "a text", "two", "a template's own words"],
+)
+def test_what_the_chart_does_not_take_on_a_cluster_is_told_with_the_cause(tmp_path, chart, over, said):
+    made = projects.made(tmp_path, environments=("lab",), applications=("scores",))
+    (application,) = made.judged(lambda found: list(found.applications.values()))
+    served = Served({}, "", f"sha256:{'a' * 64}", built=False)
+    folder = made.folder / projects.CHART_FOLDER
+    given = {"exampleModel": {"name": "scores", **over}}
+    lines = ("exampleModel.x: 1 → 2 (throwaway.values.*.exampleModel)",)
+    asked = deployment.Deployment(application, folder, (), given, None, served, lines)
+
+    with pytest.raises(CheckFailedError) as refused:
+        anyio.run(deployment.rendered, asked, Path(chart.helm))
+
+    assert all(each in refused.value.message for each in said)
+    assert not refused.value.message.endswith(":")
 
 
 def test_what_the_chart_brings_along_or_may_do_without_is_fine():

@@ -96,6 +96,28 @@ def test_one_that_is_not_the_golden_files_is_found(found, given, file, said):
 
 
 @pytest.mark.parametrize(
+    ("has", "bump"),
+    [
+        ({}, "bump model"),
+        ({"model": {"version": "", "storageUri": "", "digest": ""}}, "bump image"),
+        ({"model": {"version": "9", "storageUri": "oci://registry.example.com/m:9", "digest": ""}}, "bump model"),
+    ],
+)
+@pytest.mark.parametrize("questions", [QUESTIONS, {key: QUESTIONS[key] for key in QUESTIONS if key != "known"}])
+def test_what_is_missing_is_written_by_the_bump_of_what_has_the_model(made, has, bump, questions):
+    made.write(FILE, yaml.safe_dump(questions))
+    path = made.deploy("lab", NAME, values={"exampleModel": {"drainSeconds": 3}})
+    file = made.folder / path
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **has}, sort_keys=False))
+
+    ((_, finding),) = checked(made)
+
+    assert bump in finding.remedy
+    if finding.file == path:
+        assert file.read_text().splitlines()[finding.line - 1].strip() == "exampleModel:"
+
+
+@pytest.mark.parametrize(
     ("tree", "warned"),
     [
         ("{}\n", True),

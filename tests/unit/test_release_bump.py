@@ -126,3 +126,16 @@ def test_what_is_neither_is_refused(to, name, said):
 def test_the_version_of_an_image_is_its_tag():
     with pytest.raises(UsageError, match="--version 2: an image's is its tag"):
         bump.wanted(application("1", "s3://b/1"), "image", "2@sha256:" + "0" * 64, version="2")
+
+
+@pytest.mark.parametrize("to", ["2", "2026-01", "v3.1"])
+def test_a_version_where_the_image_brings_the_model_along_is_the_images(to):
+    with pytest.raises(UsageError, match=r"model\.storageUri is empty: the image brings the model along") as refused:
+        bumped("", "", to)
+    assert "bump image --env lab --app fraud-score --to TAG@sha256:DIGEST" in refused.value.fix
+
+
+def test_such_an_application_may_get_a_model_by_its_uri_and_name():
+    assert bumped("", "", "s3://acme/m/2", "2") == ("2", "s3://acme/m/2")
+    with pytest.raises(UsageError, match=r"^--to s3://acme/m/2: does not say its version$"):
+        bumped("", "", "s3://acme/m/2")
