@@ -35,7 +35,12 @@ spec:
 """
 """Room for the stable version's pods, and none beside them."""
 DEVIATING = {
-    "mute": ('model=\\"mute\\"', 'model=\\"nobody\\"', "analysistemplate.yaml", "the good version is stopped: metric"),
+    "mute": (
+        'model=\\"mute\\"',
+        'model=\\"nobody\\"',
+        "analysistemplate.yaml",
+        'the good version is stopped: Metric "requests"',
+    ),
     "blind": (">= {{args.success-rate}}", ">= 0.0", "rollout.yaml", "a version with '5xx 100 %' goes through"),
     "late": ("startingStep: 1", "startingStep: 9", "rollout.yaml", "the analysis in the background never begins"),
 }
