@@ -476,13 +476,18 @@ def test_lint_names_what_it_lacks_once_for_the_chart_and_at_each_application(cha
     assert places == {(f"{CHART_FOLDER}/Chart.yaml", 5), (f"{TREE}/lab/fraud-score.yaml", 2)}
 
 
-def test_lint_tells_a_template_of_what_it_depends_on_from_the_charts_own(charts):
-    charts.serving(dependency())
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [(near, COMMON), (packed_from_afar, f"{CHART_FOLDER}/charts/common")],
+    ids=["beside the chart", "in a package, as Helm names it"],
+)
+def test_lint_tells_a_template_of_what_it_depends_on_from_the_charts_own(charts, given, place):
     charts.made.write(f"{COMMON}/templates/map.yaml", '\n{{ fail "not like this" }}\n')
+    given(charts)
     charts.commit()
     (found,) = charts.made.helm(charts.tool, "template", defaults=False)["lab/fraud-score"].findings
-    place = f"{CHART_FOLDER}/charts/common/templates/map.yaml"
-    assert (found.file, found.line, found.message.split(": ")[-1]) == (place, 2, "not like this")
+    wanted = (f"{place}/templates/map.yaml", 2, "not like this")
+    assert (found.file, found.line, found.message.split(": ")[-1]) == wanted
 
 
 def test_lint_warns_of_what_a_dependency_lacks_of_its_own(charts):
