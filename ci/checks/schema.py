@@ -121,13 +121,15 @@ def _finding(manifest: manifests.Manifest, cause: Mapping[str, str]) -> Finding:
     if field == "<nil>":
         field = ""
     path = places.field_path(field)
-    message = cause["message"]
+    message = " ".join(cause["message"].split())
     if UNKNOWN_FIELD in message:
         what, remedy = "unknown field", f"remove it or correct its name: {manifest.data.get('apiVersion')} has none"
     elif "failed to locate OpenAPI spec" in message:
         what, remedy = f"no such API: {manifest.data.get('apiVersion')}", NO_API
     else:
         what, remedy = message.removeprefix("Invalid value: "), "give the field what its schema asks for"
+    if manifest.kind == "Secret" and path[:1] == ("data",):
+        what, remedy = "is not base64", "encode it, or write it in stringData; better, keep it out of git"
     key = _quoted(manifests.dig(manifest.data, *path), what)
     return manifest.finding("schema", (*path, *key), f"{field}: {what}" if field else what, remedy)
 

@@ -140,6 +140,20 @@ def test_a_label_or_annotation_is_refused_at_its_own_line(validate, tmp_path, en
     assert {each.line for each in validate(tmp_path, text)} == {7}
 
 
+def test_what_a_secret_has_is_not_repeated(validate, tmp_path):
+    text = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\ndata:\n  token: hunter2!\n"
+    found = [each for each in validate(tmp_path, text) if each.line == 6]
+    assert [each.message for each in found] == ["Secret a: data.token: is not base64"]
+    assert not [each for each in validate(tmp_path, text) if "hunter2" in each.message]
+
+
+def test_a_finding_is_one_line(validate, tmp_path):
+    text = "apiVersion: example.org/v1\nkind: Model\nmetadata: {name: a}\nspec: {low: 1}\nspec: {high: 2}\n"
+    (finding,) = validate(tmp_path, text)
+    assert finding.message.endswith('key "spec" already set in map')
+    assert "\n" not in finding.message
+
+
 def test_a_validator_that_says_nothing_is_an_error():
     with pytest.raises(CheckFailedError, match="did not run"):
         schema.findings(Output(127, "", "no such file"), {"dev": []})
