@@ -659,3 +659,14 @@ def test_a_volume_of_a_medium_that_there_is_not_is_refused_by_key(chart, medium,
 
     assert f"exampleModel.predictor.volumes[0].emptyDir.medium ({medium})" in chart.refusal(values(medium))
     chart.render(values(taken))
+
+
+FROM_SECRET = {"secretKeyRef": {"name": "hub", "key": "token"}}
+
+
+def test_a_variable_has_its_value_from_one_place(chart):
+    both = [{"name": "A", "value": "1"}, {"name": "TOKEN", "value": "x", "valueFrom": FROM_SECRET}]
+    said = "exampleModel.env[1] (TOKEN) has value and valueFrom"
+    assert said in chart.refusal({"exampleModel": {"env": both}})
+    for given in ({"value": ""}, {"valueFrom": FROM_SECRET}, {}):
+        chart.render({"exampleModel": {"env": [{"name": "TOKEN", **given}]}})

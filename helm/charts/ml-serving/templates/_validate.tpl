@@ -164,6 +164,9 @@
 {{- end }}
 {{- include "ml-serving.validateUser" . }}
 {{- range $index, $variable := $model.env }}
+{{- if and $variable.value $variable.valueFrom }}
+{{- fail (printf "exampleModel.env[%d] (%s) has value and valueFrom, of which a container takes one: remove the other" $index $variable.name) }}
+{{- end }}
 {{- range $name, $key := dict "STORAGE_URI" "storageUri" "PROTOCOL" "protocolVersion" }}
 {{- if and (not $runtime) (eq $variable.name $name) }}
 {{- fail (printf "exampleModel.env[%d] sets %s, which is what exampleModel.%s says: write it there alone" $index $name $key) }}
