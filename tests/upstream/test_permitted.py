@@ -34,8 +34,8 @@ def questions(patterns):
             yield {"spec": spec, "group": group, "kind": kind, "name": name, "namespaced": namespaced}
 
 
-def test_a_project_refuses_what_argo_cd_refuses(tmp_path):
-    program = upstream.built(Path(__file__).with_name("permitted.go"), "argo-cd", tmp_path)
+def test_a_project_refuses_what_argo_cd_refuses():
+    program = upstream.built(Path(__file__).with_name("permitted.go"), "argo-cd")
     asked, odd = list(questions(PATTERNS)), list(questions(ODD))
     ours = [permitted.refused(**each) is None for each in (*asked, *odd)]
     theirs = program([*asked, *odd])

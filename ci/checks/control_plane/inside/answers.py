@@ -6,7 +6,6 @@ before Prometheus gets it.
 
 import http
 import json
-import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from ci.checks.control_plane.inside import processes
 from ci.checks.control_plane.inside.processes import Program
 
 PORT = 18090
@@ -60,7 +60,7 @@ def load() -> None:
     DATA.mkdir()
     (DATA / "prometheus.yml").write_text("{}")
     words = ("promtool", "tsdb", "create-blocks-from", "openmetrics", "--quiet")
-    subprocess.run([*words, str(SAMPLES), str(DATA / "data")], check=True)
+    processes.run(*words, str(SAMPLES), str(DATA / "data"))
 
 
 @contextmanager

@@ -207,6 +207,20 @@ class Running:
             time.sleep(0.02)
 
 
+def run(*words: str) -> None:
+    """Run a program to its end.
+
+    Args:
+        words: Its name, and its arguments.
+
+    Raises:
+        StartError: It failed.
+    """
+    ended = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise StartError(f"{words[0]} ended: {_last_lines(ended.stderr)}")
+
+
 @contextmanager
 def running() -> Iterator[Running]:
     """Have etcd and the API server run.
@@ -240,5 +254,8 @@ def _lay_out() -> None:
 
 
 def _last_words(program: Program) -> str:
-    text = (LOGS / f"{program.name}.log").read_text(errors="replace").strip()
-    return " / ".join(text.splitlines()[-5:]) or "it said nothing"
+    return _last_lines((LOGS / f"{program.name}.log").read_text(errors="replace"))
+
+
+def _last_lines(text: str) -> str:
+    return " / ".join(text.strip().splitlines()[-5:]) or "it said nothing"
