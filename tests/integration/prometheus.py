@@ -84,6 +84,17 @@ class Prometheus:
 
         return await until("every rule evaluated once", probe, timeout=SCRAPED_SECONDS, interval=1)
 
+    async def fires(self, release: Release, alert: str, timeout: float) -> None:
+        """Wait until an alert about a release's model fires, and no other of its name is pending."""
+        alerts = f'ALERTS{{alertname="{alert}", namespace="{release.namespace}", model="{release.model}"}}'
+
+        async def probe() -> None:
+            states = [item["metric"]["alertstate"] for item in await self.query(alerts)]
+            if states != ["firing"]:
+                raise NotYet(f"{alerts}: {states}")
+
+        await until(f"{alert} fires", probe, timeout=timeout, interval=1)
+
     async def _get(self, what: str, **parameters: str) -> Any:
         url = f"{self.url}/api/v1/{what}"
         answer = await anyio.to_thread.run_sync(lambda: requests.get(url, params=parameters, timeout=ANSWER_SECONDS))

@@ -277,17 +277,9 @@ def stopped(ended):
 
 async def fires(release, alert, seconds):
     """How many seconds it took until an alert about a release fired."""
-    alerts = f'ALERTS{{alertname="{alert}", namespace="{release.namespace}", model="{release.model}"}}'
     began = time.monotonic()
-
-    async def probe():
-        states = [item["metric"]["alertstate"] for item in await prometheus.query(alerts)]
-        if states != ["firing"]:
-            raise NotYet(f"{alerts}: {states}")
-
     async with port_forward(release.kubectl, f"svc/{monitoring.SERVICE}", monitoring.PORT, NAMESPACE) as url:
-        prometheus = Prometheus(url)
-        await until(f"{alert} fires", probe, timeout=seconds, interval=1)
+        await Prometheus(url).fires(release, alert, seconds)
     return time.monotonic() - began
 
 
