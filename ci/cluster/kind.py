@@ -16,9 +16,10 @@ from ci.base import command, tasks
 from ci.base.errors import CheckFailedError, CommandError, UsageError, WaitTimeoutError
 from ci.base.progress import step
 from ci.base.wait import NotYet, until
-from ci.cluster import clean, node, runs
+from ci.cluster import clean, node, runs, snapshot
 from ci.cluster.cluster import Cluster
 from ci.cluster.kubectl import Kubectl
+from ci.cluster.snapshot import Snapshot
 from ci.host import client, docker
 from ci.supply import registry
 
@@ -96,14 +97,14 @@ def config(image: str, here: client.Client) -> dict[str, Any]:
 
 @asynccontextmanager
 async def kind_cluster(
-    kind: Path, kubectl: Path, image: str, report: Path, *, name: str | None = None, keep: bool = False
+    kind: Path, kubectl: Path, image: str | Snapshot, report: Path, *, name: str | None = None, keep: bool = False
 ) -> AsyncIterator[Cluster]:
     """Have a kind cluster for as long as a block runs.
 
     Args:
         kind: The kind executable.
         kubectl: The kubectl executable.
-        image: The node image, in Docker.
+        image: The node image, in Docker; or what was kept of a cluster.
         report: Folder that gets the node's logs when it does not come up.
         name: The run's name instead of a random one.
         keep: Leave the cluster when the block ends, well or badly; an interrupted run removes it all the same.
@@ -127,13 +128,13 @@ async def kind_cluster(
                 await clean.delete(cluster.name, owner=runs.Owner.me())
 
 
-async def create(kind: Path, kubectl: Path, image: str, report: Path, *, run: str, keep: bool) -> Cluster:
+async def create(kind: Path, kubectl: Path, image: str | Snapshot, report: Path, *, run: str, keep: bool) -> Cluster:
     """Make a cluster, or leave nothing of it.
 
     Args:
         kind: The kind executable.
         kubectl: The kubectl executable.
-        image: The node image, in Docker.
+        image: The node image, in Docker; or what was kept of a cluster.
         report: Folder that gets the node's logs when it does not come up.
         run: The run's id or name.
         keep: Whether it is meant to outlive this process.
@@ -154,10 +155,16 @@ async def create(kind: Path, kubectl: Path, image: str, report: Path, *, run: st
             here = await client.find()
             await _network(name, run, keep)
             await here.join(name)
-            await _node(kind, await node.with_mirrors(image), cluster, here)
+            if isinstance(image, Snapshot):
+                await snapshot.begin(image, cluster, here)
+            else:
+                await _node(kind, await node.with_mirrors(image), cluster, here)
+            await _reach(cluster, here)
             await _mark_nodes(name)
             talk = Kubectl(kubectl, cluster)
             await until("the node is Ready", lambda: _ready(talk), timeout=READY_SECONDS, interval=0.2)
+            if isinstance(image, Snapshot):
+                await snapshot.let_in(talk)
     except UsageError:
         raise  # somebody else took the name in between: what is there is not ours
     except (CommandError, WaitTimeoutError) as error:
@@ -239,7 +246,7 @@ async def _network(name: str, run: str, keep: bool) -> None:
 
 
 async def _node(kind: Path, image: str, cluster: Cluster, here: client.Client) -> None:
-    """Run kind, and leave the kubeconfig for this user alone."""
+    """Run kind."""
     folder = cluster.kubeconfig.parent
     file = folder / "kind.yaml"
     file.write_text(yaml.safe_dump(config(image, here)))
@@ -250,6 +257,10 @@ async def _node(kind: Path, image: str, cluster: Cluster, here: client.Client) -
         | runs.environment(),
         timeout=CREATE_SECONDS,
     )  # fmt: skip
+
+
+async def _reach(cluster: Cluster, here: client.Client) -> None:
+    """Write the node's address into the kubeconfig, leave that for this user alone, and put up the fence."""
     address = await here.address(f"{cluster.name}-control-plane", API_PORT, cluster.name)
     access = yaml.safe_load(cluster.kubeconfig.read_text())
     access["clusters"][0]["cluster"]["server"] = f"https://{address}"

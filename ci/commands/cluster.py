@@ -11,7 +11,7 @@ from ci.base import paths, text
 from ci.base.errors import UsageError
 from ci.base.progress import note
 from ci.cluster import clean as cleaning
-from ci.cluster import runs
+from ci.cluster import runs, snapshot
 from ci.commands.options import SupplyOption
 from ci.commands.runner import run_async
 from ci.host import docker
@@ -93,7 +93,8 @@ def clean(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Kept clusters and those in use too.")] = False,
     services: Annotated[
-        bool, typer.Option("--services", help="Then the registry, the Dagger engine and a Docker started here too.")
+        bool,
+        typer.Option("--services", help="Then snapshots, registry, Dagger engine and a Docker started here too."),
     ] = False,
 ) -> None:
     """Remove what killed runs left: containers, networks, volumes, programs, files."""
@@ -137,6 +138,7 @@ async def _clean(everything: bool, services: bool) -> list[str]:
         from ci.host import engine
 
         await engine.require_unused()
+        removed += await snapshot.remove()
         removed += await docker.stop_services(paths.state() / "docker")
     return removed
 

@@ -60,6 +60,8 @@ async def test(
             "python -O (PYTHONOPTIMIZE) leaves out what the tests assert",
             fix="env -u PYTHONOPTIMIZE python ci/main.py test",
         )
+    if options.snapshot and options.kubeconfig is not None:
+        raise UsageError(f"--snapshot: the cluster of {options.kubeconfig} is there", fix="Leave one of both out.")
     if options.application is not None:
         worktree.require_known(options.project, project, options.application)
     only = only or settings.only([stage.name for stage in ORDER])

@@ -58,6 +58,14 @@ def test(
     install_stack: Annotated[
         bool, typer.Option("--install-stack", help="Install what an existing cluster lacks of the stack.")
     ] = False,
+    snapshot: Annotated[
+        bool,
+        typer.Option(
+            "--snapshot",
+            help="Begin from what is kept of a cluster with its stack, made where there is none; no evidence comes of "
+            "such a run.",
+        ),
+    ] = False,
     no_install: Annotated[bool, typer.Option("--no-install", help="Never install or start Docker here.")] = False,
 ) -> None:
     """Prove a change on a real cluster: the platform, and every application with its own model.
@@ -78,5 +86,6 @@ def test(
         models=models,
         images=tuple(image or ()),
         control_plane=not no_control_plane,
+        snapshot=snapshot,
     )
     run_async(proving.test, asked, environment, report, supply, only or [], skip or [], not no_install, (base, remote))

@@ -71,7 +71,7 @@ async def install(
             f"not on this cluster: {', '.join(missing)}", fix="install them there, or allow it with --install-stack"
         )
     ours = {name: known_by for name, known_by in found.items() if is_owned(known_by)}
-    key = record.key(context) if lasting or ours else ""
+    key = record.key(context.supply.way, context.prometheus, context.argocd) if lasting or ours else ""
     same = {name: known_by for name, known_by in ours.items() if record.holds(known_by, key)}
     await record.remove(context, [known_by for name, known_by in ours.items() if name not in same])
     outcomes: dict[str, Outcome] = {

@@ -7,6 +7,7 @@ from typing import Any
 
 from ci.base import paths
 from ci.manifests.documents import Document, is_owned
+from ci.project import Prometheus
 from ci.stack.component import StackContext
 from ci.supply import pins
 
@@ -14,15 +15,20 @@ ANNOTATION = "ml-serving-ci.applied"
 """On the object by which a component is known, once the component answered: the key of what it was applied from."""
 
 
-def key(context: StackContext) -> str:
+def key(way: str, prometheus: Prometheus, argocd: str) -> str:
     """Return a key of all that decides what a component applies.
 
     The tool counts as a whole, pins and all: rendering every chart to see whether an edit of it matters would take
     longer than the edit's one run. The week counts because time does: a certificate of ours has to be renewed
     (`certificates.RENEW_BEFORE`), and what somebody has changed on the cluster by hand does not stay for good.
+
+    Args:
+        way: Of the supply.
+        prometheus: Which Prometheus scrapes.
+        argocd: Argo CD's namespace.
     """
     week = datetime.now(UTC).strftime("%G-W%V")
-    return pins.key(paths.ROOT / "ci", context.supply.way, context.prometheus, context.argocd, week)
+    return pins.key(paths.ROOT / "ci", way, prometheus, argocd, week)
 
 
 def holds(known_by: Document, key: str) -> bool:

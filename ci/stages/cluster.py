@@ -7,7 +7,9 @@ from ci.base.errors import MachineError
 from ci.base.progress import note, warning
 from ci.cluster.existing import existing_cluster, identity
 from ci.cluster.kind import kind_cluster
+from ci.cluster.snapshot import Snapshot
 from ci.project import FILE
+from ci.stack import kept
 from ci.stages.run import NAMESPACE, Run
 from ci.tree import tree
 
@@ -25,15 +27,13 @@ async def execute(run: Run) -> None:
         if run.report.unproven and not run.report.left_out:
             warning("no evidence will be written", run.report.unproven)
         return
-    run.made_cluster = await run.cleanup.enter_async_context(
-        kind_cluster(
-            run.supply.tool("kind"),
-            kubectl,
-            await run.supply.in_docker("docker.io/kindest/node"),
-            run.options.report,
-            keep=run.options.keep,
-        )
-    )
+    node = await run.supply.in_docker("docker.io/kindest/node")
+    begins: str | Snapshot = node
+    if run.options.snapshot:
+        begins = await kept.with_stack(run.supply, node, run.options.report)
+        run.report.unproven = "its cluster began from a snapshot"
+    made = kind_cluster(run.supply.tool("kind"), kubectl, begins, run.options.report, keep=run.options.keep)
+    run.made_cluster = await run.cleanup.enter_async_context(made)
 
 
 async def _unproven(run: Run) -> str:

@@ -41,6 +41,7 @@ class Options:
         models: Folder with models of the applications, by their URIs.
         images: Images of the Docker daemon that candidates are served by.
         control_plane: Whether lint asks a control plane without nodes.
+        snapshot: Whether the cluster begins from what was kept of one with the stack.
     """
 
     project: Path
@@ -54,6 +55,7 @@ class Options:
     models: Path | None = None
     images: tuple[str, ...] = ()
     control_plane: bool = True
+    snapshot: bool = False
 
 
 @dataclass

@@ -368,3 +368,14 @@ async def test_a_change_that_only_deletes_an_application_makes_no_cluster(tmp_pa
     assert begun["stages"] == ["lint", "template"]
     assert (begun["platform"], begun["served"]) == (False, False)
     assert "live/ranks is deleted: there is nothing to serve" in capsys.readouterr().err
+
+
+async def test_a_cluster_that_is_there_begins_from_no_snapshot(tmp_path, monkeypatch):
+    made = projects.made(tmp_path / "models")
+    made.commit()
+    monkeypatch.chdir(made.folder)
+    there = tmp_path / "kubeconfig"
+    asked = functools.partial(Options, keep=False, kubeconfig=there, context=None, allow_install=False, snapshot=True)
+
+    with pytest.raises(UsageError, match=f"--snapshot: the cluster of {there} is there"):
+        await proving.test(asked, None, tmp_path / "report", "source", [], [], False, (None, "origin"))

@@ -176,7 +176,7 @@ def test_another_input_is_applied_and_the_record_of_the_old_one_goes_before(monk
     record = Recorder(cluster)
     bring_up(monkeypatch, cluster, record.component("mesh"), lasting=True)
     record.log.clear()
-    monkeypatch.setattr(records, "key", lambda _context: "another")
+    monkeypatch.setattr(records, "key", lambda *_: "another")
 
     assert bring_up(monkeypatch, cluster, record.component("mesh"), lasting=True) == {"mesh": "installed"}
     assert "recorded: {}" in record.log
@@ -209,25 +209,29 @@ def test_a_record_on_what_is_not_ours_counts_for_nothing():
     assert not records.holds(known_by, "key")
 
 
+def key(of):
+    return records.key(of.supply.way, of.prometheus, of.argocd)
+
+
 def test_the_key_is_another_for_other_code_other_pins_and_another_prometheus(monkeypatch, tmp_path):
     code = tmp_path / "ci" / "stack" / "istio.py"
     code.parent.mkdir(parents=True)
     code.write_text("TAG = 1")
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     here = context(None)
-    first = records.key(here)
+    first = key(here)
 
-    assert records.key(context(None)) == first
-    assert records.key(context(None, prometheus=Prometheus(namespace="elsewhere"))) != first
-    assert records.key(StackContext(None, None, SimpleNamespace(way="upstream"))) != first
+    assert key(context(None)) == first
+    assert key(context(None, prometheus=Prometheus(namespace="elsewhere"))) != first
+    assert key(StackContext(None, None, SimpleNamespace(way="upstream"))) != first
     code.write_text("TAG = 2")
-    assert records.key(here) != first
+    assert key(here) != first
 
 
 def test_a_record_holds_for_less_time_than_a_certificate_is_renewed_ahead_of_its_end(monkeypatch):
     def on(day):
         monkeypatch.setattr(records, "datetime", SimpleNamespace(now=lambda _zone: day))
-        return records.key(context(None))
+        return key(context(None))
 
     day = datetime(2026, 12, 28, tzinfo=UTC)
     assert on(day) != on(day + certificates.RENEW_BEFORE / 2)
