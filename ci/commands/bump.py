@@ -12,7 +12,6 @@ from ci.commands.runner import run_async
 from ci.commands.writing import Destination
 from ci.release.bump import Bump
 from ci.supply import tools
-from ci.tree import render
 
 
 def bump(
@@ -64,5 +63,4 @@ def bump(
 
 async def _bump(change: Callable[..., Bump], component: str, destination: Destination) -> None:
     wanted = change(helm=tools.installed("helm"))
-    render.prepare()
     await writing.write(destination, wanted.edit, component)

@@ -4,6 +4,7 @@ import functools
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ import yaml
 from ci.base import duration, nesting
 from ci.base.errors import UsageError
 from ci.manifests import documents, kubernetes_yaml
-from ci.project import FILE, IN_CLUSTER, PATH, Kind, Project
+from ci.project import FILE, IN_CLUSTER, PATH, Environment, Kind, Project
 from ci.tree import scalars
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ FILES: Mapping[Kind, str] = {"AppProject": "appproject.yaml", "ApplicationSet": 
 """By kind, in the order in which Argo CD should get them."""
 HERE = "https://kubernetes.default.svc"
 """Address of the cluster that Argo CD runs in, for what runs there."""
+APPLICATIONS = Path(__file__).parent / "templates" / "argocd-applications.yaml.template"
+PLACEHOLDER = re.compile(r"\[\[ (\w+) \]\]")
+"""How that names what is put in: `{{ }}` and `$` are Argo CD's."""
+ENVIRONMENT = "{{ .environment }}"
+"""An environment's name, where Argo CD puts it in."""
 NOT_GO = re.compile(r"d|[0-9]$")
 """What Go's durations do not have of the project file's: days, and numbers without a unit
 (https://pkg.go.dev/time#ParseDuration)."""
@@ -49,11 +55,6 @@ def render(project: Project, prefix: str = "", patches: Mapping[Kind, bytes] | N
     return rendered
 
 
-def prepare(kind: Kind) -> None:
-    """Load what making a file takes, which is most of the time that making it once takes."""
-    _template(kind)
-
-
 def made(project: Project, kind: Kind, prefix: str = "") -> str:
     """Return one of the files of `paths.argocd`, without patches.
 
@@ -67,8 +68,7 @@ def made(project: Project, kind: Kind, prefix: str = "") -> str:
     """
     if wrong := sorted(PATH & set(prefix)):
         raise UsageError(f"{prefix}: Argo CD cannot watch a folder with {' '.join(wrong)} in its name")
-    tree, chart = (str(PurePosixPath(prefix, path)) for path in (project.paths.tree, project.paths.chart))
-    return _template(kind).render(project=project, tree=tree, chart=chart, own=IN_CLUSTER, here=HERE)
+    return _applications(project, prefix) if kind == "ApplicationSet" else _projects(project)
 
 
 def read_patches(folder: Path, project: Project) -> dict[Kind, bytes]:
@@ -123,13 +123,52 @@ def _require_same_object(was: documents.Document, now: Any, name: str) -> None:
         )
 
 
-def _template(kind: Kind) -> "jinja2.Template":
-    return _environment().get_template(f"{FILES[kind]}.j2")
+def _applications(project: Project, prefix: str) -> str:
+    """Return the ApplicationSet, which every command that renders asks for: to load Jinja takes longer than that."""
+    tree, chart = (str(PurePosixPath(prefix, path)) for path in (project.paths.tree, project.paths.chart))
+    folder = f"{tree}/{ENVIRONMENT}"
+    scalar = {
+        "project": project.argocd.project,
+        "namespace": project.argocd.namespace,
+        "project_of_environment": project.argocd.project_of(ENVIRONMENT),
+        "repository": project.repository,
+        "revision": project.branch,
+        "applications": f"{folder}/*.yaml",
+        "values": f"{folder}/values.yaml",
+        "values_from_top": f"/{folder}/values.yaml",
+        "below": f"{folder}/*/*.yaml",
+        "chart": chart,
+    }
+    given = {
+        **{name: scalars.written(text) for name, text in scalar.items()},
+        "folder": project.paths.tree,
+        "branch": project.branch,
+        "own": IN_CLUSTER,
+        "here": HERE,
+        "environments": textwrap.indent("\n".join(map(_element, project.environments)), " " * 16),
+    }
+    return PLACEHOLDER.sub(lambda found: given[found[1]], APPLICATIONS.read_text("utf-8"))
+
+
+def _element(environment: Environment) -> str:
+    """Return what the ApplicationSet lists of an environment."""
+    texts = {
+        "environment": environment.name,
+        "namespace": environment.namespace,
+        "cluster": environment.cluster or IN_CLUSTER,
+    }
+    lines = [*(f"{key}: {scalars.written(text)}" for key, text in texts.items())]
+    return "\n  ".join([f"- {lines[0]}", *lines[1:], f'protected: "{environment.protected}"'.lower()])
+
+
+def _projects(project: Project) -> str:
+    """Return the AppProjects."""
+    return _environment().get_template("appproject.yaml.j2").render(project=project, here=HERE)
 
 
 @functools.cache
 def _environment() -> "jinja2.Environment":
-    import jinja2  # a tenth of what a command loads, and many of those that may render do not
+    import jinja2  # a tenth of what a command loads, and only `argocd` and the checks ask for the AppProjects
 
     environment = jinja2.Environment(  # noqa: S701 - no HTML
         loader=jinja2.PackageLoader("ci.tree"),
@@ -137,7 +176,7 @@ def _environment() -> "jinja2.Environment":
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        # {{ }} is the ApplicationSet's own
+        # as in the ApplicationSet's
         variable_start_string="[[",
         variable_end_string="]]",
         block_start_string="[%",

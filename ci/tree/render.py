@@ -14,7 +14,7 @@ from ci.base.errors import CheckFailedError, CommandError
 from ci.manifests import values as helm_values
 from ci.project import Environment, Project
 from ci.supply import pins
-from ci.tree import application_set, argocd, contents, dependencies, tree
+from ci.tree import application_set, contents, dependencies, tree
 from ci.tree.application_set import HelmSource
 from ci.tree.git import Repository, Snapshot
 from ci.tree.tree import Application
@@ -95,12 +95,6 @@ async def render(
         _last.clear()
         _last[key] = rendered
     return _last[key]
-
-
-def prepare() -> None:
-    """Load what rendering takes, whatever the tree has: who waits for a turn to write has that behind it."""
-    argocd.prepare("ApplicationSet")
-    pinned_kubernetes()
 
 
 async def given(

@@ -17,7 +17,7 @@ from ci import main
 from ci.base.paths import ROOT
 from ci.supply import pins
 from tests.harness import cli
-from tests.harness.project import Made
+from tests.harness.project import Made, made
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -139,8 +139,12 @@ def test_help_loads_nothing_that_a_command_takes_to_work():
     assert {words: modules & NOT_FOR_HELP for words, modules in found.items() if modules & NOT_FOR_HELP} == {}
 
 
-def test_a_commit_of_a_moment_loads_nothing_that_draws():
-    modules = loaded(["bump", "--help"])["bump --help"]
+def test_a_commit_of_a_moment_loads_nothing_that_draws(tmp_path: Path):
+    tree = made(tmp_path, environments=("lab",), applications=("wine",))
+    tree.commit()
+    words = [f"--project={tmp_path}", "bump", "model", "--env=lab", "--to=s3://acme/wine/8"]
+    modules = loaded(words)[" ".join(words)]
+    assert tree.git("log", "-1", "--format=%s") == "Bump wine model in lab to 8"
     assert modules.isdisjoint({"rich", "jinja2"})
 
 
