@@ -7,7 +7,7 @@ import shlex
 import tempfile
 import urllib.parse
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -334,6 +334,22 @@ class Repository:
             start += int(said) + 1
         return contents
 
+    async def written(self, kind: str, contents: Iterable[bytes]) -> list[str]:
+        """Write objects, in one go, and return git's names for them.
+
+        Args:
+            kind: "blob" or "tree".
+            contents: What git is to have of each, byte for byte.
+        """
+        with tempfile.TemporaryDirectory() as work:
+            files = []
+            for number, content in enumerate(contents):
+                files.append(Path(work, str(number)))
+                files[-1].write_bytes(content)
+            # literally: what stays of a tree stays as it is, also what git would not write today
+            words = ("hash-object", "-t", kind, "-w", "--literally", "--no-filters", "--stdin-paths")
+            return (await self.run(*words, stdin="".join(f"{file}\n" for file in files))).stdout.split()
+
     async def has_uncommitted(self) -> bool:
         """Return whether files of the project that git knows are not as they were committed."""
         words = ("status", "--porcelain", "--untracked-files=no", "--", self.prefix or ".")
@@ -609,12 +625,14 @@ class Snapshot:
         return self._files[path]
 
     async def _read(self, path: str) -> bytes | None:
-        mode, content = await self._entry(path) or (None, "")
-        if mode is None:
-            return None
-        if mode not in FILES:
-            raise UsageError(f"{path}: a symbolic link or folder, not a file (git mode {mode})")
-        return (await self.repository.run("cat-file", "blob", content)).raw
+        found = await self._file(path)
+        return None if found is None else (await self.repository.run("cat-file", "blob", found[1])).raw
+
+    async def _file(self, path: str) -> Entry | None:
+        found = await self._entry(path)
+        if found is not None and found[0] not in FILES:
+            raise UsageError(f"{path}: a symbolic link or folder, not a file (git mode {found[0]})")
+        return found
 
     def _place(self, path: str) -> str:
         return str(inside(self.repository.at(str(inside(path)))))
@@ -646,19 +664,18 @@ class Snapshot:
             return (await apart.repository.run(*PATCH, self.commit, tree)).raw
 
     async def _tree(self, files: Mapping[str, bytes]) -> str:
-        """Return this tree with other files in it, written to git's objects."""
-        run = self.repository.run
-        lines = []
-        for path, content in files.items():
-            blob = await run("hash-object", "-w", "--stdin", stdin=content)
-            mode, _ = await self._entry(path) or (FILES[0], "")
-            lines.append(f"{mode} {blob.stdout.strip()}\t{self._place(path)}\0")
-        with tempfile.TemporaryDirectory() as work:
-            index = {"GIT_INDEX_FILE": str(Path(work, "index"))}
-            await run("read-tree", self.commit, env=index)
-            await run("update-index", "-z", "--index-info", stdin="".join(lines), env=index)
-            # of a partial clone, what is not here is not fetched for this
-            return (await run("write-tree", "--missing-ok", env=index)).stdout.strip()
+        """Return this tree with other files in it, written to git's objects.
+
+        No index has all of its files for that, and of a partial clone nothing is asked for that is not here.
+        """
+        names = await self.repository.written("blob", files.values())
+        entries = {}
+        for path, name in zip(files, names, strict=True):
+            mode, _ = await self._file(path) or (FILES[0], "")
+            entries[self._place(path)] = mode, name
+        listing = await self.repository.listing(self.commit)
+        *_, top = await self.repository.written("tree", listing.trees(entries))
+        return top
 
     def follows(self, revision: str) -> bool:
         """Return whether a revision is wherever this tree will be."""
