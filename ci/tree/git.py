@@ -369,17 +369,6 @@ class Repository:
         found = await self.run("config", "--null", "--get-regexp", pattern, check=False)
         return [(name, value) for name, _, value in (each.partition("\n") for each in found.stdout.split("\0")) if name]
 
-    async def identity(self) -> dict[str, str]:
-        """Return the variables that name who commits; what nobody has said of it is this tool's own."""
-        known = dict(await self.configured(r"^(user|author|committer)\.(name|email)$"))
-
-        def said(role: str, what: str) -> str | None:
-            own = settings.variable(f"GIT_{role}_{what}")
-            return own or known.get(f"{role}.{what}".lower()) or known.get(f"user.{what}".lower())
-
-        roles = ("AUTHOR", "COMMITTER")
-        return {f"GIT_{role}_{what}": said(role, what) or ours for role in roles for what, ours in AUTHOR.items()}
-
     async def under_way(self) -> str | None:
         """Return what a person is in the middle of in this work tree, such as "merge"; None where it is nothing."""
         words = [word for name in UNDER_WAY for word in ("--git-path", name)]
@@ -411,11 +400,11 @@ class Repository:
         Raises:
             MachineError: It is to be signed, and cannot be.
         """
-        asked = await self.run("config", "--type=bool", "commit.gpgSign", check=False)
-        sign = ["-S"] if asked.stdout.strip() == "true" else []
+        known = dict(await self.configured(r"^(commit\.gpgsign|(user|author|committer)\.(name|email))$"))
+        sign = ["-S"] if "commit.gpgsign" in known and await self._says_yes("commit.gpgSign") else []
         words = ["commit-tree", tree, "-p", parent, *sign]
         try:
-            return (await self.run(*words, stdin=message, env=await self.identity())).stdout.strip()
+            return (await self.run(*words, stdin=message, env=_identity(known))).stdout.strip()
         except CommandError as error:
             if not sign:
                 raise
@@ -425,6 +414,10 @@ class Repository:
                 fix=f"Try git commit -S --allow-empty there; or, without signatures: {unsigned}",
                 detail=error.detail,
             ) from error
+
+    async def _says_yes(self, setting: str) -> bool:
+        """Return whether a setting says yes, in one of git's words for it."""
+        return (await self.run("config", "--type=bool", setting, check=False)).stdout.strip() == "true"
 
     async def fetch(self, remote: str, branch: str) -> str:
         """Return the tip of a remote's branch, its commits fetched; no ref of this repository changes.
@@ -703,6 +696,21 @@ class Snapshot:
                 fix=f"git -C {shlex.quote(str(repository.folder))} push {remote} {shlex.quote(revision)}",
             )
         return found
+
+
+def _identity(known: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that name who commits; what nobody has said of it is this tool's own.
+
+    Args:
+        known: What the person's settings say of it.
+    """
+
+    def said(role: str, what: str) -> str | None:
+        own = settings.variable(f"GIT_{role}_{what}")
+        return own or known.get(f"{role}.{what}".lower()) or known.get(f"user.{what}".lower())
+
+    roles = ("AUTHOR", "COMMITTER")
+    return {f"GIT_{role}_{what}": said(role, what) or ours for role in roles for what, ours in AUTHOR.items()}
 
 
 def follows(revision: str, branch: str) -> bool:

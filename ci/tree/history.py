@@ -107,15 +107,13 @@ async def steps(snapshot: Snapshot, application: Application) -> list[Step]:
     commits = await _listed(snapshot.repository, "--first-parent", "--end-of-options", snapshot.commit, "--", path)
     merged = await _merged(snapshot.repository, commits)
     files = await _files(snapshot.repository, application, [each.hash for each in (*commits, *merged.values())])
-    entries = snapshot.repository.at(quarantine.folder_of(application.project, application.name))
-    barring = ("log", "--first-parent", "--format=%H", "--diff-filter=A", "--end-of-options", snapshot.commit)
-    barred = {*(await snapshot.repository.output(*barring, "--", entries)).split()}
+    barring = await _barring(snapshot, application, commits)
     found = []
     for commit in commits:
         told = merged.get(commit.hash)
         own = told is not None and _same_set(files[commit.hash][0], files[told.hash][0])
         step = _step(commit, told if own else None, files[commit.hash])
-        found.append(replace(step, barred=commit.hash in barred))
+        found.append(replace(step, barred=commit.hash in barring))
     return found
 
 
@@ -185,6 +183,19 @@ async def _merged(repository: Repository, commits: Sequence[_Commit]) -> dict[st
         found |= {merge: told[name] for merge, name in wanted.items() if " " not in told[name].parents}
         wanted = {merge: told[name].parents.split()[0] for merge, name in wanted.items() if merge not in found}
     return found
+
+
+async def _barring(snapshot: Snapshot, application: Application, commits: Sequence[_Commit]) -> set[str]:
+    """Return the commits of a branch that put something of an application into quarantine, at least those of some.
+
+    Of most applications there never was anything, and then the branch is not gone through for it.
+    """
+    repository = snapshot.repository
+    entries = repository.at(quarantine.folder_of(application.project, application.name))
+    if not any(await repository.objects_of(*(f"{each.hash}:{entries}" for each in commits))):
+        return set()
+    words = ("log", "--first-parent", "--format=%H", "--diff-filter=A", "--end-of-options", snapshot.commit)
+    return {*(await repository.output(*words, "--", entries)).split()}
 
 
 async def _files(
