@@ -1,6 +1,7 @@
 """What the person at the terminal sees while it runs: standard error, one line at a step's start and one at its end."""
 
 import functools
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ def shown(*parts: Part) -> None:
     Args:
         parts: Its pieces.
     """
+    plain = [part for part in parts if isinstance(part, str)]
+    if len(plain) == len(parts):  # no style: to load rich takes longer than all that a command of a moment does
+        print(*plain, sep="", file=sys.stderr)
+        return
     from rich.text import Text
 
     console().print(Text.assemble(*parts))
@@ -30,7 +35,7 @@ def shown(*parts: Part) -> None:
 @functools.cache
 def console() -> "Console":
     """Return where all of it is shown."""
-    from rich.console import Console  # a twelfth of a start, and the commands of a moment have nothing to say
+    from rich.console import Console  # a twelfth of a start, and the commands of a moment have nothing to style
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
 

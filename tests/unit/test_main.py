@@ -143,6 +143,7 @@ def test_a_commit_of_a_moment_loads_nothing_that_draws(tmp_path: Path):
     tree = made(tmp_path, environments=("lab",), applications=("wine",))
     tree.commit()
     words = [f"--project={tmp_path}", "bump", "model", "--env=lab", "--to=s3://acme/wine/8"]
+    words += ["--over-revert=wanted"]  # of which it has a line to say
     modules = loaded(words)[" ".join(words)]
     assert tree.git("log", "-1", "--format=%s") == "Bump wine model in lab to 8"
     assert modules.isdisjoint({"rich", "jinja2"})
