@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TextIO, cast
 from ci.base import settings
 
 INTERRUPTED = 130
-OBJECTS = 50_000
+OBJECTS = 100_000
 """How many new ones make Python look for unused ones: more than a command of a moment makes."""
 ERRORS = "ml-serving-ci"
 """Name of the way in which characters are written that the stream's encoding does not have."""

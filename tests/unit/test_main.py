@@ -149,6 +149,24 @@ def test_a_commit_of_a_moment_loads_nothing_that_draws(tmp_path: Path):
     assert modules.isdisjoint({"rich", "jinja2"})
 
 
+WATCHED = """
+import atexit, gc, runpy, sys
+
+default = gc.get_threshold()
+gc.callbacks.append(lambda *_: default == gc.get_threshold() or print("looked for unused objects", file=sys.stderr))
+atexit.register(gc.callbacks.clear)  # what is left then is looked through in any case
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_commit_of_a_moment_does_not_look_for_unused_objects(tmp_path: Path):
+    made(tmp_path, environments=("lab",), applications=("wine",)).commit()
+    words = ["ci/main.py", f"--project={tmp_path}", "bump", "model", "--env=lab", "--to=s3://acme/wine/8"]
+    argv = [sys.executable, "-c", f"import sys; sys.argv = {words}\n{WATCHED}"]
+    ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_look_at_the_tree_loads_neither_a_forge_nor_a_cluster_nor_what_renders(project: Path):
     Made(project).deploy("lab", "wine")
     Made(project).commit()
