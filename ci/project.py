@@ -233,6 +233,7 @@ class Environment(_Strict):
         windows: When Argo CD may sync it; at any time by default.
         kubernetes: The cluster's version, which Argo CD tells charts; that of a throw-away cluster by default.
         api_versions: APIs that the cluster has beside Kubernetes' own, which Argo CD tells charts.
+        istio_cni: Whether the cluster's Istio has its CNI plugin, by which no pod needs NET_ADMIN.
     """
 
     name: Label
@@ -247,6 +248,7 @@ class Environment(_Strict):
     api_versions: tuple[
         Annotated[str, _like(API, "an API, such as v1, apps/v1 or monitoring.coreos.com/v1/Rule")], ...
     ] = Field(default=(), strict=False)
+    istio_cni: bool = False
 
     @property
     def kube_version(self) -> str | None:

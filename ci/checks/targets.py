@@ -245,6 +245,7 @@ class _Reader:
             [own, *reversed(further), *_own_values(chart)],
             kube_version=render.kube_version(application.place),
             api_versions=application.place.api_versions,
+            istio_cni=application.place.istio_cni,
         )
 
     async def _followed(self, application: Application, revision: str) -> tuple[Chart, list[Values]]:

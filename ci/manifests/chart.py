@@ -106,6 +106,7 @@ class Target:
         values: From the strongest to the chart's own, the last.
         kube_version: The version of Kubernetes that the chart is told of.
         api_versions: APIs that it is told of beside Kubernetes' own.
+        istio_cni: Whether Istio has its CNI plugin where it runs.
         asked_for: Whether a person named it.
     """
 
@@ -117,6 +118,7 @@ class Target:
     values: Sequence[Values]
     kube_version: str
     api_versions: Sequence[str] = ()
+    istio_cni: bool = False
     asked_for: bool = True
 
     @property

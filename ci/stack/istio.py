@@ -40,10 +40,18 @@ async def base(source: Source) -> list[Document]:
     return await manifests.from_chart(source, "istio-base", chart, NAMESPACE, chart_values(source.supply))
 
 
-async def istiod(source: Source) -> list[Document]:
-    """Return what istiod's chart has."""
+async def istiod(source: Source, *, cni: bool = False) -> list[Document]:
+    """Return what istiod's chart has.
+
+    Args:
+        source: Has the chart.
+        cni: Whether it injects as beside its CNI plugin, which does on the node what istio-init does in each pod
+            (https://istio.io/latest/docs/setup/additional-setup/cni/).
+    """
     chart = source.supply.module("istio") / CHARTS / "istio-control" / "istio-discovery"
-    return await manifests.from_chart(source, "istiod", chart, NAMESPACE, chart_values(source.supply))
+    values = chart_values(source.supply)
+    values["pilot"] |= {"cni": {"enabled": cni}}
+    return await manifests.from_chart(source, "istiod", chart, NAMESPACE, values)
 
 
 def chart_values(supply: Supply) -> dict[str, Any]:

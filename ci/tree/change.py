@@ -11,7 +11,7 @@ An application is in where something differs that Argo CD makes it of, or that i
   both sides, so that only the file can move it, and where in that revision chart and values files are looked for;
 - whether a checkout has all that with the bytes that git has (ci/tree/attributes.py);
 - its golden file, where that is of its model (`earlier` says where not), and whether it is;
-- keys of the project file: those of its environment, but for the ones in `MOVING`, and what `_Comparison.made_of` says.
+- keys of the project file: those of its environment, but for the ones in `BESIDE`, and what `_Comparison.made_of` says.
 
 The platform is in only where the project is the tool's own checkout, which is where `PINS` is: with any path that is
 not of the tree, the golden files, Argo CD's manifests, the project file or documents (`docs/`, `*.md` at the top).
@@ -39,8 +39,8 @@ CHART, TREE = "chart", "tree"
 """Where values files are."""
 OF_CHART = PurePosixPath("values")
 """The chart's folder of values that only those get for whom the ApplicationSet names them."""
-MOVING = frozenset({"context", "protected", "evidence", "soak", "windows"})
-"""Keys of an environment that say when and whether a set moves: no application is made of them."""
+BESIDE = frozenset({"context", "protected", "evidence", "soak", "windows", "istio_cni"})
+"""Keys of an environment that no application is made of: when and whether a set moves, and what `lint` alone asks."""
 OF_RUNS = frozenset({"models", "throwaway", "cluster"})
 """Tables of the project file that Argo CD knows nothing of: by them a run serves something else."""
 Kind = Literal["changed", "new", "renamed", "moved", "deleted", "unchanged"]
@@ -421,7 +421,7 @@ class _Comparison:
         """
         match path:
             case ("environments", name, key, *_):
-                return name == application.environment and key not in MOVING
+                return name == application.environment and key not in BESIDE
             case ("paths", "chart"):
                 return not self._follows(application)
             case ("paths", "tree"):

@@ -376,7 +376,9 @@ def test_an_account_that_no_value_names_is_told_of_who_misses_it(tmp_path):
     ],
 )
 def test_what_istio_s_cni_plugin_would_do_without_is_no_verdict_on_every_cluster(tmp_path, said, as_well):
-    assert told_of_pods(tmp_path, said).remedy.startswith(as_well)
+    remedy = told_of_pods(tmp_path, said).remedy
+    assert remedy.startswith(as_well)
+    assert ("istio_cni = true of the environment in ml-serving-ci.toml" in remedy) == ("plugin" in as_well)
 
 
 def refusal(kind="Service", name="front", said="port: too high", line=3):
@@ -416,6 +418,12 @@ def test_environments_with_one_namespace_are_clusters_apart(tmp_path):
     assert check.groups([a, b, c]) == [[a, c], [b]]
     other = replace(b, target=replace(b.target, namespace="other"))
     assert check.groups([a, other]) == [[a, other]]
+
+
+def test_clusters_with_istio_s_cni_plugin_are_apart_from_those_without(tmp_path):
+    a, b, c = (rendering(tmp_path, name, thing("Service", name)) for name in "abc")
+    with_cni = [replace(each, target=replace(each.target, istio_cni=True)) for each in (a, c)]
+    assert check.groups([with_cni[0], b, with_cni[1]]) == [with_cni, [b]]
 
 
 def test_programs_come_out_of_the_images_that_the_supply_has():

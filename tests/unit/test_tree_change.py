@@ -567,10 +567,11 @@ def test_two_applications_that_argo_cd_would_call_the_same_are_told_with_both_fi
 
 def test_where_an_environment_is_counts_and_when_its_sets_move_does_not(work):
     work.edit("ml-serving-ci.toml", 'soak = "10m"', 'soak = "20m"')
-    work.edit("ml-serving-ci.toml", "protected = true", "")
+    work.edit("ml-serving-ci.toml", "protected = true", "istio_cni = true")
     found = work.change()
     assert found.nothing
     assert aside(found) == [
+        "ml-serving-ci.toml: environments.east.istio_cni",
         "ml-serving-ci.toml: environments.east.protected",
         "ml-serving-ci.toml: environments.west.soak",
     ]

@@ -201,6 +201,18 @@ metadata:
   labels: {pod-security.kubernetes.io/enforce: restricted}
 ---
 apiVersion: v1
+kind: Namespace
+metadata:
+  name: acme-plugged
+  labels: {pod-security.kubernetes.io/enforce: restricted}
+---
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: acme-rooted-plugged
+  labels: {pod-security.kubernetes.io/enforce: restricted}
+---
+apiVersion: v1
 kind: ServiceAccount
 metadata: {name: trained, namespace: acme-lab}
 ---
@@ -224,8 +236,12 @@ spec:
     namespaceSelector:
       matchLabels: {kubernetes.io/metadata.name: acme-pinned}
 """
+CNI = ("plugged", "rooted-plugged")
+"""Environments whose Istio has its CNI plugin, in the file after `trial`, which has none."""
 BY_POLICY = {
     "trial": 'violates PodSecurity "restricted:latest"',
+    "plugged": "",
+    "rooted-plugged": 'violates PodSecurity "restricted:latest": runAsNonRoot != true',
     "unmeshed": "",
     "rooted": "runAsNonRoot != true",
     "small": "maximum memory usage per Container is 512Mi",
@@ -239,7 +255,11 @@ BY_POLICY = {
 OUTSIDE = {"podLabels": {"sidecar.istio.io/inject": "false"}}
 WITHOUT_MESH = {"features": {**BARE["features"], "canaryDeployment": False}, "exampleModel": OUTSIDE}
 ROOT = {"podSecurityContext": {"runAsNonRoot": False, "runAsUser": 0}}
-IN = {"unmeshed": WITHOUT_MESH, "rooted": {**WITHOUT_MESH, "exampleModel": {**OUTSIDE, **ROOT}}}
+IN = {
+    "unmeshed": WITHOUT_MESH,
+    "rooted": {**WITHOUT_MESH, "exampleModel": {**OUTSIDE, **ROOT}},
+    "rooted-plugged": {**BARE, "exampleModel": ROOT},
+}
 """Values of the application in an environment, where it has any but those that are bare."""
 OWN_QUOTA = """---
 # Source: ml-serving/templates/quota.yaml
@@ -256,7 +276,10 @@ spec:
 def made(tmp_path_factory):
     found = project.made(tmp_path_factory.mktemp("project"), environments=("lab", *BY_POLICY), applications=())
     file = found.folder / projects.FILE
-    file.write_text(file.read_text().replace("[paths]\n", '[paths]\npolicies = "cluster"\n'))
+    said = file.read_text().replace("[paths]\n", '[paths]\npolicies = "cluster"\n')
+    for environment in CNI:
+        said = said.replace(f'name = "{environment}"\n', f'name = "{environment}"\nistio_cni = true\n')
+    file.write_text(said)
     found.write("cluster/trial.yaml", POLICIES)
     found.deploy("lab", "nobody", values=model(predictor={"serviceAccountName": "nobody"}))
     for environment in BY_POLICY:

@@ -97,7 +97,7 @@ async def check(
     said = Said()
     ready = containers.ready(client, plane, folder)
     for number, group in enumerate(groups(renderings)):
-        given = {"clusters": [each.document for each in brought], "applications": [_given(each) for each in group]}
+        given = {**_surroundings(plane, group, brought), "applications": [_given(each) for each in group]}
         own = folder / str(number)
         own.mkdir()
         if played_with is None:
@@ -146,7 +146,7 @@ async def change(
     ready = containers.ready(client, plane, folder)
     for number, group in enumerate(groups(differing, there)):
         applications = [{**_given(each), "before": there[each.target.name], "options": list(options)} for each in group]
-        given = {"clusters": [each.document for each in brought], "applications": applications}
+        given = {**_surroundings(plane, group, brought), "applications": applications}
         own = folder / str(number)
         own.mkdir()
         told = await containers.change(client, ready, given, own)
@@ -159,7 +159,9 @@ async def change(
 def groups(
     renderings: Sequence[Rendering], before: Mapping[str, Sequence[Document]] | None = None
 ) -> list[list[Rendering]]:
-    """Return renderings such that no two of a group have one object: environments may be clusters of their own.
+    """Return renderings such that those of a group may be in one cluster: environments may be clusters of their own.
+
+    No two have one object, and Istio injects alike for all.
 
     Args:
         renderings: All of them.
@@ -169,13 +171,20 @@ def groups(
     for rendering in renderings:
         objects = [*(each.data for each in rendering.objects), *(before or {}).get(rendering.target.name, ())]
         own = {_identity(each, rendering.target.namespace) for each in objects if each.get("kind") != "Namespace"}
-        there = next((group for group in found if not group[1] & own), None)
+        cni = rendering.target.istio_cni
+        there = next((group for group in found if group[0][0].target.istio_cni == cni and not group[1] & own), None)
         if there is None:
             there = ([], set())
             found.append(there)
         there[0].append(rendering)
         there[1].update(own)
     return [group for group, _ in found]
+
+
+def _surroundings(plane: Plane, group: Sequence[Rendering], brought: Sequence[Brought]) -> dict[str, Any]:
+    """Return what a group of renderings finds there."""
+    stack = plane.with_cni if group[0].target.istio_cni else ()
+    return {"stack": list(stack), "clusters": [each.document for each in brought]}
 
 
 def _given(rendering: Rendering) -> dict[str, Any]:

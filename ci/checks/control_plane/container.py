@@ -49,10 +49,12 @@ class Plane:
     Attributes:
         images: Reference of the image of each program.
         documents: What is installed.
+        with_cni: What of it is otherwise where Istio has its CNI plugin.
     """
 
     images: Mapping[str, str]
     documents: Sequence[Document]
+    with_cni: Sequence[Document]
 
 
 async def plane(supply: Supply) -> Plane:
@@ -66,7 +68,7 @@ async def plane(supply: Supply) -> Plane:
     """
     await supply.fetch(dict.fromkeys(image for image, _ in PROGRAMS.values()))
     images = {name: supply.image(image) for name, (image, _) in PROGRAMS.items()}
-    return Plane(images, await installed.objects(supply))
+    return Plane(images, await installed.objects(supply), await installed.with_cni(supply))
 
 
 def ready(client: dagger.Client, plane: Plane, folder: Path) -> dagger.Container:

@@ -49,8 +49,8 @@ ISTIO_INIT = re.compile(r'violates PodSecurity .*"istio-init"')
 """The container that Istio gives pods where its CNI plugin does not do the same on the node
 (https://istio.io/latest/docs/setup/additional-setup/cni/)."""
 NO_CNI = (
-    "a cluster without Istio's CNI plugin refuses it as well; with it no pod has istio-init, which is not known "
-    "here: there leave the label pod-security.kubernetes.io/enforce out of the Namespace that lint is given"
+    "a cluster without Istio's CNI plugin refuses it as well; where the environment's has it, no pod has istio-init: "
+    f"say istio_cni = true of the environment in {FILE}"
 )
 
 

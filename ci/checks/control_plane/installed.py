@@ -64,7 +64,7 @@ async def objects(supply: Supply) -> list[Document]:
     Args:
         supply: Has the charts and manifests.
     """
-    source = _Source(Renderer(supply.tool("helm")), supply)
+    source = _source(supply)
     upstream = [
         *await istio.base(source),
         *await istio.istiod(source),
@@ -80,6 +80,21 @@ async def objects(supply: Supply) -> list[Document]:
         *map(documents.namespace, namespaces),
         *(_asked_here(each) for each in upstream if each["kind"] in KEPT),
     ]
+
+
+async def with_cni(supply: Supply) -> list[Document]:
+    """Return what is otherwise where Istio has its CNI plugin: how it injects.
+
+    Args:
+        supply: As for `objects`.
+    """
+    source = _source(supply)
+    without = await istio.istiod(source)
+    return [each for each in await istio.istiod(source, cni=True) if each["kind"] in KEPT and each not in without]
+
+
+def _source(supply: Supply) -> _Source:
+    return _Source(Renderer(supply.tool("helm")), supply)
 
 
 def _asked_here(document: Document) -> Document:

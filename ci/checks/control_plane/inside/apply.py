@@ -1,9 +1,10 @@
 """`python -m ci.checks.control_plane.inside.apply FILE`: apply the objects of applications, and tell what came of it.
 
-The file has {"clusters", "applications", "courses"}, as JSON: objects that the project's clusters have of their own, a
-list of {"name", "namespace", "objects"}, and the canaries to play, as `play.Player` reads them. Standard output gets
-{"complaints", "courses"}: a list of what is wrong, each {"application", "object", "said", "field", "reason"}, where
-`object` is its number among the application's, or the clusters' where that is empty; and what `play.play` returns.
+The file has {"stack", "clusters", "applications", "courses"}, as JSON: objects of the stack that the project's clusters
+have otherwise than it is installed, those that they have of their own, a list of {"name", "namespace", "objects"}, and
+the canaries to play, as `play.Player` reads them. Standard output gets {"complaints", "courses"}: a list of what is
+wrong, each {"application", "object", "said", "field", "reason"}, where `object` is its number among the application's,
+or the clusters' where that is empty; and what `play.play` returns.
 """
 
 import http
@@ -140,6 +141,7 @@ def main() -> None:
     clusters = Application("", "default", given["clusters"])
     applications = [Application(**each) for each in given["applications"]]
     with processes.running() as plane:
+        install.put(plane.api, given["stack"])
         plane.start(*processes.PROGRAMS)
         prepare(plane.api, clusters, applications)
         judge(plane.api, applications)

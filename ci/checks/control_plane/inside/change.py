@@ -1,8 +1,9 @@
 """`python -m ci.checks.control_plane.inside.change FILE`: apply applications over what they were before a change.
 
-The file has {"clusters", "applications"}, as JSON: as for `apply`, and each application with the objects "before" and
-the "options" with which Argo CD applies all of its objects. Standard output gets {"complaints", "effects"}: what is
-wrong, as `apply` tells it, and a list of {"application", "kind", "name", "outcome"}, one for each object that has pods.
+The file has {"stack", "clusters", "applications"}, as JSON: as for `apply`, and each application with the objects
+"before" and the "options" with which Argo CD applies all of its objects. Standard output gets {"complaints",
+"effects"}: what is wrong, as `apply` tells it, and a list of {"application", "kind", "name", "outcome"}, one for each
+object that has pods.
 """
 
 import http
@@ -122,6 +123,7 @@ def main() -> None:
         for before, each in zip(befores, given["applications"], strict=True)
     ]
     with processes.running() as plane:
+        install.put(plane.api, given["stack"])
         plane.start(*processes.COLLECTING)
         apply.prepare(plane.api, Application("", "default", given["clusters"]), befores)
         apply.judge(plane.api, befores)
