@@ -1,6 +1,8 @@
 """Serving runtimes: each model has one that is there, and takes its format and its protocol."""
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from ci.checks.targets import MODEL
@@ -65,6 +67,7 @@ def _assumed(target: Target, manifest: Manifest, there: Sequence[Mapping[str, An
         if key is not None and not _written(target, "probes", key):
             said = f"{MODEL}.runtime: {runtime} has no protocol v2, by which the chart's {probe} asks {path}"
             yield Finding(CHECK, file, line, said, f"{MODEL}.probes.{key}: {theirs}, or another path that it has")
+    yield from _otherwise(target, manifest, there)
     heard = runtimes.unheard_port(manifest.data, there)
     if heard is not None and _written(target, "port"):
         port, theirs = heard
@@ -78,6 +81,32 @@ def _assumed(target: Target, manifest: Manifest, there: Sequence[Mapping[str, An
             said = f"{MODEL}.runtime: {runtime} has its metrics at {what} {theirs}, and the chart asks {what} {ours}"
             remedy = f"{MODEL}.{METRICS[what][0]}: {theirs}"
             yield Finding(CHECK, file, line, said, remedy, "warning")
+
+
+def _otherwise(target: Target, manifest: Manifest, there: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Yield what a server is told beside its runtime by which it is not what the chart takes it for."""
+    named = ", ".join(f"{probe} asks {path}" for probe, path in runtimes.models_asked(manifest.data).items())
+    port, _ = runtimes.unheard_port(manifest.data, there) or (0, "")
+    for word, theirs in runtimes.otherwise(manifest.data, there):
+        own = f"{MODEL}.{word.path[0]}: {word.text}"
+        if theirs.value == runtimes.NAME and named:
+            said = f"{own}: the server calls its model so, and the chart's {named}"
+            keys = f"{MODEL}.probes.readinessPath and {MODEL}.knownAnswer.path"
+            remedy = f"leave it out: the model has the application's name; or write the path with that one in {keys}"
+        elif _is_file(theirs.value) and not _is_file(word.value):
+            said = f"{own}: {MODEL}.storageUri is in {theirs.value}, and the server would serve another model than that"
+            remedy = f"leave it out, or name a folder in {runtimes.FILES}"
+        elif port and theirs.value.isdecimal() and runtimes.PORT.search(theirs.text) and not _written(target, "port"):
+            said = f"{own}: requests and probes come to {port}, and nothing tells the server of that"
+            remedy = f"leave it out; or {MODEL}.port: {word.value}"
+        else:
+            continue
+        yield Finding(CHECK, *target.place((MODEL, *word.path)), said, remedy)
+
+
+def _is_file(text: str) -> bool:
+    """Tell whether a text is a place among the files that KServe puts there."""
+    return PurePosixPath(posixpath.normpath(text)).is_relative_to(runtimes.FILES)
 
 
 def _written(target: Target, *keys: str) -> bool:

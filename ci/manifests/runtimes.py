@@ -4,11 +4,12 @@ KServe itself tells so on a cluster alone, by an InferenceService that never get
 `pkg/apis/serving/v1beta1/predictor_model.go` and `pkg/controller/v1beta1/inferenceservice/components/predictor.go`).
 """
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ci.base import command, fields
@@ -29,6 +30,10 @@ PORT = re.compile(r"port\D*(\d+)$", re.IGNORECASE)
 NUMBER = re.compile(r"\d+")
 SPOKEN = {"v1": "/v1/models/{}"}
 """Where a server that has no protocol v2 says that it has a model, by the protocol that it has."""
+NAME = "{{.Name}}"
+"""In a runtime, for the name of the InferenceService."""
+FILES = PurePosixPath("/mnt/models")
+"""Where KServe puts what a `storageUri` names."""
 METRICS = {"port": "8080", "path": "/metrics"}
 """Where a server has its own metrics unless its runtime says otherwise, by an annotation of KServe's."""
 ENABLED = {"kserve": {"servingruntime": {"enabled": True}}}
@@ -50,6 +55,23 @@ class Fault:
     said: str
     remedy: str
     sure: bool
+
+
+@dataclass(frozen=True)
+class Word:
+    """One thing that a server is told: an argument with its value, or a variable.
+
+    Attributes:
+        path: Where it stands in its container: "args" or "env", and its number there.
+        option: What it is called.
+        value: Its value.
+        text: Both, as they are shown.
+    """
+
+    path: tuple[str, int]
+    option: str
+    value: str
+    text: str
 
 
 def beside(predictor: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
@@ -144,9 +166,39 @@ def unheard_port(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any
     """
     model = mapping(dig(service, *MODEL))
     port = next((each.get("containerPort") for _, each in entries(model.get("ports")) if each.get("name") == "http"), 0)
-    said = [word for each in _containers(_by_name(model, runtimes)) for word in _words(each) if PORT.search(word)]
-    told = {number for word in (*said, *_words(model)) for number in NUMBER.findall(word)}
-    return (port, ", ".join(said)) if port and said and str(port) not in told else None
+    runtime = [word for each in _containers(_by_name(model, runtimes)) for word in _words(each) if PORT.search(word)]
+    gone = {theirs.text for _, theirs in otherwise(service, runtimes)}
+    told = {number for word in (*runtime, *_words(model)) if word not in gone for number in NUMBER.findall(word)}
+    return (port, ", ".join(runtime)) if port and runtime and str(port) not in told else None
+
+
+def otherwise(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Word, Word]]:
+    """Yield each thing that an InferenceService tells its server and its runtime otherwise, with what that says.
+
+    KServe puts the arguments behind the runtime's, where the last counts, and a variable in the place of its.
+
+    Args:
+        service: The InferenceService.
+        runtimes: The serving runtimes that there are.
+    """
+    model = mapping(dig(service, *MODEL))
+    theirs = {word.option: word for each in _containers(_by_name(model, runtimes)) for word in _said(each)}
+    name = str(dig(service, "metadata", "name"))
+    for word in {word.option: word for word in _said(model)}.values():
+        there = theirs.get(word.option)
+        if there is not None and word.value != there.value.replace(NAME, name):
+            yield word, there
+
+
+def models_asked(service: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return each probe of an InferenceService that asks for a model of its own name, with its path.
+
+    Args:
+        service: The InferenceService.
+    """
+    own = ("models", str(dig(service, "metadata", "name")))
+    asked = {each: _path(mapping(dig(service, *MODEL)), each) for each in PROBES}
+    return {each: path for each, path in asked.items() if own in itertools.pairwise(path.split("/"))}
 
 
 def other_metrics(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Mapping[str, tuple[str, str]]:
@@ -180,6 +232,19 @@ def _words(container: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a server is told: its arguments, and its variables as NAME=VALUE."""
     yield from (str(each) for key in ("command", "args") for each in container.get(key) or ())
     yield from (f"{each.get('name')}={each['value']}" for _, each in entries(container.get("env")) if "value" in each)
+
+
+def _said(container: Mapping[str, Any]) -> Iterator[Word]:
+    """Yield the options with a value among a container's arguments, and its variables."""
+    words = [str(each) for each in container.get("args") or ()]
+    for index, (word, after) in enumerate(itertools.zip_longest(words, words[1:], fillvalue="")):
+        option, joined, value = word.partition("=")
+        if option.startswith("-") and (joined or (after and not after.startswith("-"))):
+            yield Word(("args", index), option, value if joined else after, word if joined else f"{word} {after}")
+    for index, each in entries(container.get("env")):
+        if "value" in each:
+            name, value = str(each.get("name")), str(each["value"])
+            yield Word(("env", index), name, value, f"{name}={value}")
 
 
 def _path(container: Mapping[str, Any], probe: str) -> str:

@@ -254,3 +254,84 @@ def test_a_port_that_the_server_is_told_of_is_taken(tmp_path, known, runtime, to
 
 def test_a_port_that_nobody_has_written_is_the_charts_own(tmp_path, known):
     assert heard(tmp_path, known, "kserve-sklearnserver", "sklearn", "args: []", own="replicas: 1") == []
+
+
+TOLD = """apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: wine}
+spec:
+  predictor:
+    model:
+      modelFormat: {name: FORMAT}
+      runtime: RUNTIME
+      ports: [{name: http, containerPort: 8080}]
+      TOLD
+      readinessProbe: {httpGet: {path: PATH, port: 8080}}
+"""
+
+
+def told(tmp_path, known, runtime, form, said, path="/v2/models/wine/ready"):
+    made = TOLD.replace("RUNTIME", runtime).replace("FORMAT", form).replace("TOLD", said).replace("PATH", path)
+    values = f"values:\n  exampleModel:\n    runtime: {runtime}\n    {said}\n"
+    return [each for _, each in check.rendered([rendering(tmp_path, values, made)], known)]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "form", "given", "said", "remedy"),
+    [
+        (
+            "kserve-sklearnserver",
+            "sklearn",
+            "args: [--model_name=red]",
+            "exampleModel.args: --model_name=red: the server calls its model so, and the chart's readinessProbe asks "
+            "/v2/models/wine/ready",
+            "leave it out: the model has the application's name",
+        ),
+        (
+            "kserve-mlserver",
+            "sklearn",
+            "env: [{name: MLSERVER_HTTP_PORT, value: '8085'}]",
+            "exampleModel.env: MLSERVER_HTTP_PORT=8085: requests and probes come to 8080",
+            "leave it out; or exampleModel.port: 8085",
+        ),
+        (
+            "kserve-lgbserver",
+            "lightgbm",
+            "args: [--workers=2, --model_dir, /mnt/models/../red]",
+            "exampleModel.args: --model_dir /mnt/models/../red: exampleModel.storageUri is in /mnt/models, and the "
+            "server would serve another model",
+            "leave it out, or name a folder in /mnt/models",
+        ),
+        (
+            "kserve-tritonserver",
+            "onnx",
+            "args: [--http-port=8085]",
+            "exampleModel.args: --http-port=8085: requests and probes come to 8080",
+            "leave it out; or exampleModel.port: 8085",
+        ),
+    ],
+)
+def test_what_a_server_is_told_beside_its_runtime_and_against_the_chart_is_told(
+    tmp_path, known, runtime, form, given, said, remedy
+):
+    (found,) = told(tmp_path, known, runtime, form, given)
+    assert (found.file, found.line, found.severity) == ("gitops/dev/x.yaml", 4, "error")
+    assert said in found.message
+    assert remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("runtime", "form", "given", "path"),
+    [
+        ("kserve-sklearnserver", "sklearn", "args: [--model_name=wine]", "/v2/models/wine/ready"),
+        ("kserve-sklearnserver", "sklearn", "args: [--model_name=red, --model_name=wine]", "/v2/models/wine/ready"),
+        ("kserve-sklearnserver", "sklearn", "args: [--model_name=red]", "/v2/models/red/ready"),
+        ("kserve-sklearnserver", "sklearn", "args: [--model_name=red]", "/v2/health/ready"),
+        ("kserve-sklearnserver", "sklearn", "args: [--model_dir=/mnt/models/red]", "/v2/models/wine/ready"),
+        ("kserve-sklearnserver", "sklearn", "args: [--grpc_port=9001, --verbose]", "/v2/models/wine/ready"),
+        ("kserve-xgbserver", "xgboost", "args: [--nthread=4]", "/v2/models/wine/ready"),
+        ("kserve-huggingfaceserver", "huggingface", "args: [--model_id, acme/red]", "/v2/models/wine/ready"),
+    ],
+)
+def test_what_a_server_may_be_told_beside_its_runtime_is_taken(tmp_path, known, runtime, form, given, path):
+    assert told(tmp_path, known, runtime, form, given, path) == []
