@@ -26,6 +26,8 @@ Z95 = 1.6448536269514722
 """95 % of a normal distribution lie below so many standard deviations."""
 REQUESTS = "inference_request_total"
 BUCKETS = "inference_request_duration_milliseconds_bucket"
+CODE = "response_code"
+"""The label of requests that tells which failed."""
 
 TAIL = 100
 Counts = NDArray[np.int64]
@@ -141,8 +143,8 @@ def _pod(
         return scraped_counts
 
     series = [
-        (REQUESTS, f'{labels},response_code="200"', counted(requests - failed)),
-        (REQUESTS, f'{labels},response_code="503"', counted(failed)),
+        (REQUESTS, f'{labels},{CODE}="200"', counted(requests - failed)),
+        (REQUESTS, f'{labels},{CODE}="503"', counted(failed)),
     ]
     cumulative = np.cumsum(buckets, axis=1)
     bounds = [*map(str, BOUNDS), "+Inf"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ci.base.errors import CheckFailedError
 from ci.canary import declared as declarations
-from ci.canary import judge, plan, power
+from ci.canary import judge, plan, power, series
 from ci.canary.assessment import Assessment, Chance, Verdict, is_weak
 from ci.canary.catalogue import faults, healthy
 from ci.canary.declared import Declared
@@ -77,7 +77,7 @@ async def assess(
     for group in groups:
         own = [verdict for verdict in judged if verdict.environment == group.first.environment]
         able = power.chances(group.first, declared)
-        wrong = [*_of_verdicts(own, declared), *_of_chances(group.first, able, declared)]
+        wrong = [*_of_verdicts(group.first, own, declared), *_of_chances(group.first, able, declared)]
         for each in group.plans:
             verdicts += [replace(verdict, environment=each.environment) for verdict in own]
             chances += [replace(chance, environment=each.environment) for chance in able]
@@ -139,7 +139,7 @@ def _of_chart(finding: Finding) -> Finding:
     return replace(finding, severity="warning") if PAST.match(finding.file) else finding
 
 
-def _of_verdicts(verdicts: Sequence[Verdict], declared: Declared) -> Iterator[_Wrong]:
+def _of_verdicts(canary: Plan, verdicts: Sequence[Verdict], declared: Declared) -> Iterator[_Wrong]:
     for verdict in verdicts:
         tolerated = 1 - declared.power.catch if verdict.bad else declared.power.false_abort
         if verdict.unseen or len(verdict.wrong) / len(verdict.outcomes) <= tolerated:
@@ -152,8 +152,22 @@ def _of_verdicts(verdicts: Sequence[Verdict], declared: Declared) -> Iterator[_W
         else:
             why = f"{first.metric} at {first.second} s: {first.why}"
             said = f"the healthy '{verdict.shape}' is stopped{often} by {why}"
-            remedy = "loosen that metric, or widen canary.analysis.window"
+            taken = _declared(canary, first.metric, declared)
+            known = f"correct {taken} in {declarations.FILE} where healthy versions do better; else " if taken else ""
+            remedy = f"{known}loosen that metric, or widen canary.analysis.window"
         yield _Wrong(verdict.shape, ("canary", "analysis"), said, f"{remedy}, {_LISTED}")
+
+
+def _declared(canary: Plan, metric: str, declared: Declared) -> str:
+    """Return what is declared of the figures that a metric reads, with its keys; empty where it reads none of them."""
+    query = next((each.query for each in canary.metrics if each.name == metric), "")
+    figures = {
+        f"healthy.p95 ({declared.healthy.p95:g} s)": series.BUCKETS in query,
+        f"healthy.errors ({declared.healthy.errors:g})": series.REQUESTS in query and series.CODE in query,
+        f"requestsPerSecond ({declared.requests(canary.environment):g})": series.BUCKETS in query
+        or series.REQUESTS in query,
+    }
+    return " or ".join(text for text, is_read in figures.items() if is_read)
 
 
 def _of_chances(canary: Plan, chances: Sequence[Chance], declared: Declared) -> Iterator[_Wrong]:

@@ -110,6 +110,25 @@ def test_an_escape_is_a_finding_at_the_values_that_decide(chart, project):
     assert finding.line > 0
 
 
+@pytest.mark.parametrize(
+    ("healthy", "values", "declared"),
+    [
+        ({"p95": 0.6}, {}, "healthy.p95 (0.6 s) or requestsPerSecond (20)"),
+        ({"errors": 0.1}, {}, "healthy.errors (0.1) or requestsPerSecond (20)"),
+        ({}, analysis(minRequests=100_000), "requestsPerSecond (20)"),
+    ],
+    ids=["latency", "errors", "requests"],
+)
+def test_a_false_alarm_names_what_is_declared_of_the_figures_that_the_metric_reads(
+    chart, tmp_path, healthy, values, declared
+):
+    project = declaring(tmp_path, lambda data: data["healthy"].update(healthy))
+    found = assess(project, rendering(chart, values)).findings
+
+    alarms = {each.remedy.partition(";")[0] for each in found if "the healthy '" in each.message}
+    assert alarms == {f"correct {declared} in gates.yaml where healthy versions do better"}
+
+
 def test_a_gate_that_is_too_strict_is_a_false_alarm(chart, project):
     found = assess(project, rendering(chart, analysis(minRequests=100_000)))
 
