@@ -36,7 +36,7 @@ async def test(
 
     Args:
         asked: Makes the options, of what is known only here.
-        environment: Whose of the chart's values the platform deploys.
+        environment: With which values of the tool's chart the platform installs the sample.
         report: Folder for the report.
         way: How tools and images are got.
         only: Stages that are run, with what they need.
@@ -50,7 +50,7 @@ async def test(
     report = folder.resolved(report)
     if environment is not None and not environment_values(paths.CHART, environment):
         known = ", ".join(sorted(file.stem for file in (paths.CHART / "values").iterdir()))
-        said = f"--env {environment}: not one of the environments that the tool's chart has values for"
+        said = f"--sample-env {environment}: not one of the environments that the tool's chart has values for"
         raise UsageError(said, fix=f"One of {known}")
     project = here.found()  # a project file that is wrong is told before anything is done
     options = asked(project=here.folder(), environment=environment, report=report)

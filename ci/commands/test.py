@@ -14,7 +14,12 @@ from ci.commands.runner import run_async
 def test(
     environment: Annotated[
         str | None,
-        typer.Option("--env", help="Whose of the chart's values the platform deploys; as sample.toml says by default."),
+        typer.Option(
+            "--sample-env",
+            metavar="NAME",
+            help="With which values of the tool's own chart the platform's stages install the tool's sample; as "
+            "sample.toml says by default. No environment of a project: --app ENV/NAME is for that.",
+        ),
     ] = None,
     supply: SupplyOption = "auto",
     only: Annotated[

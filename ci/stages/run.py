@@ -31,7 +31,7 @@ class Options:
 
     Attributes:
         project: Folder of the project file.
-        environment: Whose of the chart's values the sample is deployed with; as the sample has it by default.
+        environment: With which values of the tool's chart the sample is installed; as the sample has it by default.
         application: The only application that is proven, in one environment or each; all of the change by default.
         keep: Leave the cluster for a look.
         kubeconfig: An existing cluster instead of kind.

@@ -208,7 +208,7 @@ FIRST = Proof(
 
 def passed():
     return Report(
-        command="python ci/main.py test --env dev",
+        command="python ci/main.py test --sample-env dev",
         started="2026-11-26T05:39:05+00:00",
         outcome="passed",
         seconds=502.7,

@@ -62,7 +62,8 @@ def test_a_command_that_is_meant_is_named():
         (["test", "--only", "canry"], "canry: no such stage"),
         (["test", "--skip", "stack"], "--skip stack"),
         (["test", "--only", "lint", "--kubeconfig", "/no/such/file"], "/no/such/file"),
-        (["test", "--env", "qa"], "qa: not one of the environments"),
+        (["test", "--sample-env", "qa"], "--sample-env qa: not one of the environments"),
+        (["test", "--env", "live"], "No such option: --env"),
         (["test", "--app", "wyne"], "--app wyne: there is no gitops/*/wyne.yaml"),
         (["test", "--app", "wyne", "--base", "HEAD"], "--app wyne: there is no gitops/*/wyne.yaml"),
         (["test", "--app", "dev/wyne"], "--app dev/wyne: there is no gitops/dev/wyne.yaml"),
@@ -112,7 +113,7 @@ def test_a_run_without_assertions_is_refused(monkeypatch, how):
 def test_a_command_loads_only_what_it_takes():
     commands = [
         ["supply", "path", "--supply", "source"],
-        ["test", "--env", "qa"],
+        ["test", "--sample-env", "qa"],
         ["test", "--report", "/dev/null/x"],
         ["gates", "--env", "qa"],
         ["lint", "--supply", "magic"],

@@ -167,7 +167,7 @@ def test_the_message_at_the_end_says_how_and_why(environment):
     assert notify.ended(reports.passed()).splitlines() == [
         "ml-serving-ci",
         "✅ passed in 8 min 23 s",
-        "python ci/main.py test --env dev",
+        "python ci/main.py test --sample-env dev",
     ]
     report = reports.failed()
     assert notify.ended(report).splitlines()[1:] == [

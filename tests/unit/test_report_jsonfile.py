@@ -8,7 +8,7 @@ from ci.base import jsonfile
 from ci.base.errors import UsageError
 
 REPORT = model.Report(
-    command="test --env dev",
+    command="test --sample-env dev",
     started="2026-11-23T17:00:00Z",
     outcome="failed",
     seconds=81.25,

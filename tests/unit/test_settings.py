@@ -178,7 +178,7 @@ def test_a_stage_of_the_command_line_comes_before_the_variables(tmp_path):
 
 
 def test_a_misspelt_variable_is_told(tmp_path):
-    ended = ci("test", "--env=qa", env={"HOME": str(tmp_path), "ML_SERVING_CI_CAHCE": "/x", settings.DEBUG: "0"})
+    ended = ci("test", "--sample-env=qa", env={"HOME": str(tmp_path), "ML_SERVING_CI_CAHCE": "/x", settings.DEBUG: "0"})
 
     assert "ML_SERVING_CI_CAHCE is set, and nothing reads it: ML_SERVING_CI_CACHE is meant?" in ended.stderr
 

@@ -254,11 +254,11 @@ def test_a_merge_queue_gets_the_checks_that_a_pull_request_gets():
 @pytest.mark.parametrize(
     ("event", "number", "base", "expected"),
     [
-        ("pull_request", 7, "main", ["--env", "dev", "--base=origin/main"]),
-        ("pull_request", 7, "a b;$(id)", ["--env", "dev", "--base=origin/a b;$(id)"]),
-        ("merge_group", None, "", ["--env", "dev"]),
-        ("push", None, "", ["--env", "staging"]),
-        ("workflow_dispatch", None, "", ["--env", "staging"]),
+        ("pull_request", 7, "main", ["--sample-env", "dev", "--base=origin/main"]),
+        ("pull_request", 7, "a b;$(id)", ["--sample-env", "dev", "--base=origin/a b;$(id)"]),
+        ("merge_group", None, "", ["--sample-env", "dev"]),
+        ("push", None, "", ["--sample-env", "staging"]),
+        ("workflow_dispatch", None, "", ["--sample-env", "staging"]),
     ],
 )
 def test_a_pull_request_is_proven_by_what_it_changes_and_main_as_a_whole(tmp_path, event, number, base, expected):

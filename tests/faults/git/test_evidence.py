@@ -308,7 +308,7 @@ def green(own, tmp_path):
         (supply.bin / name).symlink_to(executable)
     stages = [Stage(name, "passed", 1.0) for name in verify.STAGES]
     began = (NOW - timedelta(minutes=5)).isoformat()
-    report = Report("test --env staging", began, "interrupted", 300.0, stages=stages)
+    report = Report("test --sample-env staging", began, "interrupted", 300.0, stages=stages)
     options = Options(own.clone.folder, "staging", False, None, None, False, own.report)
     began = anyio.run(checkout.look, own.clone.folder)
     report.applications = [proof("staging", APP, anyio.run(release_of, began, "staging"))]
