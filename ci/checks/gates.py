@@ -17,6 +17,8 @@ from ci.manifests.chart import PAST, Rendering, Target
 from ci.manifests.manifests import Manifest
 from ci.results import Finding
 
+UNJUDGED = "this canary is not judged: of an application the gates judge one, the first that its chart renders"
+
 
 @dataclass(frozen=True)
 class _Alike:
@@ -113,8 +115,7 @@ def _read(renderings: Sequence[Rendering]) -> tuple[list[Plan], list[tuple[str, 
 
 
 def _unjudged(rollout: Manifest) -> Finding:
-    said = "this canary is not judged: of an application the gates judge one, the first that its chart renders"
-    return rollout.finding("gates", plan.CANARY, said, "give this model an application of its own, which is judged")
+    return rollout.finding("gates", plan.CANARY, UNJUDGED, "give this model an application of its own, which is judged")
 
 
 def _grouped(plans: Sequence[Plan], declared: Declared) -> list[_Alike]:

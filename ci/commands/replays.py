@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 
 from ci.base import jsonfile
 from ci.base.errors import CheckFailedError
-from ci.base.progress import step
+from ci.base.progress import note, step
 from ci.canary import plan
 from ci.canary import recorded as recordings
 from ci.canary.recording import Given, Recording
@@ -18,6 +18,7 @@ from ci.checks import gates as check
 from ci.checks.checks import Rendered
 from ci.checks.targets import Chosen
 from ci.checks.tools import Tools
+from ci.manifests.chart import Rendering
 from ci.project import Project
 from ci.report import matrix, terminal
 from ci.report import recorded as recorded_report
@@ -91,6 +92,8 @@ async def recorded(
     """
     async with _rendered(supply, judged) as (tools, rendered):
         plans = [found for each in rendered.renderings if (found := plan.read(each.target.name, each.objects))]
+        for each in rendered.renderings:
+            tell_unjudged(each)
         if not plans:
             raise CheckFailedError(f"{_said(rendered)}: no canary that anything judges")
         with step(f"{_said(rendered)} on {name}"):
@@ -104,6 +107,12 @@ async def recorded(
     if stopped:
         said = (f"{each.environment}: {recorded_report.ending(each.outcome)}" for each in stopped)
         raise CheckFailedError("; ".join(said))
+
+
+def tell_unjudged(rendering: Rendering) -> None:
+    """Name the canaries of an application that are not the one that is replayed."""
+    for each in plan.unread(rendering.objects):
+        note(f"{rendering.target.name}: {each}: {check.UNJUDGED}")
 
 
 @asynccontextmanager

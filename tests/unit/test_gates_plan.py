@@ -9,6 +9,7 @@ import yaml
 from ci.base.errors import CheckFailedError
 from ci.canary import plan
 from ci.checks import gates
+from ci.commands import replays
 from ci.manifests import manifests
 from ci.manifests.chart import Chart, Rendering, Target, Values
 from tests.harness.project import GATES
@@ -163,13 +164,26 @@ def test_the_first_rollout_with_a_canary_is_the_one_that_is_read():
     assert plan.read("lab/fraud", manifests.parse(GREEN + ROLLOUT + TEMPLATE, {}, "chart")) == read()
 
 
+def rendering(tmp_path, text):
+    chart = Chart(tmp_path, "chart")
+    target = Target("lab", "fraud", "fraud", "acme-lab", chart, [Values("lab/fraud.yaml", "")], "1.37.0")
+    return Rendering(target, text)
+
+
+def test_the_canaries_beside_one_that_is_replayed_are_named(tmp_path, capsys):
+    replays.tell_unjudged(rendering(tmp_path, f"{ROLLOUT}{TEMPLATE}---\n{FURTHER}"))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "lab/fraud: Rollout wine: this canary is not judged: of an application the gates judge one" in said
+
+    replays.tell_unjudged(rendering(tmp_path, f"{ROLLOUT}{TEMPLATE}"))
+    assert capsys.readouterr().err == ""
+
+
 def test_the_gates_refuse_a_canary_that_they_do_not_judge(tmp_path):
     (tmp_path / "gates.yaml").write_text(yaml.safe_dump(GATES))
     own = TEMPLATE.replace("query: scalar(good)", "query: good\n          rangeQuery: {start: 'now()'}")
-    chart = Chart(tmp_path, "chart")
-    target = Target("lab", "fraud", "fraud", "acme-lab", chart, [Values("lab/fraud.yaml", "")], "1.37.0")
-    rendering = Rendering(target, f"{ROLLOUT}{own}---\n{FURTHER}")
-    found = anyio.run(gates.assess, Path("none"), Path("none"), tmp_path, ".", [rendering]).findings
+    two = rendering(tmp_path, f"{ROLLOUT}{own}---\n{FURTHER}")
+    found = anyio.run(gates.assess, Path("none"), Path("none"), tmp_path, ".", [two]).findings
 
     (said,) = [each.message for each in found if each.file == "chart/templates/rollout.yaml"]
     assert said.startswith("Rollout wine: this canary is not judged: of an application the gates judge one, the first")
