@@ -1,5 +1,6 @@
 """Grafana dashboards: the ConfigMaps that carry them, and what they ask Prometheus."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ FOLDER = "dashboards"
 """Of the chart, with a file a dashboard."""
 LOADED = "grafana_dashboard"
 """The label by which the sidecar of Grafana's chart finds a ConfigMap."""
+INPUTS = "__inputs"
+"""Of an export "for sharing externally"."""
 WORD = "__any"
 """Stands in for a variable of Grafana's, where it is a name or a part of one."""
 
@@ -94,7 +97,12 @@ class Carried:
     @property
     def meant(self) -> bool:
         """Whether it must be a dashboard; any other ConfigMap may have JSON of its own."""
-        return self._of_folder or any(LOADED in label for label in self.config_map.labels)
+        return self._of_folder or self.loaded
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the sidecar gives it to Grafana as a file; an operator, say, would import it."""
+        return any(LOADED in label for label in self.config_map.labels)
 
     @property
     def is_file(self) -> bool:
@@ -212,6 +220,39 @@ def asked(dashboard: Any) -> Iterator[Asked]:
             yield Asked((*place, "targets"), f"panel {panel.get('title')}", "", "its targets are no list")
 
 
+def unfilled(dashboard: Any) -> Iterator[tuple[places.Path, str, str]]:
+    """Yield what a dashboard asks of whoever imports it, and names: nobody fills it in where Grafana reads a file.
+
+    Args:
+        dashboard: As for `asked`.
+
+    Yields:
+        The place of an input, what is wrong, and what to do about it
+        (https://github.com/grafana/grafana/issues/10786).
+    """
+    base, body = _body(dashboard)
+    texts = [text for key, part in body.items() if key != INPUTS for text in _texts(part)]
+    variables = {str(item.get("name")) for _, item in entries(dig(body, "templating", "list"))}
+    for index, item in entries(body.get(INPUTS)):
+        name = str(item.get("name"))
+        named = f"${{{name}}}"
+        if name in variables or not any(named in text for text in texts):
+            continue
+        said = (
+            f"input {name}: Grafana asks for it where a person imports the dashboard; in a file {named} stays as it is"
+        )
+        if item.get("type") == "datasource":
+            variable = json.dumps({"name": name, "type": "datasource", "query": item.get("pluginId")})
+            remedy = f'export it without "for sharing externally", or add {variable} to templating.list'
+        else:
+            remedy = f"write {item.get('value', 'its value')} wherever {named} stands"
+        yield (*base, INPUTS, index), said, remedy
+
+
+def _texts(value: Any) -> Iterator[str]:
+    return (each for _, each in places.walk({"": value}) if isinstance(each, str))
+
+
 def _read(query: _Query) -> Iterator[Asked]:
     """Yield the PromQL of a query of Prometheus, if it has any."""
     texts = [(field, dig(query.holder, *field)) for field in query.fields]
@@ -301,7 +342,7 @@ def _variables(
 
 def _sources(body: Mapping[str, Any]) -> dict[str, str]:
     """Return the types of the data sources that variables stand for, and those that an import asks for."""
-    found = {str(item.get("name")): item.get("pluginId") for _, item in entries(body.get("__inputs"))}
+    found = {str(item.get("name")): item.get("pluginId") for _, item in entries(body.get(INPUTS))}
     for _, item in entries(dig(body, "templating", "list")):
         if item.get("type") == "datasource":
             found[str(item.get("name"))] = item.get("query")

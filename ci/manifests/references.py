@@ -578,6 +578,8 @@ def _dashboards(objects: Objects) -> Iterator[Finding]:
         if misshapen:
             yield Finding("references", carried.file, carried.line(()), *misshapen)
             continue
+        for path, message, remedy in dashboards.unfilled(dashboard) if carried.loaded else ():
+            yield Finding("references", carried.file, carried.line(path), message, remedy)
         for path, owner, query, problem in dashboards.asked(dashboard):
             found = [(f"not understood, and not checked: {problem}", AS_EXPORTED)]
             certain = not problem

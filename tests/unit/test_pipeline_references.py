@@ -475,6 +475,37 @@ def test_whatever_a_dashboard_asks_prometheus_is_looked_at(rendered, exported, a
     assert f"{before}nope{after}" in text.splitlines()[finding.line - 1]
 
 
+SHARED = (Path(__file__).parent / "fixtures" / "dashboards" / "shared" / "grafana-11.json").read_text()
+SOURCE_INPUT = '{"name": "DS_PROMETHEUS", "type": "datasource", "query": "prometheus"}'
+
+
+def test_what_only_an_import_fills_in_is_told_of_an_export_for_sharing(rendered, check):
+    found = check(with_dashboard(rendered, lambda _: SHARED))
+
+    assert [each.message.partition(":")[0] for each in found] == ["input DS_PROMETHEUS", "input VAR_TARGET"]
+    assert {each.severity for each in found} == {"error"}
+    assert [SHARED.splitlines()[each.line].strip() for each in found] == [
+        '"name": "DS_PROMETHEUS",',
+        '"name": "VAR_TARGET",',
+    ]
+    assert SOURCE_INPUT in found[0].remedy
+    assert found[1].remedy == "write 0.99 wherever ${VAR_TARGET} stands"
+
+
+def test_an_export_for_sharing_whose_inputs_are_variables_or_unused_is_taken(rendered, check):
+    variable = SHARED.replace('"list": [\n      {\n        "current"', f'"list": [{SOURCE_INPUT}, {{"current"', 1)
+    assert variable != SHARED
+
+    assert check(with_dashboard(rendered, lambda _: variable.replace("${VAR_TARGET}", "0.99"))) == []
+
+
+def test_what_an_operator_may_import_is_not_judged_as_a_file(rendered, check):
+    shared = with_dashboard(rendered, lambda _: SHARED)
+    unlabelled = broken(shared, "ConfigMap", ("metadata", "labels"), {}, name="-dashboard-canary")
+
+    assert check(unlabelled) == []
+
+
 PROMETHEUS = {"type": "prometheus", "uid": "p"}
 SOURCE = {"templating": {"list": [{"type": "datasource", "name": "source", "query": "prometheus"}]}}
 
