@@ -120,6 +120,14 @@ def zones() -> frozenset[str]:
     return frozenset({"UTC", "Etc/UTC", *(row[2] for row in rows)})
 
 
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r}: no regular expression: {error}") from None
+    return text
+
+
 def _short(text: str) -> str:
     if (size := len(text.encode())) > DESCRIPTION_BYTES:
         raise ValueError(f"{size} bytes, and Argo CD takes {DESCRIPTION_BYTES}")
@@ -319,12 +327,15 @@ class Prometheus(_Strict):
         service: Its Service there.
         port: The Service's.
         labels: What its selectors ask of a ServiceMonitor and a PrometheusRule.
+        series: What it has from elsewhere, beside what a chart's monitors and rules make: names, or regular expressions
+            of whole ones.
     """
 
     namespace: Label = "monitoring"
     service: Label = "prometheus-operated"
     port: int = Field(default=9090, ge=1, le=65535)
     labels: Mapping[str, str] = {"release": "prometheus"}
+    series: tuple[Annotated[str, AfterValidator(_pattern)], ...] = Field(default=(), strict=False)
 
     @property
     def host(self) -> str:

@@ -259,8 +259,9 @@ async def _expressions(run: _Run, renderings: Sequence[Rendering], own: Sequence
     texts = rules.expressions(tests).union(*(references.expressions(each.objects) for each in renderings))
     async with engine.empty(run.tools.prometheus) as reader:
         read = await reader.read(texts)
+    there = run.project.cluster.prometheus.series
     for each in renderings:
-        run.found += [(each.target.name, finding) for finding in references.check(each.objects, read)]
+        run.found += [(each.target.name, finding) for finding in references.check(each.objects, read, there)]
     run.found += [("", finding) for finding in rules.untested(own, tests, read)]
 
 

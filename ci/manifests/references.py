@@ -13,6 +13,7 @@ from typing import Any
 
 from ci.manifests import dashboards, runtimes, series
 from ci.manifests.manifests import Manifest, dig, entries, mapping, named
+from ci.project import FILE
 from ci.results import Finding
 
 KSERVE_COMPONENTS = ("predictor", "transformer", "explainer")
@@ -59,12 +60,14 @@ class Objects:
     Attributes:
         manifests: Every rendered object.
         read: What Prometheus made of the expressions in them.
+        elsewhere: Series that neither of them makes and that are there: patterns of their names.
         services: By name.
         pods: By kind and name of their workload.
     """
 
     manifests: Sequence[Manifest]
     read: series.Read
+    elsewhere: Sequence[str] = ()
     services: dict[str, Service] = field(default_factory=dict)
     pods: dict[tuple[str, str], Pods] = field(default_factory=dict)
 
@@ -147,17 +150,18 @@ def expressions(manifests: Sequence[Manifest]) -> set[str]:
     return found
 
 
-def check(manifests: Sequence[Manifest], read: series.Read) -> list[Finding]:
+def check(manifests: Sequence[Manifest], read: series.Read, elsewhere: Sequence[str] = ()) -> list[Finding]:
     """Check every link between the objects of one rendering.
 
     Args:
         manifests: The objects.
         read: What Prometheus made of their `expressions`.
+        elsewhere: Series that are there without them: patterns of their names.
 
     Returns:
         One finding for each link that leads nowhere.
     """
-    objects = Objects(manifests, read)
+    objects = Objects(manifests, read, elsewhere)
     return list(itertools.chain.from_iterable(link(objects) for link in LINKS))
 
 
@@ -593,7 +597,7 @@ def _dashboards(objects: Objects) -> Iterator[Finding]:
 
 
 def _known(objects: Objects) -> tuple[set[str], list[str]]:
-    """Return the names of the series that rules record, and a pattern for each that a monitor makes."""
+    """Return the names of the series that rules record, and a pattern for each that a monitor makes or is there."""
     recorded = {
         str(rule["record"])
         for manifest in objects.of("PrometheusRule")
@@ -604,7 +608,7 @@ def _known(objects: Objects) -> tuple[set[str], list[str]]:
     made = [
         pattern for manifest in objects.of("ServiceMonitor", "PodMonitor") for pattern in series.relabelled(manifest)
     ]
-    return recorded, made
+    return recorded, [*made, *objects.elsewhere]
 
 
 def _unknown(recorded: set[str], made: Sequence[str], read: series.Expression) -> Iterator[tuple[str, str]]:
@@ -621,7 +625,8 @@ def _unknown(recorded: set[str], made: Sequence[str], read: series.Expression) -
         if not known:
             yield (
                 f"series {name}: no rule records it and no monitor makes it by relabelling",
-                f"use one of: {', '.join([*sorted(recorded), *made]) or 'none there yet'}",
+                f"where your clusters' Prometheus has it, say so in cluster.prometheus.series of {FILE}; "
+                f"else use one of: {', '.join([*sorted(recorded), *made]) or 'none there yet'}",
             )
 
 

@@ -475,6 +475,25 @@ def test_whatever_a_dashboard_asks_prometheus_is_looked_at(rendered, exported, a
     assert f"{before}nope{after}" in text.splitlines()[finding.line - 1]
 
 
+@pytest.mark.parametrize(
+    ("elsewhere", "known"),
+    [
+        (["node_.+"], True),
+        (["up", "node_cpu_seconds_total"], True),
+        (["node"], False),
+        ([], False),
+    ],
+)
+def test_a_series_that_the_project_says_is_there_may_be_read(rendered, read, elsewhere, known):
+    asked = "sum (node_cpu_seconds_total"
+    asks = with_dashboard(rendered, lambda text: text.replace("sum by (revision) (up", asked, 1))
+
+    found = references.check(asks, read(references.expressions(asks)), elsewhere)
+
+    assert len(found) == (0 if known else 1)
+    assert all("say so in cluster.prometheus.series of ml-serving-ci.toml" in each.remedy for each in found)
+
+
 SHARED = (Path(__file__).parent / "fixtures" / "dashboards" / "shared" / "grafana-11.json").read_text()
 SOURCE_INPUT = '{"name": "DS_PROMETHEUS", "type": "datasource", "query": "prometheus"}'
 

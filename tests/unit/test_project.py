@@ -192,6 +192,7 @@ def test_an_environment_that_is_not_there_is_told_with_those_that_are():
         ('cluster = "eu"', 'cluster = "*"', "19: environments[2].cluster: '*': Argo CD does not take '*'"),
         ('cluster = "eu"', 'cluster = ""', "19: environments[2].cluster: String should have at least 1 character"),
         ('"observability"', '"Observability"', "27: cluster.prometheus.namespace: 'Observability': not a name"),
+        ('"observability"', '"o"\nseries = ["node_("]', "28: cluster.prometheus.series[0]: 'node_('"),
         ('"observability"', '"o"\nport = 0', "28: cluster.prometheus.port: Input should be greater than or equal to 1"),
         (
             '"observability"',
@@ -452,6 +453,12 @@ def test_helm_gets_a_clusters_version_as_argo_cd_gives_it(written, given):
 
 def test_without_a_version_it_is_nobodys():
     assert project.parse(GOOD.encode()).environment("live").kube_version is None
+
+
+def test_a_cluster_has_istio_s_cni_plugin_where_its_environment_says_so():
+    said = project.parse(in_live("istio_cni = true").encode())
+    assert [each.istio_cni for each in said.environments] == [each.name == "live" for each in said.environments]
+    assert "environments[1].istio_cni: " in refused(in_live('istio_cni = "yes"'))
 
 
 @pytest.mark.parametrize("written", ['"1"', '"1.33.4.5"', '"latest"', '"1.033"', '""', "1.33"])

@@ -582,6 +582,16 @@ def test_where_an_environment_is_counts_and_when_its_sets_move_does_not(work):
     assert kinds(found) == {("west", "pricing"): "changed", ("west", "ranking"): "changed"}
 
 
+def test_the_prometheus_of_a_run_counts_and_what_else_it_has_does_not(work):
+    work.write("ml-serving-ci.toml", f'{PROJECT}\n[cluster.prometheus]\nseries = ["node_.+"]\n')
+    found = work.change()
+    assert found.nothing
+    assert aside(found) == ["ml-serving-ci.toml: cluster.prometheus.series"]
+
+    work.write("ml-serving-ci.toml", f"{PROJECT}\n[cluster.prometheus]\nport = 9091\n")
+    assert reasons(work.change()) == ["ml-serving-ci.toml: cluster.prometheus.port"]
+
+
 def test_what_no_application_is_made_of_is_told(work):
     work.edit("deploy/models/README.md", "Models", "Our models")
     work.write("ml-serving-ci.toml", f"# ours\n{PROJECT}")
