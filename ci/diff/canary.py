@@ -13,7 +13,7 @@ from ci.base.text import visible
 from ci.diff import fields, text
 from ci.diff.fields import Change, Path
 from ci.diff.model import Effect, Field
-from ci.manifests import manifests
+from ci.manifests import manifests, quantities
 from ci.manifests.documents import Document
 from ci.results import Outcome
 
@@ -162,12 +162,7 @@ def _same_quantity(change: Change) -> bool:
     """Tell whether two quantities are one in two spellings: the API server keeps only one, so the hash is the same."""
     if not {"limits", "requests", "sizeLimit"} & set(change.path[-2:]) or None in (change.before, change.after):
         return False
-    from kubernetes.utils import quantity  # takes longer to load than everything else here
-
-    try:
-        return bool(quantity.parse_quantity(change.before) == quantity.parse_quantity(change.after))
-    except ValueError:
-        return False
+    return quantities.same(change.before, change.after)
 
 
 def _moved(before: Document | None, after: Document | None) -> Iterator[Change]:

@@ -360,6 +360,36 @@ def test_an_account_that_is_not_there_is_told_where_the_application_names_it(tmp
     assert "paths.policies" in found.remedy
 
 
+OF_ANOTHER = "maximum cpu usage per Container is 1, but limit is 2"
+TOO_MUCH = 'pods "wine-1" is forbidden: {}'
+
+
+@pytest.mark.parametrize(
+    ("said", "key"),
+    [
+        ("maximum cpu usage per Container is 64, but limit is 1k", "limits.cpu"),
+        ("maximum nvidia.com/gpu usage per Container is 1, but limit is 2", "limits.nvidia.com/gpu"),
+        ("maximum cpu usage per Container is 64, but request is 200", "requests.cpu"),
+        (f"[{OF_ANOTHER}, maximum cpu usage per Container is 64, but limit is 1k]", "limits.cpu"),
+    ],
+)
+def test_an_amount_that_a_limit_range_does_not_take_is_told_where_it_stands(tmp_path, said, key):
+    resources = {"limits": {"cpu": 1000, "nvidia.com/gpu": "2"}, "requests": {"cpu": "200"}}
+    beside = [{"name": "beside", "resources": resources}]
+    found = told_of_pods(tmp_path, TOO_MUCH.format(said), containers=beside)
+
+    assert f"(exampleModel.predictor.containers[0].resources.{key}, rendered by" in found.message
+    assert found.file == "tree/wine.yaml"
+
+
+def test_an_amount_of_another_container_is_told_of_who_is_refused(tmp_path):
+    said = "minimum memory usage per Container is 1Gi, but request is 40Mi"
+    beside = [{"name": "beside", "resources": {"requests": {"memory": "512Mi"}}}]
+    found = told_of_pods(tmp_path, TOO_MUCH.format(said), containers=beside)
+
+    assert found.file == "chart/templates/a.yaml"
+
+
 def test_an_account_that_no_value_names_is_told_of_who_misses_it(tmp_path):
     found = told_of_pods(tmp_path, NOT_THERE.format("wine-predictor"), serviceAccountName="models")
 

@@ -259,6 +259,7 @@ IN = {
     "unmeshed": WITHOUT_MESH,
     "rooted": {**WITHOUT_MESH, "exampleModel": {**OUTSIDE, **ROOT}},
     "rooted-plugged": {**BARE, "exampleModel": ROOT},
+    "small": {**BARE, "exampleModel": {"resources": {"limits": {"memory": 2048 * 1024**2}}}},
 }
 """Values of the application in an environment, where it has any but those that are bare."""
 OWN_QUOTA = """---
@@ -396,6 +397,13 @@ def test_an_account_that_is_nowhere_is_refused_with_where_to_bring_it(told):
 def test_what_the_project_s_clusters_have_is_held_against_applications(told, environment):
     said = BY_POLICY[environment]
     assert [said in finding.message for finding in told[f"in-{environment}"]] == ([True] if said else [])
+
+
+def test_what_a_limit_range_does_not_take_is_told_at_its_value(made, told):
+    (finding,) = told["in-small"]
+    assert "maximum memory usage per Container is 512Mi, but limit is" in finding.message
+    assert "(exampleModel.resources.limits.memory, rendered by" in finding.message
+    assert "memory: 2147483648" in (made.folder / finding.file).read_text().splitlines()[finding.line - 1]
 
 
 def test_what_is_wrong_with_it_is_told_with_its_line(told):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci.checks.control_plane.inside import apply
-from ci.manifests import manifests, places, runtimes
+from ci.manifests import manifests, places, quantities, runtimes
 from ci.manifests.brought import CHECK, Brought
 from ci.manifests.chart import Rendering
 from ci.manifests.manifests import Manifest
@@ -45,6 +45,11 @@ NO_ACCOUNT = (
     f"where your clusters have it, put its manifest, with its namespace, into the folder that paths.policies of {FILE} "
     "names; or name none, for the release's own"
 )
+LIMIT = re.compile(
+    r"imum (?P<resource>\S+) usage per Container is [^,]+, but (?P<bound>request|limit) is (?P<is>[^\s,\]]+)"
+)
+"""What a LimitRange says of pods: their containers have the amount in another spelling, 1k for 1000
+(https://github.com/kubernetes/kubernetes/blob/v1.37.0/plugin/pkg/admission/limitranger/admission.go)."""
 ISTIO_INIT = re.compile(r'violates PodSecurity .*"istio-init"')
 """The container that Istio gives pods where its CNI plugin does not do the same on the node
 (https://istio.io/latest/docs/setup/additional-setup/cni/)."""
@@ -103,7 +108,7 @@ def refusals(
             continue
         within = objects[each["application"]]
         manifest = within[each["object"]]
-        named = _annotated(within, said) or _account(within, said)
+        named = _annotated(within, said) or _account(within, said) or _limited(within, said)
         about, path = named or (manifest, place(manifest.data, each["field"], said))
         finding = about.finding(CHECK, path, message, way_out)
         yield Refusal(each["application"], manifest, said, finding)
@@ -173,6 +178,19 @@ def _account(objects: Sequence[Manifest], said: str) -> tuple[Manifest, places.P
     asked = ("serviceAccountName", missing["name"])
     named = ((each, path) for each in objects for path, value in places.walk(each.data) if (path[-1], value) == asked)
     return next(named, None)
+
+
+def _limited(objects: Sequence[Manifest], said: str) -> tuple[Manifest, places.Path] | None:
+    """Return where an amount stands that a LimitRange does not take; None where it is of none of these containers."""
+    for limit in LIMIT.finditer(said):
+        end = ("resources", f"{limit['bound']}s", limit["resource"])
+        amounts = (
+            (each, path, value) for each in objects for path, value in places.walk(each.data) if path[-3:] == end
+        )
+        for each, path, value in amounts:
+            if quantities.same(value, limit["is"]):
+                return each, path
+    return None
 
 
 def place(data: Mapping[str, Any], field: str, said: str) -> places.Path:
