@@ -20,6 +20,9 @@ KSERVE_COMPONENTS = ("predictor", "transformer", "explainer")
 POD_HASH_LABEL = "rollouts-pod-template-hash"
 STANDARD_MODES = ("Standard", "RawDeployment")
 SIDECAR = "istio-proxy"
+NO_RESULT = "Prometheus takes no such result of a rule, nor Argo Rollouts of a measurement"
+"""Either says so only where it evaluates the expression, each time anew, and nothing ever comes of it."""
+ONE_MOMENT = "ask for the values of one moment, as rate() and last_over_time() make them of a range"
 AS_EXPORTED = "write it as Grafana exports it, with the type of its data source"
 
 
@@ -560,7 +563,10 @@ def _series(objects: Objects) -> Iterator[Finding]:
     """Rules and analysis queries → series that a rule records or a monitor makes."""
     recorded, made = _known(objects)
     for manifest, path, query in _queries(objects.manifests):
-        for message, remedy in _unknown(recorded, made, objects.read[query]):
+        read = objects.read[query]
+        if read.no_value:
+            yield _finding(manifest, path, f"{read.no_value}, and no vector or scalar: {NO_RESULT}", ONE_MOMENT)
+        for message, remedy in _unknown(recorded, made, read):
             yield _finding(manifest, path, message, remedy)
 
 

@@ -15,6 +15,8 @@ EXPORTED = re.compile(
 )
 PARAMETER = 'invalid parameter "query": '
 """Before what Prometheus' parser says."""
+NO_VALUE = {"matrixSelector": "a range vector", "subquery": "a range vector", "stringLiteral": "a string"}
+"""Nodes of a syntax tree that have no value of one moment, in words; every function and operator has one."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,12 @@ class Expression:
     Attributes:
         selectors: What it selects; nothing where it is no PromQL.
         error: Why it is none, in Prometheus' words; empty where it is.
+        no_value: What it is instead of a vector or a scalar, which rules and measurements want; empty where it is one.
     """
 
     selectors: tuple[Selector, ...] = ()
     error: str = ""
+    no_value: str = ""
 
     @property
     def names(self) -> set[str]:
@@ -69,7 +73,8 @@ def parsed(answer: Mapping[str, Any]) -> Expression:
     """
     if answer["status"] != "success":
         return Expression(error=str(answer["error"]).removeprefix(PARAMETER))
-    return Expression(tuple(_selectors(answer["data"])))
+    tree = answer["data"]
+    return Expression(tuple(_selectors(tree)), no_value=_no_value(tree))
 
 
 def relabelled(monitor: Manifest) -> Iterator[str]:
@@ -114,6 +119,13 @@ def _groups(regex: str) -> dict[int, str]:
                 found[which] = f"(?:{regex[start:at]})"
         at += 1
     return found
+
+
+def _no_value(tree: Mapping[str, Any]) -> str:
+    """Return what an expression is that is neither a vector nor a scalar; empty of any other."""
+    while tree["type"] == "parenExpr":
+        tree = tree["expr"]
+    return NO_VALUE.get(tree["type"], "")
 
 
 def _selectors(node: Any) -> Iterator[Selector]:

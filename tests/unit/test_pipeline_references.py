@@ -185,6 +185,14 @@ BROKEN = {
         'sli:inference_failures:5m{model="a"} > 1',
         "series sli:inference_failures:5m",
     ),
+    "a range": ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "expr"), "up[5m]", "a range vector, and no"),
+    "a string": ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "expr"), '"up"', "a string, and no"),
+    "a measured range": (
+        "AnalysisTemplate",
+        ("spec", "metrics", 0, "provider", "prometheus", "query"),
+        "up[5m:1m]",
+        "a range vector, and no",
+    ),
     "no PromQL": ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "expr"), "sum(up", "no PromQL"),
     "analysis query": (
         "AnalysisTemplate",

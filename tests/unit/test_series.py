@@ -33,6 +33,24 @@ def test_a_selectors_labels_are_those_that_must_have_one_value(read):
     assert read([text])[text].selectors == (Selector("a", {"x": "1", "v.w": "4"}), Selector("b", {}))
 
 
+@pytest.mark.parametrize(
+    ("text", "no_value"),
+    [
+        ("up[5m]", "a range vector"),
+        ("((up[5m]))", "a range vector"),
+        ("up[5m:1m] offset 1h", "a range vector"),
+        ("rate(up[5m])[1h:]", "a range vector"),
+        ('"x"', "a string"),
+        ("last_over_time(up[5m])", ""),
+        ("-up", ""),
+        ("1", ""),
+        ('label_replace(up, "a", "b", "c", "d")', ""),
+    ],
+)
+def test_what_has_no_value_of_one_moment_is_told(read, text, no_value):
+    assert read([text])[text].no_value == no_value
+
+
 def test_every_text_is_read_whatever_is_said_of_another(read):
     texts = {"a", "b c", "", "\ud800", "ü &=+%;", 'x{y="ü &=+%;"}'}
     found = read(texts)
