@@ -187,6 +187,24 @@ def test_of_other_workloads_the_first_pod_decides(kind, spec, status, decided):
     assert bool(found.waiting) != decided
 
 
+@pytest.mark.parametrize(
+    ("seen", "told", "decided"),
+    [
+        ([], [], False),
+        ([{"status": "True", "observedGeneration": 2}], [], True),
+        ([{"status": "False", "observedGeneration": 1, "message": "as it was before"}], [], False),
+        ([{"status": "False", "observedGeneration": 2, "message": "two at once"}], ["two at once"], True),
+        ([{"status": "False", "observedGeneration": 2, "message": 'scrapeClassName: scrapeClass "x"'}], [], True),
+    ],
+    ids=["not yet", "taken", "changed since", "left out", "of a class that is theirs"],
+)
+def test_the_operator_says_of_a_monitor_whether_it_is_scraped(seen, told, decided):
+    monitor = thing("ServiceMonitor", "a", uid="1", generation=2)
+    found = verdict.of([monitor], [{**monitor, "status": {"bindings": [{"conditions": seen}]}}])
+    assert [each.said for each in found.complaints] == told
+    assert bool(found.waiting) != decided
+
+
 def test_of_several_replica_sets_the_newest_is_waited_for():
     seen = copy.deepcopy(RECORDED["whole"]["last"])
     (old,) = [each for each in seen if each["kind"] == "ReplicaSet" and each["spec"]["replicas"]]
@@ -288,6 +306,29 @@ MODEL = ("spec", "predictor", "model")
 )
 def test_the_value_is_found_that_is_meant(field, said, path):
     assert findings.place(SERVICE, field, said) == path
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ("endpoints[1]: basicAuth: no such", ("endpoints", 1, "basicAuth")),
+        ("endpoints[1]: oauth2 and basicAuth", ("endpoints", 1, "basicAuth")),
+        ("endpoints[1]: relabelConfigs: [0]: x", ("endpoints", 1, "relabelings")),
+        ("endpoints[0]: basicAuth: x", ("endpoints", 0)),
+        ("endpoint[0]: metricRelabelConfigs: x", ("podMetricsEndpoints", 0, "metricRelabelings")),
+    ],
+)
+def test_what_the_operator_says_of_an_endpoint_is_put_at_the_field(said, path):
+    endpoints = [{"port": "http"}, {"basicAuth": {}, "relabelings": []}]
+    spec = {"endpoints": endpoints, "podMetricsEndpoints": [{"metricRelabelings": []}]}
+    assert findings.place({**thing("ServiceMonitor", "a"), "spec": spec}, "", said) == ("spec", *path)
+
+
+def test_what_the_operator_leaves_out_is_not_called_refused_by_a_cluster(tmp_path):
+    made = rendering(tmp_path, "a", thing("ServiceMonitor", "a"))
+    told = [{"application": "lab/a", "object": 0, "said": "no", "field": "", "reason": "InvalidConfiguration"}]
+    (refusal,) = findings.refusals([made], [], told)
+    assert "leaves it out" in refusal.finding.remedy
 
 
 def rendering(tmp_path, name, *objects, namespace="acme"):

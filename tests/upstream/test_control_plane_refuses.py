@@ -38,6 +38,18 @@ GOOD = {
     },
     # Secrets are in no git, and no runtime but KServe's own is known here
     "credentials": {**BARE, "exampleModel": {"storageSecret": "not-in-git"}},
+    "scraped": {
+        "monitoring": {
+            "endpoint": {
+                "basicAuth": {"username": {"name": "scraping", "key": "user"}, "password": {"name": "p", "key": "p"}},
+                "tlsConfig": {
+                    "ca": {"configMap": {"name": "authority", "key": "ca.crt"}},
+                    "cert": {"secret": {"name": "scraping", "key": "tls.crt"}},
+                    "keySecret": {"name": "scraping", "key": "tls.key"},
+                },
+            }
+        }
+    },
     # of the clusters' own
     "trained": {**BARE, "exampleModel": {"predictor": {"serviceAccountName": "trained"}}},
 }
@@ -83,6 +95,23 @@ BAD_VALUES = {
         model(model={"volumeMounts": [{"name": "cache", "mountPath": "/cache"}]}),
         "name: cache",
         '.name: Not found: "cache"',
+    ),
+    "scraping": (
+        {
+            "monitoring": {
+                "endpoint": {
+                    "authorization": {"credentials": {"name": "a", "key": "b"}},
+                    "basicAuth": {"username": {"name": "a", "key": "b"}, "password": {"name": "a", "key": "c"}},
+                }
+            }
+        },
+        "authorization:",
+        "authorization and basicAuth cannot be configured at the same time",
+    ),
+    "versions": (
+        {"monitoring": {"endpoint": {"tlsConfig": {"minVersion": "TLS13", "maxVersion": "TLS11"}}}},
+        "tlsConfig:",
+        "maxVersion must more than or equal to minVersion",
     ),
     "scheme": (BARE, "storageUri: ftp://acme/scheme/7", "StorageUri [ftp://acme/scheme/7] is not supported"),
 }
@@ -134,6 +163,12 @@ BAD_OBJECTS = {
     ),
     "argument": ("{{args.revision}}", "{{args.gone}}", "analysistemplate.yaml", "failed to resolve {{args.gone}}"),
     "braces": ("{{args.revision}}", "{{name}}", "analysistemplate.yaml", "failed to resolve {{name}}"),
+    "timeout": (
+        "scrapeTimeout: 15s",
+        "scrapeTimeout: 20s",
+        "servicemonitor.yaml",
+        'scrapeTimeout "20s" greater than scrapeInterval "15s"',
+    ),
     "rule": (
         "expr: histogram_quantile(",
         "expr: )histogram_quantile(",

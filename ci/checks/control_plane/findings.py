@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ci.checks.control_plane.inside import apply
+from ci.checks.control_plane.inside import apply, verdict
 from ci.manifests import manifests, places, quantities, runtimes
 from ci.manifests.brought import CHECK, Brought
 from ci.manifests.chart import Rendering
@@ -30,6 +30,14 @@ OF_KSERVE: Mapping[str | int, str] = {"containers": "model"}
 """Keys of the pods that KServe makes, and what it makes them of."""
 TOLD_BY = {"rules": "PrometheusRule", "runtimes": "InferenceService"}
 """Kind of the objects that a check looks into."""
+OF_ENDPOINT = re.compile(r"(?P<endpoint>\w+\[\d+\]): (?P<about>.+)", re.DOTALL)
+WORD = re.compile(r"\w+")
+OF_OPERATOR: Mapping[str | int, str] = {
+    "endpoint": "podMetricsEndpoints",
+    "relabelConfigs": "relabelings",
+    "metricRelabelConfigs": "metricRelabelings",
+}
+"""Fields of a monitor by what the Prometheus operator calls them, where that is another name."""
 LISTED = 2
 """Parts that tell an entry of a list: the key of the list, and a number or a key of its own."""
 REMEDY = "change what it names: a cluster refuses it as well"
@@ -38,6 +46,7 @@ OVER_BEFORE = (
     "argocd.argoproj.io/sync-options: Force=true,Replace=true, by which Argo CD deletes it and makes it anew"
 )
 """Where the change alone is refused, and not what it comes to."""
+LEFT_OUT = "correct it: on a cluster the Prometheus operator leaves it out, and nothing of it is scraped"
 REMEDIES = {apply.UNDECIDED: "run it again; `--no-control-plane` leaves this check out"}
 ACCOUNT = re.compile(r'serviceaccount "(?P<name>[^"]+)" not found')
 """What the API server says of pods, whoever makes them."""
@@ -99,18 +108,18 @@ def refusals(
     objects = {each.target.name: each.objects for each in renderings}
     for each in complaints:
         said = " ".join(each["said"].split())
-        way_out = _remedy(said, each["reason"], remedy)
         message = said if each["field"] in said else f"{each['field']}: {said}"
         if not each["application"]:
             own = brought[each["object"]]
             name = f"{own.document['kind']} {own.document['metadata'].get('name')}"
-            yield Finding(CHECK, own.file, own.line, f"{name}: {message}", way_out)
+            yield Finding(CHECK, own.file, own.line, f"{name}: {message}", _remedy(said, each["reason"], remedy))
             continue
         within = objects[each["application"]]
         manifest = within[each["object"]]
         named = _annotated(within, said) or _account(within, said) or _limited(within, said)
         about, path = named or (manifest, place(manifest.data, each["field"], said))
-        finding = about.finding(CHECK, path, message, way_out)
+        way_out = LEFT_OUT if each["reason"] == verdict.LEFT_OUT else remedy
+        finding = about.finding(CHECK, path, message, _remedy(said, each["reason"], way_out))
         yield Refusal(each["application"], manifest, said, finding)
 
 
@@ -193,6 +202,16 @@ def _limited(objects: Sequence[Manifest], said: str) -> tuple[Manifest, places.P
     return None
 
 
+def _of_endpoint(data: Mapping[str, Any], said: str) -> places.Path:
+    """Return the path of what the Prometheus operator says of an endpoint; empty where it says nothing of one."""
+    if (told := OF_ENDPOINT.match(said)) is None:
+        return ()
+    endpoint = ("spec", *(OF_OPERATOR.get(part, part) for part in places.field_path(told["endpoint"])))
+    named = (OF_OPERATOR.get(word, word) for word in WORD.findall(told["about"]))
+    found = next((word for word in named if manifests.dig(data, *endpoint, word) is not None), None)
+    return (*endpoint, found) if found else endpoint
+
+
 def place(data: Mapping[str, Any], field: str, said: str) -> places.Path:
     """Return the path of the value that something is said of; of the object itself where that cannot be told.
 
@@ -202,6 +221,8 @@ def place(data: Mapping[str, Any], field: str, said: str) -> places.Path:
         said: What is said.
     """
     own = places.field_path(field)
+    if data.get("kind") in verdict.MONITORS and (endpoint := _of_endpoint(data, said)):
+        return endpoint
     if own and manifests.dig(data, *own) is not None:
         found: places.Path = own
     elif other := FIELD.search(field or said):

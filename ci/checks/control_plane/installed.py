@@ -15,7 +15,6 @@ from ci.supply.supply import Supply
 CONFIGURATION = ("ConfigMap", "Secret", "ClusterServingRuntime", "ClusterStorageContainer")
 """Kinds that controllers and webhooks read."""
 WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
-KEPT = ("CustomResourceDefinition", *CONFIGURATION, *WEBHOOKS)
 SERVERS = {
     "istiod": "127.0.0.1:15017",
     kserve.WEBHOOK_SERVICE: "127.0.0.1:9443",
@@ -51,6 +50,22 @@ RULES: Document = {
 }
 """The operator serves it, and upstream's manifests do not ask for it: a rule that it refuses is left out in silence."""
 
+SCRAPING: Document = {
+    "apiVersion": "monitoring.coreos.com/v1",
+    "kind": "Prometheus",
+    "metadata": {"name": "lint", "namespace": Prometheus().namespace},
+    "spec": {
+        "replicas": 0,
+        **{
+            f"{each}{selector}": {}
+            for each in ("serviceMonitor", "podMonitor", "probe")
+            for selector in ("Selector", "NamespaceSelector")
+        },
+    },
+}
+"""Any cluster's: the operator says of each monitor whether it takes it for one, and leaves it out in silence else."""
+KEPT = ("CustomResourceDefinition", *CONFIGURATION, *WEBHOOKS, SCRAPING["kind"])
+
 
 @dataclass(frozen=True)
 class _Source:
@@ -74,8 +89,9 @@ async def objects(supply: Supply) -> list[Document]:
         *await monitoring.crds(source),
         *await rollouts.upstream(source),
         RULES,
+        SCRAPING,
     ]
-    namespaces = (istio.NAMESPACE, kserve.NAMESPACE, rollouts.NAMESPACE)
+    namespaces = (istio.NAMESPACE, kserve.NAMESPACE, rollouts.NAMESPACE, Prometheus().namespace)
     return [
         *map(documents.namespace, namespaces),
         *(_asked_here(each) for each in upstream if each["kind"] in KEPT),

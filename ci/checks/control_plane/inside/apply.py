@@ -11,6 +11,7 @@ import http
 import json
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ QUOTAS = "/api/v1/resourcequotas"
 """Until the controller has counted what there is, a quota lets everything in."""
 POLICY, POLICY_SECONDS = "AdmissionPolicy", 2.0
 """The API server reads policies anew each second, and nothing tells that it has."""
+TLS = {"ca": processes.CERTIFICATE, "cert": processes.CERTIFICATE, "keySecret": processes.KEY}
+"""Fields of a monitor with what the Prometheus operator reads: elsewhere any text will do."""
 LOOK_SECONDS = 0.15
 STANDS_SECONDS, STANDS_LOOKS = 2.0, 8
 """How long a complaint has to stay as it is: some are over with the controller's next turn.
@@ -50,6 +53,9 @@ LOOKED_AT = (
     "/apis/apps/v1/statefulsets",
     "/apis/apps/v1/daemonsets",
     "/apis/batch/v1/jobs",
+    "/apis/monitoring.coreos.com/v1/servicemonitors",
+    "/apis/monitoring.coreos.com/v1/podmonitors",
+    "/apis/monitoring.coreos.com/v1/probes",
     "/api/v1/events",
 )
 
@@ -158,8 +164,8 @@ def prepare(api: Api, clusters: Application, applications: Sequence[Application]
     names = {name for each in everything for name in (each.namespace, *map(_namespace, each.objects)) if name}
     for name in sorted(names):  # where one is refused, so is what goes into it
         api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    for secret in _secrets(applications):
-        api.apply(secret)
+    for kept in (*_secrets(applications), *_asked_for(applications)):
+        api.apply(kept)
     _apply(api, everything, lambda kind: kind == install.DEFINITION)
     install.discover(api, [each for application in everything for _, each in application.applied])
     _apply(api, [clusters], lambda kind: kind != install.DEFINITION)
@@ -214,6 +220,41 @@ def _secrets(applications: Sequence[Application]) -> Iterator[Document]:
     }
     for namespace, name in sorted(wanted):
         yield {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}}
+
+
+def _asked_for(applications: Sequence[Application]) -> Iterator[Document]:
+    """Yield each Secret and ConfigMap that monitors take a key of, with these keys, whose contents are in no git.
+
+    Where a chart renders one, that comes into its place.
+    """
+    wanted: dict[tuple[str, str, str], dict[str, bytes]] = {}
+    for application in applications:
+        for monitor in (each for each in application.objects if each["kind"] in verdict.MONITORS):
+            for way, asked in _keys(monitor.get("spec")):
+                kind = "ConfigMap" if way[-1] == "configMap" else "Secret"
+                where = (kind, _namespace(monitor) or application.namespace, str(asked["name"]))
+                file = next((file for each, file in TLS.items() if each in way), None)
+                content = file.read_bytes() if file else ARGUMENT.encode()
+                wanted.setdefault(where, {})[str(asked["key"])] = content
+    for (kind, namespace, name), keys in sorted(wanted.items()):
+        data = {key: _encoded(kind, content) for key, content in keys.items()}
+        yield {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}, "data": data}
+
+
+def _keys(value: object, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Document]]:
+    """Yield whatever names an object and a key of it, with the way there."""
+    if isinstance(value, dict):
+        if {"name", "key"} <= value.keys():
+            yield way, value
+        for key, inner in value.items():
+            yield from _keys(inner, (*way, key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _keys(inner, way)
+
+
+def _encoded(kind: str, content: bytes) -> str:
+    return b64encode(content).decode() if kind == "Secret" else content.decode()
 
 
 def _apply(api: Api, applications: Sequence[Application], wanted: Callable[[str], bool]) -> None:

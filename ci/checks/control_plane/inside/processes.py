@@ -114,6 +114,7 @@ PROGRAMS = (
         "prometheus-operator",
         (
             "--web.listen-address=127.0.0.1:18443",
+            "--feature-gates=StatusForConfigurationResources=true",
             "--web.enable-tls",
             f"--web.cert-file={CERTIFICATE}",
             f"--web.key-file={KEY}",

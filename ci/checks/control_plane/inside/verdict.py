@@ -23,6 +23,12 @@ COMPONENTS = ("predictor", "transformer", "explainer")
 """Of an InferenceService, a Deployment each."""
 WORKLOADS = ("StatefulSet", "DaemonSet", "Job")
 """Kinds beside ReplicaSets whose controllers make pods, and tell by an event that they cannot."""
+MONITORS = ("ServiceMonitor", "PodMonitor", "Probe")
+"""Kinds that the Prometheus operator makes scraping of."""
+LEFT_OUT = "InvalidConfiguration"
+"""Reason for which the operator makes none of one."""
+OWN_CLASS = re.compile("scrapeClassName: ")
+"""Of a class that only a cluster's own Prometheus may have."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +216,21 @@ def _analysis_run(document: Document, _things: _Things, verdict: Verdict) -> Non
         verdict.waiting.append((_uid(document), f"{_name(document)}: Argo Rollouts has not looked at it yet"))
 
 
+def _monitor(document: Document, _things: _Things, verdict: Verdict) -> None:
+    """What tells a Prometheus whom to scrape is taken by the operator, or it says why it leaves it out."""
+    told = [
+        condition
+        for binding in document.get("status", {}).get("bindings") or ()
+        for condition in binding["conditions"]
+        if condition.get("observedGeneration") == document["metadata"]["generation"]
+    ]
+    if not told:
+        said = f"{_name(document)}: the Prometheus operator has not looked at it yet"
+        verdict.waiting.append((_uid(document), said))
+    refused = (each for each in told if each["status"] == "False" and not OWN_CLASS.match(each.get("message", "")))
+    verdict.complaints += (Complaint(_uid(document), said, LEFT_OUT) for said, _ in _messages(refused))
+
+
 def _messages(conditions: Iterable[Document]) -> list[tuple[str, str]]:
     """Return message and reason of conditions, each once."""
     return list(dict.fromkeys((each["message"], each.get("reason", "")) for each in conditions if each.get("message")))
@@ -243,6 +264,7 @@ JUDGES = {
     "InferenceService": _inference_service,
     "Rollout": _rollout,
     "AnalysisRun": _analysis_run,
+    **dict.fromkeys(MONITORS, _monitor),
     "Deployment": _workload,
     **dict.fromkeys(WORKLOADS, _workload),
 }
