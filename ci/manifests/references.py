@@ -20,6 +20,8 @@ KSERVE_COMPONENTS = ("predictor", "transformer", "explainer")
 POD_HASH_LABEL = "rollouts-pod-template-hash"
 STANDARD_MODES = ("Standard", "RawDeployment")
 SIDECAR = "istio-proxy"
+MESH = "mesh"
+"""Gateway of a VirtualService that names none: the proxies of all pods."""
 NO_RESULT = "Prometheus takes no such result of a rule, nor Argo Rollouts of a measurement"
 """Either says so only where it evaluates the expression, each time anew, and nothing ever comes of it."""
 ONE_MOMENT = "ask for the values of one moment, as rate() and last_over_time() make them of a range"
@@ -540,6 +542,58 @@ def _selectors(objects: Objects) -> Iterator[Finding]:
         yield from _means_pods(objects, manifest, ("spec", "podSelector"))
 
 
+def _rivals(objects: Objects) -> Iterator[Finding]:
+    """Two objects that do the same to one thing: each is valid alone, and together none works, or one by chance."""
+    scalers = objects.of("HorizontalPodAutoscaler", "ScaledObject")
+    budgets, virtual = objects.of("PodDisruptionBudget"), objects.of("VirtualService")
+    for one, other in itertools.combinations(scalers, 2):
+        if _scaled(one) == _scaled(other):
+            _, kind, name = _scaled(one)
+            what = f"scales {kind} {name} as well, and two that do stop each other"
+            yield _rival(one, other, ("spec", "scaleTargetRef"), f"{what} (AmbiguousSelector)")
+    for one, other in itertools.combinations(budgets, 2):
+        selected = [objects.selected(mapping(_spec(each, "selector"))) for each in (one, other)]
+        if any(pods in selected[1] for pods in selected[0]):
+            what = "is for the same pods, and none that has two budgets can be evicted: no node with one can be drained"
+            yield _rival(one, other, ("spec", "selector"), what)
+    for one, other in itertools.combinations(virtual, 2):
+        if shared := _contested(one, other):
+            yield _rival(
+                one, other, ("spec", "hosts"), f"is for {shared} as well, and the one that was made first wins"
+            )
+
+
+def _rival(one: Manifest, other: Manifest, path: tuple[str | int, ...], what: str) -> Finding:
+    line = one.line(path)
+    place = f"{one.file}:{line}" if line else one.file
+    return _finding(other, path, f"{one} ({place}) {what}", "leave one of them out, or join them")
+
+
+def _scaled(scaler: Manifest) -> tuple[str, str, str]:
+    """Return group, kind and name of what is scaled; KEDA, which makes autoscalers, has defaults of the first two."""
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", **mapping(_spec(scaler, "scaleTargetRef"))}
+    return str(target["apiVersion"]).partition("/")[0], str(target["kind"]), str(target.get("name"))
+
+
+def _contested(one: Manifest, other: Manifest) -> str:
+    """Return a host that two VirtualServices route all requests to where Istio takes one of both; empty where none.
+
+    A gateway joins two of a host, where at most one of them takes whatever comes; the mesh never does.
+    """
+    gateways = [set(_spec(each, "gateways") or [MESH]) for each in (one, other)]
+    hosts = [
+        {_service_name(each, str(host)) or str(host) for host in _spec(each, "hosts") or ()} for each in (one, other)
+    ]
+    shared = gateways[0] & gateways[1]
+    if MESH in shared or (shared and all(map(_takes_all, (one, other)))):
+        return min(hosts[0] & hosts[1], default="")
+    return ""
+
+
+def _takes_all(virtual: Manifest) -> bool:
+    return any(not route.get("match") for _, route in entries(_spec(virtual, "http")))
+
+
 def _means_pods(objects: Objects, manifest: Manifest, path: tuple[str, ...]) -> Iterator[Finding]:
     if not objects.selected(mapping(manifest.dig(*path))):
         yield _finding(manifest, path, "its selector means no pods", _labels(objects))
@@ -744,6 +798,7 @@ LINKS: tuple[Callable[[Objects], Iterator[Finding]], ...] = (
     _autoscaler,
     _monitors,
     _selectors,
+    _rivals,
     _accounts,
     _series,
     _dashboards,

@@ -233,6 +233,71 @@ def test_a_selector_that_misses_the_pods_is_found(rendered, check):
     assert any("its selector means no pods" in finding.message for finding in findings)
 
 
+def beside(rendered, kind, **changed):
+    """Return the objects with a second one of a kind, which differs from the chart's in some fields of its spec."""
+    (own,) = (manifest for manifest in rendered if manifest.kind == kind)
+    spec = {key: value for key, value in {**own.data["spec"], **changed}.items() if value is not None}
+    data = {**own.data, "metadata": {"name": "second"}, "spec": spec}
+    return [*rendered, manifests.Manifest(data, "", "charts/x.yaml", f"kind: {kind}\nspec:\n")]
+
+
+HTTP = [{"name": "all", "route": [{"destination": {"host": "sklearn-iris-predictor-stable", "port": {"number": 80}}}]}]
+ADMIN = [{**HTTP[0], "match": [{"uri": {"prefix": "/admin"}}]}]
+OWN_GATEWAY = {"gateways": ["edge/public"], "hosts": ["iris.example.com"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "said"),
+    [
+        ("HorizontalPodAutoscaler", {"maxReplicas": 2}, "Rollout sklearn-iris-predictor as well, and two that do stop"),
+        ("PodDisruptionBudget", {"maxUnavailable": 2}, "none that has two budgets can be evicted"),
+        (
+            "PodDisruptionBudget",
+            {"selector": {"matchLabels": {"serving.kserve.io/inferenceservice": "sklearn-iris"}}},
+            "none that has two budgets can be evicted",
+        ),
+        ("VirtualService", {"http": HTTP}, "is for sklearn-iris-predictor as well, and the one that was made first"),
+        ("VirtualService", {"http": ADMIN}, "is for sklearn-iris-predictor as well, and the one that was made first"),
+    ],
+)
+def test_a_second_object_that_does_the_same_is_found_with_the_first(rendered, check, kind, changed, said):
+    (finding,) = check(beside(rendered, kind, **changed))
+    assert said in finding.message
+    assert finding.message.startswith(f"{kind} second: {kind} sklearn-iris")
+    assert re.search(r"\(helm/charts/ml-serving/templates/\w+\.yaml:\d+\)", finding.message)
+    assert finding.place == "charts/x.yaml:2"
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        ("VirtualService", {**OWN_GATEWAY, "http": HTTP}),
+        ("VirtualService", {"gateways": ["edge/public"], "http": HTTP}),
+    ],
+)
+def test_one_of_another_host_or_gateway_is_no_second_one(rendered, check, kind, changed):
+    assert check(beside(rendered, kind, **changed)) == []
+
+
+def test_kedas_autoscaler_of_what_another_scales_is_found(rendered, check):
+    (own,) = (manifest for manifest in rendered if manifest.kind == "HorizontalPodAutoscaler")
+    data = {
+        "kind": "ScaledObject",
+        "metadata": {"name": "keda"},
+        "spec": {"scaleTargetRef": own.data["spec"]["scaleTargetRef"]},
+    }
+    (finding,) = check([*rendered, manifests.Manifest(data, "", "charts/x.yaml")])
+    assert "scales Rollout sklearn-iris-predictor as well" in finding.message
+
+
+@pytest.mark.parametrize(("http", "found"), [(HTTP, 1), (ADMIN, 0)])
+def test_a_gateway_joins_two_of_a_host_where_one_takes_all(rendered, check, http, found):
+    first = beside(rendered, "VirtualService", **OWN_GATEWAY, http=HTTP)
+    second = manifests.Manifest({**first[-1].data, "spec": {**OWN_GATEWAY, "http": http}}, "", "charts/y.yaml")
+    said = [finding for finding in check([*first, second]) if "iris.example.com as well" in finding.message]
+    assert len(said) == found
+
+
 def test_a_switched_service_with_a_selector_of_its_own_must_mean_the_rollouts_pods(rendered, check):
     findings = check(broken(rendered, "Service", ("spec", "selector"), {"app": "nope"}, name="-canary"))
     assert any("does not mean the pods of Rollout" in finding.message for finding in findings)
