@@ -14,8 +14,9 @@ import yaml
 
 from ci.checks.control_plane import certificate, check, container, findings
 from ci.checks.control_plane.findings import Refusal
-from ci.checks.control_plane.inside import apply, verdict
+from ci.checks.control_plane.inside import apply, conditions, verdict
 from ci.checks.control_plane.inside.apply import Application
+from ci.checks.control_plane.inside.conditions import Condition
 from ci.manifests.chart import Chart, Rendering, Target, Values
 from ci.manifests.manifests import Manifest
 from ci.results import Finding
@@ -203,6 +204,36 @@ def test_the_operator_says_of_a_monitor_whether_it_is_scraped(seen, told, decide
     found = verdict.of([monitor], [{**monitor, "status": {"bindings": [{"conditions": seen}]}}])
     assert [each.said for each in found.complaints] == told
     assert bool(found.waiting) != decided
+
+
+def analysis(**metric):
+    spec = {"args": [{"name": "most", "value": "5"}, {"name": "revision"}], "metrics": [{"name": "a"}, metric]}
+    return {**thing("AnalysisTemplate", "a"), "spec": spec}
+
+
+def test_each_condition_is_evaluated_once_with_what_is_put_into_it():
+    plain, filled = "result[0] < 1", "result[0] < {{args.most}}"
+    template = analysis(successCondition=plain, failureCondition=filled)
+    found = list(conditions.of(template))
+    given = (("most", "5"), ("revision", "1"))
+    assert found == [
+        ("spec.metrics[1].successCondition", Condition("successCondition", plain, ())),
+        ("spec.metrics[1].failureCondition", Condition("failureCondition", filled, given)),
+    ]
+    assert list(conditions.of({**template, "kind": "Rollout"})) == []
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        (["could not evaluate: unexpected token"] * 3, "could not evaluate: unexpected token"),
+        (["could not evaluate: a list has none", "could not evaluate: a number has none", ""], ""),
+        (["", "", ""], ""),
+        (["connection refused"] * 3, ""),
+    ],
+)
+def test_a_condition_is_none_where_the_same_is_said_whatever_is_answered(messages, told):
+    assert conditions.said({"metricResults": [{"measurements": [{"message": each}]} for each in messages]}) == told
 
 
 def test_of_several_replica_sets_the_newest_is_waited_for():
@@ -464,13 +495,15 @@ def refusal(kind="Service", name="front", said="port: too high", line=3):
         (refusal(), ("schema", "Service front: port: too high"), False),
         (refusal(), ("schema", "Service back: port: too high"), True),
         (refusal("PrometheusRule"), ("rules", "rule up: no PromQL"), False),
+        (refusal("AnalysisTemplate", line=1), ("gates", "metric a: >> 1: cannot be read"), False),
+        (refusal("AnalysisTemplate", line=2), ("gates", "metric a: >> 1: cannot be read"), True),
         (refusal("InferenceService"), ("runtimes", "no serving runtime is called x"), False),
         (refusal("Rollout"), ("runtimes", "no serving runtime is called x"), True),
     ],
 )
 def test_what_another_check_says_is_not_said_twice(found, other, told):
     check_name, message = other
-    others = [("lab/a", Finding(check_name, "chart/templates/a.yaml", 1, message, "change it"))]
+    others = [("lab/a", Finding(check_name, "lab/a.yaml", 1, message, "change it"))]
     assert list(findings.untold([found], others)) == ([("lab/a", found.finding)] if told else [])
     assert list(findings.untold([found], [("lab/b", others[0][1])])) == [("lab/a", found.finding)]
 

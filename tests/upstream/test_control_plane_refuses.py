@@ -163,6 +163,12 @@ BAD_OBJECTS = {
     ),
     "argument": ("{{args.revision}}", "{{args.gone}}", "analysistemplate.yaml", "failed to resolve {{args.gone}}"),
     "braces": ("{{args.revision}}", "{{name}}", "analysistemplate.yaml", "failed to resolve {{name}}"),
+    "condition": (
+        "successCondition: len(result)",
+        "successCondition: '>> 1' #",
+        "analysistemplate.yaml",
+        "unexpected token Operator",
+    ),
     "timeout": (
         "scrapeTimeout: 15s",
         "scrapeTimeout: 20s",

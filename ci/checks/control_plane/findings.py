@@ -46,8 +46,11 @@ OVER_BEFORE = (
     "argocd.argoproj.io/sync-options: Force=true,Replace=true, by which Argo CD deletes it and makes it anew"
 )
 """Where the change alone is refused, and not what it comes to."""
-LEFT_OUT = "correct it: on a cluster the Prometheus operator leaves it out, and nothing of it is scraped"
-REMEDIES = {apply.UNDECIDED: "run it again; `--no-control-plane` leaves this check out"}
+REMEDIES = {
+    apply.UNDECIDED: "run it again; `--no-control-plane` leaves this check out",
+    apply.NO_CONDITION: "correct it: on a cluster each measurement ends in an Error, and so does the analysis",
+    verdict.LEFT_OUT: "correct it: on a cluster the Prometheus operator leaves it out, and nothing of it is scraped",
+}
 ACCOUNT = re.compile(r'serviceaccount "(?P<name>[^"]+)" not found')
 """What the API server says of pods, whoever makes them."""
 NO_ACCOUNT = (
@@ -88,6 +91,8 @@ class Refusal:
         """Tell whether a finding of another check is about the same."""
         if other.check == "schema":
             return other.message.startswith(f"{self.manifest}: ")
+        if other.check == "gates":  # of a condition, which is evaluated here whoever uses it
+            return other.place == self.finding.place
         return TOLD_BY.get(other.check) == self.manifest.kind
 
 
@@ -108,18 +113,18 @@ def refusals(
     objects = {each.target.name: each.objects for each in renderings}
     for each in complaints:
         said = " ".join(each["said"].split())
+        way_out = _remedy(said, each["reason"], remedy)
         message = said if each["field"] in said else f"{each['field']}: {said}"
         if not each["application"]:
             own = brought[each["object"]]
             name = f"{own.document['kind']} {own.document['metadata'].get('name')}"
-            yield Finding(CHECK, own.file, own.line, f"{name}: {message}", _remedy(said, each["reason"], remedy))
+            yield Finding(CHECK, own.file, own.line, f"{name}: {message}", way_out)
             continue
         within = objects[each["application"]]
         manifest = within[each["object"]]
         named = _annotated(within, said) or _account(within, said) or _limited(within, said)
         about, path = named or (manifest, place(manifest.data, each["field"], said))
-        way_out = LEFT_OUT if each["reason"] == verdict.LEFT_OUT else remedy
-        finding = about.finding(CHECK, path, message, _remedy(said, each["reason"], way_out))
+        finding = about.finding(CHECK, path, message, way_out)
         yield Refusal(each["application"], manifest, said, finding)
 
 

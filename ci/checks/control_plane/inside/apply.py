@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ci.checks.control_plane.inside import install, play, processes, verdict
+from ci.checks.control_plane.inside import conditions, install, play, processes, verdict
 from ci.checks.control_plane.inside.api import Api, Document
 from ci.checks.control_plane.inside.play import Player
 from ci.checks.control_plane.inside.verdict import Verdict
@@ -26,8 +26,8 @@ SECOND_WAVE = ("Rollout", "HorizontalPodAutoscaler")
 """Kinds that refer to what KServe makes: applied with the rest, a Rollout says for seconds that it is not there."""
 UNDECIDED = "Undecided"
 """Reason of what is no complaint: nobody has come to a decision."""
-ARGUMENT = "1"
-"""Value of an argument that gets its own from what is rolled out."""
+NO_CONDITION = "NoCondition"
+"""Reason of what is wrong with a condition whatever is measured."""
 FIRST = ("Namespace", "ResourceQuota", "LimitRange")
 """Kinds that judge or limit whatever comes after them; Argo CD applies them first as well."""
 QUOTAS = "/api/v1/resourcequotas"
@@ -151,6 +151,7 @@ def main() -> None:
         plane.start(*processes.PROGRAMS)
         prepare(plane.api, clusters, applications)
         judge(plane.api, applications)
+        judge_conditions(plane.api, applications)
         taken = {each.name for each in applications if not each.found}
         players = [Player.of(each) for each in given["courses"] if each["application"] in taken]
         courses = play.play(plane, players) if players else []
@@ -181,6 +182,20 @@ def judge(api: Api, applications: Sequence[Application]) -> None:
     """Apply applications, and find out what is wrong with them."""
     apply_first_wave(api, applications)
     watch(api, applications)
+
+
+def judge_conditions(api: Api, applications: Sequence[Application]) -> None:
+    """Find out which conditions of analyses are none; what several have is evaluated once."""
+    found = [
+        (application, number, where, condition)
+        for application in applications
+        for number, document in application.applied
+        for where, condition in conditions.of(document)
+    ]
+    wrong = conditions.judge(api, list(dict.fromkeys(condition for *_, condition in found)))
+    for application, number, where, condition in found:
+        if condition in wrong:
+            application.tell(number, wrong[condition], where, NO_CONDITION)
 
 
 def apply_first_wave(api: Api, applications: Sequence[Application]) -> None:
@@ -234,7 +249,7 @@ def _asked_for(applications: Sequence[Application]) -> Iterator[Document]:
                 kind = "ConfigMap" if way[-1] == "configMap" else "Secret"
                 where = (kind, _namespace(monitor) or application.namespace, str(asked["name"]))
                 file = next((file for each, file in TLS.items() if each in way), None)
-                content = file.read_bytes() if file else ARGUMENT.encode()
+                content = file.read_bytes() if file else b"1"
                 wanted.setdefault(where, {})[str(asked["key"])] = content
     for (kind, namespace, name), keys in sorted(wanted.items()):
         data = {key: _encoded(kind, content) for key, content in keys.items()}
@@ -295,12 +310,11 @@ def _with_run(document: Document) -> Iterator[Document]:
     yield document
     if document["kind"] == "AnalysisTemplate":
         metadata, spec = document["metadata"], document["spec"]
-        arguments = [{"name": each["name"], "value": each.get("value", ARGUMENT)} for each in spec.get("args") or ()]
         yield {
             "apiVersion": document["apiVersion"],
             "kind": "AnalysisRun",
             "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
-            "spec": {**spec, "args": arguments, "terminate": True},
+            "spec": {**spec, "args": conditions.arguments(spec), "terminate": True},
         }
 
 
