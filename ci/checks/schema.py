@@ -64,7 +64,7 @@ async def validate(
     for name, objects in rendered.items():
         file = folder / "src" / f"{name}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("---\n".join(manifest.text.rstrip("\n") + "\n" for manifest in objects))
+        file.write_text("---\n".join(named(manifest).rstrip("\n") + "\n" for manifest in objects))
     for name, pattern in CRDS.items():
         files = tool.crds[name].resolve() / pattern
         pinned = client.host().directory(str(files.parent), include=[files.name], exclude=["kustomization.yaml"])
@@ -75,6 +75,14 @@ async def validate(
     source = client.host().directory(str(folder / "src"))
     output = await tools.execute(container.with_mounted_directory("/src", source), arguments)
     return [(name, finding) for name, found in findings(output, rendered).items() for finding in found]
+
+
+def named(manifest: manifests.Manifest) -> str:
+    """Return an object's YAML; of one that has a generateName, as hooks do, with a name that is made of it."""
+    metadata = manifests.mapping(manifest.data.get("metadata"))
+    if "name" in metadata or "generateName" not in metadata:
+        return manifest.text
+    return json.dumps({**manifest.data, "metadata": {**metadata, "name": f"{metadata['generateName']}1"}})
 
 
 def _openapi(client: dagger.Client, kubernetes: Path, versions: set[str]) -> dagger.Directory:

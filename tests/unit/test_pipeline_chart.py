@@ -354,6 +354,23 @@ def test_a_warning_of_helm_lint_is_a_finding(made, findings):
     assert "Odd_name" in finding.message
 
 
+LISTED = """apiVersion: v1
+kind: List
+items:
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: listed}}
+"""
+ANEW = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: before-}\n"
+
+
+@pytest.mark.parametrize("text", [LISTED, ANEW], ids=["List", "generateName"])
+def test_what_needs_no_name_of_its_own_is_taken(made, findings, text):
+    made.write(f"{CHART_FOLDER}/templates/own.yaml", text)
+    assert findings("lint") == []
+    made.write(f"{CHART_FOLDER}/templates/odd.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: Odd_name\n")
+    (finding,) = findings("lint")
+    assert "Odd_name" in finding.message
+
+
 LACKS = {"runtime": "kserve-lgbserver", "modelFormat": "lightgbm"}
 """What an application's file does not say by its own keys."""
 

@@ -69,7 +69,7 @@ def validate(tmp_path_factory, tool):
 
     def findings(folder, text):
         rendered = {"dev": objects(text)}
-        write(folder, dev__yaml="---\n".join(manifest.text + "\n" for manifest in rendered["dev"]))
+        write(folder, dev__yaml="---\n".join(schema.named(manifest) + "\n" for manifest in rendered["dev"]))
         return schema.findings(
             run(folder, kubectl_validate, "dev.yaml", "--output=json", f"--local-crds={crds}"), rendered
         )["dev"]
@@ -80,6 +80,14 @@ def validate(tmp_path_factory, tool):
 def test_a_good_object_has_no_finding(validate, tmp_path):
     text = "apiVersion: example.org/v1\nkind: Model\nmetadata:\n  name: a\nspec: {low: 1, high: 2}\n"
     assert validate(tmp_path, text) == []
+
+
+def test_an_object_whose_name_is_made_anew_each_time_is_checked_and_one_without_is_refused(validate, tmp_path):
+    model = "apiVersion: example.org/v1\nkind: Model\nspec: {low: 1, high: 2}\nmetadata: {%s}\n"
+    found = validate(tmp_path, "---\n".join([model % "generateName: a-", model % "labels: {a: b}"]))
+    assert [each.message for each in found] == [
+        "Model : metadata.name: Required value: name or generateName is required"
+    ]
 
 
 def test_unknown_fields_wrong_types_broken_rules_and_unknown_apis_are_refused_each_at_its_line(validate, tmp_path):
