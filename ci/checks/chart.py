@@ -204,6 +204,8 @@ def _values(target: Target, output: str) -> Iterator[Finding]:
 def _refused(target: Target, path: tuple[str, ...], what: str) -> Finding:
     file, line = target.place(_indices(path))
     name = ".".join(path) or "the values"
+    if what.startswith("got null"):
+        return Finding("values", file, line, f"{name}: null is no value here", "give it a value, or remove the line")
     return Finding("values", file, line, f"{name}: {what}", "give it what values.schema.json asks")
 
 

@@ -54,6 +54,15 @@ def of_gpu(part):
         # Written for the other one.
         (resources(limits={"memory": 1}), ["exampleModel.resources.limits.memory (1) is less than 1Mi"]),
         (resources(limits={"cpu": "2Gi"}), ["exampleModel.resources.limits.cpu (2Gi) is more CPUs than a node has"]),
+        # Kubernetes takes it for another number.
+        (
+            resources(limits={"memory": "1e40"}),
+            ["exampleModel.resources.limits.memory (1e+40) is more than Kubernetes can"],
+        ),
+        (
+            resources(limits={"ephemeral-storage": "8Ei"}),
+            ['exampleModel.resources.limits["ephemeral-storage"] (8Ei) is more than Kubernetes can count'],
+        ),
         # A target that the limit keeps the pods below.
         (
             scaled(limits={"cpu": "500m"}, target={"cpu": "1400m"}),

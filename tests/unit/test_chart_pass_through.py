@@ -35,6 +35,33 @@ def test_fields_of_the_predictor_reach_kserve_beside_the_charts(chart):
     assert spec["model"]["storageUri"]
 
 
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        {"exampleModel": {"predictor": dict.fromkeys(["hostAliases", "priorityClassName", "logger", "volumes"])}},
+        {"exampleModel": {"predictor": dict.fromkeys(["containers", "initContainers", "serviceAccountName"])}},
+        {"exampleModel": {"model": dict.fromkeys(["envFrom", "workingDir", "ports", "volumeMounts", "livenessProbe"])}},
+        {"exampleModel": {"model": {"lifecycle": {"postStart": None}, "readinessProbe": {"grpc": None, "exec": None}}}},
+        {"exampleModel": {"model": {"modelFormat": {"version": None}}}},
+        {"exampleModel": {"predictor": None, "model": None}},
+        {"monitoring": {"endpoint": {"params": None, "relabelings": None, "metricRelabelings": None}}},
+        {"canary": {"analysis": {"prometheus": {"headers": None}}}},
+    ],
+)
+def test_null_is_as_if_it_were_not_there(chart, nothing):
+    assert chart.render(nothing) == chart.render({})
+
+
+def test_null_within_a_list_or_a_field_is_as_if_it_were_not_there(chart):
+    own = {
+        "volumes": [{"name": "cache", "emptyDir": None, "projected": {"sources": [], "defaultMode": None}}],
+        "batcher": {"maxBatchSize": 8, "timeout": None},
+    }
+    spec = predictor(chart, predictor=own)
+    assert spec["volumes"][1] == {"name": "cache", "projected": {"sources": []}}
+    assert spec["batcher"] == {"maxBatchSize": 8}
+
+
 def test_a_container_of_ones_own_comes_before_those_beside_it(chart):
     spec = predictor(chart, runtime="", image="me/mine:1", storageUri="", predictor={"containers": SECOND})
     assert [each["name"] for each in spec["containers"]] == ["kserve-container", "tokens"]

@@ -118,6 +118,16 @@ def test_null_where_the_chart_needs_a_value_names_the_key_and_its_line(made, fin
     assert finding.message == f"{key}: null, and the chart needs a value here"
 
 
+def test_null_that_says_nothing_of_the_charts_own_names_the_key_and_its_line(made, findings):
+    made.write(IN_TREE, "exampleModel:\n  labels:\n    team: null\n")
+
+    (finding,) = findings()
+
+    assert finding.place == f"{IN_TREE}:3"
+    assert finding.message == "exampleModel.labels.team: null is no value here"
+    assert finding.remedy == "give it a value, or remove the line"
+
+
 def test_a_wrong_type_in_the_chart_s_own_values_is_found_there(made, findings):
     text = (made.folder / OWN).read_text()
     made.write(OWN, text.replace("p95Threshold: 0.5", "p95Threshold: fast"))

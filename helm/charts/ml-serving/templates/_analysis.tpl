@@ -67,6 +67,8 @@ Too few requests, or none, are a failure of their own: the measurements that wou
 {{- $root := .root }}
 {{- $analysis := $root.Values.canary.analysis }}
 {{- $noData := int $analysis.noDataLimit }}
+{{- $asked := default dict $analysis.prometheus | deepCopy }}
+{{- include "ml-serving.dropNulls" $asked }}
 {{- $address := $root.Values.monitoring.prometheusAddress | quote }}
 {{- $canary := include "ml-serving.canarySeries" $root }}
 {{- $judged := list
@@ -84,7 +86,7 @@ Too few requests, or none, are a failure of their own: the measurements that wou
     prometheus:
       address: {{ $address }}
       query: {{ include "ml-serving.requestsQuery" $root | quote }}
-      {{- with $analysis.prometheus }}
+      {{- with $asked }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
 {{- range $metric := $judged }}
@@ -100,7 +102,7 @@ Too few requests, or none, are a failure of their own: the measurements that wou
     prometheus:
       address: {{ $address }}
       query: {{ $metric.query | quote }}
-      {{- with $analysis.prometheus }}
+      {{- with $asked }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
 {{- end }}

@@ -3,6 +3,21 @@ KServe's own fields, as exampleModel.predictor and exampleModel.model hold them.
 the chart has a key for is refused there (_validate_pass_through.tpl), so nothing is said twice.
 */}}
 
+{{/*
+Take null out of a part of the values, at any depth: it says that nothing is to be there, as of what an environment has for all.
+Helm does so of the chart's own values alone, and no cluster takes it. Takes a copy, changes it, and writes nothing.
+*/}}
+{{- define "ml-serving.dropNulls" -}}
+{{- $part := . -}}
+{{- if kindIs "map" $part -}}
+{{- range $key, $value := $part -}}
+{{- if kindIs "invalid" $value -}}{{ $_ := unset $part $key }}{{- else -}}{{ include "ml-serving.dropNulls" $value }}{{- end -}}
+{{- end -}}
+{{- else if kindIs "slice" $part -}}
+{{- range $part -}}{{ include "ml-serving.dropNulls" . }}{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* KServe's name for a transformer in the model's own pod, and its port where it names none. */}}
 {{- define "ml-serving.transformerPort" -}}
 {{- range dig "containers" list (default dict .Values.exampleModel.predictor) -}}
@@ -40,8 +55,9 @@ the chart has a key for is refused there (_validate_pass_through.tpl), so nothin
 {{/* A probe: the chart's, with the fields that exampleModel.model adds; takes root, kind, path, and fields of the chart's. */}}
 {{- define "ml-serving.probe" -}}
 {{- $model := .root.Values.exampleModel -}}
-{{- $own := dig (printf "%sProbe" .kind) dict (default dict $model.model) -}}
-{{- $probe := mergeOverwrite (dict "httpGet" (dict "path" .path "port" $model.port)) .fields (deepCopy $own) -}}
+{{- $own := dig (printf "%sProbe" .kind) dict (default dict $model.model) | default dict | deepCopy -}}
+{{- include "ml-serving.dropNulls" $own -}}
+{{- $probe := mergeOverwrite (dict "httpGet" (dict "path" .path "port" $model.port)) .fields $own -}}
 {{- if or $own.exec $own.grpc $own.tcpSocket }}{{ $probe = omit $probe "httpGet" }}{{ end -}}
 {{ toYaml $probe }}
 {{- end }}

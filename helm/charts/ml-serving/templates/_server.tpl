@@ -31,7 +31,8 @@ the runtime.
 {{/* The model server's container, in what is the same for one with a runtime and for one without. */}}
 {{- define "ml-serving.server" -}}
 {{- $model := .Values.exampleModel -}}
-{{- $own := default dict $model.model -}}
+{{- $own := default dict $model.model | deepCopy -}}
+{{- include "ml-serving.dropNulls" $own -}}
 {{- with $model.image }}
 image: {{ . | quote }}
 {{- end }}

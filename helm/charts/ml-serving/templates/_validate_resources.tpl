@@ -21,6 +21,10 @@ ValidateContainerResourceRequirements; KServe's Deployment that breaks one is re
 {{- if and (eq $name "cpu") (gt $amount 10000.0) }}
 {{- fail (printf "%s (%v) is more CPUs than a node has: write a number of them, as in 2 or 500m" $key $quantity) }}
 {{- end }}
+{{- /* Kubernetes counts up to 2^63 - 1, and takes whatever is more for that. */}}
+{{- if ge $amount 9223372036854775807.0 }}
+{{- fail (printf "%s (%v) is more than Kubernetes can count: write less than 8Ei" $key $quantity) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- $limits := default dict $resources.limits }}
