@@ -154,10 +154,11 @@ class Target:
     def origin(self, path: places.Path, value: Any) -> manifests.Own | None:
         """Return the value that a rendered one comes from; None where it is the chart's, or not known.
 
-        It has the same last key and the same value; where several do, the most keys around it in common.
+        It has the same last key and the same value; where several do, the most keys around it in common; and of those
+        the same places in their lists, for what stands there twice is a mistake of the second.
 
         Args:
-            path: Of the rendered value, in its object.
+            path: Of the rendered value, in its object; indices are counted from the end.
             value: The rendered value.
         """
         alike: dict[int, list[tuple[str | int, ...]]] = {}
@@ -168,8 +169,13 @@ class Target:
         if not alike:
             return None
         nearest = alike[max(alike)]
+        if len(nearest) > 1:
+            there = places.indices(path)
+            nearest = [own for own in nearest if places.indices(places.from_end(self._effective, own)) == there]
+        if len(nearest) != 1:
+            return None
         file, line = self.place(nearest[0])
-        if not line or len(nearest) > 1 or file == self.values[-1].file:
+        if not line or file == self.values[-1].file:
             return None
         return manifests.Own(dotted(nearest[0]), file, line)
 

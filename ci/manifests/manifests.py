@@ -45,7 +45,7 @@ class Manifest:
         template: The template's text; empty where there is none to look into.
         index: Which of the objects of its kind from that template it is.
         siblings: How many they are.
-        origin: Returns the application's own value that the one at a path comes from.
+        origin: Returns the application's own value that the one at a path comes from, whose indices count from the end.
     """
 
     data: Mapping[str, Any]
@@ -104,7 +104,8 @@ class Manifest:
         if self.origin is None:
             return None
         there = next((depth for depth in range(len(path), 0, -1) if self.dig(*path[:depth]) is not None), 0)
-        return self.origin(path[:there], self.dig(*path[:there])) if there else None
+        own = path[:there]
+        return self.origin(places.from_end(self.data, own), self.dig(*own)) if there else None
 
 
 def differing(one: Any, other: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

@@ -79,6 +79,25 @@ def walk(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Path, A
         yield from walk(item, (*path, part))
 
 
+def from_end(value: Any, path: Path) -> Path:
+    """Return a way with list indices counted from the end, as a template that adds to lists adds in front.
+
+    Args:
+        value: What it leads into.
+        path: Each part of it is there.
+    """
+    found: list[str | int] = []
+    for part in path:
+        found.append(part - len(value) if isinstance(part, int) else part)
+        value = value[part]
+    return found
+
+
+def indices(path: Path) -> Path:
+    """Return the list indices of a way."""
+    return [part for part in path if isinstance(part, int)]
+
+
 def shared(one: Path, other: Path) -> int:
     """Return how many keys two ways have in common at their ends; 0 where one of them alone ends in a list."""
     if not other or isinstance(one[-1], int) != isinstance(other[-1], int):

@@ -1,6 +1,7 @@
 """What helm says about a broken chart or its values becomes findings at the right place; helm really runs on each."""
 
 import pytest
+import yaml
 
 from ci.checks.chart import left_out
 from ci.manifests.chart import DEFAULTS
@@ -309,10 +310,33 @@ def test_an_item_of_a_list_is_found_by_what_it_has(made, found_in):
     assert (finding.file, finding.line) == (APPLICATION, line_of(made, APPLICATION, "secretKeyReff:"))
 
 
-def test_what_two_values_may_be_is_found_in_the_template(found_in):
-    env = [{"name": "A", "value": "same"}, {"name": "B", "value": "same"}]
+MOUNTED = {"name": "cache", "mountPath": "/cache"}
 
-    finding = found_in({"exampleModel": {"env": env}}, "model", "env", 1, "value")
+
+@pytest.mark.parametrize(
+    ("values", "path", "text"),
+    [
+        ({"env": [{"name": "A", "value": "1"}] * 2}, ("model", "env", 1), "- name: A"),
+        ({"env": [{"name": each, "value": "same"} for each in "AB"]}, ("model", "env", 1, "value"), "value: same"),
+        ({"env": [{"name": "A", "value": each} for each in "12"]}, ("model", "env", 1, "name"), "- name: A"),
+        ({"model": {"volumeMounts": [MOUNTED] * 2}}, ("model", "volumeMounts", 2), "- name: cache"),
+        ({"predictor": {"volumes": [{"emptyDir": {}, "name": "c"}] * 2}}, ("volumes", 2, "name"), "name: c"),
+    ],
+)
+def test_what_is_twice_in_a_list_is_found_at_the_second(made, found_in, monkeypatch, values, path, text):
+    monkeypatch.setattr(yaml.SafeDumper, "ignore_aliases", lambda *_: True)
+
+    finding = found_in({"exampleModel": values}, *path)
+
+    lines = (made.folder / APPLICATION).read_text().splitlines()
+    assert finding.file == APPLICATION
+    assert [number for number, line in enumerate(lines, 1) if line.strip() == text][1] == finding.line
+
+
+def test_what_two_values_may_be_is_found_in_the_template(found_in):
+    both = {"podLabels": {"team": "same"}, "podAnnotations": {"team": "same"}}
+
+    finding = found_in({"exampleModel": both}, "labels", "team")
 
     assert finding.file == f"{CHART_FOLDER}/templates/inferenceservice.yaml"
 
