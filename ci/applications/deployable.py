@@ -7,7 +7,7 @@ from typing import Any
 import tomlkit
 from kubernetes.utils.quantity import parse_quantity
 
-from ci.manifests import places, runtimes
+from ci.manifests import manifests, places, runtimes
 from ci.manifests.documents import Document
 from ci.manifests.runtimes import Fault
 
@@ -64,7 +64,7 @@ class Objection:
 
     Attributes:
         said: In a line.
-        label: The label or annotation that asks for it; empty where none does.
+        label: The label, annotation or table that asks for it; empty where none does.
     """
 
     said: str
@@ -81,6 +81,8 @@ class Objection:
         path = next(tables, None)
         if path is None:
             return WAY_OUT
+        if isinstance(manifests.dig(values, *path, self.label), Mapping):
+            path = (*path, self.label)
         table, key = (tomlkit.key([str(part) for part in each]).as_string() for each in ((application,), path))
         return TAKE_AWAY.format(application=table, key=key)
 
@@ -162,7 +164,8 @@ def _lacks(document: Document, machine: Machine) -> Iterator[Objection]:
                 yield Objection(f"asks for a node with {label}={value}", label)
         for field in ("logger", "batcher"):
             if field in pod:
-                yield Objection(f"has a {field}, which is KServe's agent, and no image of a throw-away cluster is that")
+                said = f"has a {field}, which is KServe's agent, and no image of a throw-away cluster is that"
+                yield Objection(said, field)
         if pod.get("nodeName"):
             yield Objection(f"asks for node {pod['nodeName']}")
         for field, kind in NAMED.items():

@@ -107,6 +107,11 @@ CLOUD = "azure.workload.identity/client-id"
             {"serviceAccount": {"annotations": {CLOUD: "6f1d"}}, "exampleModel": {"name": "scores"}},
             "serviceAccount.annotations = {} below [throwaway.values.scores]",
         ),
+        (
+            pod(logger={"mode": "all"}),
+            {"exampleModel": {"predictor": {"logger": {"mode": "all"}, "volumes": []}}},
+            "exampleModel.predictor.logger = {} below [throwaway.values.scores]",
+        ),
     ],
 )
 def test_the_way_out_is_what_to_write_to_take_a_table_away(asking, values, written):

@@ -117,3 +117,16 @@ def test_what_is_taken_away_is_not_rendered_whichever_file_has_it(made, chart):
     assert before["lab/price-rank"] > before["lab/fraud-score"] > 0
     assert {name: text.count("gone") for name, text in texts.items()} == dict.fromkeys(NAMES, 0)
     assert made.on_throwaway(chart.helm) == []
+
+
+def test_an_agent_alone_is_taken_away_and_the_rest_of_the_predictor_stays(made, chart):
+    own = {"logger": {"mode": "all", "url": "http://gone"}, "priorityClassName": "stays"}
+    made.deploy("lab", "price-rank", values={"exampleModel": {"predictor": own}})
+    file = made.folder / project.FILE
+    file.write_text(f"{file.read_text()}[throwaway.values.price-rank]\nexampleModel.predictor.logger = {{}}\n")
+
+    text = made.rendered_on_throwaway(chart.helm)["lab/price-rank"]
+
+    assert "logger" not in text
+    assert "priorityClassName: stays" in text
+    assert "9081" not in text, "requests enter at the server again"
