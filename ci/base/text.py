@@ -56,6 +56,11 @@ def legal(text: str) -> str:
     return visible(SEQUENCES.sub("", text).replace("\r\n", "\n"), keep="\t\n")
 
 
+def has_words(text: str) -> bool:
+    """Tell whether a text says anything: it has a letter or a digit of any script."""
+    return any(char.isalnum() for char in text)
+
+
 def one_line(text: str) -> str:
     """Return a text on one line, made inert."""
     return visible(" ".join(SEQUENCES.sub("", text).split()))

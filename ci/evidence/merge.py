@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ci.base.errors import CheckFailedError, CIError, MachineError, UsageError
+from ci.base.text import has_words
 from ci.evidence import touched, verify
 from ci.evidence.envelope import EvidenceError
 from ci.evidence.touched import Sides, Touched
 from ci.evidence.verify import Evidence, Promotion
 from ci.tree import git, history, quarantine, tree
 from ci.tree.message import BREAK_GLASS, EVIDENCE_COMMIT
+from ci.tree.quarantine import QuarantinedError
 from ci.tree.tree import KNOWN_ANSWER, Application, Blocks
 
 TRAILER = re.compile(r"([A-Z][A-Za-z-]*): (.+)")
@@ -90,7 +92,7 @@ class Check:
             return Verdict(each.place, each.wrong, False, "correct the file")
         try:
             if each.after is not None and touched.changed_set(each):
-                await quarantine.require_free(self.sides.head, each.environment, each.name, each.after.release)
+                await self._require_free(each, each.after)
             if reasons := await self._break_glass(each):
                 return Verdict(each.place, f"break-glass: {'; '.join(reasons)}")
             return Verdict(each.place, "; ".join(await self._proofs(each)))
@@ -98,6 +100,15 @@ class Check:
             raise
         except CIError as error:
             return Verdict(each.place, error.message, False, error.fix or f"{AGAIN}; {BY_GLASS}")
+
+    async def _require_free(self, each: Touched, after: Application) -> None:
+        """Refuse a set that is in quarantine, or was before this very change."""
+        await quarantine.require_free(self.sides.head, each.environment, each.name, after.release)
+        try:
+            await quarantine.require_free(self.sides.tree, each.environment, each.name, after.release)
+        except QuarantinedError as error:
+            fix = "merge what lifts it by itself, before what brings it"
+            raise QuarantinedError(f"{error.message}, and this change lifts that for itself", fix=fix) from error
 
     async def _proofs(self, each: Touched) -> list[str]:
         """Return what proves an application.
@@ -217,7 +228,7 @@ class Check:
         keys = {key for key in {*before, *after} if before.get(key) != after.get(key)}
         wanted |= keys or (set() if each.after is not None else {reason.path for reason in each.why})
         for commit, blocks in (await self._commits()).items():
-            reasons = [one[BREAK_GLASS] for one in blocks if BREAK_GLASS in one and _is_of(one, each)]
+            reasons = [one[BREAK_GLASS] for one in blocks if has_words(one.get(BREAK_GLASS, "")) and _is_of(one, each)]
             for thing in await self._made(commit, each, wanted) if reasons else ():
                 made.setdefault(thing, f"{await self.sides.head.repository.who(commit)}: {reasons[0]}")
         return [*dict.fromkeys(made.values())] if wanted and wanted == made.keys() else []
@@ -227,7 +238,8 @@ class Check:
         head, after = self.sides.head, touched.facets(each.after)
         own = tree.file_of(self.sides.after, each.environment, each.name) if each.after is not None else None
         sides = [replace(head, commit=name) for name in (f"{commit}^", commit)]
-        then = [await self._facets(side, each, own) for side in sides]
+        known = await head.repository.objects_of(*(side.commit for side in sides))  # of the first there is none before
+        then = [await self._facets(side, each, own) if there else {} for side, there in zip(sides, known, strict=True)]
         made = {key for key in wanted & after.keys() if then[0].get(key) != then[1].get(key) == after[key]}
         for path in wanted - after.keys():
             objects = await head.repository.objects_of(

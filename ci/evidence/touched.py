@@ -113,8 +113,21 @@ async def touched(found: Sides) -> list[Touched]:
         if found.protects(path.parent.name)
     ]
     names = [*found.after.names, *found.before.names]
+    wrong += [each async for each in _no_folders(found)]
     apart = [*_unguarded(found), *await _opened(found), *await _foreign(found), *told, *wrong]
     return sorted(apart, key=lambda each: (names.index(each.environment), each.name))
+
+
+async def _no_folders(found: Sides) -> AsyncIterator[Touched]:
+    """Yield the protected environments whose folder becomes a link or a submodule, which Argo CD may follow."""
+    for name in filter(found.protects, found.after.names):
+        path = PurePosixPath(found.after.paths.tree, name)
+        for each in [path, *path.parents][:-1]:
+            was, mode = [
+                (await side.entries(str(each.parent))).get(each.name, FOLDER) for side in (found.base, found.head)
+            ]
+            if mode not in (FOLDER, was):
+                yield Touched(name, "", [Reason(str(each))], wrong=f"{each}: not a folder (git mode {mode})")
 
 
 async def _applications(found: Sides, changes: Sequence[ApplicationChange]) -> AsyncIterator[Touched]:

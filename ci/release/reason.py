@@ -1,6 +1,7 @@
 """The reason for which a person goes over a guard: the commit says it."""
 
 from ci.base.errors import UsageError
+from ci.base.text import has_words
 
 
 def of(option: str, text: str) -> str:
@@ -11,9 +12,9 @@ def of(option: str, text: str) -> str:
         text: What a person wrote.
 
     Raises:
-        UsageError: It is empty.
+        UsageError: It says nothing.
     """
     said = " ".join(text.split())
-    if not said:
+    if not has_words(said):
         raise UsageError(f"{option}: it has no reason", fix=f'{option} "REASON", which the commit says')
     return said

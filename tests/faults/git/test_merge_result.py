@@ -281,6 +281,38 @@ def test_what_is_in_quarantine_does_not_come_back_by_hand(own):
     assert "slow" in refuses(own)
 
 
+def test_a_change_lifts_no_quarantine_for_what_it_brings(own):
+    promote(own, None, break_glass=REASON)
+    promoted = own.clone.read(PROD).decode()
+    ci(own.clone, "rollback", "--env=prod", f"--to={own.clone.git('rev-parse', 'HEAD~1')}", "--why=slow")
+    own.clone.git("push", "--quiet", "origin", "main")
+    own.clone.git("rm", "-r", "--quiet", "gitops/quarantine")
+    own.clone.git("commit", "--quiet", "--message=Tidy up")
+    lifted = own.clone.git("rev-parse", "HEAD")
+    write(own.clone, PROD, promoted, "Again")
+    merged(own)
+    assert "and this change lifts that for itself" in refuses(own)
+
+    own.clone.git("push", "--quiet", "origin", f"{lifted}:main")
+    merged(own)
+    assert "ran there before" in passes(own), "once the branch has it lifted"
+
+
+@pytest.mark.parametrize("path", ["gitops/prod", "gitops"])
+@pytest.mark.parametrize("how", ["a link", "a submodule"])
+def test_an_environment_s_files_are_not_behind_a_link_or_in_a_submodule(own, path, how):
+    head = own.clone.git("rev-parse", "HEAD")
+    own.clone.git("mv", path, "moved")
+    if how == "a link":
+        (own.clone.folder / path).symlink_to(own.clone.folder / "moved")
+        own.clone.git("add", "--all")
+    else:
+        own.clone.git("update-index", "--add", "--cacheinfo", f"160000,{head},{path}")
+    own.clone.git("commit", "--quiet", "--message=Moved")
+    merged(own)
+    assert f"prod: refused: {path}: not a folder (git mode 1" in refuses(own)
+
+
 def test_a_deletion_is_said_and_passes(own):
     own.clone.git("rm", "--quiet", PROD)
     own.clone.git("commit", "--quiet", "--message=Away")
@@ -300,6 +332,30 @@ def test_break_glass_passes_with_its_reason(own):
     said = passes(own)
     assert said.startswith(f"{PLACE}: break-glass: ")
     assert REASON in said
+
+
+@pytest.mark.parametrize("reason", ["-", "\u200b", "…"])
+def test_break_glass_that_says_nothing_is_none(own, reason):
+    edit(own.clone, PROD, tag, f"By hand\n\nBreak-glass: {reason}")
+    merged(own)
+    assert "no promotion brings this set" in refuses(own)
+
+
+@pytest.mark.parametrize(("makes", "proven"), [(True, True), (False, False)])
+def test_a_history_of_its_own_is_break_glass_for_what_it_has(own, makes, proven):
+    """Its first commit has none before it."""
+    text = own.clone.read(PROD).decode().replace("v0.20.0", "v9")
+    own.clone.git("checkout", "--quiet", "--orphan", "apart")
+    own.clone.git("rm", "-r", "--force", "--quiet", ".")
+    write(own.clone, PROD if makes else "apart", text, f"Apart\n\nBreak-glass: {REASON}")
+    own.clone.git("checkout", "--quiet", "main")
+    words = ("--allow-unrelated-histories", "--strategy-option=theirs", "--message=Together")
+    own.clone.git("merge", "--quiet", *words, "apart")
+    if not makes:
+        edit(own.clone, PROD, tag)
+    merged(own)
+    said = passes(own) if proven else refuses(own)
+    assert ("break-glass: " if proven else "no promotion brings this set") in said
 
 
 @pytest.mark.parametrize("change", [values, tag], ids=["values as well", "another set"])

@@ -50,7 +50,7 @@ def test_a_bump_of_a_protected_environment_is_refused_with_the_ways_in(scene, wa
     assert '--break-glass "REASON"' in said
 
 
-@pytest.mark.parametrize("reason", ["", "  ", "\n\t"])
+@pytest.mark.parametrize("reason", ["", "  ", "\n\t", "-", "\u200b"])
 def test_break_glass_asks_for_a_reason(scene, reason):
     assert "--break-glass: it has no reason" in refused(scene, *IMAGE, "--env=prod", f"--break-glass={reason}")
 
