@@ -66,12 +66,19 @@ class Entry:
     def matches(self, release: Release) -> bool:
         """Tell whether a release has all that failed: chart, model and image, as far as this entry names them.
 
-        A model or an image is the same by its digest, whatever it is called, where both have one; else by its name.
+        A model or an image is the same by its digest, whatever it is called, where both have one; else by its name,
+        which of a model is its storageUri, whatever its version is called, where what was gone back to had another.
         """
         return all(self._has(release, part) for part in PARTS if any(dotted(key) in self.values for key in part))
 
     def _has(self, release: Release, part: Sequence[KeyPath]) -> bool:
-        return same({key: self.values[dotted(key)] for key in part if dotted(key) in self.values}, release)
+        named = [key for key in part if dotted(key) in self.values and not (key == tree.VERSION and self._is_by_uri)]
+        return same({key: self.values[dotted(key)] for key in named}, release)
+
+    @property
+    def _is_by_uri(self) -> bool:
+        uri = dotted(tree.STORAGE_URI)
+        return uri in self.values and self.back.get(uri, self.values[uri]) != self.values[uri]
 
     def returned_to(self, model: Release) -> bool:
         """Tell whether it is what an environment went back by, from another model to this one."""

@@ -31,7 +31,8 @@ MODEL_DIGEST = ("model", "digest")
 """The one key that a file may lack: its model is not pinned then."""
 VERSION = ("model", "version")
 """The one key that people and this tool alone read: Argo CD makes nothing of it, so 1.0 without quotes is 1.0."""
-MODEL = (VERSION, ("model", "storageUri"), MODEL_DIGEST)
+STORAGE_URI: KeyPath = ("model", "storageUri")
+MODEL = (VERSION, STORAGE_URI, MODEL_DIGEST)
 IMAGE = (("image", "repository"), ("image", "tag"), ("image", "digest"))
 DIGESTS = (MODEL_DIGEST, IMAGE[2])
 """The keys that may have nothing, which is no digest."""
@@ -231,7 +232,7 @@ class Application:
     @property
     def model(self) -> Release:
         """What tells its model from others: the model's keys; the image's where that brings the model along."""
-        own = MODEL if self.release["model", "storageUri"] else IMAGE
+        own = MODEL if self.release[STORAGE_URI] else IMAGE
         return {key: self.release[key] for key in own}
 
     @property
@@ -484,7 +485,7 @@ def image(release: Release) -> str:
 
 def unpinned(release: Release) -> Iterator[Unpinned]:
     """Yield what of a set is not pinned by its digest; a model that the image brings along is pinned with that."""
-    if (uri := release["model", "storageUri"]) and not release[MODEL_DIGEST]:
+    if (uri := release[STORAGE_URI]) and not release[MODEL_DIGEST]:
         said = f"{uri} is not pinned, and what lies there can be replaced"
         to = f"{release['model', 'version']} --digest sha256:HEX"
         yield Unpinned(MODEL_DIGEST, said, "model", to, f"python ci/main.py digest {uri}")

@@ -235,3 +235,16 @@ def test_an_image_without_a_digest_is_known_by_its_whole_reference():
 
 def test_the_parts_of_a_set_are_all_of_it():
     assert [key for part in quarantine.PARTS for key in part] == list(tree.KEYS)
+
+
+@pytest.mark.parametrize(("back", "barred"), [("s3://acme/fraud/1", True), ("s3://acme/fraud/2", False), ("", True)])
+def test_a_model_is_its_uri_by_whatever_version_where_the_good_one_had_another(back, barred):
+    """Where the good one has the same URI, as of a folder that is written over, the version alone tells them apart."""
+    uri = "s3://acme/fraud/2"
+    values = {"model.version": "2", "model.storageUri": uri}
+    entry = Entry("fraud-score", "lab", values, "it failed", "", back={"model.storageUri": back})
+    renamed = {**RELEASE, ("model", "version"): "9", ("model", "storageUri"): uri, ("model", "digest"): ""}
+
+    assert entry.matches(renamed) == barred
+    assert entry.matches({**renamed, ("model", "version"): "2"})
+    assert not entry.matches({**renamed, ("model", "storageUri"): "s3://acme/fraud/3"})
