@@ -215,10 +215,10 @@ def test_each_condition_is_evaluated_once_with_what_is_put_into_it():
     plain, filled = "result[0] < 1", "result[0] < {{args.most}}"
     template = analysis(successCondition=plain, failureCondition=filled)
     found = list(conditions.of(template))
-    given = (("most", "5"), ("revision", "1"))
+    given = [(("most", "5"), ("revision", each)) for each in ("1", "==")]
     assert found == [
-        ("spec.metrics[1].successCondition", Condition("successCondition", plain, ())),
-        ("spec.metrics[1].failureCondition", Condition("failureCondition", filled, given)),
+        ("spec.metrics[1].successCondition", [Condition("successCondition", plain, ())]),
+        ("spec.metrics[1].failureCondition", [Condition("failureCondition", filled, each) for each in given]),
     ]
     assert list(conditions.of({**template, "kind": "Rollout"})) == []
 

@@ -187,15 +187,15 @@ def judge(api: Api, applications: Sequence[Application]) -> None:
 def judge_conditions(api: Api, applications: Sequence[Application]) -> None:
     """Find out which conditions of analyses are none; what several have is evaluated once."""
     found = [
-        (application, number, where, condition)
+        (application, number, where, filled)
         for application in applications
         for number, document in application.applied
-        for where, condition in conditions.of(document)
+        for where, filled in conditions.of(document)
     ]
-    wrong = conditions.judge(api, list(dict.fromkeys(condition for *_, condition in found)))
-    for application, number, where, condition in found:
-        if condition in wrong:
-            application.tell(number, wrong[condition], where, NO_CONDITION)
+    wrong = conditions.judge(api, list(dict.fromkeys(each for *_, filled in found for each in filled)))
+    for application, number, where, filled in found:
+        if all(each in wrong for each in filled):
+            application.tell(number, wrong[filled[0]], where, NO_CONDITION)
 
 
 def apply_first_wave(api: Api, applications: Sequence[Application]) -> None:

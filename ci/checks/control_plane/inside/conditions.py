@@ -23,6 +23,8 @@ NAMESPACE = "default"
 RUNS = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/analysisruns"
 ARGUMENT = "1"
 """Value of an argument that gets its own from what is rolled out."""
+SIGN = "=="
+"""Another, for it may be that as well."""
 BEGINS = "could not evaluate"
 """How Argo Rollouts begins to say what is wrong with a condition."""
 SECONDS = 30.0
@@ -44,26 +46,27 @@ class Condition:
     arguments: tuple[tuple[str, str], ...]
 
 
-def arguments(template: Mapping[str, Any]) -> list[dict[str, str]]:
+def arguments(template: Mapping[str, Any], otherwise: str = ARGUMENT) -> list[dict[str, str]]:
     """Return values for the arguments of a template.
 
     Args:
         template: Its spec.
+        otherwise: Value of those that have none.
     """
-    return [{"name": each["name"], "value": each.get("value", ARGUMENT)} for each in template.get("args") or ()]
+    return [{"name": each["name"], "value": each.get("value", otherwise)} for each in template.get("args") or ()]
 
 
-def of(document: Document) -> Iterator[tuple[str, Condition]]:
-    """Yield the conditions of an object, each with its place there as Kubernetes writes one."""
+def of(document: Document) -> Iterator[tuple[str, Sequence[Condition]]]:
+    """Yield the conditions of an object, each with its place there as Kubernetes writes one, and by all it may be."""
     if document["kind"] not in TEMPLATES:
         return
     spec = document["spec"]
     for index, metric in enumerate(spec.get("metrics") or ()):
         for field in FIELDS:
             if text := metric.get(field):
-                given = arguments(spec) if "{{" in text else ()
-                condition = Condition(field, text, tuple((each["name"], each["value"]) for each in given))
-                yield f"spec.metrics[{index}].{field}", condition
+                ways = [arguments(spec, each) if "{{" in text else [] for each in (ARGUMENT, SIGN)]
+                filled = (Condition(field, text, tuple((each["name"], each["value"]) for each in way)) for way in ways)
+                yield f"spec.metrics[{index}].{field}", list(dict.fromkeys(filled))
 
 
 def judge(api: Api, conditions: Sequence[Condition]) -> dict[Condition, str]:
