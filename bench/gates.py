@@ -27,7 +27,8 @@ from ci.canary.plan import Plan
 from ci.checks import chart, targets, tools
 from ci.checks import gates as check
 from ci.manifests.chart import Rendering
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 
 REPEAT = 34
 """Of each of the six healthy shapes."""

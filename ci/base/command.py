@@ -5,7 +5,7 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +168,40 @@ async def run(
         raise failed
     assert process.returncode is not None
     return Result(tuple(shown), process.returncode, stdout, stderr, seconds, bytes(out))
+
+
+async def pour(argv: Sequence[str | Path], take: Callable[[bytes], None], *, stall: float) -> None:
+    """Run one program to its end and hand on its standard output as it comes.
+
+    Args:
+        argv: The command as an argument list; no shell sees it.
+        take: Is given each piece.
+        stall: Seconds without a byte after which it is stopped.
+
+    Raises:
+        CommandError: The exit code is not 0, or nothing came for that long.
+        MachineError: There is no such program, or the system refuses to start it.
+    """
+    started = time.monotonic()
+    process = await start(argv, stdin=subprocess.DEVNULL)
+    err, stalled = bytearray(), False
+    try:
+        assert process.stdout is not None and process.stderr is not None
+        async with anyio.create_task_group() as group:
+            group.start_soon(_drain, process.stderr, err)
+            with anyio.move_on_after(stall) as scope:
+                async for piece in process.stdout:
+                    take(piece)
+                    scope.deadline = anyio.current_time() + stall
+                await process.wait()
+            stalled = scope.cancelled_caught
+            await stop(process)
+    finally:
+        await stop(process)
+    if stalled or process.returncode:
+        code = None if stalled else process.returncode
+        words = [str(word) for word in argv]
+        raise CommandError(words, code, "", err.decode(errors="replace"), seconds=time.monotonic() - started)
 
 
 @asynccontextmanager

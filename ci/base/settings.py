@@ -14,6 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
+from ci.base import duration
 from ci.base.errors import MachineError, UsageError
 from ci.base.secret import Secret
 
@@ -21,6 +22,7 @@ PREFIX = "ML_SERVING_CI_"
 CACHE = f"{PREFIX}CACHE"
 STATE = f"{PREFIX}STATE"
 REGISTRY_PORT = f"{PREFIX}REGISTRY_PORT"
+STALL = f"{PREFIX}STALL"
 ONLY = f"{PREFIX}ONLY"
 DEBUG = f"{PREFIX}DEBUG"
 PROJECT = f"{PREFIX}PROJECT"
@@ -35,6 +37,7 @@ OWN = {
     CACHE: "folder of all that may be rebuilt; the user's cache folder for `ml-serving-ci`",
     STATE: "folder of clusters, logs, locks and Docker's own files; the cache folder, where it can be written",
     REGISTRY_PORT: "port of the local registry on 127.0.0.1, 1 to 65535; 5001",
+    STALL: "how long nothing may come from a publisher before a download is given up, such as `90s`; `60s`",
     ONLY: "stages that `test` runs with what they need, separated by spaces or commas, where there is no `--only`; all",
     DEBUG: "1, true, yes or on: as `--debug`; 0, false, no or off",
     PROJECT: "folder of the project file, as `--project`; the one called in, or the nearest above that has one",
@@ -62,6 +65,7 @@ NO_PROXY = ("NO_PROXY", "no_proxy")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FIRST_PORT, LAST_PORT = 1, 65535
 DEFAULT_PORT = 5001
+DEFAULT_STALL = "60s"
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 _kept: Mapping[str, str] | None = None
@@ -88,6 +92,7 @@ def begin() -> list[str]:
     if (temporary := _path(TEMPORARY)) and not temporary.is_dir():
         raise UsageError(f"{_shown(TEMPORARY)}: not a folder", fix=f"mkdir it, or unset {TEMPORARY}")
     registry_port()
+    stall()
     debug()
     direct(*LOOPBACK)
     _taken.update({name: os.environ.pop(name) for name in (*SECRETS, *TOKENS) if name in os.environ})
@@ -181,6 +186,18 @@ def registry_port() -> int:
     if not re.fullmatch("[1-9][0-9]{0,4}", text) or int(text) > LAST_PORT:
         raise UsageError(f"{_shown(REGISTRY_PORT)}: not a port, {FIRST_PORT} to {LAST_PORT}")
     return int(text)
+
+
+def stall() -> float:
+    """Return after how many seconds without a byte a download is given up.
+
+    Raises:
+        UsageError: The variable is no duration, or none at all.
+    """
+    length = duration.seconds(variable(STALL) or DEFAULT_STALL, f"{STALL}:")
+    if not length:
+        raise UsageError(f"{_shown(STALL)}: nothing could come in no time")
+    return length
 
 
 def only(stages: Sequence[str]) -> list[str]:

@@ -107,7 +107,8 @@ def clean(
 
 async def _up(name: str | None, supply_way: str) -> Path:
     from ci.cluster import kind  # takes a moment to load
-    from ci.supply.supply import Supply, choose
+    from ci.supply.supply import Supply
+    from ci.supply.ways import choose
 
     run = name or runs.new_id()
     runs.cluster_name(run)

@@ -29,7 +29,8 @@ async def _digest(model: str, way: str) -> str:
     from ci.models import storage, stores
 
     if "://" in model:
-        from ci.supply.supply import Supply, choose  # a folder's digest needs nothing of the supply
+        from ci.supply.supply import Supply  # a folder's digest needs nothing of the supply
+        from ci.supply.ways import choose
 
         return (await storage.fetched(model, None, Supply(choose(way)), _mirrors())).digest
     path = Path(model)

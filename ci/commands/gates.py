@@ -107,7 +107,8 @@ async def _recorded(asked: Asked, repeat: int, series: Path, given: Given, json_
 
 def _judged(environment: str | None, application: str | None, way: str) -> "tuple[Supply, Judged]":
     from ci.checks.targets import Chosen
-    from ci.supply.supply import Supply, choose
+    from ci.supply.supply import Supply
+    from ci.supply.ways import choose
 
     folder, project, supply = here.folder(), here.found(), Supply(choose(way))
     chosen = Chosen(environment, application)

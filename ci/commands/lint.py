@@ -57,7 +57,8 @@ async def _lint(
     way: str,
 ) -> None:
     from ci.checks.targets import Chosen
-    from ci.supply.supply import Supply, choose
+    from ci.supply.supply import Supply
+    from ci.supply.ways import choose
     from ci.tree import git, merge_base
 
     folder, project = here.folder(), here.found()

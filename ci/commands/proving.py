@@ -18,7 +18,8 @@ from ci.report import folder
 from ci.stages import scope as scopes
 from ci.stages.order import MODELS, ORDER, chosen
 from ci.stages.run import Options
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 from ci.tree import worktree
 
 

@@ -89,6 +89,7 @@ async def _fetch(names: list[str] | None, supply: str, verify: bool) -> None:
 
 
 def _supply(way: str) -> "Supply":
-    from ci.supply.supply import Supply, choose  # takes a moment to load
+    from ci.supply.supply import Supply  # takes a moment to load
+    from ci.supply.ways import choose
 
     return Supply(choose(way))

@@ -27,7 +27,8 @@ def template(
 
 async def _template(environment: str | None, application: str | None, out: Path | None, way: str) -> None:
     from ci.checks.targets import Chosen
-    from ci.supply.supply import Supply, choose
+    from ci.supply.supply import Supply
+    from ci.supply.ways import choose
 
     folder, project = here.folder(), here.found()
     if out is not None and out.exists() and not out.is_dir():

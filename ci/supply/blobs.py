@@ -77,6 +77,21 @@ async def annotation(host: str, ref: str, name: str) -> str | None:
     return await anyio.to_thread.run_sync(read)
 
 
+async def held(host: str, repository: str, digest: str) -> bool:
+    """Return whether a registry says that it has a blob.
+
+    Args:
+        host: The registry's address.
+        repository: The image's path in it.
+        digest: Of the blob.
+    """
+
+    def ask() -> bool:
+        return requests.head(f"http://{host}/v2/{repository}/blobs/{digest}", timeout=SECONDS).ok
+
+    return await anyio.to_thread.run_sync(ask)
+
+
 def _contents(host: str, ref: str, verify: bool) -> Contents | None:
     name, _, tag = ref.partition("@") if "@" in ref else ref.rpartition(":")
     repository = f"http://{host}/v2/{name}"

@@ -13,7 +13,8 @@ from ci.supply import partial, records
 from ci.supply.records import Kept
 
 KEEPERS = (
-    "go", "go-toolchain", "layers", "manifests", "models", "modules", "storage", "wheels", "upstream/digests",
+    "go", "go-toolchain", "layers", "manifests", "models", "modules", "storage", "wheels",
+    "upstream/arriving", "upstream/digests",
     *(f"{way}/{folder}" for way in ("source", "upstream") for folder in ("bin", "images", "tools")),
 )  # fmt: skip
 """Folders of the cache in which something is made aside."""

@@ -1,26 +1,29 @@
-"""Downloads: hashed while they stream into a partial file, verified, and only then moved into place."""
+"""Downloads: verified in a file that may be interrupted and goes on, and only then moved into place."""
 
-import hashlib
+import functools
 import importlib.util
+import shutil
 import sys
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import anyio
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
+import httpx
 
-from ci.base import command
+from ci.base import command, files, settings
 from ci.base.errors import MachineError
-from ci.supply import archives, partial
+from ci.supply import archives, causes, hosts, partial
+from ci.supply.arriving import Arrivals
 from ci.supply.pins import Download, architecture
-
-CONNECT_SECONDS, READ_SECONDS = 10, 60
 
 MANYLINUX = (*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1")
 """Platforms that Debian 12 and 13 run, newest first."""
 UNAMES = {"amd64": "x86_64", "arm64": "arm64"}
+T = TypeVar("T")
+OTHER_BYTES = "the same command again; if it stays so, ask the publisher, and use --supply source meanwhile"
 
 
 def target(python: str) -> list[str]:
@@ -71,19 +74,46 @@ async def wheels(requirements: Path, python: str, folder: Path, log: Path) -> No
     )  # fmt: skip
 
 
-async def tool(version: str, source: Download, target: Path) -> None:
+async def tool(version: str, source: Download, target: Path, part: Path, arrivals: Arrivals) -> None:
     """Download an executable and check it against its publisher's checksum file.
 
     Args:
         version: With its leading v.
         source: Where it is.
         target: Where the executable goes.
+        part: Where the download goes, and on from where an earlier one ended.
+        arrivals: Counts what comes.
 
     Raises:
-        MachineError: It cannot be had, or its digest is not the one that is published for it.
+        MachineError: It cannot be had, told by its cause, or its digest is not the one that is published for it.
     """
     here = located(version, source)
-    await anyio.to_thread.run_sync(_tool, here.url, here.sums, here.member, target)
+    name = PurePosixPath(urlsplit(here.url).path).name
+    part.parent.mkdir(parents=True, exist_ok=True)
+    async with hosts.client() as client:
+        published = await _patiently(here.sums, functools.partial(_text, client))
+        if not (wanted := _published(published, name)):
+            raise MachineError(
+                f"{here.sums} has no SHA-256 of {name}; it begins with {published[:40]!r}",
+                fix="a proxy or a login page may be in between: look at what that address shows",
+            )
+        begun = part.exists()
+        into = functools.partial(_into, client, part, arrivals)
+        await _patiently(here.url, into)
+        if begun and await _digest(part) not in wanted:  # what there was may be of something else
+            part.unlink()
+            await _patiently(here.url, into)
+    if (digest := await _digest(part)) not in wanted:
+        part.unlink()
+        raise MachineError(f"{here.url}: SHA-256 {digest} is not what {here.sums} has for {name}", fix=OTHER_BYTES)
+    with partial.scratch(target.parent) as work:
+        executable = work / name
+        if here.member:
+            await anyio.to_thread.run_sync(archives.take, part, here.member, executable)
+        else:
+            shutil.copyfile(part, executable)
+        executable.chmod(0o755)
+        executable.rename(target)
 
 
 def located(version: str, source: Download) -> Download:
@@ -97,34 +127,38 @@ def located(version: str, source: Download) -> Download:
     return Download(*(text.format(**values) for text in (source.url, source.sums, source.member)))
 
 
-def _tool(url: str, sums: str, member: str, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    retries = Retry(total=4, backoff_factor=0.5, status_forcelist=(502, 503, 504))
-    digest = hashlib.sha256()
-    with requests.Session() as session, partial.scratch(target.parent) as work:
-        session.mount("https://", HTTPAdapter(max_retries=retries))
-        name = PurePosixPath(urlsplit(url).path).name
-        executable = work / name
-        try:
-            published = session.get(sums, timeout=(CONNECT_SECONDS, READ_SECONDS))
-            published.raise_for_status()
-            with (
-                session.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as answer,
-                executable.open("wb") as out,
-            ):
-                answer.raise_for_status()
-                for chunk in answer.iter_content(1 << 20):
-                    digest.update(chunk)
-                    out.write(chunk)
-        except requests.RequestException as error:
-            raise MachineError(f"{url}: {error}", fix="Check the network, or use --supply source.") from error
-        if digest.hexdigest() not in _published(published.text, name):
-            raise MachineError(f"{url}: SHA-256 {digest.hexdigest()} is not what {sums} has for {name}")
-        if member:
-            archive, executable = executable, work / "member"
-            archives.take(archive, member, executable)
-        executable.chmod(0o755)
-        executable.rename(target)
+async def _patiently(url: str, get: Callable[[str], Awaitable[T]]) -> T:
+    try:
+        return await causes.patiently(url, lambda: get(url))
+    except causes.Failed as failed:
+        raise failed.told(url) from failed
+
+
+async def _text(client: httpx.AsyncClient, url: str) -> str:
+    with hosts.failing(url, settings.stall()):
+        answer = await client.get(url)
+    hosts.require(answer)
+    return answer.text
+
+
+async def _into(client: httpx.AsyncClient, part: Path, arrivals: Arrivals, url: str) -> None:
+    """Have all of a file in its place, from where what is there of it ends."""
+    begin = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begin}-"} if begin else {})
+    with hosts.failing(url, settings.stall()):
+        async with client.stream("GET", url, headers=headers) as answer:
+            if begin and answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return  # all of it was there
+            hosts.require(answer)
+            arrivals.expect(int(answer.headers.get("Content-Length", 0)))
+            with part.open("ab" if answer.status_code == HTTPStatus.PARTIAL_CONTENT else "wb") as out:
+                async for piece in answer.aiter_raw():
+                    out.write(piece)
+                    arrivals.came(len(piece))
+
+
+async def _digest(file: Path) -> str:
+    return await anyio.to_thread.run_sync(files.sha256, file)
 
 
 def _published(text: str, name: str) -> set[str]:

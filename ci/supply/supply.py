@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import anyio
-import requests
 
 from ci.base import command, tasks, versions
 from ci.base.errors import CommandError, MachineError, UsageError
 from ci.base.progress import note, step
 from ci.host import docker
-from ci.supply import adoption, archives, blobs, download, partial, pins, registry
+from ci.supply import adoption, archives, blobs, copies, download, partial, pins, registry
+from ci.supply.arriving import Arrivals
 from ci.supply.cache import not_itself
 from ci.supply.records import Kept
 from ci.supply.source import checkout, go, images, layers, python_images, roots
 from ci.supply.tools import Tools, Way
 
-PROBE_SECONDS = 4
 BUILDS_AT_ONCE = 2
 RECIPES = Path(__file__).parent / "source"
 MAIN_MODULES = RECIPES / "files" / "main-modules"
@@ -70,26 +69,11 @@ class Item:
     size: int | None
 
 
-def choose(way: str) -> Way:
-    """Turn `--supply` into a way: "auto" takes upstream where its registry answers within seconds, else source."""
-    if way == "upstream":
-        return "upstream"
-    if way == "source":
-        return "source"
-    if way != "auto":
-        raise UsageError(f"--supply {way}: not one of auto, upstream, source")
-    try:
-        requests.get("https://registry-1.docker.io/v2/", timeout=PROBE_SECONDS)
-    except requests.RequestException:
-        return "source"
-    return "upstream"
-
-
 class Supply(Tools):
     """Every tool and image, by its pin.
 
     Args:
-        way: "upstream" or "source" (see `choose`).
+        way: "upstream" or "source" (see `ways.choose`).
         cache: Folder of everything that may be rebuilt.
     """
 
@@ -98,6 +82,9 @@ class Supply(Tools):
         self._builds = anyio.CapacityLimiter(BUILDS_AT_ONCE)
         self._registry: registry.Registry | None = None
         self._toolchain: go.GoToolchain | None = None
+        self._lines = anyio.CapacityLimiter(copies.AT_ONCE)
+        self._copies: copies.Copies
+        self._arrivals = Arrivals()
 
     # --- what others ask for ---------------------------------------------------------------------------------------
 
@@ -211,7 +198,9 @@ class Supply(Tools):
         await self._sweep()
         await _all(self._module, modules)
         await _all(self._wheels, wheels)
-        await _all(self._tool, tools)
+        self._arrivals = Arrivals()
+        async with self._arrivals.told():
+            await _all(self._tool, tools)
         if named_images:
             await self._images(named_images)
             await _all(self.in_docker, [name for name in own if name in wanted])  # it is for `docker run`
@@ -226,12 +215,19 @@ class Supply(Tools):
             else:
                 kept = self._kept_tool(name)
                 if await self.lacks(kept):
-                    with step(f"download {name} {pin.version}"):
-                        await download.tool(pin.version, pin.upstream, executable)
+                    with step(f"download {name} {pin.version}"), self._arrivals.one():
+                        await self._download(pin, executable)
                     await self.keep(kept)
             if not self._tool_is_current(name):
                 self._require_writable(name, f"{self.bin} names another")
                 partial.link(self.bin / name, Path(os.path.relpath(executable, self.bin)))
+
+    async def _download(self, pin: pins.Tool, executable: Path) -> None:
+        here = download.located(pin.version, pin.upstream)
+        part = self._workplace / "upstream" / "downloads" / pins.key(here.url)
+        async with self.exclusive(f"download-{part.name}", here.url), self._lines:
+            await download.tool(pin.version, pin.upstream, executable, part, self._arrivals)
+            part.unlink()
 
     def _executable(self, name: str) -> Path:
         """Return where the executable of a tool's very pin is, once it is here: `bin` may still have another pin's."""
@@ -397,15 +393,30 @@ class Supply(Tools):
     async def _images(self, names: list[str]) -> None:
         await self.open_registry()
         try:
-            await _all(self._image, names)
+            await self._filled(names)
         except blobs.LostError as lost:
             # it would not write again what it believes to have
             note(f"{lost}: the local registry is emptied and filled again")
             await self._start_registry(empty=True)
             try:
-                await _all(self._image, names)
+                await self._filled(names)
             except blobs.LostError as again:
                 raise MachineError(f"{again}", fix=f"docker logs {registry.CONTAINER}") from again
+
+    async def _filled(self, names: list[str]) -> None:
+        """Have images in the registry; of those that come from publishers, one process at a time fetches any."""
+        built = [name for name in names if self.way == "source" or self.pins.images[name].own]
+        pulled = [name for name in names if name not in built and await self._image_there(name) is None]
+        await _all(self._image, built)
+        if not pulled:
+            return
+        layout = self._workplace / "upstream" / "arriving"
+        async with self.exclusive("images-upstream", "what comes from registries"):
+            self._arrivals = Arrivals()
+            self._copies = copies.Copies(self.tool("crane"), layout, self.registry.host, self._arrivals)
+            async with self._arrivals.told():
+                await _all(self._image, pulled)
+            partial.remove(layout)  # all of it is where it belongs
 
     async def _image(self, name: str) -> None:
         async with self.exclusive(f"image-{self.way}-{name.replace('/', '_')}", name):
@@ -478,19 +489,12 @@ class Supply(Tools):
     async def _pull(self, name: str, ref: str) -> None:
         """Copy an image from upstream by digest: the pinned one, or the one recorded at the first pull."""
         pin = self.pins.images[name]
-        crane = self.tool("crane")
         recorded = f"upstream/digests/{ref.replace('/', '_')}.json"
-        digest = pin.digest or self._recorded(recorded) or ""
-        with step(f"pull {ref}"):
-            try:
-                if not digest:
-                    digest = (await command.run([crane, "digest", ref], timeout=60)).stdout.strip()
-                    self._records.write(recorded, Recorded(digest))
-                await command.run([crane, "copy", f"{name}@{digest}", self.registry.host_ref(ref)], timeout=1800)
-            except CommandError as error:
-                raise MachineError(
-                    f"{ref}: {error}", fix="Check the network, or use --supply source.", detail=error.detail
-                ) from error
+        digest = pin.digest or self._recorded(recorded)
+        with step(f"pull {ref}"), self._arrivals.one():
+            found = await self._copies.copy(name, f"@{digest}" if digest else f":{pin.tag}", ref)
+        if not digest:
+            self._records.write(recorded, Recorded(found))
 
     async def _assemble(self, name: str, ref: str) -> None:
         source = self.pins.images[name].source

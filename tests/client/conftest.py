@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from ci.base import paths
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 from tests.client.daemon import Daemon, second_daemon
 
 IMAGE = "ml-serving-ci"

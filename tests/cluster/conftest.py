@@ -17,7 +17,8 @@ from ci.host import docker
 from ci.stack import install
 from ci.stack.component import StackContext
 from ci.supply import registry
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 from tests.cluster.place import Place
 from tests.harness import images
 

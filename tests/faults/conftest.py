@@ -6,7 +6,8 @@ import pytest
 from ci.base import paths
 from ci.commands.cluster import NODE_IMAGES
 from ci.host import docker
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,8 @@ import yaml
 from ci.cluster import clean, kind, runs
 from ci.cluster.cluster import Cluster
 from ci.cluster.helm import Helm
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 
 NEVER_ENDS = """\
 {{- if .Values.stuck }}

@@ -17,7 +17,8 @@ from ci.cluster.cluster import Cluster
 from ci.results import Report
 from ci.stages import namespaces
 from ci.stages.run import Options, Run
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 
 SHARED = "shared"
 

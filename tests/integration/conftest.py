@@ -30,7 +30,8 @@ from ci.cluster.kubectl import Kubectl
 from ci.cluster.port_forward import port_forward
 from ci.project import Prometheus as Place
 from ci.results import CanaryTimeline
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 from tests.integration import application, asking, by_hand
 from tests.integration import prometheus as prometheuses
 from tests.integration.application import Application

@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from ci.evidence import envelope
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 from tests.faults.models import servers
 from tests.harness.evidence import Keys
 from tests.stranger import places, project

@@ -16,7 +16,8 @@ from ci.cluster import existing
 from ci.cluster.kubectl import Kubectl
 from ci.evidence import statement
 from ci.results import Report
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 from tests.harness.remote import PERSON
 from tests.stranger import project
 from tests.stranger.project import Stranger

@@ -18,7 +18,8 @@ from ci.base.paths import CHART
 from ci.canary import engine
 from ci.manifests import documents
 from ci.project import FILE
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 from tests.harness.chart import MODEL
 
 

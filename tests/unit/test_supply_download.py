@@ -14,6 +14,7 @@ import pytest
 
 from ci.base.errors import MachineError
 from ci.supply import download
+from ci.supply.arriving import Arrivals
 from ci.supply.pins import Download
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +40,10 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         server.shutdown()
 
 
+async def download_tool(version: str, pin: Download, target: Path) -> None:
+    await download.tool(version, pin, target, target.parent.parent / "downloads" / "part", Arrivals())
+
+
 def publish(folder: Path, name: str, data: bytes) -> None:
     (folder / name).write_bytes(data)
     (folder / "sums").write_text(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
@@ -57,7 +62,7 @@ async def test_a_verified_executable_is_put_in_place(site: tuple[Path, str], tmp
     folder, url = site
     publish(folder, "tool-1.2.3", PROGRAM)
     target = tmp_path / "bin" / "tool"
-    await download.tool("v1.2.3", Download(url=url + "/tool-{version}", sums=url + "/sums"), target)
+    await download_tool("v1.2.3", Download(url=url + "/tool-{version}", sums=url + "/sums"), target)
     assert target.read_bytes() == PROGRAM
     assert target.stat().st_mode & 0o111
 
@@ -66,7 +71,7 @@ async def test_one_member_of_an_archive_is_taken_and_nothing_else_is_written(sit
     folder, url = site
     publish(folder, "tool.tar.gz", archive("./linux/tool", PROGRAM))
     pin = Download(url=url + "/tool.tar.gz", sums=url + "/sums", member="linux/tool")
-    await download.tool("v1", pin, tmp_path / "bin" / "tool")
+    await download_tool("v1", pin, tmp_path / "bin" / "tool")
     assert [path.name for path in (tmp_path / "bin").iterdir()] == ["tool"]
 
 
@@ -75,14 +80,14 @@ async def test_a_member_that_is_not_there_is_named(site: tuple[Path, str], tmp_p
     publish(folder, "tool.tar.gz", archive("../../tool", PROGRAM))
     pin = Download(url=url + "/tool.tar.gz", sums=url + "/sums", member="linux/tool")
     with pytest.raises(MachineError, match="linux/tool"):
-        await download.tool("v1", pin, tmp_path / "bin" / "tool")
+        await download_tool("v1", pin, tmp_path / "bin" / "tool")
     assert list((tmp_path / "bin").iterdir()) == []
 
 
 async def test_a_host_that_does_not_answer_is_named(tmp_path: Path):
     pin = Download(url="http://127.0.0.1:1/tool", sums="http://127.0.0.1:1/sums")
     with pytest.raises(MachineError, match=r"127\.0\.0\.1"):
-        await download.tool("v1", pin, tmp_path / "tool")
+        await download_tool("v1", pin, tmp_path / "tool")
 
 
 async def test_an_interpreter_without_pip_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -11,7 +11,8 @@ import pytest
 
 from ci.checks import session
 from ci.checks.control_plane import check, container
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 from tests.harness import project
 from tests.unit.conftest import KNOWN_ANSWER, find_tool
 

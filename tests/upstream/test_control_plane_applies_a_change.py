@@ -13,7 +13,8 @@ from ci.checks import session
 from ci.checks.control_plane import check, container
 from ci.manifests import documents
 from ci.results import Finding
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 from tests.harness import project
 from tests.unit.conftest import find_tool
 

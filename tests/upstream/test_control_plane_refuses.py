@@ -14,7 +14,8 @@ from ci.checks import session
 from ci.checks.control_plane import check, container, installed
 from ci.manifests import brought, crds
 from ci.results import Finding
-from ci.supply.supply import Supply, choose
+from ci.supply.supply import Supply
+from ci.supply.ways import choose
 from tests.harness import corpus, ordinary, project
 from tests.unit.conftest import find_tool
 

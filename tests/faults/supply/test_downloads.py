@@ -77,10 +77,16 @@ def test_a_truncated_file(publisher, tmp_path, length):
 
 
 def test_a_connection_that_ends_half_way(publisher, tmp_path):
-    url = publisher.publish("tool", PROGRAM)
+    url, cache = publisher.publish("tool", PROGRAM), tmp_path / "cache"
     (publisher.folder / "tool.cut").touch()
 
-    refused(tmp_path / "cache", url, url)
+    with pytest.raises(MachineError, match=f"{url}: 127.0.0.1: the connection ended before all of it was here"):
+        fetched(cache, url)
+    with pytest.raises(MachineError, match="tool is not here yet"):
+        supply(cache, url).tool("tool")
+    (half,) = files(cache)
+    assert half.parent == cache / "upstream" / "downloads", "where the next attempt goes on"
+    assert not os.access(half, os.X_OK)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +156,7 @@ def test_a_download_that_is_killed_leaves_nothing_to_run_and_the_next_one_is_who
     killed = fetching(cache, url)
 
     async def under_way():
-        if not any(path.is_file() and path.stat().st_size for path in cache.glob("upstream/tools/.partial-*/tool")):
+        if not any(path.stat().st_size for path in cache.glob("upstream/downloads/*")):
             raise NotYet(f"{[*cache.rglob('*')]}")
 
     anyio.run(lambda: until("half of it is here", under_way, timeout=SECONDS, interval=0.05))
@@ -163,7 +169,7 @@ def test_a_download_that_is_killed_leaves_nothing_to_run_and_the_next_one_is_who
     (publisher.folder / "tool.slow").unlink()
     fetched(cache, url)
     assert supply(cache, url).tool("tool").read_bytes() == PROGRAM * 1000
-    assert list(cache.glob("upstream/tools/.*")) == [], "the half is swept"
+    assert list(cache.glob("upstream/downloads/*")) == [], "the half is not left"
 
 
 def test_a_pin_that_goes_back_gets_its_own_file_and_not_the_one_that_came_between(publisher, tmp_path):

@@ -1,0 +1,120 @@
+"""Images, each from its publisher's registry: what of them is fetched, how often, and what the local registry has."""
+
+import json
+import signal
+
+from ci.supply.pins import architecture
+from tests.internet.conftest import LOCAL, PAUSE, PINS, PYTHON, SKLEARN
+from tests.internet.servers import BLOBS, HUB, NAMES, Fault
+
+HERE = f"linux/{architecture()}"
+
+
+def manifests(internet):
+    return [asked for asked in internet.asked("/manifests/") if asked.status == 200]
+
+
+def blobs(internet):
+    """The digests of the blobs that were sent, from wherever that was."""
+    return [each.path.rpartition("/")[2] for each in internet.asked("/blobs/") if each.status == 200]
+
+
+def test_of_an_image_the_platform_that_runs_here_is_fetched_and_nothing_twice(internet):
+    internet.fetched(PYTHON, SKLEARN)
+
+    wanted = internet.blobs(PYTHON) | internet.blobs(SKLEARN)
+    assert sorted(blobs(internet)) == sorted(wanted), "the layer that both have comes once"
+    assert sum(each.bytes for each in internet.asked("/blobs/") if each.status == 200) == sum(wanted.values())
+    asked = {each.path.partition("/manifests/")[2] for each in manifests(internet)}
+    assert asked == {"3.13-slim", "v0.20.0", *(internet.digests[name][HERE] for name in (PYTHON, SKLEARN))}
+    assert len(manifests(internet)) == 4, "two an image: the index, and what of it runs here"
+
+
+def test_the_local_registry_has_the_publishers_bytes_under_the_upstream_name(internet):
+    internet.fetched(PYTHON, PAUSE)
+
+    for name, tag in ((PYTHON, "3.13-slim"), (PAUSE, "3.10")):
+        assert internet.run_crane("digest", f"{LOCAL}/{name}:{tag}") == internet.digests[name][HERE]
+        assert internet.run_crane("validate", "--remote", f"{LOCAL}/{name}:{tag}").startswith("PASS")
+    assert not (internet.cache / "upstream" / "arriving").exists(), "nothing is kept twice"
+
+
+def test_a_second_fetch_asks_nobody_for_anything(internet):
+    internet.fetched(PYTHON, "kubectl")
+    internet.forget()
+
+    assert internet.fetched(PYTHON, "kubectl").said == ""
+    assert internet.fetched("--verify", PYTHON, "kubectl").said == ""
+    with internet.away():
+        internet.fetched(PYTHON, "kubectl")
+
+    assert internet.asked() == []
+    assert (internet.folder / "names.txt").read_text() == ""
+
+
+def test_no_name_is_asked_for_but_those_of_publishers(internet, tmp_path):
+    internet.cache = tmp_path / "empty"
+    internet.fetched(PYTHON, PAUSE, "kubectl")
+
+    asked = set((internet.folder / "names.txt").read_text().split())
+    assert asked <= set(NAMES)
+    assert {HUB, "auth.docker.io", BLOBS[HUB], "registry.k8s.io", "dl.k8s.io", "github.com"} <= asked
+
+
+def test_the_first_digest_is_recorded_and_a_moved_tag_changes_nothing(internet):
+    internet.fetched(PYTHON)
+    recorded = internet.cache / "upstream" / "digests" / "docker.io_library_python:3.13-slim.json"
+    assert json.loads(recorded.read_bytes()) == {"digest": internet.digests[PYTHON]["index"]}
+    (record,) = internet.cache.glob("upstream/images/*.json")
+    record.unlink()
+    internet.forget()
+
+    internet.fetched(PYTHON)
+
+    asked = [each.path.partition("/manifests/")[2] for each in manifests(internet)]
+    assert asked == [internet.digests[PYTHON][name] for name in ("index", HERE)], "no tag"
+    assert len(blobs(internet)) == 1, "its configuration: the layers are in the local registry"
+
+
+def test_a_pinned_digest_is_asked_for_and_no_tag(internet):
+    internet.pins.write_text(PINS.format(python=f'digest = "{internet.digests[PYTHON]["index"]}"'))
+
+    internet.fetched(PYTHON)
+
+    asked = [each.path.partition("/manifests/")[2] for each in manifests(internet)]
+    assert asked == [internet.digests[PYTHON][name] for name in ("index", HERE)]
+
+
+def test_a_fetch_that_was_interrupted_goes_on_where_it_was(internet):
+    """At a layer: those that are here are not asked for again, nor are the manifests of a digest."""
+    slow = max(internet.blobs(PYTHON), key=internet.blobs(PYTHON).__getitem__)
+    internet.has_a_bad_day(Fault(of=f"{BLOBS[HUB]}.*{slow}", after=1000, stall=True))
+    fetching = internet.begin("supply", "fetch", "--supply", "upstream", PYTHON)
+    internet.until_here(set(internet.blobs(PYTHON)) - {slow})
+    fetching.send_signal(signal.SIGINT)
+    stopped = internet.end(fetching)
+    assert stopped.code == 130, stopped.said
+    assert stopped.seconds < 1.5, "the program's own end with it"
+    internet.has_a_bad_day()
+    internet.forget()
+
+    internet.fetched(PYTHON)
+
+    assert blobs(internet) == [slow]
+
+
+def test_a_connection_that_breaks_is_tried_again(internet):
+    internet.has_a_bad_day(Fault(of=f"{BLOBS[HUB]}.*", after=1000, times=1))
+
+    ended = internet.fetched(PYTHON)
+
+    assert "unexpected EOF: another attempt in 1 s" in ended.said
+
+
+def test_what_comes_is_counted_as_it_comes(internet):
+    internet.has_a_bad_day(Fault(of=f"{BLOBS[HUB]}.*", rate=80_000))
+
+    ended = internet.fetched(PYTHON)
+
+    assert "0 of 1 items are here, " in ended.said
+    assert " of 2.1 MB, " in ended.said
