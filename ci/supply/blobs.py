@@ -13,6 +13,7 @@ import anyio
 import requests
 
 from ci.base.errors import MachineError
+from ci.supply import pins
 from ci.supply.registry import CONTAINER, MANIFESTS
 
 SECONDS = 60
@@ -24,7 +25,7 @@ class Contents:
 
     Attributes:
         digest: Of its manifest, or of the index of its manifests.
-        manifests: Digests of that and of all it lists.
+        manifests: Digests of that and of all it lists and the registry has, which it must of this machine's platform.
         blobs: Digest of each layer and configuration to its size.
         size: Of all blobs.
     """
@@ -98,15 +99,23 @@ def _contents(host: str, ref: str, verify: bool) -> Contents | None:
     with requests.Session() as session:
         manifests: list[str] = []
         blobs: dict[str, int] = {}
+        elsewhere: set[str] = set()  # manifests of other platforms, which are here only if the image was built or given
         try:
             wanted = [tag]
             for reference in wanted:
-                data = _manifest(session, repository, reference)
+                try:
+                    data = _manifest(session, repository, reference)
+                except LostError:
+                    if reference in elsewhere:
+                        continue
+                    raise
                 manifests.append(f"sha256:{hashlib.sha256(data).hexdigest()}")
                 manifest: dict[str, Any] = json.loads(data)
                 parts = [*manifest.get("layers", ()), *([manifest["config"]] if "config" in manifest else [])]
                 blobs |= {part["digest"]: part["size"] for part in parts}
-                wanted += [part["digest"] for part in manifest.get("manifests", ())]
+                platforms = {part["digest"]: part.get("platform", {}) for part in manifest.get("manifests", ())}
+                elsewhere |= {digest for digest, platform in platforms.items() if not pins.runs_here(platform)}
+                wanted += platforms
             for digest, size in blobs.items():
                 _require(session, f"{repository}/blobs/{digest}", digest, size, verify)
         except LostError as lost:

@@ -18,11 +18,12 @@ from ci.base import command, files, settings, tasks
 from ci.base.errors import CommandError, MachineError
 from ci.supply import blobs, causes, logins, partial
 from ci.supply.arriving import Arrivals
-from ci.supply.pins import architecture
+from ci.supply.pins import architecture, runs_here
+from ci.supply.registry import Registry
 
 AT_ONCE = 4
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-"""What a manifest is that does not say it."""
+MANIFEST, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
+"""What those are that do not say it."""
 EVENT = re.compile(r"^\S+ \S+ (?:--> [A-Z]+|<-- (?P<status>\d{3})|<-- .* [A-Z]+) (?P<url>https?://\S+)", re.MULTILINE)
 """How crane's log (-v) tells that a host is asked, answers, or does not (go-containerregistry, transport/logger.go)."""
 RETRY_AFTER = re.compile(r"(?im)^Retry-After: *(.+?)\r?$")
@@ -35,12 +36,12 @@ class Copies:
     Args:
         crane: The program.
         layout: Folder for what is on its way.
-        host: The local registry.
+        registry: The local one.
         arrivals: Counts what comes.
     """
 
-    def __init__(self, crane: Path, layout: Path, host: str, arrivals: Arrivals) -> None:
-        self.crane, self.layout, self.host, self.arrivals = crane, layout, host, arrivals
+    def __init__(self, crane: Path, layout: Path, registry: Registry, arrivals: Arrivals) -> None:
+        self.crane, self.layout, self.registry, self.arrivals = crane, layout, registry, arrivals
         self._lines = anyio.CapacityLimiter(AT_ONCE)
         self._turns: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
         self._path("").mkdir(parents=True, exist_ok=True)
@@ -56,21 +57,26 @@ class Copies:
         Raises:
             MachineError: It cannot be had, told by its cause.
         """
-        whole = f"{repository}{reference}"
+        whole, held = f"{repository}{reference}", target.rpartition(":")[0]
         try:
             digest = await self._manifest(repository, reference)
             here = self._of_platform(whole, digest)
             manifest = self._parsed(await self._manifest(repository, f"@{here['digest']}"))
             parts = [manifest["config"]]  # which crane reads in any case
-            held = target.rpartition(":")[0]
-            parts += [part for part in manifest["layers"] if not await blobs.held(self.host, held, part["digest"])]
+            parts += [
+                part for part in manifest["layers"] if not await blobs.held(self.registry.host, held, part["digest"])
+            ]
             self.arrivals.expect(sum(part["size"] for part in parts))
             async with tasks.group() as group:
                 for part in parts:
                     group.start_soon(self._blob, repository, part)
         except causes.Failed as failed:
             raise failed.told(whole, logins.tried(*repository.split("/", 1))) from failed
-        await self._push(here, target, [here["digest"], *(part["digest"] for part in parts)])
+        of_index = digest != here["digest"]
+        await self._push(here, f"{held}@{here['digest']}" if of_index else target, parts)
+        if of_index:  # the publisher's own index, so that the image has its digest here as well
+            kind = self._parsed(digest).get("mediaType", INDEX)
+            await self.registry.put(target, self._path(digest).read_bytes(), kind)
         return digest
 
     async def _manifest(self, repository: str, reference: str) -> str:
@@ -90,8 +96,7 @@ class Copies:
             kind = manifest.get("mediaType", MANIFEST)
             return {"mediaType": kind, "digest": digest, "size": self._path(digest).stat().st_size}
         for each in manifest["manifests"]:
-            platform = each.get("platform", {})
-            if (platform.get("os"), platform.get("architecture")) == ("linux", architecture()):
+            if runs_here(each.get("platform", {})):
                 return {name: each[name] for name in ("mediaType", "digest", "size")}
         raise MachineError(f"{whole}: none for linux/{architecture()}", fix="--supply source builds it")
 
@@ -129,16 +134,16 @@ class Copies:
 
         await causes.patiently(reference, attempt)
 
-    async def _push(self, manifest: dict[str, Any], target: str, made_of: list[str]) -> None:
+    async def _push(self, manifest: dict[str, Any], target: str, parts: list[dict[str, Any]]) -> None:
         with partial.scratch(self.layout) as work:
             (work / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
             (work / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [manifest]}))
             (work / "blobs").symlink_to(self.layout / "blobs")
             try:
-                await command.run([self.crane, "push", work, f"{self.host}/{target}"], timeout=PUSH_SECONDS)
+                await command.run([self.crane, "push", work, self.registry.host_ref(target)], timeout=PUSH_SECONDS)
             except CommandError:
-                for digest in made_of:  # the disk may have lost some of it: it is fetched again
-                    self._path(digest).unlink(missing_ok=True)
+                for part in (manifest, *parts):  # the disk may have lost some of it: it is fetched again
+                    self._path(part["digest"]).unlink(missing_ok=True)
                 raise
 
     def _parsed(self, digest: str) -> dict[str, Any]:

@@ -348,6 +348,11 @@ def architecture() -> str:
     return ARCHITECTURES[machine]
 
 
+def runs_here(platform: Mapping[str, str]) -> bool:
+    """Tell whether a platform, as an image index has it, is this machine's."""
+    return (platform.get("os"), platform.get("architecture")) == ("linux", architecture())
+
+
 def key(*parts: object) -> str:
     """Return a short key of everything a cached item depends on; paths count by their content."""
     digest = hashlib.sha256()

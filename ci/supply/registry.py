@@ -93,6 +93,30 @@ class Registry:
         )
         return answer.headers.get("Docker-Content-Digest") if answer.status_code == requests.codes.ok else None
 
+    async def put(self, ref: str, manifest: bytes, kind: str) -> None:
+        """Give it a manifest under a tag.
+
+        Args:
+            ref: The image's name, with the tag.
+            manifest: Its bytes.
+            kind: Its media type.
+
+        Raises:
+            MachineError: It does not take it.
+        """
+        name, _, tag = ref.rpartition(":")
+        url = f"http://{self.host}/v2/{name}/manifests/{tag}"
+
+        def put() -> requests.Response:
+            return requests.put(url, manifest, headers={"Content-Type": kind}, timeout=60)
+
+        answer = await anyio.to_thread.run_sync(put)
+        if not answer.ok:
+            raise MachineError(
+                f"{ref}: the local registry answers {answer.status_code}: {answer.text.strip()}",
+                fix=f"docker logs {CONTAINER}; a run that uses an older one has to end first",
+            )
+
 
 async def image_from(binary: Path, ref: str) -> None:
     """Give Docker a registry image that is nothing but the registry's own static executable."""
@@ -109,9 +133,11 @@ storage:
   filesystem: {{rootdirectory: {STATE_PATH}}}
   cache: {{blobdescriptor: inmemory}}
   delete: {{enabled: true}}
+validation: {{manifests: {{indexes: {{platforms: none}}}}}}
 http: {{addr: ':{PORT}'}}
 """
-"""The same for upstream's image and for the one made from the executable."""
+"""The same for upstream's image and for the one made from the executable. Of a publisher's image it has what runs here,
+below the publisher's own index, whose digest is the image's."""
 
 
 async def start(image: str, way: str) -> Registry:

@@ -413,7 +413,7 @@ class Supply(Tools):
         layout = self._workplace / "upstream" / "arriving"
         async with self.exclusive("images-upstream", "what comes from registries"):
             self._arrivals = Arrivals()
-            self._copies = copies.Copies(self.tool("crane"), layout, self.registry.host, self._arrivals)
+            self._copies = copies.Copies(self.tool("crane"), layout, self.registry, self._arrivals)
             async with self._arrivals.told():
                 await _all(self._image, pulled)
             partial.remove(layout)  # all of it is where it belongs

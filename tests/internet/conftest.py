@@ -114,11 +114,20 @@ class Registry:
         self.host, self.held = host, folder / "held"
         config = folder / "config.yml"
         config.write_text(CONFIG.replace("/var/lib/registry", str(self.held)).replace("':5000'", f"'{host}'"))
-        self.process = subprocess.Popen([*enter, program, "serve", config], stderr=subprocess.DEVNULL)
+        self.argv = [*enter, program, "serve", config]
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.argv, stderr=subprocess.DEVNULL)
 
     def stop(self):
         self.process.kill()
         self.process.wait()
+
+    def file(self, digest):
+        """The file of a blob, or of a manifest."""
+        value = digest.removeprefix("sha256:")
+        return self.held / "docker" / "registry" / "v2" / "blobs" / "sha256" / value[:2] / value / "data"
 
 
 class Internet:
@@ -177,6 +186,12 @@ class Internet:
     def has_a_bad_day(self, *faults):
         """Have servers behave otherwise from now on."""
         (self.folder / "faults.json").write_text(servers.written(*faults))
+
+    def forgets(self):
+        """Have the local registry start anew, with nothing in its memory."""
+        self.local.stop()
+        self.local.start()
+        self._until_it_answers(self.local)
 
     @contextlib.contextmanager
     def away(self):

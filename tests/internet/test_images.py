@@ -3,6 +3,8 @@
 import json
 import signal
 
+import pytest
+
 from ci.supply.pins import architecture
 from tests.internet.conftest import LOCAL, PAUSE, PINS, PYTHON, SKLEARN
 from tests.internet.servers import BLOBS, HUB, NAMES, Fault
@@ -30,13 +32,29 @@ def test_of_an_image_the_platform_that_runs_here_is_fetched_and_nothing_twice(in
     assert len(manifests(internet)) == 4, "two an image: the index, and what of it runs here"
 
 
-def test_the_local_registry_has_the_publishers_bytes_under_the_upstream_name(internet):
-    internet.fetched(PYTHON, PAUSE)
+@pytest.mark.parametrize(("name", "tag"), [(PYTHON, "3.13-slim"), (PAUSE, "3.10")])
+def test_the_local_registry_has_the_publishers_bytes_and_digest_under_the_upstream_name(internet, tmp_path, name, tag):
+    internet.fetched(name)
 
-    for name, tag in ((PYTHON, "3.13-slim"), (PAUSE, "3.10")):
-        assert internet.run_crane("digest", f"{LOCAL}/{name}:{tag}") == internet.digests[name][HERE]
-        assert internet.run_crane("validate", "--remote", f"{LOCAL}/{name}:{tag}").startswith("PASS")
+    local = f"{LOCAL}/{name}"
+    assert internet.run_crane("digest", f"{local}:{tag}") == internet.digests[name]["index"]
+    assert internet.run_crane("digest", f"--platform={HERE}", f"{local}:{tag}") == internet.digests[name][HERE]
+    internet.run_crane(
+        "pull", f"--platform={HERE}", f"{local}@{internet.digests[name]['index']}", tmp_path / "image.tar"
+    )
     assert not (internet.cache / "upstream" / "arriving").exists(), "nothing is kept twice"
+
+
+@pytest.mark.parametrize("part", ["index", HERE, "a layer"])
+def test_what_the_local_registry_has_lost_is_seen(internet, part):
+    internet.fetched(PYTHON)
+    digest = max(internet.blobs(PYTHON)) if part == "a layer" else internet.digests[PYTHON][part]
+    internet.local.file(digest).unlink()
+    internet.forgets()
+
+    ended = internet.fetch(PYTHON)
+
+    assert f"{PYTHON}:3.13-slim in the local registry is not what was put there" in ended.said
 
 
 def test_a_second_fetch_asks_nobody_for_anything(internet):
@@ -104,7 +122,8 @@ def test_a_fetch_that_was_interrupted_goes_on_where_it_was(internet):
 
 
 def test_a_connection_that_breaks_is_tried_again(internet):
-    internet.has_a_bad_day(Fault(of=f"{BLOBS[HUB]}.*", after=1000, times=1))
+    layer = max(internet.blobs(PYTHON), key=internet.blobs(PYTHON).__getitem__)
+    internet.has_a_bad_day(Fault(of=f"{BLOBS[HUB]}.*{layer}", after=1000, times=1))
 
     ended = internet.fetched(PYTHON)
 
