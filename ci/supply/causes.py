@@ -139,6 +139,8 @@ class Failed(Exception):  # noqa: N818 - what becomes of it, another attempt may
             login: What a registry was asked with, where it may refuse that.
         """
         means, fix = self._meaning(login)
+        if self.retry_after is not None:
+            means += f"; at most {LONGEST_WAIT:.0f} s are waited"
         return MachineError(f"{what}: {means}", fix=fix.format(host=self.host), detail=self.said or None)
 
     def _meaning(self, login: str) -> tuple[str, str]:
@@ -147,7 +149,7 @@ class Failed(Exception):  # noqa: N818 - what becomes of it, another attempt may
         if self.status is not None:
             answered = f"{self.host} answers {described(self.status)}"
             if self.retry_after is not None:
-                answered += f", and asks to wait {self.retry_after:.0f} s; at most {LONGEST_WAIT:.0f} s are waited"
+                answered += f", and asks to wait {self.retry_after:.0f} s"
             if login and self.status in (401, 403):
                 return f"{answered}; asked with {login}", f"docker login, where it takes one; {SOURCE}"
             return answered, STATUSES.get(self.status, LATER)
@@ -197,7 +199,6 @@ async def patiently(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
                 pause = next(pauses, None)
             if pause is None or waited + pause > LONGEST_WAIT:
                 raise
-            why = described(failed.status) if failed.status is not None else failed.said
-            note(f"{what}: {failed.host}: {why}: another attempt in {pause:.0f} s")
+            note(f"{what}: {failed.means}: another attempt in {pause:.0f} s")
             waited += pause
             await anyio.sleep(pause)

@@ -62,7 +62,7 @@ def test_a_host_that_says_when_is_asked_again_then(internet, name, of):
 
     ended = internet.fetched(name)
 
-    assert "429 Too Many Requests: another attempt in 2 s" in ended.said
+    assert "429 Too Many Requests, and asks to wait 2 s: another attempt in 2 s" in ended.said
 
 
 @pytest.mark.parametrize(("name", "of"), [(PYTHON, HUBS), ("kubectl", FILE_ITSELF)])

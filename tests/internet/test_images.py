@@ -127,7 +127,7 @@ def test_a_connection_that_breaks_is_tried_again(internet):
 
     ended = internet.fetched(PYTHON)
 
-    assert "unexpected EOF: another attempt in 1 s" in ended.said
+    assert "the connection ended before all of it was here: another attempt in 1 s" in ended.said
 
 
 def test_what_comes_is_counted_as_it_comes(internet):
