@@ -79,6 +79,19 @@ def raise_pin(
 
 
 @app.command()
+def pin(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Tools or images as in pins.toml; everything by default.")
+    ] = None,
+) -> None:
+    """Look up what publishers publish, by digest and SHA-256, and write it into pins.toml."""
+    from ci.supply import pinning
+
+    for line in run_async(pinning.pin, _supply("auto"), names or []):
+        typer.echo(line)
+
+
+@app.command()
 def path(supply: SupplyOption = "auto") -> None:
     """Print the folder of the host's tools, for PATH."""
     typer.echo(_supply(supply).bin)

@@ -154,6 +154,31 @@ class Copies:
         return self.layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
 
+async def digest(crane: Path, ref: str) -> str:
+    """Return the digest that a registry has for a tag.
+
+    Args:
+        crane: The program.
+        ref: The image, with its registry and tag.
+
+    Raises:
+        MachineError: It cannot be had, told by its cause.
+    """
+    host, _, repository = ref.rpartition(":")[0].partition("/")
+
+    async def ask() -> str:
+        stall = settings.stall()
+        try:
+            return (await command.run([crane, "-v", "digest", ref], timeout=stall)).stdout.strip()
+        except CommandError as error:
+            raise failed(host, error, stall) from error
+
+    try:
+        return await causes.patiently(ref, ask)
+    except causes.Failed as refused:
+        raise refused.told(ref, logins.tried(host, repository)) from refused
+
+
 def failed(host: str, error: CommandError, stall: float) -> causes.Failed:
     """Return why crane failed, out of its log, of which nothing else is handed on: it has headers of logins.
 

@@ -75,7 +75,7 @@ async def wheels(requirements: Path, python: str, folder: Path, log: Path) -> No
 
 
 async def tool(version: str, source: Download, target: Path, part: Path, arrivals: Arrivals) -> None:
-    """Download an executable and check it against its publisher's checksum file.
+    """Download an executable and check it against its pin, or its publisher's checksum file where it has none.
 
     Args:
         version: With its leading v.
@@ -88,15 +88,10 @@ async def tool(version: str, source: Download, target: Path, part: Path, arrival
         MachineError: It cannot be had, told by its cause, or its digest is not the one that is published for it.
     """
     here = located(version, source)
-    name = PurePosixPath(urlsplit(here.url).path).name
     part.parent.mkdir(parents=True, exist_ok=True)
     async with hosts.client() as client:
-        published = await _patiently(here.sums, functools.partial(_text, client))
-        if not (wanted := _published(published, name)):
-            raise MachineError(
-                f"{here.sums} has no SHA-256 of {name}; it begins with {published[:40]!r}",
-                fix="a proxy or a login page may be in between: look at what that address shows",
-            )
+        pinned = here.sha256.get(architecture())
+        wanted = {pinned} if pinned else await _sums(client, here)
         begun = part.exists()
         into = functools.partial(_into, client, part, arrivals)
         await _patiently(here.url, into)
@@ -105,9 +100,10 @@ async def tool(version: str, source: Download, target: Path, part: Path, arrival
             await _patiently(here.url, into)
     if (digest := await _digest(part)) not in wanted:
         part.unlink()
-        raise MachineError(f"{here.url}: SHA-256 {digest} is not what {here.sums} has for {name}", fix=OTHER_BYTES)
+        whose = "the pinned one" if pinned else f"what {here.sums} has for {_name(here)}"
+        raise MachineError(f"{here.url}: SHA-256 {digest} is not {whose}", fix=OTHER_BYTES)
     with partial.scratch(target.parent) as work:
-        executable = work / name
+        executable = work / "executable"
         if here.member:
             await anyio.to_thread.run_sync(archives.take, part, here.member, executable)
         else:
@@ -116,15 +112,52 @@ async def tool(version: str, source: Download, target: Path, part: Path, arrival
         executable.rename(target)
 
 
-def located(version: str, source: Download) -> Download:
-    """Return where a version is for this machine.
+def located(version: str, source: Download, machine: str = "") -> Download:
+    """Return where a version is for one architecture.
 
     Args:
         version: With its leading v.
         source: Where every version is.
+        machine: The architecture; this machine's when empty.
     """
-    values = {"version": version.removeprefix("v"), "arch": architecture(), "uname": UNAMES[architecture()]}
-    return Download(*(text.format(**values) for text in (source.url, source.sums, source.member)))
+    machine = machine or architecture()
+    values = {"version": version.removeprefix("v"), "arch": machine, "uname": UNAMES[machine]}
+    url, sums, member = (text.format(**values) for text in (source.url, source.sums, source.member))
+    return Download(url, sums, member, source.sha256)
+
+
+async def published(version: str, source: Download, machine: str) -> str:
+    """Return the SHA-256 that a publisher has for a download.
+
+    Args:
+        version: With its leading v.
+        source: Where every version is.
+        machine: The architecture.
+
+    Raises:
+        MachineError: It cannot be had, told by its cause, or there are several.
+    """
+    here = located(version, source, machine)
+    async with hosts.client() as client:
+        found = await _sums(client, here)
+    if len(found) > 1:
+        raise MachineError(f"{here.sums} has {len(found)} different SHA-256 of {_name(here)}")
+    return found.pop()
+
+
+def _name(here: Download) -> str:
+    return PurePosixPath(urlsplit(here.url).path).name
+
+
+async def _sums(client: httpx.AsyncClient, here: Download) -> set[str]:
+    """Return what a publisher's checksum file has for a download."""
+    text = await _patiently(here.sums, functools.partial(_text, client))
+    if not (found := _published(text, _name(here))):
+        raise MachineError(
+            f"{here.sums} has no SHA-256 of {_name(here)}; it begins with {text[:40]!r}",
+            fix="a proxy or a login page may be in between: look at what that address shows",
+        )
+    return found
 
 
 async def _patiently(url: str, get: Callable[[str], Awaitable[T]]) -> T:

@@ -97,12 +97,14 @@ class Download:
     Attributes:
         url: With {version} (without v) and {arch} (amd64, arm64).
         member: Path of the executable in the archive; empty where the download is the executable.
-        sums: URL of the publisher's own checksum file, which every download is checked against.
+        sums: URL of the publisher's own checksum file, which every download is checked against that has no pin.
+        sha256: Of the download for each architecture; empty where nobody has looked it up yet.
     """
 
     url: str
     sums: str
     member: str = ""
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,8 @@ class Image:
     Attributes:
         tag: Its tag.
         source: How it is built where no registry answers.
-        digest: Upstream's, where it is known; otherwise the first pull is recorded and every later one must agree.
+        digest: Upstream's; empty where nobody has looked it up yet: the first pull is recorded and every later one must
+            agree.
         as_upstream: "MODULE/PATH" of the publisher's Dockerfile, where the source way does the same.
         differs: How the image of the source way differs from it; part of no key, like `as_upstream`.
     """
@@ -244,6 +247,12 @@ class Pins:
     def stack(self, wheels: str) -> list[str]:
         """Return the names of the sets that an image gets with one, lowest first; none for an empty name."""
         return [*self.stack(self.wheels[wheels].base), wheels] if wheels else []
+
+    def pinned(self, name: str) -> bool:
+        """Tell whether the bytes of a tool or an image are pinned, and not only what they are called."""
+        if name in self.tools:
+            return bool(self.tools[name].upstream.sha256.get(architecture()))
+        return bool(self.images[name].digest)
 
     def ref(self, image: str) -> str:
         """Return the full reference of an image, or raise `UsageError` when there is no pin of that name."""

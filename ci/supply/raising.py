@@ -66,8 +66,16 @@ def _raised(text: str, name: str, old: str, new: str, checksum: str) -> str:
     for table, key in places:
         if old.removeprefix("v") in table.get(key, ""):
             table[key] = table[key].replace(old.removeprefix("v"), new.removeprefix("v"))
-            table.pop("digest", None)  # the old tag's
+            _unpin(table)
     return tomlkit.dumps(document)
+
+
+def _unpin(table: Any) -> None:
+    """Empty what is pinned of the old version's bytes; `supply pin` looks the new ones up."""
+    if "digest" in table:
+        table["digest"] = ""
+    if "sha256" in table.get("upstream", {}):
+        table["upstream"]["sha256"].update(dict.fromkeys(table["upstream"]["sha256"], ""))
 
 
 def _is_of(source: Mapping[str, Any], module: str) -> bool:

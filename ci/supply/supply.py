@@ -195,6 +195,7 @@ class Supply(Tools):
         tools = [name for name in wanted if name in self.pins.tools]
         named_images = [name for name in wanted if name in self.pins.images]
         self._verify, self._verified = verify, set()
+        self._tell_unpinned([*tools, *(name for name in named_images if name not in own)])
         await self._sweep()
         await _all(self._module, modules)
         await _all(self._wheels, wheels)
@@ -204,6 +205,15 @@ class Supply(Tools):
         if named_images:
             await self._images(named_images)
             await _all(self.in_docker, [name for name in own if name in wanted])  # it is for `docker run`
+
+    def _tell_unpinned(self, names: list[str]) -> None:
+        """Say what comes from publishers with no pin of its bytes."""
+        if self.way == "source":
+            return
+        loose = [name for name in names if not self.pins.pinned(name)]
+        if loose:
+            more = f" and {len(loose) - 1} more" if len(loose) > 1 else ""
+            note(f"no digest is pinned of {loose[0]}{more}: what the publisher has is taken; `supply pin` pins it")
 
     # --- tools -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -50,10 +51,10 @@ upstream = {{ url = "https://dl.k8s.io/release/v{{version}}/bin/linux/{{arch}}/k
 release/v{{version}}/bin/linux/{{arch}}/kubectl.sha256" }}
 
 [images."docker.io/library/python"]
-tag = "3.13-slim"
+tag = "3.13-slim" # the one that works
+digest = "{python}"
 source = {{}}
 differs = [{{ what = "all", why = "a test" }}]
-{python}
 
 [images."docker.io/kserve/sklearnserver"]
 tag = "v0.20.0"
@@ -67,7 +68,7 @@ differs = [{{ what = "all", why = "a test" }}]
 """
 PYTHON, SKLEARN, PAUSE = "docker.io/library/python", "docker.io/kserve/sklearnserver", "registry.k8s.io/pause"
 KUBECTL = f"release/v1.37.0/bin/linux/{architecture()}/kubectl"
-PROGRAM = b"#!/bin/sh\necho it runs\n" + os.urandom(3 << 20)
+PROGRAM = b"#!/bin/sh\necho it runs\n" + random.Random(0).randbytes(3 << 20)
 CRANE = "google/go-containerregistry/releases/download/v0.22.1"
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.internet.conftest import KUBECTL, PROGRAM, PYTHON
+from tests.internet.conftest import KUBECTL, PINS, PROGRAM, PYTHON
 from tests.internet.servers import BLOBS, HUB, Fault
 
 HUBS = rf"{HUB}/v2/.+"
@@ -110,7 +110,7 @@ def test_other_bytes_are_refused(internet, name, of):
 
 def test_a_digest_that_is_gone(internet):
     gone = f"sha256:{'a' * 64}"
-    internet.pins.write_text(internet.pins.read_text().replace('3.13-slim"', f'3.13-slim"\ndigest = "{gone}"', 1))
+    internet.pins.write_text(PINS.format(python=gone))
 
     ended = refused(internet, PYTHON)
 
@@ -146,6 +146,24 @@ def test_no_way_to_a_host(internet, name, host):
 
     assert f"{host}: it cannot be reached" in ended.said
     assert ended.seconds < ANSWERED_SECONDS
+
+
+def test_a_network_that_goes_away_in_the_middle(internet):
+    internet.variables["ML_SERVING_CI_STALL"] = "3s"
+    internet.has_a_bad_day(Fault(of=FILE_ITSELF, rate=100_000))
+    fetching = internet.begin("supply", "fetch", "--supply", "upstream", "kubectl")
+    internet.until_begun()
+
+    with internet.away():
+        ended = internet.end(fetching)
+
+    assert ended.code == 3
+    assert "nothing came from dl.k8s.io for 3 s" in ended.error
+    internet.has_a_bad_day()
+    internet.forget()
+    internet.fetched("kubectl")
+    (asked,) = (each for each in internet.asked(FILE) if each.path.endswith("kubectl"))
+    assert asked.bytes < len(PROGRAM), "it went on where it was"
 
 
 def test_a_name_that_nobody_knows(internet):

@@ -9,6 +9,7 @@ from ci.supply.pins import architecture
 from tests.internet.conftest import LOCAL, PAUSE, PINS, PYTHON, SKLEARN
 from tests.internet.servers import BLOBS, HUB, NAMES, Fault
 
+UNPINNED = "    no digest is pinned of kubectl and 1 more: what the publisher has is taken; `supply pin` pins it\n"
 HERE = f"linux/{architecture()}"
 
 
@@ -61,8 +62,8 @@ def test_a_second_fetch_asks_nobody_for_anything(internet):
     internet.fetched(PYTHON, "kubectl")
     internet.forget()
 
-    assert internet.fetched(PYTHON, "kubectl").said == ""
-    assert internet.fetched("--verify", PYTHON, "kubectl").said == ""
+    assert internet.fetched(PYTHON, "kubectl").said == UNPINNED
+    assert internet.fetched("--verify", PYTHON, "kubectl").said == UNPINNED
     with internet.away():
         internet.fetched(PYTHON, "kubectl")
 
@@ -95,7 +96,7 @@ def test_the_first_digest_is_recorded_and_a_moved_tag_changes_nothing(internet):
 
 
 def test_a_pinned_digest_is_asked_for_and_no_tag(internet):
-    internet.pins.write_text(PINS.format(python=f'digest = "{internet.digests[PYTHON]["index"]}"'))
+    internet.pins.write_text(PINS.format(python=internet.digests[PYTHON]["index"]))
 
     internet.fetched(PYTHON)
 

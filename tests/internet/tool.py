@@ -4,7 +4,6 @@ What it is told otherwise than a user's is where its pins are, and that the loca
 where Docker would run a container.
 """
 
-import functools
 import sys
 from pathlib import Path
 
@@ -23,7 +22,8 @@ def local_registry(host):
 
 if __name__ == "__main__":
     program, file, registry, *arguments = sys.argv
-    pins.load = functools.partial(pins.load, Path(file))
+    pins.FILE = Path(file)
+    pins.load.__defaults__ = (pins.FILE,)
     Supply._start_registry = local_registry(registry)
     sys.argv = ["ci/main.py", *arguments]
     main.run()
