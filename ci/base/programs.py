@@ -60,7 +60,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "awsAnonymousCredential", "S3_*", "STORAGE_EMULATOR_HOST", "API_ENDPOINT_OVERRIDE", "GCE_METADATA_*",
         "NO_GCE_CHECK", "AZ_*", "HF_*", "HUGGING_FACE_HUB_TOKEN", "*-headers",
     ),
-    TOOL: (settings.CACHE, settings.STATE, settings.REGISTRY_PORT),
+    TOOL: (settings.CACHE, settings.STATE, settings.REGISTRY_PORT, settings.STALL),
 }  # fmt: skip
 """Variables by what they are for; * stands for any characters."""
 

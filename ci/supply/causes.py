@@ -69,7 +69,8 @@ CAUSES = (
         f"look at the network and at HTTPS_PROXY; {SOURCE}",
     ),
     Cause(
-        r"(?i)unexpected EOF|peer closed connection|connection reset|incomplete|server disconnected|broken pipe",
+        r"(?i)unexpected EOF|peer closed connection|connection reset|incomplete|server disconnected|broken pipe"
+        r"|^ReadError",
         "the connection ended before all of it was here",
         "the same command again, which goes on where it was",
         passing=True,

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import anyio
 
 from ci.base import command, files, settings, tasks
-from ci.base.errors import CommandError, MachineError
+from ci.base.errors import CommandError, MachineError, last_words
 from ci.supply import blobs, causes, logins, partial
 from ci.supply.arriving import Arrivals
 from ci.supply.pins import architecture, runs_here
-from ci.supply.registry import Registry
+from ci.supply.registry import CONTAINER, Registry
 
 AT_ONCE = 4
 MANIFEST, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
@@ -141,10 +141,14 @@ class Copies:
             (work / "blobs").symlink_to(self.layout / "blobs")
             try:
                 await command.run([self.crane, "push", work, self.registry.host_ref(target)], timeout=PUSH_SECONDS)
-            except CommandError:
+            except CommandError as error:
                 for part in (manifest, *parts):  # the disk may have lost some of it: it is fetched again
                     self._path(part["digest"]).unlink(missing_ok=True)
-                raise
+                raise MachineError(
+                    f"{target}: the local registry does not take it: {last_words(error.stderr)}",
+                    fix=f"docker logs {CONTAINER}, and the same command again",
+                    detail=error.detail,
+                ) from error
 
     def _parsed(self, digest: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._path(digest).read_bytes())
