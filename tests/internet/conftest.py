@@ -108,10 +108,15 @@ class Asked:
 
 
 class Registry:
-    """A registry's own program in the namespace."""
+    """A registry's own program in the namespace.
 
-    def __init__(self, enter, program, folder, host):
+    Attributes:
+        running: Gets its process, for whoever ends all.
+    """
+
+    def __init__(self, enter, program, folder, host, running):
         folder.mkdir(exist_ok=True)
+        self.running = running
         self.host, self.held = host, folder / "held"
         config = folder / "config.yml"
         config.write_text(CONFIG.replace("/var/lib/registry", str(self.held)).replace("':5000'", f"'{host}'"))
@@ -120,6 +125,7 @@ class Registry:
 
     def start(self):
         self.process = subprocess.Popen(self.argv, stderr=subprocess.DEVNULL)
+        self.running.append(self.process)
 
     def stop(self):
         self.process.kill()
@@ -144,6 +150,7 @@ class Internet:
         self.folder, self.crane, self.program = folder, crane, program
         self.pins = folder / "pins.toml"
         self.digests = {}
+        self.running = []
 
     def start(self):
         authority = trustme.CA()
@@ -151,9 +158,10 @@ class Internet:
         authority.issue_cert(*servers.NAMES).private_key_and_cert_chain_pem.write_to_path(self.folder / "server.pem")
         argv = ["unshare", "--net", "--mount", sys.executable, "-m", "tests.internet.servers", self.folder]
         self.servers = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        self.running.append(self.servers)
         assert self.servers.stdout.readline() == "ready\n"
         self.enter = ["nsenter", f"--target={self.servers.pid}", "--net", "--mount", f"--wd={ROOT}", "--"]
-        self.publishers = Registry(self.enter, self.program, self.folder / "publishers", servers.REGISTRY)
+        self.publishers = Registry(self.enter, self.program, self.folder / "publishers", servers.REGISTRY, self.running)
         self._until_it_answers(self.publishers)
         self.publish(PYTHON, "3.13-slim", "base", "python")
         self.publish(SKLEARN, "v0.20.0", "base", "sklearn")
@@ -165,10 +173,9 @@ class Internet:
         self.publish_file(KUBECTL, PROGRAM, "kubectl.sha256")
 
     def stop(self):
-        for each in (self.local, self.publishers):
-            each.stop()
-        self.servers.kill()
-        self.servers.wait()
+        for process in reversed(self.running):
+            process.kill()
+            process.wait()
 
     def fresh(self, cache):
         """Begin a test: all is well, nobody was asked for anything, and this machine has crane and nothing else."""
@@ -181,7 +188,7 @@ class Internet:
         if hasattr(self, "local"):
             self.local.stop()
         shutil.rmtree(self.folder / "local", ignore_errors=True)
-        self.local = Registry(self.enter, self.program, self.folder / "local", LOCAL)
+        self.local = Registry(self.enter, self.program, self.folder / "local", LOCAL, self.running)
         self._until_it_answers(self.local)
 
     def has_a_bad_day(self, *faults):
@@ -343,11 +350,13 @@ def world(tmp_path_factory):
     anyio.run(machine.fetch, ["crane"])
     program = anyio.run(machine._binary, "distribution/registry")
     made = Internet(tmp_path_factory.mktemp("internet"), machine.tool("crane").resolve(), program)
-    made.start()
-    made.fresh(made.folder / "first")
-    made.fetched("crane")
-    yield made
-    made.stop()
+    try:
+        made.start()
+        made.fresh(made.folder / "first")
+        made.fetched("crane")
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture
