@@ -150,8 +150,11 @@ def main() -> None:
         install.put(plane.api, given["stack"])
         plane.start(*processes.PROGRAMS)
         prepare(plane.api, clusters, applications)
-        judge(plane.api, applications)
-        judge_conditions(plane.api, applications)
+        with ThreadPoolExecutor(1) as beside:
+            wrong = beside.submit(wrong_conditions, plane.api, applications)
+            judge(plane.api, applications)
+        for application, number, where, said in wrong.result():
+            application.tell(number, said, where, NO_CONDITION)
         taken = {each.name for each in applications if not each.found}
         players = [Player.of(each) for each in given["courses"] if each["application"] in taken]
         courses = play.play(plane, players) if players else []
@@ -184,18 +187,23 @@ def judge(api: Api, applications: Sequence[Application]) -> None:
     watch(api, applications)
 
 
-def judge_conditions(api: Api, applications: Sequence[Application]) -> None:
-    """Find out which conditions of analyses are none; what several have is evaluated once."""
+def wrong_conditions(api: Api, applications: Sequence[Application]) -> list[tuple[Application, int, str, str]]:
+    """Return which conditions of analyses are none, each with its object's number, its place there and what is said.
+
+    What several have is evaluated once.
+    """
     found = [
         (application, number, where, filled)
         for application in applications
-        for number, document in application.applied
+        for number, document in enumerate(application.objects)
         for where, filled in conditions.of(document)
     ]
     wrong = conditions.judge(api, list(dict.fromkeys(each for *_, filled in found for each in filled)))
-    for application, number, where, filled in found:
-        if all(each in wrong for each in filled):
-            application.tell(number, wrong[filled[0]], where, NO_CONDITION)
+    return [
+        (application, number, where, wrong[filled[0]])
+        for application, number, where, filled in found
+        if all(each in wrong for each in filled)
+    ]
 
 
 def apply_first_wave(api: Api, applications: Sequence[Application]) -> None:
