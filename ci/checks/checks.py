@@ -33,7 +33,7 @@ from ci.checks import (
     unserved,
     varying,
 )
-from ci.checks.control_plane import before
+from ci.checks.control_plane import before, comparing, course
 from ci.checks.control_plane import check as control_plane
 from ci.checks.control_plane.container import Plane
 from ci.checks.control_plane.findings import Refusal, untold, without
@@ -270,7 +270,7 @@ async def _control_plane(run: _Run, plane: Plane, renderings: Sequence[Rendering
     folder = run.targets.folder / "control-plane"
     there = brought.objects(run.root, run.project)
     asked = deployed or renderings
-    playing = await control_plane.playing(run.tools, run.root, run.project, asked) if run.plays else None
+    playing = await course.playing(run.tools, run.root, run.project, asked) if run.plays else None
     said = await control_plane.check(run.client, plane, asked, there, folder, playing)
     run.refused += said.refused
     run.found += said.found
@@ -286,7 +286,7 @@ async def _change(
     was = await before.rendered(base, run.tools.helm, [each.target for each in deployed], run.targets.applications)
     file = run.root / application_set.file_of(run.project)
     options = application_set.sync_options(file.read_bytes() if file.is_file() else None, run.project)
-    refused, effects = await control_plane.change(run.client, plane, deployed, was, options, there, folder)
+    refused, effects = await comparing.change(run.client, plane, deployed, was, options, there, folder)
     run.refused += without(refused, run.refused)
     run.effects += sorted(effects, key=lambda each: (each.place, each.model))
 

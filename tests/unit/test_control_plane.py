@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ci.checks.control_plane import certificate, check, container, findings
+from ci.checks.control_plane import certificate, container, findings, groups
 from ci.checks.control_plane.findings import Refusal
 from ci.checks.control_plane.inside import apply, conditions, verdict
 from ci.checks.control_plane.inside.apply import Application
@@ -519,15 +519,15 @@ def test_environments_with_one_namespace_are_clusters_apart(tmp_path):
         rendering(tmp_path, name, thing("Namespace", "acme"), *objects)
         for name, objects in {"a": [own], "b": [own], "c": [thing("Service", "front", namespace="elsewhere")]}.items()
     )
-    assert check.groups([a, b, c]) == [[a, c], [b]]
+    assert groups.groups([a, b, c]) == [[a, c], [b]]
     other = replace(b, target=replace(b.target, namespace="other"))
-    assert check.groups([a, other]) == [[a, other]]
+    assert groups.groups([a, other]) == [[a, other]]
 
 
 def test_clusters_with_istio_s_cni_plugin_are_apart_from_those_without(tmp_path):
     a, b, c = (rendering(tmp_path, name, thing("Service", name)) for name in "abc")
     with_cni = [replace(each, target=replace(each.target, istio_cni=True)) for each in (a, c)]
-    assert check.groups([with_cni[0], b, with_cni[1]]) == [with_cni, [b]]
+    assert groups.groups([with_cni[0], b, with_cni[1]]) == [with_cni, [b]]
 
 
 def test_programs_come_out_of_the_images_that_the_supply_has():

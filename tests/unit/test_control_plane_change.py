@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ci.checks.control_plane import check, findings
+from ci.checks.control_plane import findings, groups
 from ci.checks.control_plane.inside import apply, pods, verdict
 from ci.checks.control_plane.inside.change import MADE_LAST, After, Before
 from ci.manifests.chart import Chart, Rendering, Target, Values
@@ -236,8 +236,8 @@ def rendering(tmp_path, name, *objects):
 
 def test_two_applications_with_one_object_before_are_not_applied_at_once(tmp_path):
     a, b = rendering(tmp_path, "a", OLD), rendering(tmp_path, "b", thing("Job", "other"))
-    assert check.groups([a, b]) == [[a, b]]
-    assert check.groups([a, b], {"lab/b": [OLD]}) == [[a], [b]]
+    assert groups.groups([a, b]) == [[a, b]]
+    assert groups.groups([a, b], {"lab/b": [OLD]}) == [[a], [b]]
 
 
 def test_a_change_is_told_where_nothing_else_is_said_of_the_object(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from ci.checks import session
 from ci.checks.control_plane import check, container
+from ci.checks.control_plane import course as canaries
 from ci.supply.supply import Supply
 from ci.supply.ways import choose
 from tests.harness import project
@@ -97,7 +98,7 @@ def said(made, tmp_path_factory):
         supply = Supply(choose("auto"))
         async with session.opened(supply) as (client, tool):
             plane = await container.plane(supply)
-            playing = await check.playing(tool, made.folder, made.project, renderings)
+            playing = await canaries.playing(tool, made.folder, made.project, renderings)
             return await check.check(client, plane, renderings, [], tmp_path_factory.mktemp("work") / "plane", playing)
 
     return anyio.run(ask)

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from ci.checks import session
-from ci.checks.control_plane import check, container
+from ci.checks.control_plane import comparing, container
 from ci.manifests import documents
 from ci.results import Finding
 from ci.supply.supply import Supply
@@ -146,7 +146,7 @@ def told(tmp_path_factory):
         async with session.opened(supply) as (client, _):
             plane = await container.plane(supply)
             folder = tmp_path_factory.mktemp("work") / "plane"
-            return await check.change(client, plane, renderings, before, ("PruneLast=true",), [], folder)
+            return await comparing.change(client, plane, renderings, before, ("PruneLast=true",), [], folder)
 
     refused, effects = anyio.run(asked)
     assert not [each for each in refused if isinstance(each, Finding)]

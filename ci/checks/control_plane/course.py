@@ -6,10 +6,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from ci.base.errors import CheckFailedError, UsageError
 from ci.canary import catalogue, engine, plan, series
+from ci.canary import declared as declarations
 from ci.canary.catalogue import Shape
 from ci.canary.declared import Declared
 from ci.canary.known_answer import KnownAnswer
@@ -18,10 +20,13 @@ from ci.canary.series import Sample
 from ci.checks.control_plane import shortened
 from ci.checks.control_plane.inside import answers
 from ci.checks.control_plane.inside.course import BAD, GOOD
+from ci.checks.tools import Tools
 from ci.manifests import places
 from ci.manifests import series as queries
 from ci.manifests.chart import Rendering
 from ci.manifests.manifests import Manifest, dig, entries, mapping
+from ci.manifests.series import Read
+from ci.project import Project
 from ci.results import CanaryCourse, Finding
 
 CHECK = "canary-course"
@@ -171,6 +176,39 @@ class Application:
     def _names(self, canary: Canary, version: str) -> Mapping[str, str]:
         """Return what revisions are called in the series of a version."""
         return {role: f"{role}-{self.number}-{canary.number}-{version}".lower() for role in ("Stable", "Latest")}
+
+
+@dataclass(frozen=True)
+class Playing:
+    """What canaries are played with.
+
+    Attributes:
+        programs: Static executables: Prometheus, and promtool.
+        declared: Traffic, and what healthy means; None where nothing is declared.
+        read: What Prometheus makes of `expressions`.
+    """
+
+    programs: Sequence[Path]
+    declared: Declared | None
+    read: Read
+
+
+async def playing(tool: Tools, root: Path, project: Project, renderings: Sequence[Rendering]) -> Playing:
+    """Return what the canaries of renderings are played with.
+
+    Args:
+        tool: Has the executables.
+        root: The project's folder.
+        project: The project.
+        renderings: Without findings.
+    """
+    try:
+        healthy = declarations.load(root, project.paths.tree)
+    except UsageError:  # which is a finding of the gates
+        healthy = None
+    async with engine.empty(tool.prometheus) as reader:
+        read = await reader.read(expressions(renderings))
+    return Playing([tool.prometheus, tool.promtool], healthy, read)
 
 
 def expressions(renderings: Sequence[Rendering]) -> set[str]:
