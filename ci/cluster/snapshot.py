@@ -7,6 +7,7 @@ server then says is of the time before.
 
 import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,11 @@ class Snapshot:
     def kubeconfig(self) -> Path:
         """Access to what begins from it, but for the address."""
         return paths.state() / FOLDER / self.key / KUBECONFIG
+
+    @property
+    def made(self) -> datetime:
+        """When it was kept, in local time."""
+        return datetime.fromtimestamp(self.kubeconfig.stat().st_mtime).astimezone()
 
     async def is_there(self) -> bool:
         """Return whether all parts of it are on this machine; the kubeconfig is written last."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ci.base import locks, paths
-from ci.base.progress import step
+from ci.base.progress import note, step
 from ci.cluster import snapshot
 from ci.cluster.helm import Helm
 from ci.cluster.kind import kind_cluster
@@ -38,4 +38,5 @@ async def with_stack(supply: Supply, image: str, report: Path) -> Snapshot:
                     )
                     await install.install(context, lasting=True)
                     await snapshot.save(wanted, cluster, context.kubectl)
+    note(f"the cluster begins from a snapshot of {wanted.made:%Y-%m-%d %H:%M}")
     return wanted
