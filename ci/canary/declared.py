@@ -14,6 +14,22 @@ from ci.manifests.chart import DEFAULTS
 FILE = "gates.yaml"
 
 
+class WrongFileError(UsageError):
+    """The file is not there, or says what it cannot mean.
+
+    Args:
+        path: The file.
+        line: Where in it; 0 for all of it.
+        said: What is wrong.
+        fix: As of every error.
+        detail: As of every error.
+    """
+
+    def __init__(self, path: str, line: int, said: str, *, fix: str | None = None, detail: str | None = None) -> None:
+        super().__init__(f"{path}{f':{line}' if line else ''}: {said}", fix=fix, detail=detail)
+        self.line, self.said = line, said
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -92,13 +108,15 @@ class Declared(_Strict):
         """Return the least traffic of a target, by its name.
 
         Raises:
-            UsageError: It is not declared.
+            WrongFileError: It is not declared.
         """
         for place in (*_places(target), DEFAULTS):
             if place in self.requests_per_second:
                 return self.requests_per_second[place]
-        raise UsageError(
-            f"{FILE}: requestsPerSecond: none of {', '.join(dict.fromkeys((*_places(target), DEFAULTS)))}",
+        raise WrongFileError(
+            FILE,
+            0,
+            f"requestsPerSecond: none of {', '.join(dict.fromkeys((*_places(target), DEFAULTS)))}",
             fix=f"Declare there how many requests a second {target} gets at least while a release is under way.",
         )
 
@@ -125,30 +143,32 @@ def load(folder: Path, tree: str) -> Declared:
         tree: Its tree, from there.
 
     Raises:
-        UsageError: It is not there, or says what it cannot mean.
+        WrongFileError: It is not there, or says what it cannot mean.
     """
     path = f"{tree}/{FILE}"
     try:
         text = (folder / path).read_text()
         data = nesting.read(lambda: yaml.safe_load(text), path)
     except FileNotFoundError:
-        raise UsageError(
-            f"{path}: no such file",
+        raise WrongFileError(
+            path,
+            0,
+            "no such file",
             fix="Write requestsPerSecond, healthy, regression and power into it; docs/gates.md has one to begin with.",
         ) from None
     except yaml.YAMLError as error:
-        raise UsageError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+        raise WrongFileError(path, 0, f"no YAML: {' '.join(str(error).split())}") from error
     if isinstance(data, dict) and "answers" in data:
         line = places.values_line(text, ("answers",))
-        raise UsageError(f"{path}:{line}: answers: no longer needed, the values have the known answer: remove it")
+        raise WrongFileError(path, line, "answers: no longer needed, the values have the known answer: remove it")
     try:
         return Declared.model_validate(data)
     except ValidationError as error:
-        wrong = [_told(text, path, *each) for each in fields.wrong(error, Declared)]
+        wrong = [_wrong(text, path, *each) for each in fields.wrong(error, Declared)]
+    first, detail = wrong[0], "\n".join(each.message for each in wrong)
     more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-    raise UsageError(f"{wrong[0]}{more}", fix="docs/gates.md explains every key", detail="\n".join(wrong))
+    raise WrongFileError(path, first.line, f"{first.said}{more}", fix="docs/gates.md explains every key", detail=detail)
 
 
-def _told(text: str, path: str, way: tuple[str | int, ...], said: str) -> str:
-    line = places.nearest_line(text, way)
-    return f"{path}{f':{line}' if line else ''}: {'.'.join(map(str, way)) or 'all of it'}: {said}"
+def _wrong(text: str, path: str, way: tuple[str | int, ...], said: str) -> WrongFileError:
+    return WrongFileError(path, places.nearest_line(text, way), f"{'.'.join(map(str, way)) or 'all of it'}: {said}")

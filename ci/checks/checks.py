@@ -7,7 +7,7 @@ from pathlib import Path
 import dagger
 
 from ci.base import tasks
-from ci.base.errors import CheckFailedError, UsageError
+from ci.base.errors import CheckFailedError
 from ci.canary import declared, engine
 from ci.checks import (
     argocd,
@@ -318,10 +318,9 @@ async def _gates(run: _Run, renderings: Sequence[Rendering], known: Collection[s
     tree = run.project.paths.tree
     try:
         found = await gates.assess(run.tools.prometheus, run.tools.promtool, run.root, tree, renderings, known=known)
-    except UsageError as error:
-        file = f"{tree}/{declared.FILE}"
-        said = error.message.removeprefix(f"{file}: ")
-        run.found.append(("", Finding("gates", file, 0, said, error.fix or "docs/gates.md explains the file")))
+    except declared.WrongFileError as error:
+        remedy = error.fix or "docs/gates.md explains the file"
+        run.found.append(("", Finding("gates", f"{tree}/{declared.FILE}", error.line, error.said, remedy)))
         return
     run.found += [("", finding) for finding in found.findings]
     run.gates = found.gates

@@ -66,7 +66,7 @@ async def assess(
         known: What gates.yaml may name, where `renderings` are all that the project has.
 
     Raises:
-        UsageError: gates.yaml is not there, or wrong.
+        WrongFileError: gates.yaml is not there, or wrong.
     """
     declared = declarations.load(folder, tree)
     targets = {each.target.name: each.target for each in renderings}

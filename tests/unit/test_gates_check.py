@@ -12,7 +12,7 @@ import yaml
 from ci.base.errors import CheckFailedError, UsageError
 from ci.base.paths import ROOT
 from ci.canary import engine, judge, replay
-from ci.canary.declared import Declared
+from ci.canary.declared import Declared, WrongFileError
 from ci.canary.plan import Step
 from ci.canary.series import BUCKETS, REQUESTS, Sample
 from ci.checks import gates as check
@@ -238,6 +238,18 @@ def test_a_step_that_is_too_weak_says_what_would_do(chart, tmp_path):
 def test_a_wrong_declaration_is_refused_by_the_name_of_its_key(chart, tmp_path, change, said):
     with pytest.raises(UsageError, match=said):
         assess(declaring(tmp_path, change), rendering(chart))
+
+
+def test_a_wrong_declaration_is_told_once_with_its_line(chart, tmp_path):
+    project = declaring(tmp_path, lambda data: data["power"].update(catch=95))
+
+    with pytest.raises(WrongFileError) as refused:
+        assess(project, rendering(chart))
+
+    lines = (project / TREE / "gates.yaml").read_text().splitlines()
+    assert lines[refused.value.line - 1].strip() == "catch: 95"
+    assert refused.value.said.startswith("power.catch: ")
+    assert refused.value.message == f"{TREE}/gates.yaml:{refused.value.line}: {refused.value.said}"
 
 
 def test_a_step_with_thresholds_of_its_own_is_judged_by_them(chart):
