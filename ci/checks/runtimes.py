@@ -50,6 +50,7 @@ def rendered(renderings: Sequence[Rendering], known: Sequence[Mapping[str, Any]]
 
 def _assumed(target: Target, manifest: Manifest, there: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     """Yield what the chart takes for granted of a server, nobody has written, and its runtime says otherwise."""
+    yield from _port(target, manifest, there)
     runtime = target.value((MODEL, "runtime"))
     if not runtime:
         return
@@ -68,14 +69,6 @@ def _assumed(target: Target, manifest: Manifest, there: Sequence[Mapping[str, An
             said = f"{MODEL}.runtime: {runtime} has no protocol v2, by which the chart's {probe} asks {path}"
             yield Finding(CHECK, file, line, said, f"{MODEL}.probes.{key}: {theirs}, or another path that it has")
     yield from _otherwise(target, manifest, there)
-    heard = runtimes.unheard_port(manifest.data, there)
-    if heard is not None and _written(target, "port"):
-        port, theirs = heard
-        at, row = target.place((MODEL, "port"))
-        said = (
-            f"{MODEL}.port: {runtime} is told {theirs}, and nothing tells it of {port}, where requests and probes come"
-        )
-        yield Finding(CHECK, at, row, said, f"tell it by {MODEL}.args; or write the port that it listens on")
     for what, (ours, theirs) in runtimes.other_metrics(manifest.data, there).items():
         if not any(_written(target, key) for key in METRICS[what]):
             said = f"{MODEL}.runtime: {runtime} has its metrics at {what} {theirs}, and the chart asks {what} {ours}"
@@ -83,10 +76,27 @@ def _assumed(target: Target, manifest: Manifest, there: Sequence[Mapping[str, An
             yield Finding(CHECK, file, line, said, remedy, "warning")
 
 
+def _port(target: Target, manifest: Manifest, there: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Yield that a server listens elsewhere than it is asked: at what was written of the two."""
+    found = runtimes.unheard_port(manifest.data, there)
+    if found is None:
+        return
+    runtime, ours = target.value((MODEL, "runtime")), found.ours
+    if _written(target, "port"):
+        told = f"the server is told {ours.text}" if ours else f"{runtime} is told {found.theirs}"
+        said = f"{MODEL}.port: {told}, and nothing tells it of {found.port}, where requests and probes come"
+        remedy = f"{MODEL}.port: {ours.value}" if ours else f"tell it by {MODEL}.args"
+        yield Finding(CHECK, *target.place((MODEL, "port")), said, f"{remedy}; or write the port that it listens on")
+    elif ours:
+        said = f"{MODEL}.{ours.path[0]}: {ours.text}: requests and probes come to {found.port}"
+        remedy = f"{'leave it out; or ' if runtime else ''}{MODEL}.port: {ours.value}"
+        place = target.place((MODEL, *ours.path))
+        yield Finding(CHECK, *place, f"{said}, and nothing tells the server of that", remedy)
+
+
 def _otherwise(target: Target, manifest: Manifest, there: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     """Yield what a server is told beside its runtime by which it is not what the chart takes it for."""
     named = ", ".join(f"{probe} asks {path}" for probe, path in runtimes.models_asked(manifest.data).items())
-    port, _ = runtimes.unheard_port(manifest.data, there) or (0, "")
     for word, theirs in runtimes.otherwise(manifest.data, there):
         own = f"{MODEL}.{word.path[0]}: {word.text}"
         if theirs.value == runtimes.NAME and named:
@@ -96,9 +106,6 @@ def _otherwise(target: Target, manifest: Manifest, there: Sequence[Mapping[str, 
         elif _is_file(theirs.value) and not _is_file(word.value):
             said = f"{own}: {MODEL}.storageUri is in {theirs.value}, and the server would serve another model than that"
             remedy = f"leave it out, or name a folder in {runtimes.FILES}"
-        elif port and theirs.value.isdecimal() and runtimes.PORT.search(theirs.text) and not _written(target, "port"):
-            said = f"{own}: requests and probes come to {port}, and nothing tells the server of that"
-            remedy = f"leave it out; or {MODEL}.port: {word.value}"
         else:
             continue
         yield Finding(CHECK, *target.place((MODEL, *word.path)), said, remedy)

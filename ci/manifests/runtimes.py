@@ -7,6 +7,7 @@ KServe itself tells so on a cluster alone, by an InferenceService that never get
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,10 @@ CHART = "kserve-runtime-configs"
 PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 PORT = re.compile(r"port\D*(\d+)$", re.IGNORECASE)
 """What an argument, or a variable with its value, says of a port."""
+HTTP = re.compile(r"http|rest", re.IGNORECASE)
+"""In what an option is called whose port is asked; a server that has such a one has gRPC or else at its others."""
+LISTENS = re.compile(r"--?(http|rest_api)[-_]port")
+"""An argument by which a server listens, whatever its runtime says of it."""
 NUMBER = re.compile(r"\d+")
 SPOKEN = {"v1": "/v1/models/{}"}
 """Where a server that has no protocol v2 says that it has a model, by the protocol that it has."""
@@ -72,6 +77,21 @@ class Word:
     option: str
     value: str
     text: str
+
+
+@dataclass(frozen=True)
+class Unheard:
+    """A port that a server is asked at, and not told of.
+
+    Attributes:
+        port: The port.
+        theirs: What its runtime tells it of ports, in one line; empty where it says nothing.
+        ours: What the InferenceService itself tells it instead; None where that says nothing.
+    """
+
+    port: int
+    theirs: str
+    ours: Word | None
 
 
 def beside(predictor: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
@@ -155,21 +175,37 @@ def unspoken_paths(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, A
     return {each: (path, theirs.format(name)) for each, path in asked.items() if theirs and "v2" not in spoken}
 
 
-def unheard_port(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> tuple[int, str] | None:
-    """Return the port that an InferenceService's server is asked at, with what its runtime says of its ports.
+def unheard_port(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Unheard | None:
+    """Return the port that an InferenceService's server is asked at by HTTP, where what it is told is another.
 
-    None where the runtime says so, or nothing of ports, or the InferenceService itself tells the server.
+    None where anything tells it so, or nothing that is sure tells it of ports: a runtime, or an argument of that name.
 
     Args:
         service: The InferenceService.
         runtimes: The serving runtimes that there are.
     """
-    model = mapping(dig(service, *MODEL))
-    port = next((each.get("containerPort") for _, each in entries(model.get("ports")) if each.get("name") == "http"), 0)
-    runtime = [word for each in _containers(_by_name(model, runtimes)) for word in _words(each) if PORT.search(word)]
-    gone = {theirs.text for _, theirs in otherwise(service, runtimes)}
-    told = {number for word in (*runtime, *_words(model)) if word not in gone for number in NUMBER.findall(word)}
-    return (port, ", ".join(runtime)) if port and runtime and str(port) not in told else None
+    server = _server(service)
+    ports = (each.get("containerPort") for _, each in entries(server.get("ports")) if each.get("name") == "http")
+    containers = list(_containers(_by_name(mapping(dig(service, *MODEL)), runtimes)))
+    theirs = [word for each in containers for word in _said(each) if PORT.search(word.text)]
+    own = [word for word in _said(server) if PORT.search(word.text)]
+    named = {word.option for word in theirs if HTTP.search(word.option)}
+    ours = [word for word in own if word.option in named or (word.path[0] == "args" and LISTENS.fullmatch(word.option))]
+    named.update(word.option for word in ours)
+    named = named or {word.option for word in theirs}
+    ours = ours or [word for word in own if word.option in named]
+    port = next(ports, 0)
+    if not port or not named:
+        return None
+    other = [word for word in (*theirs, *own) if word.option not in named]
+    last = {word.option: word for word in own}
+    gone = [there for _, there in otherwise(service, runtimes) if there.option in named]
+    gone += [word for word in own if word.option in named and word != last[word.option]]
+    told = Counter(number for each in (*containers, server) for number in _numbers(_words(each)))
+    told.subtract(_numbers(word.text for word in (*other, *gone)))
+    if told[str(port)] > 0:
+        return None
+    return Unheard(port, ", ".join(word.text for word in theirs), ours[-1] if ours else None)
 
 
 def otherwise(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Word, Word]]:
@@ -222,6 +258,17 @@ def other_metrics(service: Mapping[str, Any], runtimes: Sequence[Mapping[str, An
 def _by_name(model: Mapping[str, Any], runtimes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return the runtime that a model names; empty where there is none of that name."""
     return next((each for each in runtimes if dig(each, "metadata", "name") == model.get("runtime")), {})
+
+
+def _server(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the model server's container: with a runtime it is the model, else it has KServe's name for it."""
+    containers = entries(dig(service, "spec", "predictor", "containers"))
+    named = (each for _, each in containers if each.get("name") == CONTAINER)
+    return mapping(dig(service, *MODEL)) or next(named, {})
+
+
+def _numbers(words: Iterable[str]) -> Iterator[str]:
+    yield from (number for word in words for number in NUMBER.findall(word))
 
 
 def _containers(runtime: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -256,6 +256,62 @@ def test_a_port_that_nobody_has_written_is_the_charts_own(tmp_path, known):
     assert heard(tmp_path, known, "kserve-sklearnserver", "sklearn", "args: []", own="replicas: 1") == []
 
 
+@pytest.mark.parametrize(
+    ("runtime", "form", "told", "said", "remedy"),
+    [
+        ("kserve-sklearnserver", "sklearn", "args: [--http_port=9000]", "--http_port=9000", "exampleModel.port: 9000"),
+        ("kserve-sklearnserver", "sklearn", "args: [--grpc_port=9100]", "--http_port=8080", "tell it by"),
+        ("kserve-mlserver", "sklearn", "env: [{name: MLSERVER_GRPC_PORT, value: '9100'}]", "PORT=8080", "tell it by"),
+    ],
+    ids=["HTTP elsewhere", "gRPC there", "gRPC there by a variable"],
+)
+def test_a_port_that_is_written_is_held_against_what_the_server_is_told_of_http(
+    tmp_path, known, runtime, form, told, said, remedy
+):
+    (found,) = heard(tmp_path, known, runtime, form, told)
+    assert (found.file, found.line) == ("gitops/dev/x.yaml", 3)
+    assert said in found.message
+    assert "nothing tells it of 9100" in found.message
+    assert found.remedy.startswith(remedy)
+
+
+OWN_CONTAINER = """apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: x}
+spec:
+  predictor:
+    containers:
+      - {name: beside, args: [--http_port=9100]}
+      - {name: kserve-container, ports: [{name: http, containerPort: 8080}], TOLD}
+"""
+
+
+def by_itself(tmp_path, known, told):
+    values = f'values:\n  exampleModel:\n    runtime: ""\n    {told}\n'
+    one = rendering(tmp_path, values, OWN_CONTAINER.replace("TOLD", told))
+    return [each for _, each in check.rendered([one], known)]
+
+
+def test_a_container_of_ones_own_is_told_where_its_arguments_have_it_listen(tmp_path, known):
+    (found,) = by_itself(tmp_path, known, "args: [serve, --http-port=9000]")
+    assert (found.file, found.line, found.remedy) == ("gitops/dev/x.yaml", 4, "exampleModel.port: 9000")
+    assert found.message.startswith("exampleModel.args: --http-port=9000: requests and probes come to 8080")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "args: [--http_port=8080]",
+        "args: [--backend-http-port=9000]",
+        "args: [--port=9000]",
+        "args: [--http_port=9000, --listen=0.0.0.0:8080]",
+        "env: [{name: HTTP_PORT, value: '9000'}]",
+    ],
+)
+def test_of_a_container_of_ones_own_nothing_is_guessed(tmp_path, known, told):
+    assert by_itself(tmp_path, known, told) == []
+
+
 TOLD = """apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
 metadata: {name: wine}
@@ -307,6 +363,20 @@ def told(tmp_path, known, runtime, form, said, path="/v2/models/wine/ready"):
             "onnx",
             "args: [--http-port=8085]",
             "exampleModel.args: --http-port=8085: requests and probes come to 8080",
+            "leave it out; or exampleModel.port: 8085",
+        ),
+        (
+            "kserve-huggingfaceserver",
+            "huggingface",
+            "args: [--http_port, '8085']",
+            "exampleModel.args: --http_port 8085: requests and probes come to 8080",
+            "leave it out; or exampleModel.port: 8085",
+        ),
+        (
+            "kserve-sklearnserver",
+            "sklearn",
+            "args: [--http_port=8080, --http_port=8085, --grpc_port=8080]",
+            "exampleModel.args: --http_port=8085: requests and probes come to 8080",
             "leave it out; or exampleModel.port: 8085",
         ),
     ],
