@@ -308,6 +308,39 @@ def ports(number):
         ({"metricsPort": 15020}, "exampleModel.metricsPort (15020)", "the mesh"),
         ({"model": {"ports": ports(15090)}}, "exampleModel.model.ports[0].containerPort (15090)", "the mesh"),
         ({"predictor": {"containers": beside("tokens", ports=ports(15020))}}, f"{CONTAINER} (15020)", "the mesh"),
+        (
+            {"predictor": {"containers": beside("tap", ports=ports(8080))}},
+            f"{CONTAINER} (8080)",
+            "of exampleModel.port,",
+        ),
+        (
+            {"port": 9000, "predictor": {"containers": beside("tap", ports=ports(9000))}},
+            CONTAINER,
+            "exampleModel.port,",
+        ),
+        (
+            {"model": {"ports": ports(9000)}, "predictor": {"containers": beside("tap", ports=ports(9000))}},
+            f"{CONTAINER} (9000)",
+            "exampleModel.model.ports[0].containerPort",
+        ),
+        (
+            {"predictor": {"containers": [*beside("tap", ports=ports(9000)), *beside("tokens", ports=ports(9000))]}},
+            CONTAINER.replace("containers[0]", "containers[1]"),
+            CONTAINER,
+        ),
+        (
+            {
+                "port": 8085,
+                "predictor": {"containers": [*beside("transformer-container"), *beside("tap", ports=ports(8080))]},
+            },
+            CONTAINER.replace("containers[0]", "containers[1]"),
+            CONTAINER,
+        ),
+        (
+            {"predictor": {"initContainers": beside("tap", restartPolicy="Always", ports=ports(8080))}},
+            CONTAINER.replace("containers", "initContainers"),
+            "of exampleModel.port,",
+        ),
     ],
 )
 def test_a_port_of_the_pods_sidecars_is_refused(chart, model, key, whose):
@@ -319,6 +352,13 @@ def test_a_port_of_the_pods_sidecars_is_refused(chart, model, key, whose):
 def test_a_port_is_free_where_nothing_has_it(chart):
     outside = {"port": 15006, "metricsPort": 15020, "podLabels": OUTSIDE, "model": {"ports": ports(9081)}}
     chart.render({"features": OFF, "exampleModel": outside})
+    twice = [{"containerPort": 53, "protocol": "UDP"}, *ports(53)]
+    besides = [
+        *beside("dns", ports=[*twice, *ports(9000)]),
+        *beside("log", ports=[{"containerPort": 9000, "protocol": "UDP"}]),
+    ]
+    first = beside("prepare", ports=ports(8080))  # gone before the server begins
+    chart.render({"exampleModel": {"metricsPort": 9000, "predictor": {"containers": besides, "initContainers": first}}})
 
 
 @pytest.mark.parametrize("field", ["runtimeVersion", "modelFormat"])

@@ -121,30 +121,44 @@ model:
 {{- end }}
 {{- end }}
 
-{{/* A pod has each port once, and its sidecars have theirs. */}}
+{{/* A pod has each port once, whichever container has it: KServe's and the mesh's, and those that run beside the server. */}}
 {{- define "ml-serving.validatePorts" -}}
 {{- $taken := dict }}
 {{- if include "ml-serving.agent" . }}
-{{- $_ := set $taken "9081" "KServe's agent's, for exampleModel.predictor.logger and .batcher" }}
+{{- $_ := set $taken "9081/TCP" (list "agent" "KServe's agent's, for exampleModel.predictor.logger and .batcher") }}
 {{- end }}
 {{- if eq (include "ml-serving.podLabels" . | fromYaml | dig "sidecar.istio.io/inject" "") "true" }}
 {{- range list 15000 15001 15004 15006 15008 15020 15021 15053 15090 }}
-{{- $_ := set $taken (toString .) "the proxy's, which the mesh puts into the pods" }}
+{{- $_ := set $taken (printf "%d/TCP" .) (list "proxy" "the proxy's, which the mesh puts into the pods") }}
 {{- end }}
 {{- end }}
-{{- $said := list (list "exampleModel.port" .Values.exampleModel.port) (list "exampleModel.metricsPort" .Values.exampleModel.metricsPort) }}
+{{- with get $taken (printf "%v/TCP" .Values.exampleModel.metricsPort) }}
+{{- fail (printf "exampleModel.metricsPort (%v) is %s: take another" $.Values.exampleModel.metricsPort (last .)) }}
+{{- end }}
+{{- $said := list (list "server" "exampleModel.port" (dict "containerPort" .Values.exampleModel.port)) }}
 {{- range $index, $port := dig "ports" list (default dict .Values.exampleModel.model) }}
-{{- $said = append $said (list (printf "exampleModel.model.ports[%d].containerPort" $index) $port.containerPort) }}
+{{- $said = append $said (list "server" (printf "exampleModel.model.ports[%d].containerPort" $index) $port) }}
 {{- end }}
-{{- range $number, $container := dig "containers" list (default dict .Values.exampleModel.predictor) }}
-{{- range $index, $port := default list $container.ports }}
-{{- $said = append $said (list (printf "exampleModel.predictor.containers[%d].ports[%d].containerPort" $number $index) $port.containerPort) }}
+{{- range $list := list "containers" "initContainers" }}
+{{- range $number, $container := default list (get (default dict $.Values.exampleModel.predictor) $list) }}
+{{- if or (eq $list "containers") (eq (toString $container.restartPolicy) "Always") }}
+{{- $place := printf "exampleModel.predictor.%s[%d]" $list $number }}
+{{- $usual := ternary (list (dict "containerPort" 8080)) list (eq (toString $container.name) "transformer-container") }}
+{{- range $index, $port := default $usual $container.ports }}
+{{- $said = append $said (list $place (printf "%s.ports[%d].containerPort" $place $index) $port) }}
 {{- end }}
 {{- end }}
-{{- range $port := $said }}
-{{- with get $taken (toString (last $port)) }}
-{{- fail (printf "%s (%v) is %s: take another" (first $port) (last $port) .) }}
 {{- end }}
+{{- end }}
+{{- range $said }}
+{{- $place := index . 1 }}
+{{- $port := last . }}
+{{- $key := printf "%v/%s" $port.containerPort (default "TCP" $port.protocol) }}
+{{- $other := get $taken $key }}
+{{- if and $other (ne (first $other) (first .)) }}
+{{- fail (printf "%s (%v) is %s: take another" $place $port.containerPort (last $other)) }}
+{{- end }}
+{{- $_ := set $taken $key (list (first .) (printf "that of %s, and a pod has each port once" $place)) }}
 {{- end }}
 {{- end }}
 
