@@ -13,6 +13,8 @@ from ci.tree import tree
 
 VALUE = ".".join(tree.KNOWN_ANSWER[1:])
 """Where the chart's values have it."""
+UNSAID = {"absolute": 0.0, "relative": 0.0}
+"""What the chart takes where its value says nothing: numbers are compared exactly, as text always is."""
 
 
 def known_answer(golden: Golden, model: str) -> dict[str, Any] | None:
@@ -74,6 +76,7 @@ def differs(golden: Golden, values_known_answer: Mapping[str, Any] | None, model
     asks = f"golden inputs {golden.name} {golden.version} ask {golden.known}"
     if values_known_answer is None:
         return f"{VALUE}: not there, but {asks}"
+    values_known_answer = {**UNSAID, **values_known_answer}
     for key in (*wanted, *sorted(values_known_answer.keys() - wanted.keys())):
         if key not in values_known_answer or key not in wanted:
             return f"{VALUE}.{key}: {'not there' if key in wanted else 'unknown'}, but {asks} by {', '.join(wanted)}"

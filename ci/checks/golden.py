@@ -115,7 +115,7 @@ def _of(target: Target, path: str, read: Golden | UsageError | None, why: Earlie
                 told = f"have {path} ask for what is right of the next version before you bump to it"
                 yield Finding(CHECK, file, line, f"{said}; {path} {why.said}", told, "warning")
                 return
-            remedy = f"write there what {path} says; {bump} does so, and promote carries it on"
+            remedy = f"write there what {path} says, as the next {bump} to another version does; promote carries it on"
             yield Finding(CHECK, file, line, said, remedy)
 
 

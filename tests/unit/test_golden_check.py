@@ -74,6 +74,23 @@ def test_a_known_answer_is_right_wherever_it_comes_from(found, given):
     assert found(**given) == []
 
 
+UNSAID = {key: value for key, value in RIGHT.items() if key not in ("absolute", "relative")}
+
+
+@pytest.mark.parametrize("expected", ["weather", 7])
+def test_a_tolerance_that_neither_says_is_none(made, found, expected):
+    made.write(FILE, yaml.safe_dump({**QUESTIONS, "inputs": [{**QUESTIONS["inputs"][0], "expected": expected}]}))
+    assert found(own={**UNSAID, "expected": expected}) == []
+
+
+def test_a_tolerance_that_the_golden_file_has_is_asked_of_the_chart(made, found):
+    made.write(FILE, yaml.safe_dump({**QUESTIONS, "tolerance": {"absolute": 0.5}}))
+    (finding,) = found(own=UNSAID)
+    assert "knownAnswer.absolute: 0.0, but golden inputs" in finding.message
+    assert "with 0.5" in finding.message
+    assert found(own={**UNSAID, "absolute": 0.5}) == []
+
+
 @pytest.mark.parametrize(
     ("given", "file", "said"),
     [
