@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from ci import project as projects
+from ci.base import fields
 from ci.base.errors import UsageError
 from ci.manifests import places, values
 from ci.manifests.chart import DEFAULTS, Chart, Target, Values
@@ -236,7 +237,7 @@ class _Reader:
         given = values.written(render.values(application))
         own = Values(file.path, text, given, ("values",), ELSEWHERE)
         self.warnings += _ineffective(application, text)
-        return Target(
+        target = Target(
             file.environment,
             file.name,
             file.name,
@@ -247,6 +248,9 @@ class _Reader:
             api_versions=application.place.api_versions,
             istio_cni=application.place.istio_cni,
         )
+        for finding in _unread(application, text, target):
+            (self.findings if finding.severity == "error" else self.warnings).append(finding)
+        return target
 
     async def _followed(self, application: Application, revision: str) -> tuple[Chart, list[Values]]:
         """Return an application's chart, and the values files that Argo CD gives Helm, both at the chart's revision."""
@@ -369,6 +373,40 @@ def _ineffective(application: Application, text: str) -> Iterator[Finding]:
             says = "the file's name" if key == "name" else ".".join(map(str, there))
             said = f"values.{MODEL}.{key}: changes nothing, {says} says what is deployed: {deployed[key]}"
             yield Finding("tree", application.file, line, said, "remove it", "warning")
+
+
+def _unread(application: Application, text: str, target: Target) -> Iterator[Finding]:
+    """Yield the keys of an application's file that nothing reads: it is deployed without them.
+
+    It may be what a program of theirs reads: a warning, but for one that is the chart's, and belongs below values.
+
+    Args:
+        application: The application.
+        text: Its file.
+        target: What is judged of it.
+    """
+    for way, known in application.unread:
+        key = str(way[-1])
+        meant = next((each for each in ((key,), (MODEL, key)) if len(way) == 1 and _has(target, each)), None)
+        near = fields.nearest(key, known)
+        said = f"{tree.dotted(way)}: {fields.unknown(key, known) if meant is None else 'unknown key'}: nothing reads it"
+        if meant is not None:
+            remedy = f"did you mean {tree.dotted(('values', *meant))}"
+        elif near:
+            remedy = f"call it {near}, or remove it"
+        else:
+            aside = f"; a note of your own may be called {tree.ASIDE}{key}" if len(way) == 1 else ""
+            remedy = f"remove it, or write what the chart is to read of it below values{aside}"
+        line = places.values_line(text, way)
+        yield Finding("tree", application.file, line, said, remedy, "warning" if meant is None else "error")
+
+
+def _has(target: Target, path: places.Path) -> bool:
+    """Tell whether values have a key; values that are not read are for Helm to tell."""
+    try:
+        return target.value(path) is not None
+    except UsageError:
+        return False
 
 
 def _parts(repository: Repository, there: Path, chart: str, where: str = "") -> dict[str, Chart]:

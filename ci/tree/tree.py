@@ -44,6 +44,8 @@ EXAMPLE = ("values", "exampleModel")
 KNOWN_ANSWER = (*EXAMPLE, "knownAnswer")
 """One request with its right answer, as the chart takes it: right of one model, so it goes where that model goes."""
 
+ASIDE = "x-"
+"""How a key begins that is for people, or for anchors, and read by nobody."""
 OLD = ("namespace", "promotion")
 """Keys of a file that say what the project file says now."""
 
@@ -263,6 +265,18 @@ class Application:
                 said = f"{each}: {fields.unknown(each, [key])}"
                 raise UsageError(f"{self._at((each,))}: {said}", fix=f"Call it {key}.")
         return self._loaded.get(key) or {}
+
+    @property
+    def unread(self) -> Iterator[tuple[KeyPath, Sequence[str]]]:
+        """Yield the way to each key of its file that nothing reads, with those that are read beside it.
+
+        An ApplicationSet reads no other key, patched or not: `application_set` refuses what would.
+        """
+        sections = {str(section): [str(key) for of, key in KEYS if of == section] for section, _ in KEYS}
+        known = [*sections, *EXAMPLE[:1]]
+        yield from (((each,), known) for each in self._loaded if each not in known and not each.startswith(ASIDE))
+        for section, keys in sections.items():
+            yield from (((section, each), keys) for each in self._loaded[section] if each not in keys)
 
     @functools.cached_property
     def _loaded(self) -> Mapping[str, Any]:

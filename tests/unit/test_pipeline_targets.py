@@ -179,6 +179,45 @@ def test_what_values_say_of_the_set_in_vain_is_told(made):
     assert {each.severity for each in told.values()} == {"warning"}
 
 
+DEFAULTED = "exampleModel: {replicas: 1}\nautoscaling: {minReplicas: 1}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said", "remedy"),
+    [
+        ("values:", "autoscaling: {minReplicas: 2}\nvalues:", 11, "autoscaling: unknown key", "values.autoscaling"),
+        ("values:", "replicas: 3\nvalues:", 11, "replicas: unknown key", "values.exampleModel.replicas"),
+        ("values:", "imgae: {tag: x}\nvalues:", 11, "imgae: unknown key; nearest is image", "call it image"),
+        ("  storageUri:", "  uri: x\n  storageUri:", 5, "model.uri: unknown key; there are version,", "remove it"),
+        ("  tag:", "  pullPolicy: Always\n  tag:", 9, "image.pullPolicy: unknown key; there are repo", "remove it"),
+        ("  digest: ''\nimage", "  digest: ''\n  digests: x\nimage", 7, "nearest is digest", "call it digest"),
+    ],
+)
+def test_a_key_that_nothing_reads_is_found_with_what_is_meant(made, old, new, line, said, remedy):
+    made.write(f"{CHART_FOLDER}/values.yaml", DEFAULTED)
+    made.write(FIRST, projects.application("fraud-score").replace(old, new, 1))
+
+    found = made.judged()
+    warned = made.judged(lambda found: list(found.warnings))
+
+    (finding,) = [*found.findings, *warned]
+    severity = "error" if remedy.startswith("values.") else "warning"
+    assert (finding.file, finding.line, finding.severity) == (FIRST, line, severity)
+    assert said in finding.message
+    assert remedy in finding.remedy
+    assert names(found) == everything()
+
+
+def test_a_note_beside_the_sections_is_a_warning_and_one_that_is_named_so_none(made):
+    made.write(FIRST, "owner: team-search\nx-steps: &steps [1]\n" + projects.application("fraud-score"))
+
+    (finding,) = made.judged(lambda found: [*found.findings, *found.warnings])
+
+    assert (finding.line, finding.severity) == (1, "warning")
+    assert "owner: unknown key" in finding.message
+    assert "x-owner" in finding.remedy
+
+
 def test_two_applications_that_argo_cd_would_call_the_same_are_found_each_with_the_other(tmp_path):
     made = projects.made(tmp_path, environments=("live", "live-us"), applications=["fraud-score"])
     first = made.deploy("live", "us-fraud-score")
