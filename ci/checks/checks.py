@@ -18,6 +18,7 @@ from ci.checks import (
     hosts,
     links,
     mirrors,
+    misplaced,
     permitted,
     pinned,
     quarantine,
@@ -150,7 +151,7 @@ async def lint(
         run.found += golden.findings(root, project, found.judged, found.applications)
         run.found += [("", each) for each in quarantine.findings(root, project, chosen)]
         if chosen.whole:
-            run.found += [("", each) for each in golden.strays(root, project)]
+            run.found += [("", each) for each in (*misplaced.findings(root, project), *golden.strays(root, project))]
             text = (root / FILE).read_text(encoding="utf-8-sig")
             run.found += [("", each) for each in mirrors.findings(text, project, found.applications)]
         async with tasks.group() as group:
