@@ -61,7 +61,7 @@ def rendered(
         spec = specs[project.argocd.project_of(rendering.target.environment)]
         for manifest in rendering.objects:
             group, kind, _, name = documents.identity(manifest.data)
-            if hooks.is_never_applied(manifest.data) or hooks.is_test(manifest.data):
+            if hooks.is_left_out(manifest.data):
                 continue
             namespaced = True if (group, kind) in usual else scope(group, kind)
             if namespaced is None or (which := refused(spec, group, kind, name, namespaced=namespaced)) is None:

@@ -33,6 +33,11 @@ def is_never_applied(document: Mapping[str, Any]) -> bool:
     return HELM not in _annotations(document)  # at which it looks where it knows nothing of its own
 
 
+def is_left_out(document: Mapping[str, Any]) -> bool:
+    """Tell whether Argo CD does without an object, whatever it is there for."""
+    return is_test(document) or is_never_applied(document)
+
+
 def _annotations(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return mapping(dig(document, "metadata", "annotations"))
 

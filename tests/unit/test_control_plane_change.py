@@ -243,14 +243,41 @@ def test_two_applications_with_one_object_before_are_not_applied_at_once(tmp_pat
 def test_a_change_is_told_where_nothing_else_is_said_of_the_object(tmp_path):
     both = rendering(tmp_path, "a", OLD, thing("Service", "front"))
 
-    def told(number, remedy):
+    def told(number, **how):
         said = {"application": "lab/a", "object": number, "said": "no", "field": "", "reason": "Invalid"}
-        return list(findings.refusals([both], [], [said], remedy))
+        return list(findings.refusals([both], [], [said], **how))
 
-    (job,), (service,) = told(0, findings.OVER_BEFORE), told(1, findings.OVER_BEFORE)
+    (job,), (service,) = told(0, over_before=True), told(1, over_before=True)
     strange = Finding("policies", "cluster/a.yaml", 1, "no", "change it")
-    assert list(findings.without([job, service, strange], told(0, findings.REMEDY))) == [service]
-    assert "Force=true,Replace=true" in service.finding.remedy
+    assert list(findings.without([job, service, strange], told(0))) == [service]
+    assert "a cluster that has it as it was refuses the change" in service.finding.remedy
+
+
+OF_POLICY = "ValidatingAdmissionPolicy 'kept' with binding 'kept' denied request: the team is immutable"
+BY_WEBHOOK = 'admission webhook "kserve" denied the request: deploymentMode cannot be changed'
+OVER_QUOTA = 'pods "fraud" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "anew"),
+    [
+        ("Invalid", "field is immutable", True),
+        ("Invalid", "may not change once set", True),
+        ("Invalid", "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden", True),
+        ("Invalid", "cannot change roleRef", True),
+        ("Invalid", "field can not be less than status.capacity", True),
+        ("Invalid", "must be no more than 63 characters", False),
+        ("Invalid", OF_POLICY, False),
+        ("BadRequest", BY_WEBHOOK, False),
+        ("FailedCreate", OVER_QUOTA, False),
+        ("FailedCreate", 'pods "fraud" is forbidden: maximum cpu usage per Container is 1, but limit is 2', False),
+    ],
+)
+def test_nothing_is_deleted_but_for_a_field_that_an_object_has_for_good(tmp_path, reason, said, anew):
+    told = {"application": "lab/a", "object": 0, "said": said, "field": "", "reason": reason}
+    (refused,) = findings.refusals([rendering(tmp_path, "a", OLD)], [], [told], over_before=True)
+    assert ("Force=true" in refused.finding.remedy) == anew
+    assert ("delete" in refused.finding.remedy) == anew
 
 
 def test_an_effect_is_one_sentence():

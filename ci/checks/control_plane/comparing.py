@@ -59,7 +59,7 @@ async def change(
         own.mkdir()
         told = await containers.change(client, ready, given, own)
         complaints = [_of_change(each, group, there) for each in told["complaints"]]
-        found += findings.refusals(group, brought, complaints, findings.OVER_BEFORE)
+        found += findings.refusals(group, brought, complaints, over_before=True)
         effects += map(_effect, told["effects"])
     return found, effects
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci.checks.control_plane.inside import apply, verdict
-from ci.manifests import manifests, places, quantities, runtimes
+from ci.manifests import hooks, manifests, places, quantities, runtimes
 from ci.manifests.brought import CHECK, Brought
 from ci.manifests.chart import Rendering
 from ci.manifests.manifests import Manifest
@@ -41,11 +41,20 @@ OF_OPERATOR: Mapping[str | int, str] = {
 LISTED = 2
 """Parts that tell an entry of a list: the key of the list, and a number or a key of its own."""
 REMEDY = "change what it names: a cluster refuses it as well"
-OVER_BEFORE = (
+OVER_BEFORE = "correct it: a cluster that has it as it was refuses the change"
+"""Where the change alone is refused, and not what it comes to."""
+ANEW = (
     "a cluster that has it as it was refuses the change: keep that, give the object another name, or annotate it with "
     "argocd.argoproj.io/sync-options: Force=true,Replace=true, by which Argo CD deletes it and makes it anew"
 )
-"""Where the change alone is refused, and not what it comes to."""
+"""Where nothing else makes it so: it ends what runs, and may lose what is kept."""
+KEPT = re.compile(
+    r"immutable|may not change|may not be (?:changed|updated)|cannot change|can ?not be less|updates? to .+ forbidden"
+)
+"""What the API server's own validation says of a field that an object has for good
+(https://github.com/kubernetes/kubernetes/tree/v1.37.0/pkg/apis)."""
+INVALID, DENIED = "Invalid", re.compile(r"\bdenied (?:the )?request\b")
+"""Reason of that, and what is said instead where a policy or a webhook has something against it."""
 REMEDIES = {
     apply.UNDECIDED: "run it again; `--no-control-plane` leaves this check out",
     apply.NO_CONDITION: "correct it: on a cluster each measurement ends in an Error, and so does the analysis",
@@ -62,6 +71,19 @@ LIMIT = re.compile(
 )
 """What a LimitRange says of pods: their containers have the amount in another spelling, 1k for 1000
 (https://github.com/kubernetes/kubernetes/blob/v1.37.0/plugin/pkg/admission/limitranger/admission.go)."""
+LIMITED_ELSEWHERE = (
+    "no container of the application names this amount: istio-proxy has it by annotation {annotation} of the pods "
+    "(exampleModel.podAnnotations), KServe's storage-initializer and a serving runtime by your clusters' own, and any "
+    "container that names none by the LimitRange's default: set it there, or widen the LimitRange"
+)
+OF_PROXY = {"cpu": "sidecar.istio.io/proxyCPU", "memory": "sidecar.istio.io/proxyMemory"}
+"""Annotations of a pod by what they set of its proxy (https://istio.io/latest/docs/reference/config/annotations/)."""
+QUOTA = re.compile(r"exceeded quota: (?P<name>[^,]+), requested: (?P<resource>[^=]+)=")
+"""What a ResourceQuota says, of the first resource that there is too little of."""
+OVER_QUOTA = (
+    "ask for less (exampleModel.resources), or raise ResourceQuota {name}{place}, and on your clusters as well: while "
+    "a canary runs, pods of both versions count"
+)
 ISTIO_INIT = re.compile(r'violates PodSecurity .*"istio-init"')
 """The container that Istio gives pods where its CNI plugin does not do the same on the node
 (https://istio.io/latest/docs/setup/additional-setup/cni/)."""
@@ -100,7 +122,8 @@ def refusals(
     renderings: Sequence[Rendering],
     brought: Sequence[Brought],
     complaints: Sequence[Mapping[str, Any]],
-    remedy: str = REMEDY,
+    *,
+    over_before: bool = False,
 ) -> Iterator[Refusal | Finding]:
     """Yield what is wrong with renderings, and with what the clusters have.
 
@@ -108,22 +131,28 @@ def refusals(
         renderings: What was applied.
         brought: What the clusters have.
         complaints: As `inside.apply` tells them.
-        remedy: What is done about one for which there is no better one.
+        over_before: Whether they were applied over what was there before a change.
     """
-    objects = {each.target.name: each.objects for each in renderings}
+    named = {each.target.name: each for each in renderings}
     for each in complaints:
         said = " ".join(each["said"].split())
-        way_out = _remedy(said, each["reason"], remedy)
+        way_out = _remedy(said, each["reason"], over_before=over_before)
         message = said if each["field"] in said else f"{each['field']}: {said}"
         if not each["application"]:
             own = brought[each["object"]]
             name = f"{own.document['kind']} {own.document['metadata'].get('name')}"
             yield Finding(CHECK, own.file, own.line, f"{name}: {message}", way_out)
             continue
-        within = objects[each["application"]]
+        rendering = named[each["application"]]
+        within = rendering.objects
         manifest = within[each["object"]]
-        named = _annotated(within, said) or _account(within, said) or _limited(within, said)
-        about, path = named or (manifest, place(manifest.data, each["field"], said))
+        own_value = _annotated(within, said) or _account(within, said) or _limited(within, said) or _most(within, said)
+        about, path = own_value or (manifest, place(manifest.data, each["field"], said))
+        if quota := QUOTA.search(said):
+            way_out = OVER_QUOTA.format(name=quota["name"], place=_quota(rendering, brought, quota["name"]))
+        elif own_value is None and (limit := LIMIT.search(said)) and (annotation := OF_PROXY.get(limit["resource"])):
+            suffix = "Limit" if limit["bound"] == "limit" else ""
+            way_out = LIMITED_ELSEWHERE.format(annotation=f"{annotation}{suffix}")
         finding = about.finding(CHECK, path, message, way_out)
         yield Refusal(each["application"], manifest, said, finding)
 
@@ -179,10 +208,14 @@ def untold(found: Sequence[Refusal | Finding], others: Sequence[tuple[str, Findi
             yield each.target, each.finding
 
 
-def _remedy(said: str, reason: str, otherwise: str) -> str:
+def _remedy(said: str, reason: str, *, over_before: bool) -> str:
     if ACCOUNT.search(said):
         return NO_ACCOUNT
-    return NO_CNI if ISTIO_INIT.search(said) else REMEDIES.get(reason, otherwise)
+    if ISTIO_INIT.search(said):
+        return NO_CNI
+    if over_before and reason == INVALID and KEPT.search(said) and not DENIED.search(said):
+        return ANEW
+    return REMEDIES.get(reason, OVER_BEFORE if over_before else REMEDY)
 
 
 def _account(objects: Sequence[Manifest], said: str) -> tuple[Manifest, places.Path] | None:
@@ -205,6 +238,36 @@ def _limited(objects: Sequence[Manifest], said: str) -> tuple[Manifest, places.P
             if quantities.same(value, limit["is"]):
                 return each, path
     return None
+
+
+def _most(objects: Sequence[Manifest], said: str) -> tuple[Manifest, places.Path] | None:
+    """Return where the most is asked of what a quota has too little of; None where no amount of it is named."""
+    if (quota := QUOTA.search(said)) is None:
+        return None
+    bound, _, name = quota["resource"].partition(".")
+    # a quota of cpu is one of requests.cpu, and what has a limit alone asks for as much
+    keys, resource = (("limits",), name) if bound == "limits" else (("requests", "limits"), quota["resource"])
+    end = resource.removeprefix("requests.")
+    asked = [
+        (much, (each, (*path, key, end)))
+        for each in objects
+        if not hooks.is_left_out(each.data)
+        for path, value in places.walk(each.data)
+        if path[-1] == "resources"
+        for key in keys
+        if (much := quantities.amount(manifests.dig(value, key, end))) is not None
+    ]
+    return max(asked, key=lambda each: each[0], default=(0, None))[1]
+
+
+def _quota(rendering: Rendering, brought: Sequence[Brought], name: str) -> str:
+    """Return where a quota stands, in brackets; nothing where only the application itself may have it."""
+    own = ("ResourceQuota", name, rendering.target.namespace)
+    for each in brought:
+        metadata = each.document["metadata"]
+        if (each.document["kind"], metadata.get("name"), metadata.get("namespace")) == own:
+            return f" ({each.file}:{each.line})"
+    return ""
 
 
 def _of_endpoint(data: Mapping[str, Any], said: str) -> places.Path:
