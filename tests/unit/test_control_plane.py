@@ -17,6 +17,7 @@ from ci.checks.control_plane.findings import Refusal
 from ci.checks.control_plane.inside import apply, conditions, verdict
 from ci.checks.control_plane.inside.apply import Application
 from ci.checks.control_plane.inside.conditions import Condition
+from ci.manifests.brought import Brought
 from ci.manifests.chart import Chart, Rendering, Target, Values
 from ci.manifests.manifests import Manifest
 from ci.results import Finding
@@ -409,7 +410,7 @@ INIT = (
 )
 
 
-def told_of_pods(tmp_path, said, **predictor):
+def told_of_pods(tmp_path, said, brought=(), **predictor):
     """What is told of a Rollout's pods, where an application's values have fields of the predictor."""
     values = {"exampleModel": {"predictor": predictor}}
     objects = [
@@ -419,7 +420,7 @@ def told_of_pods(tmp_path, said, **predictor):
     made = rendering(tmp_path, "a", *objects)
     own = [Values("tree/wine.yaml", f"# its own\n{yaml.safe_dump(values)}"), Values("chart/values.yaml", "")]
     told = [{"application": "lab/a", "object": 0, "said": said, "field": "", "reason": "FailedCreate"}]
-    (found,) = findings.refusals([replace(made, target=replace(made.target, values=own))], [], told)
+    (found,) = findings.refusals([replace(made, target=replace(made.target, values=own))], brought, told)
     return found.finding
 
 
@@ -460,6 +461,95 @@ def test_an_amount_of_another_container_is_told_of_who_is_refused(tmp_path):
     found = told_of_pods(tmp_path, TOO_MUCH.format(said), containers=beside)
 
     assert found.file == "chart/templates/a.yaml"
+
+
+@pytest.mark.parametrize(
+    ("said", "annotation"),
+    [
+        ("maximum memory usage per Container is 512Mi, but limit is 1Gi", "sidecar.istio.io/proxyMemoryLimit"),
+        ("minimum cpu usage per Container is 200m, but request is 100m", "sidecar.istio.io/proxyCPU"),
+    ],
+)
+def test_an_amount_that_no_container_names_is_told_with_who_sets_it(tmp_path, said, annotation):
+    beside = [{"name": "beside", "resources": {"limits": {"memory": "256Mi"}}}]
+    found = told_of_pods(tmp_path, TOO_MUCH.format(said), containers=beside)
+
+    assert f"annotation {annotation} of the pods" in found.remedy
+    assert "widen the LimitRange" in found.remedy
+
+
+OVER = "exceeded quota: q, requested: {0}=2, used: {0}=2, limited: {0}=3"
+QUOTA = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q", "namespace": "acme"}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "key"),
+    [
+        ("requests.cpu", "containers[1].resources.requests.cpu"),
+        ("cpu", "containers[1].resources.requests.cpu"),
+        ("limits.memory", "containers[0].resources.limits.memory"),
+        ("requests.nvidia.com/gpu", "containers[1].resources.limits.nvidia.com/gpu"),
+        ("requests.cpu=2,requests.memory", "containers[1].resources.requests.cpu"),
+    ],
+)
+def test_what_asks_most_of_a_quota_is_named_with_the_quota(tmp_path, resource, key):
+    small = {"name": "small", "resources": {"requests": {"cpu": "900m"}, "limits": {"memory": "2Gi"}}}
+    large = {"name": "large", "resources": {"requests": {"cpu": 1}, "limits": {"memory": "512Mi", "nvidia.com/gpu": 1}}}
+    quotas = [Brought(QUOTA, "cluster/quotas.yaml", 7), Brought(thing("ResourceQuota", "q"), "cluster/other.yaml", 1)]
+    found = told_of_pods(tmp_path, TOO_MUCH.format(OVER.format(resource)), quotas, containers=[small, large])
+
+    assert f"(exampleModel.predictor.{key}, rendered by" in found.message
+    assert found.file == "tree/wine.yaml"
+    assert "raise ResourceQuota q (cluster/quotas.yaml:7), and on your clusters as well" in found.remedy
+
+
+def test_a_quota_of_pods_is_told_of_who_is_refused(tmp_path):
+    found = told_of_pods(tmp_path, TOO_MUCH.format(OVER.format("pods")), containers=[{"name": "beside"}])
+
+    assert found.file == "chart/templates/a.yaml"
+    assert "raise ResourceQuota q, and on your clusters" in found.remedy
+
+
+class Full:
+    """An API server whose quota is used up; it remembers what it was to have, and what it was only asked about."""
+
+    def __init__(self):
+        self.there, self.tried = [], []
+
+    def serves(self, _document):
+        return True
+
+    def is_namespaced(self, _document):
+        return True
+
+    def apply(self, document):
+        self.there.append(document["metadata"]["name"])
+        return 200, document
+
+    def try_out(self, document):
+        self.tried.append(document["metadata"]["name"])
+        said = "exceeded quota: q" if document["metadata"]["name"] == "asks" else "serviceaccount not found"
+        return 403, {"message": said, "reason": "Forbidden"}
+
+
+def test_what_argo_cd_never_applies_is_asked_about_and_takes_of_no_quota(tmp_path):
+    def test(kind, name, **annotations):
+        return thing(kind, name, annotations={"helm.sh/hook": "test", **annotations})
+
+    objects = [
+        test("Pod", "asks"),
+        test("Job", "wrong"),
+        test("ServiceAccount", "reads"),
+        test("Pod", "smoke", **{"argocd.argoproj.io/hook": "PostSync"}),
+        thing("Pod", "serves"),
+    ]
+    application, api = Application(**groups.given(rendering(tmp_path, "a", *objects))), Full()
+
+    apply.apply_first_wave(api, [application])
+
+    assert sorted(api.tried) == ["asks", "wrong"]
+    assert sorted(api.there) == ["reads", "serves", "smoke"]
+    assert [(each["object"], each["said"]) for each in application.found] == [(1, "serviceaccount not found")]
 
 
 def test_an_account_that_no_value_names_is_told_of_who_misses_it(tmp_path):

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ci.checks.control_plane.container import Plane
-from ci.manifests import documents
+from ci.manifests import documents, hooks
 from ci.manifests.brought import Brought
 from ci.manifests.chart import Rendering
 from ci.manifests.documents import Document, Identity
+
+RUNS = ("Pod", "Job")
+"""Kinds of what runs at a moment of its own, and takes of a quota; the rest of a test is there to be referred to."""
 
 
 def groups(
@@ -51,7 +54,8 @@ def given(rendering: Rendering) -> dict[str, Any]:
     """Return what is applied of an application, as `inside.apply` reads it."""
     target = rendering.target
     objects = [each.data for each in rendering.objects]
-    return {"name": target.name, "namespace": target.namespace, "objects": objects}
+    tried = [number for number, each in enumerate(objects) if each.get("kind") in RUNS and hooks.is_left_out(each)]
+    return {"name": target.name, "namespace": target.namespace, "objects": objects, "tried": tried}
 
 
 def identity(document: Mapping[str, Any], namespace: str) -> Identity:

@@ -101,8 +101,11 @@ class Api:
         Returns:
             The answer's code, and the object; or the Status that says why not.
         """
-        collection, name = self._place(document)
-        return self._insist("PATCH", f"{collection}/{name}?fieldManager={MANAGER}&force=true", document, APPLY)
+        return self._insist("PATCH", self._applied(document), document, APPLY)
+
+    def try_out(self, document: Document) -> tuple[int, Document]:
+        """Ask what `apply` would answer, and have nothing there; arguments and answer as for that."""
+        return self._insist("PATCH", f"{self._applied(document)}&dryRun=All", document, APPLY)
 
     def replace(self, document: Document) -> tuple[int, Document]:
         """Put an object in the place of one that is there; arguments and answer as for `apply`."""
@@ -135,6 +138,9 @@ class Api:
     def has(self, document: Document) -> bool:
         """Tell whether an object is there."""
         return self._ask("GET", self.path(document))[0] == http.HTTPStatus.OK
+
+    def _applied(self, document: Document) -> str:
+        return f"{self.path(document)}?fieldManager={MANAGER}&force=true"
 
     def _place(self, document: Document) -> tuple[str, str]:
         """Return the path of an object's collection, and its name there."""

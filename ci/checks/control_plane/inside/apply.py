@@ -1,10 +1,10 @@
 """`python -m ci.checks.control_plane.inside.apply FILE`: apply the objects of applications, and tell what came of it.
 
 The file has {"stack", "clusters", "applications", "courses"}, as JSON: objects of the stack that the project's clusters
-have otherwise than it is installed, those that they have of their own, a list of {"name", "namespace", "objects"}, and
-the canaries to play, as `play.Player` reads them. Standard output gets {"complaints", "courses"}: a list of what is
-wrong, each {"application", "object", "said", "field", "reason"}, where `object` is its number among the application's,
-or the clusters' where that is empty; and what `play.play` returns.
+have otherwise than it is installed, those that they have of their own, a list of {"name", "namespace", "objects",
+"tried"}, as of `Application`, and the canaries to play, as `play.Player` reads them. Standard output gets
+{"complaints", "courses"}: a list of what is wrong, each {"application", "object", "said", "field", "reason"}, where
+`object` is its number among the application's, or the clusters' where that is empty; and what `play.play` returns.
 """
 
 import http
@@ -36,6 +36,8 @@ POLICY, POLICY_SECONDS = "AdmissionPolicy", 2.0
 """The API server reads policies anew each second, and nothing tells that it has."""
 TLS = {"ca": processes.CERTIFICATE, "cert": processes.CERTIFICATE, "keySecret": processes.KEY}
 """Fields of a monitor with what the Prometheus operator reads: elsewhere any text will do."""
+FULL = "exceeded quota: "
+"""Said of what is too much beside all else, which tells nothing of an object that is never there beside it."""
 LOOK_SECONDS = 0.15
 STANDS_SECONDS, STANDS_LOOKS = 2.0, 8
 """How long a complaint has to stay as it is: some are over with the controller's next turn.
@@ -68,6 +70,7 @@ class Application:
         name: ENV/APP.
         namespace: Where objects go that name none.
         objects: As Helm rendered them.
+        tried: Numbers of those that nobody applies: it is asked whether they would be taken, and none is there.
         found: What is wrong.
         applied: What the API server took, each with its number among the objects.
         whole: Whether the second wave was applied, too.
@@ -80,6 +83,7 @@ class Application:
     name: str
     namespace: str
     objects: Sequence[Document]
+    tried: Sequence[int] = ()
     found: list[Document] = field(default_factory=list)
     applied: list[tuple[int, Document]] = field(default_factory=list)
     whole: bool = False
@@ -291,15 +295,20 @@ def _apply(api: Api, applications: Sequence[Application], wanted: Callable[[str]
         for each in _with_run(_placed(api, document, application.namespace))
     ]
     with ThreadPoolExecutor(install.AT_ONCE) as pool:
-        answers = list(pool.map(lambda each: each[0].put(api, each[2]), named))
+        answers = list(pool.map(lambda each: _put(api, *each), named))
     for (application, number, _), (code, answer) in zip(named, answers, strict=True):
-        if code < http.HTTPStatus.BAD_REQUEST:
-            application.applied.append((number, answer))
-        else:
+        tried = number in application.tried
+        if code >= http.HTTPStatus.BAD_REQUEST and not (tried and FULL in answer.get("message", "")):
             for cause in answer.get("details", {}).get("causes") or [{"message": answer.get("message", "")}]:
                 application.tell(number, cause["message"], cause.get("field", ""), answer.get("reason", ""))
+        elif not tried:
+            application.applied.append((number, answer))
     for application in applications:
         application.since, application.looks = time.monotonic(), 0
+
+
+def _put(api: Api, application: Application, number: int, document: Document) -> tuple[int, Document]:
+    return api.try_out(document) if number in application.tried else application.put(api, document)
 
 
 def _placed(api: Api, document: Document, namespace: str) -> Document:

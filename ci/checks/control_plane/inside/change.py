@@ -119,7 +119,7 @@ def main() -> None:
     given = json.loads(Path(sys.argv[1]).read_text())
     befores = [Before(each["name"], each["namespace"], each["before"]) for each in given["applications"]]
     afters = [
-        After(each["name"], each["namespace"], each["objects"], before=before, options=each["options"])
+        After(each["name"], each["namespace"], each["objects"], each["tried"], before=before, options=each["options"])
         for before, each in zip(befores, given["applications"], strict=True)
     ]
     with processes.running() as plane:
