@@ -540,6 +540,7 @@ class Proof:
         back: Whether the champion's set was put back, and answered.
         overlay: What the cluster under test changed of the environment, a line each.
         seconds: How long that took, once it is over; 0 where it was not.
+        reached: Whether it was begun: one after another is, and the first that fails ends the run.
     """
 
     environment: str
@@ -555,6 +556,7 @@ class Proof:
     overlay: list[str] = field(default_factory=list)
     seconds: float = 0.0
     starts_canary: bool = True
+    reached: bool = True
 
 
 @dataclass(frozen=True)
@@ -615,7 +617,7 @@ class Report:
         files: What the run left beside this report.
         behaviour: How the answers of the next model version differ, where golden inputs went through both.
         dashboards: The release's dashboards, drawn from what Prometheus had.
-        applications: What was proven of each application.
+        applications: What was proven of each application that was to be, in order.
         platform: Whether the platform was proven, too.
     """
 

@@ -1,13 +1,17 @@
 """Words that every view has for what a run proved of an application: the sets, what was served, asked and moved."""
 
+from typing import Literal
+
 from ci.base.text import counted, lasting
 from ci.report import behaviour
 from ci.results import Proof, Report, Served
 
 STAGE = "applications"
-"""Proves one after the other, so that what ended it is about the last of them."""
+"""Proves one after the other, so that what ended it is about the last that was reached."""
 SHORT = 12
 """Characters of a digest that tell it from others at a glance."""
+NOT_REACHED = "not reached: an application before it failed"
+CAME_OF = {"passed": "Proven", "failed": "Not proven", "skipped": "Not reached"}
 BUILT = "built here, not the published image"
 
 
@@ -15,8 +19,15 @@ def ended(report: Report) -> list[tuple[Proof, str]]:
     """Return each proof with why it failed; nothing where it did not."""
     failed = (stage for stage in report.stages if (stage.name, stage.outcome) == (STAGE, "failed"))
     why = next((stage.message or "failed" for stage in failed), "")
-    last = len(report.applications) - 1
+    last = sum(proof.reached for proof in report.applications) - 1
     return [(proof, why if number == last else "") for number, proof in enumerate(report.applications)]
+
+
+def outcome(proof: Proof, why: str) -> Literal["passed", "failed", "skipped"]:
+    """Return how the proof of an application ended, as a stage does."""
+    if not proof.reached:
+        return "skipped"
+    return "failed" if why else "passed"
 
 
 def name(proof: Proof) -> str:
@@ -43,7 +54,7 @@ def sets(proof: Proof, why: str) -> list[tuple[str, Served]]:
         why: Why it failed; empty where it did not.
     """
     before = [("Before", proof.champion)] if proof.champion is not None else []
-    return [*before, ("Not proven" if why else "Proven", proof.candidate)]
+    return [*before, (CAME_OF[outcome(proof, why)], proof.candidate)]
 
 
 def short(digest: str) -> str:
@@ -101,6 +112,8 @@ def told(proof: Proof, why: str) -> list[str]:
         proof: What was proven.
         why: Why it failed; empty where it did not.
     """
+    if not proof.reached:
+        return [NOT_REACHED]
     built = [f"{what.lower()}: image {BUILT}" for what, served in sets(proof, why) if served.built]
     lines = (golden(proof), *against(proof), canary(proof), tests(proof), back(proof), *proof.rules, *built)
     return [line for line in lines if line]

@@ -79,6 +79,8 @@ def _applications(report: Report) -> ET.Element:
         case = _case(suite, f"applications.{proof.environment}", proof.name)
         if why:
             _fail(case, why, _way_out(report, applications.STAGE))
+        elif not proof.reached:
+            ET.SubElement(case, "skipped", message=applications.NOT_REACHED)
         sets = applications.sets(proof, why)
         served = (f"{what.lower()}: {each.model or 'no model'}, {each.image or 'no image'}" for what, each in sets)
         lines = (applications.moved(proof), *served, *applications.told(proof, why), *proof.overlay)

@@ -160,7 +160,7 @@ def _sets(proof: Proof, why: str) -> list[tuple[str, ...]]:
     """Return a row for each set of an application."""
     return [
         (
-            MARKS["failed" if why else "passed"],
+            MARKS[applications.outcome(proof, why)],
             applications.name(proof),
             f"{what}: {applications.label(served)}",
             applications.short(served.model),

@@ -150,12 +150,13 @@ def application(proof: Proof, why: str) -> Group:
     Returns:
         A heading, a table, and a line for each thing there is to know.
     """
-    mark, style = MARKS["failed" if why else "passed"]
+    mark, style = MARKS[words.outcome(proof, why)]
     heading = Text.assemble((f"{mark} ", style), (words.name(proof), "bold"), f": {words.moved(proof)}")
     parts: list[RenderableType] = [heading]
     if why:
         parts.append(Text(f"  ✗ {why}", style="red"))
-    parts.append(_served(proof, why))
+    if proof.reached:
+        parts.append(_served(proof, why))
     parts += [Text(f"  {line}") for line in words.told(proof, why)]
     if proof.overlay:
         parts.append(Text("  changed for the cluster:"))

@@ -29,8 +29,11 @@ QUIET_SECONDS = 2.0
 
 async def execute(run: Run) -> None:
     """Prove one application after the other."""
-    for number, prepared in enumerate(run.applications, 1):
+    for prepared in run.applications:
+        prepared.proof.reached = False
         run.report.applications.append(prepared.proof)
+    for number, prepared in enumerate(run.applications, 1):
+        prepared.proof.reached = True
         started = time.monotonic()
         await _prove(run, prepared, number)
         prepared.proof.seconds = time.monotonic() - started

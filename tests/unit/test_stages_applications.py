@@ -114,3 +114,20 @@ def test_a_candidate_that_does_not_answer_fails(monkeypatch, before):
     with pytest.raises(CheckFailedError, match=r"does not behave as flowers 3 asks"):
         seen.prove()
     assert seen.moves == []
+
+
+def test_an_application_behind_one_that_fails_is_told_as_not_reached(monkeypatch):
+    async def proves(_run, prepared, _number):
+        if prepared.proof.name == "second":
+            raise CheckFailedError("it does not answer")
+
+    monkeypatch.setattr(applications, "_prove", proves)
+    held = Served({}, "", "", built=False)
+    every = [SimpleNamespace(proof=Proof("lab", name, held)) for name in ("first", "second", "third")]
+    run = SimpleNamespace(applications=every, report=SimpleNamespace(applications=[]))
+
+    with pytest.raises(CheckFailedError):
+        anyio.run(applications.execute, run)
+
+    told = [(each.name, each.reached) for each in run.report.applications]
+    assert told == [("first", True), ("second", True), ("third", False)]
