@@ -494,7 +494,8 @@ QUOTA = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q", 
 )
 def test_what_asks_most_of_a_quota_is_named_with_the_quota(tmp_path, resource, key):
     small = {"name": "small", "resources": {"requests": {"cpu": "900m"}, "limits": {"memory": "2Gi"}}}
-    large = {"name": "large", "resources": {"requests": {"cpu": 1}, "limits": {"memory": "512Mi", "nvidia.com/gpu": 1}}}
+    limits = {"cpu": 4, "memory": "512Mi", "nvidia.com/gpu": 1}
+    large = {"name": "large", "resources": {"requests": {"cpu": 1}, "limits": limits}}
     quotas = [Brought(QUOTA, "cluster/quotas.yaml", 7), Brought(thing("ResourceQuota", "q"), "cluster/other.yaml", 1)]
     found = told_of_pods(tmp_path, TOO_MUCH.format(OVER.format(resource)), quotas, containers=[small, large])
 

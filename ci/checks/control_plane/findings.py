@@ -254,8 +254,8 @@ def _most(objects: Sequence[Manifest], said: str) -> tuple[Manifest, places.Path
         if not hooks.is_left_out(each.data)
         for path, value in places.walk(each.data)
         if path[-1] == "resources"
-        for key in keys
-        if (much := quantities.amount(manifests.dig(value, key, end))) is not None
+        if (key := next((each for each in keys if manifests.dig(value, each, end) is not None), ""))
+        and (much := quantities.amount(manifests.dig(value, key, end))) is not None
     ]
     return max(asked, key=lambda each: each[0], default=(0, None))[1]
 
