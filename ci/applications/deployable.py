@@ -20,6 +20,12 @@ TAKE_AWAY = (
     "{key} = {{}} below [throwaway.values.{application}]; or test on a cluster of yours that has it: --kubeconfig FILE"
 )
 """The way out where a table of the application's values asks for it."""
+WITHOUT = (
+    "Have the application's chart bring it, or do without under throwaway.values in ml-serving-ci.toml, which report "
+    "and evidence will list: {key} = […] without it below [throwaway.values.{application}]; or test on a cluster of "
+    "yours that has it: --kubeconfig FILE"
+)
+"""The way out where an entry of a list of the application's values names what is not there."""
 ON_EXISTING = "Change it under cluster.values in ml-serving-ci.toml, which report and evidence will list"
 """The way out on a cluster that is there, where an application gets a namespace of its own."""
 CLOUD_IDENTITIES = (
@@ -65,10 +71,16 @@ class Objection:
     Attributes:
         said: In a line.
         label: The label, annotation or table that asks for it; empty where none does.
+        named: The name of an object that is not there; empty where it is about none.
     """
 
     said: str
     label: str = ""
+    named: str = ""
+
+    def path(self, values: Mapping[str, Any]) -> places.Path | None:
+        """Return where values name what is not there; None where they do not."""
+        return next((path for path, value in places.walk(values) if self.named and value == self.named), None)
 
     def way_out(self, application: str, values: Mapping[str, Any]) -> str:
         """Return what to do about it on a throw-away cluster: literally, where values have the label.
@@ -80,11 +92,20 @@ class Objection:
         tables = (path for path, value in places.walk(values) if isinstance(value, Mapping) and self.label in value)
         path = next(tables, None)
         if path is None:
-            return WAY_OUT
+            return self._without(application, values)
         if isinstance(manifests.dig(values, *path, self.label), Mapping):
             path = (*path, self.label)
         table, key = (tomlkit.key([str(part) for part in each]).as_string() for each in ((application,), path))
         return TAKE_AWAY.format(application=table, key=key)
+
+    def _without(self, application: str, values: Mapping[str, Any]) -> str:
+        """Return what to do without an object that is not there: Helm takes a list as a whole, and so it is given."""
+        path = self.path(values)
+        number = next((number for number, part in enumerate(path or ()) if isinstance(part, int)), None)
+        if path is None or number is None:
+            return WAY_OUT
+        table, key = (tomlkit.key([str(part) for part in each]).as_string() for each in ((application,), path[:number]))
+        return WITHOUT.format(application=table, key=key)
 
 
 def objections(documents: Sequence[Document], machine: Machine | None) -> Iterator[Objection]:
@@ -104,7 +125,7 @@ def objections(documents: Sequence[Document], machine: Machine | None) -> Iterat
         headers = (read for argument in _arguments(document) for read in _variable(argument))
         for kind, name in dict.fromkeys((*containers, *volumes, *headers, *_accounts(document))):
             if (kind, name) not in own and (kind, name) not in EVERYWHERE:
-                yield Objection(f"{who}: reads {kind} {name}, which is not there")
+                yield Objection(f"{who}: reads {kind} {name}, which is not there", named=name)
         if machine is None:  # a throw-away cluster has the images, and asks nobody for them
             for secret in _pull_secrets(document):
                 if ("Secret", secret) not in own:

@@ -29,6 +29,7 @@ from ci.supply.supply import Supply
 from ci.tree import tree
 from ci.tree.dependencies import NotBuiltError
 from ci.tree.git import Snapshot
+from ci.tree.tree import Application
 
 UNDEPLOYABLE = "the set before cannot be deployed, so there is no canary from it"
 
@@ -69,12 +70,10 @@ async def _prepared(
         way_out = deployable.ON_EXISTING
         if run.existing is None:
             way_out = lacks[0].way_out(application.name, candidate.effective)
-        raise UsageError(
-            f"{application.file}: {lacks[0].said}", fix=way_out, detail="\n".join(each.said for each in lacks)
-        )
+        place = _at(application, lacks[0].path(application.values) or ())
+        raise UsageError(f"{place}: {lacks[0].said}", fix=way_out, detail="\n".join(each.said for each in lacks))
     for who, fault in deployable.without_runtime(objects, there) if there is not None else ():
-        line = places.values_line(application.content.decode(), ("values", "exampleModel", fault.key))
-        place = f"{application.file}:{line}" if line else application.file
+        place = _at(application, ("exampleModel", fault.key))
         raise UsageError(f"{place}: {who}: {fault.said}", fix=f"exampleModel.{fault.key}: {fault.remedy}")
     if run.existing is None:
         await deployment.bring(objects, application, supply)
@@ -98,6 +97,12 @@ async def _prepared(
         starts_canary=not no_canary,
     )
     return Prepared(subject, candidate, champion, questions, proof)
+
+
+def _at(application: Application, path: places.Path) -> str:
+    """Return the application's file, with the line of a value where it has that."""
+    line = places.values_line(application.content.decode(), ("values", *path)) if path else 0
+    return f"{application.file}:{line}" if line else application.file
 
 
 async def _champion(

@@ -1,6 +1,7 @@
 """What a throw-away cluster cannot hold is told before one is started."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ci.applications import deployable, deployment
 from ci.base.errors import CheckFailedError, UnnamedError
 from ci.results import Served
+from ci.stages import models
 from ci.supply.supply import Supply
 from tests.harness import project as projects
 
@@ -119,6 +121,25 @@ def test_the_way_out_is_what_to_write_to_take_a_table_away(asking, values, writt
 
     assert f": {written}; " in lack.way_out("scores", values)
     assert 'below [throwaway.values."scores.v2"]; ' in lack.way_out("scores.v2", values)
+
+
+def test_an_object_that_is_not_there_is_told_where_values_name_it_with_the_list_to_write():
+    (lack,) = deployable.objections([predictor(**CONFIG)], MACHINE)
+    values = {"exampleModel": {"name": "scores", **CONFIG}}
+
+    assert lack.path(values) == ("exampleModel", "env", 0, "valueFrom", "configMapKeyRef", "name")
+    assert "exampleModel.env = […] without it below [throwaway.values.scores]" in lack.way_out("scores", values)
+    assert lack.path({"exampleModel": {}}) is None
+    assert lack.way_out("scores", {"exampleModel": {}}) == deployable.WAY_OUT
+
+
+def test_the_line_of_a_value_is_told_where_the_application_has_it():
+    content = b"values:\n  exampleModel:\n    env:\n      - name: A\n"
+    application = SimpleNamespace(file="gitops/lab/scores.yaml", content=content)
+
+    assert models._at(application, ("exampleModel", "env", 0, "name")) == "gitops/lab/scores.yaml:4"
+    assert models._at(application, ("exampleModel", "args")) == "gitops/lab/scores.yaml"
+    assert models._at(application, ()) == "gitops/lab/scores.yaml"
 
 
 def test_what_no_table_asks_for_and_what_a_template_alone_has_is_to_be_changed():
