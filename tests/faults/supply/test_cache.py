@@ -42,9 +42,11 @@ def cached(made):
 
 @pytest.fixture
 def tool(publisher, tmp_path):
-    """A supply that has fetched its one tool, and has no images."""
+    """A supply that has fetched its one tool, which is pinned by its bytes, and has no images."""
     made = supply(tmp_path / "cache", publisher.publish("tool", OWN))
-    made.pins = replace(made.pins, images={})
+    pin = made.pins.tools["tool"]
+    upstream = replace(pin.upstream, sha256={architecture(): hashlib.sha256(OWN).hexdigest()})
+    made.pins = replace(made.pins, images={}, tools={"tool": replace(pin, upstream=upstream)})
     fetch(made, "tool")
     return made
 
