@@ -103,11 +103,11 @@ async def tool(version: str, source: Download, target: Path, part: Path, arrival
         whose = "the pinned one" if pinned else f"what {here.sums} has for {_name(here)}"
         raise MachineError(f"{here.url}: SHA-256 {digest} is not {whose}", fix=OTHER_BYTES)
     with partial.scratch(target.parent) as work:
-        executable = work / "executable"
+        executable = work / _name(here)
+        shutil.move(part, executable)  # what cannot be unpacked is not kept: it would never be anything else
         if here.member:
-            await anyio.to_thread.run_sync(archives.take, part, here.member, executable)
-        else:
-            shutil.copyfile(part, executable)
+            archive, executable = executable, work / "member"
+            await anyio.to_thread.run_sync(archives.take, archive, here.member, executable)
         executable.chmod(0o755)
         executable.rename(target)
 

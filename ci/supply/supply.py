@@ -237,7 +237,6 @@ class Supply(Tools):
         part = self._workplace / "upstream" / "downloads" / pins.key(here.url)
         async with self.exclusive(f"download-{part.name}", here.url), self._lines:
             await download.tool(pin.version, pin.upstream, executable, part, self._arrivals)
-            part.unlink()
 
     def _executable(self, name: str) -> Path:
         """Return where the executable of a tool's very pin is, once it is here: `bin` may still have another pin's."""
