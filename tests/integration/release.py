@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ from ci.manifests import documents
 
 COMMAND_SECONDS = 60
 INSTANCE = "app.kubernetes.io/instance"
+
+
+def addresses(pods: Sequence[dict[str, Any]]) -> set[str]:
+    """Where pods are reached; one that an autoscaler has just made is nowhere yet."""
+    return {pod["status"]["podIP"] for pod in pods if "podIP" in pod["status"]}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ci.cluster.port_forward import port_forward
 from ci.manifests import documents
 from ci.supply.supply import Supply
 from tests.integration.asking import ANSWER_SECONDS, FLOWERS, GATEWAY, HOST
+from tests.integration.release import addresses
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("sample")]
 
@@ -74,8 +75,7 @@ async def test_a_caller_outside_is_answered_by_a_pod_of_the_model(gateway, ask):
 
     answer = await until("the gateway leads to the model", answered, timeout=ROUTED_SECONDS, interval=1)
     assert answer.json() == {"predictions": [species]}
-    addresses = {pod["status"]["podIP"] for pod in await gateway.pods()}
-    assert answer.headers["x-served-by"].rpartition(":")[0] in addresses
+    assert answer.headers["x-served-by"].rpartition(":")[0] in addresses(await gateway.pods())
 
 
 async def test_the_gateway_has_the_weights_that_the_mesh_has(gateway):

@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration import asking
 from tests.integration.asking import Ask
+from tests.integration.release import addresses
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("sample")]
 
@@ -145,5 +146,4 @@ async def test_after_bad_requests_the_model_answers_as_before(release, through_t
 
 async def test_every_answer_through_the_mesh_names_its_pod(release, through_the_mesh):
     answer = await through_the_mesh(f"/v1/models/{release.model}")
-    addresses = {pod["status"]["podIP"] for pod in await release.stable_pods()}
-    assert answer.headers["x-served-by"].rpartition(":")[0] in addresses
+    assert answer.headers["x-served-by"].rpartition(":")[0] in addresses(await release.stable_pods())
