@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+API_PORT = 6443
+"""In the node, by kind."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -19,3 +22,8 @@ class Cluster:
     kubeconfig: Path
     context: str
     network: str | None
+
+    @property
+    def node(self) -> str:
+        """The container of the one node of a cluster made here."""
+        return f"{self.name}-control-plane"

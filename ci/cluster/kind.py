@@ -17,7 +17,7 @@ from ci.base.errors import CheckFailedError, CommandError, UsageError, WaitTimeo
 from ci.base.progress import step
 from ci.base.wait import NotYet, until
 from ci.cluster import clean, node, runs, snapshot
-from ci.cluster.cluster import Cluster
+from ci.cluster.cluster import API_PORT, Cluster
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.snapshot import Snapshot
 from ci.host import client, docker
@@ -25,8 +25,6 @@ from ci.supply import registry
 
 CREATE_SECONDS = 300.0
 READY_SECONDS = 120.0
-API_PORT = 6443
-"""In the node, by kind."""
 CONTAINERD = f"""\
 [plugins."io.containerd.grpc.v1.cri"]
   # on a machine without CAP_SYS_RESOURCE no process may lower its own score
@@ -261,13 +259,13 @@ async def _node(kind: Path, image: str, cluster: Cluster, here: client.Client) -
 
 async def _reach(cluster: Cluster, here: client.Client) -> None:
     """Write the node's address into the kubeconfig, leave that for this user alone, and put up the fence."""
-    address = await here.address(f"{cluster.name}-control-plane", API_PORT, cluster.name)
+    address = await here.address(cluster.node, API_PORT, cluster.name)
     access = yaml.safe_load(cluster.kubeconfig.read_text())
     access["clusters"][0]["cluster"]["server"] = f"https://{address}"
     cluster.kubeconfig.write_text(yaml.safe_dump(access))
     cluster.kubeconfig.chmod(0o600)
     await command.run(
-        ["docker", "exec", "--interactive", f"{cluster.name}-control-plane", "nft", "--file", "-"],
+        ["docker", "exec", "--interactive", cluster.node, "nft", "--file", "-"],
         stdin=FENCE,
         timeout=30,
     )

@@ -18,7 +18,7 @@ from ci.base import command, paths, tasks
 from ci.base.errors import CommandError
 from ci.base.wait import NotYet, until
 from ci.cluster import runs
-from ci.cluster.cluster import Cluster
+from ci.cluster.cluster import API_PORT, Cluster
 from ci.cluster.kubectl import Kubectl
 from ci.host import client
 
@@ -28,7 +28,6 @@ REST_SECONDS = 60.0
 COPY_SECONDS = 300.0
 VAR = "/var"
 API_SERVER = "kube-apiserver"
-API_PORT = 6443
 NODES = "--selector=node-role.kubernetes.io/control-plane"
 LABEL = "ml-serving-ci.snapshot"
 """On image and volume: the snapshot's key."""
@@ -103,7 +102,7 @@ async def save(snapshot: Snapshot, cluster: Cluster, kubectl: Kubectl) -> None:
         CommandError: Docker or the cluster refused a step; nothing is kept.
         WaitTimeoutError: The cluster did not come to rest.
     """
-    node = f"{cluster.name}-control-plane"
+    node = cluster.node
     await _rest(node, kubectl)
     await remove()
     label = f"{LABEL}={snapshot.key}"
@@ -158,7 +157,7 @@ async def begin(snapshot: Snapshot, cluster: Cluster, here: client.Client) -> No
         cluster: Which cluster that makes; its network and folder are there.
         here: Where this process stands to Docker.
     """
-    node = f"{cluster.name}-control-plane"
+    node = cluster.node
     image = await client.inspect("image", snapshot.image)
     assert image is not None, "it is there"
     hostname = image["Config"]["Labels"][HOSTNAME]

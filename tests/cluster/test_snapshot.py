@@ -31,7 +31,7 @@ async def begun(supply, snapshot, tmp_path_factory):
             outcomes.append(await install.install(context))
             pods = await kubectl.get_list("pods", all_namespaces=True)
             slices = await kubectl.get_list("endpointslices", "default")
-            node = await client.inspect("container", f"{cluster.name}-control-plane")
+            node = await client.inspect("container", cluster.node)
     return outcomes, pods, slices, node, cluster
 
 
